@@ -1,0 +1,306 @@
+"""The command line. Names are fixed; plugins add commands through `metasiren_commands`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from metasiren.catalogue import SUPPLIED, Catalogue, load_catalogue
+from metasiren.errors import MetasirenError, PluginError, RecipeError, did_you_mean
+
+
+def _console(stderr: bool = True) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+class _Cli(click.Group):
+    """Own commands first; plugins are asked when a name is unknown, or help lists all."""
+
+    def _extended(self, ctx: click.Context) -> None:
+        if ctx.meta.get("metasiren.extended"):
+            return
+        ctx.meta["metasiren.extended"] = True
+        own = dict(self.commands)
+        catalogue = load_catalogue(without=ctx.params.get("without", ()))
+        for implementation in catalogue.manager.hook.metasiren_commands.get_hookimpls():
+            try:
+                implementation.function(cli=self)
+            except Exception as error:
+                click.echo(f"plugin {implementation.plugin_name}: its commands are left out: {error}", err=True)
+            self.commands.update(own)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        self._extended(ctx)
+        return sorted(self.commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = self.commands.get(cmd_name)
+        if command is None:
+            self._extended(ctx)
+            command = self.commands.get(cmd_name)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            error.message = f"{error.message} {did_you_mean(args[0], self.commands)}".strip()
+            raise
+
+
+@click.group(cls=_Cli, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="metasiren")
+@click.option("--without", multiple=True, metavar="NAME", help="Leave a plugin out; may be given again.")
+@click.pass_context
+def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
+    """Learn functions from signals: SIRENs, and priors over them.
+
+    Add --debug anywhere for full tracebacks.
+    """
+    ctx.obj = without
+
+
+def _catalogue(ctx: click.Context) -> Catalogue:
+    return load_catalogue(without=ctx.find_root().params.get("without", ()))
+
+
+def _overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
+    from metasiren.recipe import parse_yaml
+
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise RecipeError(f"--set {pair}", "not key=value.", "Write it as train.optimizer.lr=1e-3.")
+        found[key.strip()] = parse_yaml(value, f"--set {key}")
+    return found
+
+
+_device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+
+
+@cli.command()
+@click.argument("recipe", required=False)
+@click.option("--preset", metavar="NAME", help="A preset of the recipe; the best that can run here if left out.")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a recipe value; may be given again.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run directory; must not exist.")
+@click.option("--resume", "resumed", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run.")
+@_device
+@click.option("--seed", type=click.IntRange(min=0), help="In place of the recipe's.")
+@click.option("--max-time", metavar="5m", help="Stop training cleanly after this long, then evaluate.")
+@click.option("--compile/--no-compile", "compile_", default=None, help="Compile the evaluator with torch.compile.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    recipe: str | None,
+    preset: str | None,
+    pairs: tuple[str, ...],
+    out: Path | None,
+    resumed: Path | None,
+    device: str,
+    seed: int | None,
+    max_time: str | None,
+    compile_: bool | None,
+) -> None:
+    """Train RECIPE (a file, or the name of a shipped recipe), evaluate it, write a run directory."""
+    if resumed is not None and (recipe or preset or pairs or out or seed is not None or compile_ is not None):
+        advice = "Give --resume RUN alone (with --device and --max-time if you like); the run holds its recipe."
+        raise RecipeError("run --resume", "a resumed run cannot be changed.", advice)
+    if resumed is None and recipe is None:
+        from metasiren.recipe import shipped_recipes
+
+        names = ", ".join(p.stem for p in shipped_recipes())
+        raise RecipeError("run", "no recipe given.", f"metasiren run RECIPE, where RECIPE is a file or one of: {names}")
+    from metasiren import experiment
+    from metasiren.progress import Shown
+    from metasiren.recipe import load_recipe
+
+    console, catalogue = _console(), _catalogue(ctx)
+    progress = Shown(console)
+    if resumed is not None:
+        made = experiment.resume(resumed, device=device, max_time=max_time, catalogue=catalogue, progress=progress)
+    else:
+        assert recipe is not None
+        if preset is None:
+            preset, misses = experiment.choose_preset(recipe, catalogue)
+            _announce(console, recipe, preset, misses)
+        overrides = _overrides(pairs)
+        if compile_ is not None:
+            overrides["train.compile"] = compile_
+        loaded = load_recipe(recipe, preset=preset, overrides=overrides)
+        made = experiment.run(
+            loaded, out, device=device, seed=seed, max_time=max_time, catalogue=catalogue, progress=progress
+        )
+    _show_results(made.results)
+    click.echo(made.path)
+
+
+def _announce(console: Any, recipe: str, preset: str | None, misses: list[str]) -> None:
+    from rich.markup import escape
+    from rich.panel import Panel
+
+    if preset is None:
+        return
+    lines = [f"Running the preset [bold]{escape(preset)}[/bold] of {escape(recipe)}."]
+    lines += [f"- {escape(miss)}" for miss in misses]
+    if misses:
+        lines.append(f"Choose for yourself with --preset {escape(misses[0].split()[0])}.")
+    console.print(Panel("\n".join(lines), title="metasiren", expand=False))
+
+
+def _show_results(results: Path) -> None:
+    table = results / "table.md"
+    if table.is_file():
+        click.echo(table.read_text("utf-8"))
+
+
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--protocol", metavar="NAME", help="In place of the recipe's.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Judge only the first N items.")
+@click.option("--refine", type=click.IntRange(min=0), default=0, metavar="K", help="K steps of test-time optimisation.")
+@_device
+@click.pass_context
+def evaluate(
+    ctx: click.Context, run: Path, protocol: str | None, limit: int | None, refine: int, device: str
+) -> None:
+    """Write the metric table of RUN anew: results/table.json, .csv, .md and .tex."""
+    from metasiren import experiment
+    from metasiren.progress import Shown
+
+    experiment.evaluate(
+        run, protocol=protocol, limit=limit, refine=refine, device=device,
+        catalogue=_catalogue(ctx), progress=Shown(_console()),
+    )  # fmt: skip
+    _show_results(run / "results")
+    click.echo(run / "results")
+
+
+@cli.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(["markdown", "latex", "csv", "json"]), default="markdown")
+def table(runs: tuple[Path, ...], form: str) -> None:
+    """Put RUNS side by side in one table."""
+    from metasiren.table import join, read_table, render
+
+    click.echo(render(join([read_table(path / "results" / "table.json") for path in runs]), form))
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--check", metavar="NAME", help="Fail, with the reason, unless this plugin loads and its parts import.")
+@click.pass_context
+def plugins(ctx: click.Context, as_json: bool, check: str | None) -> None:
+    """List the installed plugins and what they offer."""
+    catalogue = _catalogue(ctx)
+    if check is not None:
+        _check(catalogue, check)
+    offered: dict[str, dict[str, list[str]]] = {p.name: {} for p in catalogue.plugins}
+    for kind, named in catalogue.offers.items():
+        for name, offers in named.items():
+            for offer in offers:
+                offered[offer.plugin.name].setdefault(kind, []).append(name)
+    if as_json:
+        rows = [{**vars(p), "offers": offered[p.name]} for p in catalogue.plugins]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for plugin in catalogue.plugins:
+        state = f"FAILED: {plugin.error}" if plugin.error else ""
+        click.echo(f"{plugin.name}  ({plugin.distribution} {plugin.version})  {state}".rstrip())
+        for kind, names in offered[plugin.name].items():
+            click.echo(f"  {kind + 's':<12} {', '.join(sorted(names))}")
+
+
+def _check(catalogue: Catalogue, name: str) -> None:
+    found = [p for p in catalogue.plugins if name in (p.name, p.distribution)]
+    if not found:
+        known = ", ".join(p.name for p in catalogue.plugins)
+        question = did_you_mean(name, [p.name for p in catalogue.plugins])
+        raise PluginError("plugins --check", f"no plugin is called {name!r}. {question}".rstrip(), f"installed: {known}")
+    for plugin in found:
+        if plugin.error:
+            raise PluginError(f"plugin {plugin.name}", plugin.error, f"Repair or reinstall {plugin.distribution}.")
+    for named in catalogue.offers.values():
+        for offers in named.values():
+            for offer in offers:
+                if offer.plugin in found:
+                    offer.load()
+
+
+@cli.command()
+@click.argument("kind", type=click.Choice(sorted(SUPPLIED)))
+@click.argument("name")
+@click.pass_context
+def describe(ctx: click.Context, kind: str, name: str) -> None:
+    """Show the options of a part, where it comes from and which shipped recipes use it."""
+    import inspect
+
+    from metasiren.catalogue import options_model
+
+    catalogue = _catalogue(ctx)
+    offer = catalogue.offer(kind, name, f"describe {kind}")
+    factory = offer.load()
+    click.echo(f"{kind} {name}  from {offer.plugin.distribution} {offer.plugin.version}")
+    click.echo(f"  {inspect.getsourcefile(factory)}\n")
+    click.echo(inspect.getdoc(factory) or "(no documentation)")
+    click.echo("\noptions:")
+    for option, info in options_model(kind, factory).model_fields.items():
+        annotation = inspect.formatannotation(info.annotation)
+        default = "required" if info.is_required() else f"= {info.default!r}"
+        click.echo(f"  {option}: {annotation} {default}")
+    used = _recipes_with(kind, name)
+    click.echo(f"\nused in: {', '.join(used) or 'no shipped recipe'}")
+
+
+def _recipes_with(kind: str, name: str) -> list[str]:
+    from metasiren.recipe import read_recipe, shipped_recipes
+
+    def names(tree: Mapping[str, Any]) -> set[str]:
+        key = {"dataset": "data"}.get(kind, kind)
+        if kind == "constraint":
+            return {(v or {}).get("name", k) if isinstance(v, dict) else k for k, v in tree.get("constraints", {}).items()}
+        if kind == "protocol":
+            return {(tree.get("evaluate") or {}).get("protocol")}
+        value = (tree.get("train") or {}).get("optimizer") if kind == "optimizer" else tree.get(key)
+        return {value.get("name") if isinstance(value, dict) else value}
+
+    found = []
+    for path in shipped_recipes():
+        tree = read_recipe(path)
+        if any(name in names(t or {}) for t in [tree, *(tree.get("presets") or {}).values()]):
+            found.append(path.stem)
+    return found
+
+
+def main() -> None:
+    """The entry point: errors are one clear message and a non-zero exit; tracebacks need --debug."""
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    try:
+        cli(args=arguments, prog_name="metasiren", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        click.echo("stopped.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except MetasirenError as error:
+        if debug:
+            raise
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(f"metasiren: {type(error).__name__}: {error}", err=True)
+        click.echo("  This is a fault in metasiren or a plugin; --debug shows where.", err=True)
+        sys.exit(70)

@@ -1,0 +1,47 @@
+"""Errors that say where, what was found, and what would work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MetasirenError(Exception):
+    """Base of every error that a person can act on.
+
+    Args:
+        where: the file, recipe key or object in question.
+        found: what was there.
+        advice: what would work (may span lines).
+    """
+
+    def __init__(self, where: str, found: str, advice: str = "") -> None:
+        self.where, self.found, self.advice = where, found, advice
+        lines = [f"{where}: {found}", *(f"  {line}" for line in advice.splitlines())]
+        super().__init__("\n".join(lines))
+
+
+class RecipeError(MetasirenError):
+    """A recipe that cannot be read, or whose keys, types or names are wrong."""
+
+
+class DataError(MetasirenError):
+    """Data that is missing, incomplete, corrupt or of an unusable kind."""
+
+
+class PluginError(MetasirenError):
+    """A plugin that is missing, broken, ambiguous or made for another interface."""
+
+
+class TrainingError(MetasirenError):
+    """Training that cannot go on, such as a loss that is not finite."""
+
+
+class RunError(MetasirenError):
+    """A run directory or checkpoint that is missing, damaged or unusable."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A sentence naming the closest known word, or an empty string."""
+    close = get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"Did you mean '{close[0]}'?" if close else ""

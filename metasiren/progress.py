@@ -1,0 +1,94 @@
+"""What a person sees while a run goes on: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+
+class Progress(ABC):
+    """Told of what happens; it steers nothing."""
+
+    @abstractmethod
+    def say(self, message: str, *, minor: bool = False) -> None:
+        """A line for the person; a minor one may be left out."""
+
+    @abstractmethod
+    def start(self, steps: int, done: int) -> None:
+        """Training begins."""
+
+    @abstractmethod
+    def step(self, step: int, loss: float, images_per_second: float) -> None:
+        """A logged step."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Training has ended."""
+
+
+class Silent(Progress):
+    """Says nothing."""
+
+    def say(self, message: str, *, minor: bool = False) -> None:
+        """Nothing."""
+
+    def start(self, steps: int, done: int) -> None:
+        """Nothing."""
+
+    def step(self, step: int, loss: float, images_per_second: float) -> None:
+        """Nothing."""
+
+    def stop(self) -> None:
+        """Nothing."""
+
+
+class Shown(Progress):
+    """A rich progress bar on a terminal; on a pipe, a line every `every` seconds."""
+
+    def __init__(self, console: Console, *, every: float = 15.0) -> None:
+        self.console, self.every = console, every
+        self._bar: Bar | None = None
+        self._task = TaskID(0)
+        self._steps = self._start = 0
+        self._began = self._told = 0.0
+
+    def say(self, message: str, *, minor: bool = False) -> None:
+        """Print a line."""
+        if not minor:
+            self.console.print(message, style="dim", highlight=False)
+
+    def start(self, steps: int, done: int) -> None:
+        """Show the bar, on a terminal."""
+        self._steps, self._start, self._began, self._told = steps, done, time.monotonic(), 0.0
+        if self.console.is_terminal:
+            columns = (
+                TextColumn("training"), BarColumn(), MofNCompleteColumn(),
+                TextColumn("loss {task.fields[loss]:.4g}"), TextColumn("{task.fields[rate]:,.0f} images/s"),
+                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            )  # fmt: skip
+            self._bar = Bar(*columns, console=self.console)
+            self._task = self._bar.add_task("training", total=steps, completed=done, loss=float("nan"), rate=0.0)
+            self._bar.start()
+
+    def step(self, step: int, loss: float, images_per_second: float) -> None:
+        """Move the bar, or print a line now and then."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step, loss=loss, rate=images_per_second)
+            return
+        now = time.monotonic()
+        if now - self._told < self.every and step < self._steps:
+            return
+        self._told = now
+        left = (self._steps - step) * (now - self._began) / max(1, step - self._start)
+        message = f"step {step:,}/{self._steps:,}  loss {loss:.4g}  {images_per_second:,.0f} images/s  {left:.0f} s left"
+        self.console.print(message, highlight=False)
+
+    def stop(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

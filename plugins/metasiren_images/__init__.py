@@ -1,0 +1,1 @@
+"""Images: data sets, encoders of sparse observations, and the inpainting table."""

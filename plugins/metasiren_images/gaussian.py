@@ -1,0 +1,169 @@
+"""Images as one multivariate Gaussian: its statistics, and what it expects of hidden pixels.
+
+An image is a vector of pixels times channels (row-major, channels last), with values in [-1, 1] as everywhere in
+this package. With mean m and covariance C = cov + ridge I, and pixels split into observed o and hidden u,
+
+    E[x_u | x_o] = m_u + C_uo C_oo^-1 (x_o - m_o)            (covariance form: cheap where few pixels are seen)
+                 = m_u - P_uu^-1 P_uo (x_o - m_o), P = C^-1  (precision form: cheap where few are hidden)
+
+(Bishop 2006, "Pattern Recognition and Machine Learning", Eqs. 2.81 and 2.75.) Statistics are gathered in float64,
+kept in float32 and factorised in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from metasiren import Dataset
+from metasiren_images.imageset import ImageSet
+
+Stream = Callable[[], Iterable[Tensor]]
+"""Starts a pass over a training set: chunks (n, size) of vectors."""
+
+MATRIX_BYTES = 256 * 2**20
+"""Memory that one batch of matrices may take while it is factorised."""
+
+
+def signals(dataset: Dataset, split: str, items: Tensor) -> Tensor:
+    """Values (n, pixels, channels) in [-1, 1] of whole signals, without drawing a context where that can be spared."""
+    if isinstance(dataset, ImageSet):
+        return dataset.values(split, items)
+    return dataset.batch(split, items).points["pixels"].values
+
+
+def training_vectors(dataset: Dataset, chunk: int = 1024, device: torch.device | str = "cpu") -> Stream:
+    """The training split as a stream of chunks (n, pixels * channels)."""
+
+    def stream() -> Iterator[Tensor]:
+        count = dataset.splits["train"]
+        for start in range(0, count, chunk):
+            items = torch.arange(start, min(start + chunk, count), device=device)
+            yield rearrange(signals(dataset, "train", items), "n p c -> n (p c)")
+
+    return stream
+
+
+def solve_within(matrix: Tensor, chosen: Tensor, right: Tensor) -> Tensor:
+    """Solve A[i, i] y[i] = b[i] for each item's own set of indices i; y is zero elsewhere.
+
+    Args:
+        matrix: A, symmetric positive definite (size, size).
+        chosen: (batch, size) bool, the sets. Where all are equal, one factorisation serves the batch.
+        right: b, (batch, size).
+
+    Returns:
+        y (batch, size).
+    """
+    solution = torch.zeros_like(right)
+    if bool((chosen == chosen[:1]).all()):
+        index = chosen[0].nonzero().squeeze(1) if len(chosen) else chosen.new_zeros(0, dtype=torch.long)
+        if len(index):
+            factor = torch.linalg.cholesky(matrix[index[:, None], index])
+            solution[:, index] = torch.cholesky_solve(right[:, index].T, factor).T
+        return solution
+    counts = chosen.sum(1)
+    order = counts.argsort()  # neighbours of similar size waste little padding
+    sizes = counts[order].tolist()
+    stop = len(sizes)
+    while stop > 0 and sizes[stop - 1] > 0:
+        most = sizes[stop - 1]
+        start = max(0, stop - max(1, MATRIX_BYTES // (most**2 * matrix.element_size())))
+        rows = order[start:stop]
+        real, index = chosen[rows].int().sort(dim=1, descending=True, stable=True)
+        real, index = real[:, :most].bool(), index[:, :most]
+        # Padded rows and columns become those of the identity, which leaves the real block's solution alone.
+        inside = real.unsqueeze(2) & real.unsqueeze(1)
+        padded = torch.where(inside, matrix[index.unsqueeze(2), index.unsqueeze(1)], torch.eye(most).to(matrix))
+        b = (right[rows].gather(1, index) * real).unsqueeze(2)
+        y = torch.cholesky_solve(b, torch.linalg.cholesky(padded)).squeeze(2)
+        solution[rows] = solution[rows].scatter_add(1, index, y * real)
+        stop = start
+    return solution
+
+
+class Gaussian(nn.Module):
+    """Mean and full covariance of vectors; memory grows as size squared (36 MB for 32x32 colour images).
+
+    Args:
+        size: pixels times channels.
+        ridge: variance added to every value, in units of values in [0, 1] squared.
+
+    Attributes:
+        mean: (size,) in [-1, 1].
+        covariance: (size, size), without the ridge; values in [-1, 1].
+    """
+
+    mean: Tensor
+    covariance: Tensor
+
+    def __init__(self, size: int, ridge: float = 1e-4) -> None:
+        super().__init__()
+        self.size, self.ridge = size, 4 * ridge  # the width of [-1, 1] is twice that of [0, 1]
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("covariance", torch.zeros(size, size))
+        self._precision: Tensor | None = None
+        self.register_load_state_dict_post_hook(lambda *_: self._forget())
+
+    def _forget(self) -> None:
+        self._precision = None
+
+    def fit(self, stream: Stream) -> None:
+        """Mean and covariance in one pass."""
+        total = torch.zeros(self.size, dtype=torch.float64, device=self.mean.device)
+        squares = torch.zeros(self.size, self.size, dtype=torch.float64, device=self.mean.device)
+        count = 0
+        for chunk in stream():
+            x = chunk.to(total)
+            total += x.sum(0)
+            squares.addmm_(x.T, x)
+            count += len(x)
+        mean = total / count
+        self.mean.copy_(mean)
+        self.covariance.copy_(squares.sub_(count * torch.outer(mean, mean)).div_(max(count - 1, 1)))
+        self._forget()
+
+    def principal(self, count: int) -> tuple[Tensor, Tensor]:
+        """The `count` directions of greatest variance: (size, count) orthonormal, and variances (count,), falling."""
+        variances, basis = torch.linalg.eigh(self._ridged())
+        return basis.flip(1)[:, :count], variances.flip(0)[:count].clamp_min(self.ridge)
+
+    def _ridged(self) -> Tensor:
+        covariance = self.covariance.double()
+        covariance.diagonal().add_(self.ridge)
+        return covariance
+
+    def precision(self) -> Tensor:
+        """The inverse of the ridged covariance, float64; computed when first needed."""
+        if self._precision is None or self._precision.device != self.covariance.device:
+            self._precision = torch.cholesky_inverse(torch.linalg.cholesky(self._ridged()))
+        return self._precision
+
+    def conditional_mean(self, values: Tensor, seen: Tensor) -> Tensor:
+        """What the whole image is expected to be.
+
+        Args:
+            values: (batch, pixels, channels) in [-1, 1]; those of hidden pixels are not used.
+            seen: (batch, pixels) bool.
+
+        Returns:
+            (batch, pixels, channels); observed pixels are returned as they are.
+        """
+        known = seen.unsqueeze(-1).expand_as(values).flatten(1)
+        deviation = torch.where(known, values.flatten(1).double() - self.mean.double(), 0.0)
+        few = known.sum(1) * 2 <= self.size
+        expected = torch.empty_like(deviation)
+        if bool(few.any()):
+            covariance = self._ridged()
+            expected[few] = solve_within(covariance, known[few], deviation[few]) @ covariance
+        if not bool(few.all()):
+            many, precision = ~few, self.precision()
+            expected[many] = -solve_within(precision, ~known[many], deviation[many] @ precision)
+        return self._restore(values, known, expected)
+
+    def _restore(self, values: Tensor, known: Tensor, expected: Tensor) -> Tensor:
+        whole = (self.mean.double() + expected).to(values.dtype)
+        return torch.where(known, values.flatten(1), whole).view_as(values)

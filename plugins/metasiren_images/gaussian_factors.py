@@ -1,0 +1,87 @@
+"""Large images as a Gaussian of few factors, where a matrix of pixels by pixels would not fit."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from metasiren_images.gaussian import Gaussian, Stream
+
+
+class FactorGaussian(Gaussian):
+    """A Gaussian of large images: `rank` principal directions, and equal variance in all the others.
+
+    This is probabilistic PCA (Tipping and Bishop 1999): x = m + W c + noise. Given c the values are independent,
+    so that the expected c needs one rank x rank system and no matrix of pixels by pixels.
+
+    Attributes:
+        mean: (size,).
+        basis: (size, rank), orthonormal.
+        variances: (rank,), falling; the noise is subtracted when c is estimated.
+        noise: the variance of every value in all other directions.
+    """
+
+    basis: Tensor
+    variances: Tensor
+    noise: Tensor
+
+    def __init__(self, size: int, ridge: float = 1e-4, rank: int = 512) -> None:
+        nn.Module.__init__(self)
+        self.size, self.ridge, self.rank = size, 4 * ridge, min(rank, size)
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("basis", torch.zeros(size, self.rank))
+        self.register_buffer("variances", torch.zeros(self.rank))
+        self.register_buffer("noise", torch.tensor(self.ridge))
+
+    def fit(self, stream: Stream, passes: int = 4) -> None:
+        """Mean, then subspace iteration: `passes` + 1 passes over the data."""
+        count, total, square = 0, torch.zeros(self.size, dtype=torch.float64, device=self.mean.device), 0.0
+        for chunk in stream():
+            x = chunk.to(total)
+            count, total, square = count + len(x), total + x.sum(0), square + float(x.square().sum())
+        mean, degrees = total / count, max(count - 1, 1)
+        generator = torch.Generator().manual_seed(0)
+        width = min(self.size, self.rank + 32)
+        start = torch.randn(self.size, width, generator=generator, dtype=torch.float64).to(total.device)
+        basis, product = torch.linalg.qr(start)[0], start
+        for _ in range(passes):
+            product = torch.zeros_like(start)
+            for chunk in stream():
+                x = chunk.to(total) - mean
+                product.addmm_(x.T, x @ basis)
+            small = basis.T @ product / degrees
+            previous, basis = basis, torch.linalg.qr(product)[0]
+        variances, turn = torch.linalg.eigh((small + small.T) / 2)
+        variances = variances.flip(0)[: self.rank].clamp_min(0)
+        left = (square - count * float(mean.square().sum())) / degrees - float(variances.sum())
+        self.mean.copy_(mean)
+        self.basis.copy_((previous @ turn.flip(1))[:, : self.rank])
+        self.noise.fill_(self.ridge + max(left, 0.0) / max(self.size - self.rank, 1))
+        self.variances.copy_(variances + self.ridge)
+
+    def principal(self, count: int) -> tuple[Tensor, Tensor]:
+        return self.basis.double()[:, :count], self.variances.double()[:count].clamp_min(self.ridge)
+
+    def conditional_mean(self, values: Tensor, seen: Tensor) -> Tensor:
+        known = seen.unsqueeze(-1).expand_as(values).flatten(1)
+        deviation = torch.where(known, values.flatten(1).double() - self.mean.double(), 0.0)
+        basis, noise = self.basis.double(), self.noise.double()
+        # Directions that vary no more than the noise tell nothing apart from it.
+        damping = (noise / (self.variances.double() - noise).clamp_min(1e-6 * noise)).diag()
+        projected = deviation @ basis
+        if bool((known == known[:1]).all()):
+            rows = basis[known[0]]
+            expected = torch.cholesky_solve(projected.T, torch.linalg.cholesky(rows.T @ rows + damping)).T
+        else:
+            grams = torch.stack([basis[one].T @ basis[one] for one in known]) + damping
+            expected = torch.cholesky_solve(projected.unsqueeze(2), torch.linalg.cholesky(grams)).squeeze(2)
+        return self._restore(values, known, expected @ basis.T)
+
+
+DENSE_LIMIT = 8192
+"""Largest size (pixels times channels) whose full covariance is kept: 537 MB in float64 while it is factorised."""
+
+
+def gaussian_of(size: int, ridge: float = 1e-4) -> Gaussian:
+    """A full Gaussian up to `DENSE_LIMIT` values per image, and one of 512 factors beyond."""
+    return (Gaussian if size <= DENSE_LIMIT else FactorGaussian)(size, ridge)

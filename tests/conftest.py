@@ -1,0 +1,52 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+SHARED = "METASIREN_SHARED_DATA"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """A folder with real data (faces, sounds, scans) that is not part of the project.
+
+    It is named by METASIREN_SHARED_DATA, or lies beside the checkout; without it, tests of real data skip.
+    """
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get(SHARED, default))
+    if not folder.is_dir():
+        pytest.skip(f"NO REAL DATA: {folder} is not there; set {SHARED} to test on real faces")
+    return folder
+
+
+@pytest.fixture
+def faces_npz(shared_data: Path) -> Path:
+    """9,018 real faces of 32x32 pixels."""
+    path = shared_data / "faces" / "celeba_10k_32.npz"
+    if not path.is_file():
+        pytest.skip(f"NO REAL FACES: {path} is not there")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests marked `gpu` skip without CUDA, tests marked `slow` run when they are asked for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cuda = torch.cuda.is_available()
+    asked = "slow" in (config.getoption("-m") or "")
+    for item in items:
+        if "gpu" in item.keywords and not cuda:
+            item.add_marker(pytest.mark.skip(reason="NO GPU: this test needs CUDA"))
+        if "slow" in item.keywords and not asked:
+            item.add_marker(pytest.mark.skip(reason="SLOW: run with -m slow"))
