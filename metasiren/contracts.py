@@ -6,7 +6,7 @@ batch -> encoder(context) -> latent -> decoder(latent) -> field -> constraints -
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -28,14 +28,23 @@ class _OnDevice:
 
     def to(self, device: torch.device | str) -> Self:
         """A copy whose tensors (in mappings too) lie on `device`."""
-        moved: dict[str, Any] = {}
+        return self._map(lambda tensor: tensor.to(device))
+
+    def cast(self, dtype: torch.dtype) -> Self:
+        """A copy whose floating-point tensors have `dtype`; indices and masks stay."""
+        return self._map(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        def over(value: Any) -> Any:
+            if isinstance(value, _OnDevice):
+                return value._map(change)
+            return change(value) if isinstance(value, Tensor) else value
+
+        changed: dict[str, Any] = {}
         for f in fields(self):  # type: ignore[arg-type]
             value = getattr(self, f.name)
-            if isinstance(value, Tensor | _OnDevice):
-                moved[f.name] = value.to(device)
-            elif isinstance(value, Mapping):
-                moved[f.name] = {k: v.to(device) for k, v in value.items()}
-        return replace(self, **moved)  # type: ignore[type-var]
+            changed[f.name] = {k: over(v) for k, v in value.items()} if isinstance(value, Mapping) else over(value)
+        return replace(self, **changed)  # type: ignore[type-var]
 
 
 @dataclass(frozen=True)
@@ -297,7 +306,9 @@ class Model(nn.Module):
         self.encoder, self.decoder = encoder, decoder
 
     def forward(self, context: Context) -> Field:
-        """The field of every item of the context."""
+        """The field of every item of the context, in the dtype of the weights."""
+        dtype = next((p.dtype for p in self.parameters()), torch.float32)
+        context = context.cast(dtype)
         return self.decoder.field(self.encoder(context, self.decoder))
 
 

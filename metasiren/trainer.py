@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from metasiren.checkpoints import Checkpoint, optimizer_tensors, restore_optimizer
 from metasiren.compilation import compiled
-from metasiren.contracts import Batch, Context, Fit, Model
+from metasiren.contracts import Batch, Fit, Model
 from metasiren.errors import TrainingError
 from metasiren.jets import Jet, highest
 from metasiren.recipe import Schedule
@@ -167,6 +167,7 @@ class Trainer:
         parameters = [p for p in task.model.parameters() if p.requires_grad]
         mark, seen = time.perf_counter(), 0
         began = mark - self.seconds
+        dtype = getattr(torch, train.dtype)
         saved, reason = self.step if self.step else None, None
         task.model.train()
         with _matmul(train.tf32):
@@ -178,7 +179,7 @@ class Trainer:
                 batch = task.dataset.batch("train", batch_items, context=train.context, generator=self.generator)
                 for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
                     group["lr"] = rate * learning_rate(train.schedule, self.step, steps)
-                losses = self.objective(_cast(batch, train.dtype), self.generator)
+                losses = self.objective(batch.cast(dtype), self.generator)
                 self.optimizer.zero_grad(set_to_none=True)
                 losses["loss"].backward()
                 if train.clip is not None:
@@ -195,7 +196,7 @@ class Trainer:
                 if logged:
                     now = time.perf_counter()
                     self.seconds = now - began
-                    numbers = {name: float(value) for name, value in losses.items()}
+                    numbers = {name: float(value.detach()) for name, value in losses.items()}
                     watch(self.step, numbers, self.seconds, seen / max(now - mark, 1e-9))
                     mark, seen = now, 0
                 if self.step % train.checkpoint_every == 0 and self.step < steps:
@@ -203,7 +204,7 @@ class Trainer:
                     save(self.checkpoint())
                     saved = self.step
                 if preview and (self.step % train.pictures_every == 0 or self.step == steps):
-                    with _inference(self.best_model) as model:
+                    with _judging(self.best_model) as model:
                         preview(self.step, model)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
@@ -218,7 +219,7 @@ class Trainer:
         bad = [name for name, value in losses.items() if name != "loss" and not bool(torch.isfinite(value))]
         raise TrainingError(
             f"step {self.step + 1}",
-            f"the loss is {float(losses['loss'])}; first to blame: {', '.join(bad) or 'the sum'}.",
+            f"the loss is {float(losses['loss'].detach())}; first to blame: {', '.join(bad) or 'the sum'}.",
             "Lower train.optimizer.lr, set train.clip, or look for broken values in the data.\n"
             "Earlier checkpoints are kept; --resume goes on from the last.",
         )
@@ -251,28 +252,12 @@ class Trainer:
         self.step, self.seconds = checkpoint.step, checkpoint.facts["seconds"]
 
 
-def _cast(batch: Batch, dtype: str) -> Batch:
-    """Floating-point tensors of a batch in the recipe's dtype; float32 batches pass through."""
-    if dtype == "float32":
-        return batch
-    wanted = getattr(torch, dtype)
-
-    def cast(value: Tensor) -> Tensor:
-        return value.to(wanted) if value.is_floating_point() else value
-
-    context, points = batch.context, batch.points
-    context = Context(
-        context.items, cast(context.coords), cast(context.values), context.mask, context.grid, context.cells
-    )
-    return Batch(context, {n: type(p)(cast(p.coords), {k: cast(v) for k, v in p.known.items()}) for n, p in points.items()})
-
-
 @contextmanager
-def _inference(model: Model) -> Iterator[Model]:
+def _judging(model: Model) -> Iterator[Model]:
     training = model.training
     model.eval()
     try:
-        with torch.inference_mode():
+        with torch.no_grad():
             yield model
     finally:
         model.train(training)

@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         cuda = torch.cuda.is_available()
     asked = "slow" in (config.getoption("-m") or "")
     for item in items:
-        if "gpu" in item.keywords and not cuda:
+        if item.get_closest_marker("gpu") and not cuda:
             item.add_marker(pytest.mark.skip(reason="NO GPU: this test needs CUDA"))
-        if "slow" in item.keywords and not asked:
+        if item.get_closest_marker("slow") and not asked:
             item.add_marker(pytest.mark.skip(reason="SLOW: run with -m slow"))

@@ -106,10 +106,15 @@ class Gaussian(nn.Module):
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("covariance", torch.zeros(size, size))
         self._precision: Tensor | None = None
-        self.register_load_state_dict_post_hook(lambda *_: self._forget())
+        self.register_load_state_dict_post_hook(lambda *_: self._forget())  # type: ignore[no-untyped-call]
 
     def _forget(self) -> None:
         self._precision = None
+
+    @property
+    def directions(self) -> int:
+        """How many principal directions there are."""
+        return self.size
 
     def fit(self, stream: Stream) -> None:
         """Mean and covariance in one pass."""

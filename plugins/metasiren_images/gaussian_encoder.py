@@ -7,13 +7,13 @@ are B^T (E[x | context] - m); nothing here is trained, so that a run spends all 
 from __future__ import annotations
 
 from dataclasses import replace
-from math import log, prod
+from math import exp, log, prod
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Context, Dataset, DataError, Decoder, Domain, Encoder, Points, RecipeError, RunError
+from metasiren import Batch, Context, DataError, Dataset, Decoder, Domain, Encoder, Points, RecipeError, RunError
 from metasiren_images.gaussian import training_vectors
 from metasiren_images.gaussian_factors import gaussian_of
 
@@ -63,6 +63,7 @@ class GaussianEncoder(Encoder):
         if domain.grid is None:
             raise DataError("encoder: gaussian", "these signals do not lie on a grid.", "Use the encoder 'set'.")
         size = prod(domain.grid) * domain.d_out
+        self.grid = domain.grid
         self.gaussian = gaussian_of(size, ridge)
         most = self.gaussian.directions
         if not 1 <= latent_dim <= most:
@@ -85,29 +86,99 @@ class GaussianEncoder(Encoder):
     @property
     def gains(self) -> Tensor:
         """(latent_dim,) latents per unit of coefficient."""
-        whitening = self.variances.rsqrt()
-        return self.scale * whitening * (self.variances / self.variances[0]) ** (self.power / 2)
+        return self.scale * self.variances.rsqrt() * (self.variances / self.variances[0]) ** (self.power / 2)
 
     def latent(self, images: Tensor) -> Tensor:
         """The latents (batch, latent_dim) of whole images (batch, pixels, channels)."""
         return (images.flatten(1) - self.gaussian.mean) @ self.basis * self.gains
 
-    def linear_image(self, latent: Tensor) -> Tensor:
-        """The images (batch, pixels * channels) of the linear model: m + B c."""
+    def linear_images(self, latent: Tensor) -> Tensor:
+        """The linear model's images m + B c (batch, pixels * channels)."""
         return self.gaussian.mean + latent / self.gains @ self.basis.T
 
+    @torch.no_grad()
     def forward(self, context: Context, decoder: Decoder) -> Tensor:
         """Latents (batch, latent_dim).
 
         Raises:
             RunError: `fit` was not called, nor a fitted state loaded.
         """
-        self._check()
         values, seen = context.image()
-        return self.latent(
-            self.gaussian.conditional_mean(values.flatten(2).transpose(1, 2), seen.flatten(1).bool())
-        )
+        return self._observe(values.flatten(2).transpose(1, 2), seen.flatten(1).bool())
 
     def _check(self) -> None:
         if not self.fitted:
-            raise RunError("encoder: gaussian", "its statistics are missing.", "Call fit(dataset), or load a checkpoint.")
+            raise RunError(
+                "encoder: gaussian", "its statistics are missing.", "Call fit(dataset), or load a checkpoint."
+            )
+
+    def _observe(self, values: Tensor, seen: Tensor) -> Tensor:
+        self._check()
+        # Emitted weights depend on every digit of the latent: a bf16 region around the encoder ends here.
+        with torch.autocast(values.device.type, enabled=False):
+            return self.latent(self.gaussian.conditional_mean(values, seen))
+
+    @torch.no_grad()
+    def rehearse(
+        self, batch: Batch, decoder: Decoder, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Batch]:
+        """Latents and targets of one training step; the batch's own context is not used.
+
+        A random part of the items, 1 - `damped`, gives the latents of whole images. The others are partly seen:
+
+        - `damped`: each coefficient is seen through noise of a random variance v, and estimated by its posterior
+          mean s_k / (s_k + v) * (c_k + noise). So the fine directions vanish first and E[c | latent] is the latent,
+          as with real contexts, at no cost.
+        - `posterior`: groups of items are seen through real masks (`draw_mask`) and encoded as in evaluation.
+        """
+        self._check()
+        pixels = batch.points["pixels"]
+        values = pixels.values
+        every = torch.arange(len(values), device=values.device)
+        share = torch.rand(len(values), generator=generator, device=values.device)
+        partial = every[share.argsort() < round(self.damped * len(values))]
+        with torch.autocast(values.device.type, enabled=False):
+            latent = self.latent(values)
+            degrade = self._see_partly if self.rehearsal == "posterior" else self._damp
+            latent[partial] = degrade(values[partial], latent[partial], generator)
+            if self.targets == "linear":
+                values = values.clone()
+                values[partial] = self.linear_images(latent[partial]).view_as(values[partial])
+        seen = Points(pixels.coords, {**pixels.known, "values": values})
+        return latent, replace(batch, points={**batch.points, "pixels": seen})
+
+    def _damp(self, values: Tensor, latent: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Posterior means of coefficients under noise whose variance is log-uniform over their variances and beyond."""
+        s = self.variances
+        low, high = float(s[-1].log()) - log(10), float(s[0].log()) + log(3)
+        uniform = torch.rand(len(latent), 1, generator=generator, device=latent.device, dtype=latent.dtype)
+        v = torch.exp(low + (high - low) * uniform)
+        noise = torch.randn(latent.shape, generator=generator, device=latent.device, dtype=latent.dtype)
+        return s / (s + v) * (latent + v.sqrt() * noise * self.gains)
+
+    def _see_partly(self, values: Tensor, latent: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Latents of items seen through random masks, each shared by a group and so by one factorisation."""
+        assert self.grid is not None
+        groups = []
+        for group in torch.split(values, self.group):
+            mask = draw_mask(self.grid, generator, values.device)
+            groups.append(self._observe(group, mask.expand(len(group), -1)))
+        return torch.cat(groups) if groups else latent
+
+
+def draw_mask(grid: tuple[int, ...], generator: torch.Generator | None, device: torch.device) -> Tensor:
+    """A mask (pixels,) such as people make: scattered pixels, their number log-uniform, or one side of the image.
+
+    One mask in four shows a side: rows or columns before or after a random cut.
+    """
+    size = prod(grid)
+    kind, amount, axis, flip = torch.rand(4, generator=generator, device=device).tolist()
+    if kind < 0.75:
+        count = round(exp(amount * log(size)))
+        return torch.rand(size, generator=generator, device=device).argsort() < count
+    dimension = int(axis * len(grid))
+    line = torch.arange(grid[dimension], device=device)
+    cut = 1 + int(amount * (grid[dimension] - 1))
+    side = line < cut if flip < 0.5 else line >= grid[dimension] - cut
+    shape = [-1 if d == dimension else 1 for d in range(len(grid))]
+    return side.view(shape).expand(grid).flatten()

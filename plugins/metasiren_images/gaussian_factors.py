@@ -33,6 +33,11 @@ class FactorGaussian(Gaussian):
         self.register_buffer("variances", torch.zeros(self.rank))
         self.register_buffer("noise", torch.tensor(self.ridge))
 
+    @property
+    def directions(self) -> int:
+        """The rank."""
+        return self.rank
+
     def fit(self, stream: Stream, passes: int = 4) -> None:
         """Mean, then subspace iteration: `passes` + 1 passes over the data."""
         count, total, square = 0, torch.zeros(self.size, dtype=torch.float64, device=self.mean.device), 0.0
@@ -60,9 +65,11 @@ class FactorGaussian(Gaussian):
         self.variances.copy_(variances + self.ridge)
 
     def principal(self, count: int) -> tuple[Tensor, Tensor]:
+        """As `Gaussian.principal`, of at most `rank` directions."""
         return self.basis.double()[:, :count], self.variances.double()[:count].clamp_min(self.ridge)
 
     def conditional_mean(self, values: Tensor, seen: Tensor) -> Tensor:
+        """As `Gaussian.conditional_mean`."""
         known = seen.unsqueeze(-1).expand_as(values).flatten(1)
         deviation = torch.where(known, values.flatten(1).double() - self.mean.double(), 0.0)
         basis, noise = self.basis.double(), self.noise.double()

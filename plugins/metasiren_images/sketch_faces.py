@@ -8,8 +8,8 @@ import numpy as np
 
 from metasiren import DataError
 from metasiren_images.imageset import ImageSet
-from metasiren_images.sketch_portrait import portraits
-from metasiren_images.sketch_traits import draw_traits
+from metasiren_images.sketch.layers import portraits
+from metasiren_images.sketch.people import draw_traits
 
 STREAMS = {"train": 0, "val": 1, "test": 2}
 PIXELS_AT_ONCE = 1 << 15

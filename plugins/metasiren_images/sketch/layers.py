@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from metasiren_images.sketch_canvas import EVERYWHERE, Box, Canvas, box, ellipse, wave
-from metasiren_images.sketch_traits import Floats, Traits, clip, mix
+from metasiren_images.sketch.canvas import EVERYWHERE, Box, Canvas, box, ellipse, wave
+from metasiren_images.sketch.draws import clip, mix, rgb
+from metasiren_images.sketch.frame import Frame, frame
+from metasiren_images.sketch.traits import Traits
 
 # Where features may lie, whatever the traits; drawing there only is several times faster than drawing everywhere.
 EYES: Box = (-0.75, 0.75, -0.55, 0.55)
@@ -17,68 +18,9 @@ MOUTH: Box = (-0.60, 0.60, -0.05, 0.90)
 LOWER: Box = (-1.00, 1.00, -0.20, 1.00)
 EARS: Box = (-1.00, 1.00, -0.45, 0.70)
 UPPER: Box = (-1.00, 1.00, -1.00, 0.20)
-DARK = np.array([0.13, 0.08, 0.09], dtype=np.float32).reshape(3, 1, 1, 1)
-WHITE = np.array([0.97, 0.97, 0.96], dtype=np.float32).reshape(3, 1, 1, 1)
-COOL = np.array([0.88, 0.95, 1.10], dtype=np.float32).reshape(3, 1, 1, 1)
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Coordinates that move with the head, in half-heights of the head: (pictures, rows, columns) each.
-
-    Attributes:
-        u, v: from the head's centre, to its left and down, tilted with it.
-        fu, fv: the same on the turned face: 0, 0 is between the eyes, whatever yaw and pitch.
-        skull: signed distance to the head's outline.
-        hair: signed distance to the outline of all hair.
-        face: signed distance to the opening in the hair.
-        collar: signed distance to the opening of the clothes, in halves of the picture; body: to the clothes.
-    """
-
-    u: Floats
-    v: Floats
-    fu: Floats
-    fv: Floats
-    skull: Floats
-    hair: Floats
-    face: Floats
-    collar: Floats
-    body: Floats
-
-
-def turned(q: Floats, angle: Floats) -> Floats:
-    """Coordinates on a turned face: the map of [-1, 1] to itself that moves `angle` to 0 and squeezes the far side."""
-    q = clip(q, -2, 2)  # the map has a pole at 1 / angle
-    return np.asarray((q - angle) / (1 - angle * q), dtype=np.float32)
-
-
-def frame(canvas: Canvas, t: Traits) -> Frame:
-    """The coordinates and outlines of every head on the canvas."""
-    cosine, sine = (1 - t.tilt * t.tilt) / (1 + t.tilt * t.tilt), 2 * t.tilt / (1 + t.tilt * t.tilt)
-    dx, dy = (canvas.x - t.x) / t.scale, (canvas.y - t.y) / t.scale
-    u, v = cosine * dx + sine * dy, cosine * dy - sine * dx
-    fu, fv = turned(u / t.head_width, t.yaw) * t.head_width, turned(v, t.pitch)
-
-    low = clip(v, 0, 1)
-    q2, v2 = np.square(u / (t.head_width * (1 - t.taper * low * low))), v * v
-    egg, square = np.sqrt(q2 + v2), np.sqrt(np.sqrt(q2 * q2 + v2 * v2))
-    skull = (mix(egg, square, t.jaw * 0.75 * (v > 0)) - 1) * 0.9
-
-    width = t.head_width + t.hair_side
-    cap = ellipse(u, v + 0.05, width, 0.97 + t.hair_top)
-    curtain = np.maximum(np.abs(u) - width * (1 + 0.07 * v), -0.05 - v)
-    hair = np.maximum(np.minimum(cap, curtain), v - t.hair_length)
-    hair = hair + t.curl * 0.10 * (wave(2.2 * u + 0.25) + wave(2.2 * v) - 1)
-    hair = hair - t.spikes * 0.22 * (1 - 2 * np.abs(3.3 * u - np.floor(3.3 * u) - 0.5)) * clip(-v - 0.35, 0, 0.5)
-
-    high = np.minimum(fv - 0.3 + t.parting * fu, 0) / (t.hairline - 0.3)
-    p2, h2 = np.square(fu / (t.opening * t.head_width)), high * high
-    gap = mix(np.sqrt(p2 + h2), np.sqrt(np.sqrt(p2 * p2 + h2 * h2)), t.boxiness) - 1
-
-    x, y = canvas.x - 0.7 * t.x, canvas.y - (t.y + 1.13 * t.scale)
-    collar = mix(ellipse(x, y, 0.30, 0.14), np.abs(x) * 0.75 + y - 0.20, t.neckline > 0.6)
-    body = np.maximum(box(x, y - 0.62, t.shoulders, 0.62, 0.30) - 0.02, -collar)
-    return Frame(u, v, fu, fv, skull, hair, gap * 0.7, collar, body)
+DARK = rgb(0.13, 0.08, 0.09)
+WHITE = rgb(0.97, 0.97, 0.96)
+COOL = rgb(0.88, 0.95, 1.10)
 
 
 def background(c: Canvas, t: Traits) -> None:
@@ -125,7 +67,7 @@ def head(c: Canvas, t: Traits, f: Frame) -> None:
     lower = c.part(LOWER)
     side, fv = np.abs(f.fu[lower]), f.fv[lower]
     cheek = np.square((side - 0.44) / 0.24) + np.square((fv - 0.30) / 0.19)
-    c.lay(clip(1 - cheek, 0, 1) * t.blush, t.skin * np.array([1.0, 0.66, 0.66], np.float32).reshape(3, 1, 1, 1), lower)
+    c.lay(clip(1 - cheek, 0, 1) * t.blush, t.skin * rgb(1.0, 0.66, 0.66), lower)
     edge = 0.40 - 0.72 * side * side - fv
     chin = f.skull[lower] - t.beard_length * clip(2 * fv - 0.6, 0, 1)
     c.lay(c.cover(np.maximum(edge, chin), t.scale, 1.6) * t.beard, t.hair * 0.82, lower)
@@ -143,10 +85,11 @@ def mouth(c: Canvas, t: Traits, f: Frame) -> None:
     c.lay(c.cover(lips, t.scale), t.lips, where)
     inside = ellipse(fu, bent, t.mouth_width * (0.80 + 0.12 * (opened > 0)), opened + 0.012)
     inner = c.cover(inside, t.scale)
-    c.lay(inner * (0.62 + 0.38 * (opened > 0)), DARK * np.array([2.4, 1.0, 1.1], np.float32).reshape(3, 1, 1, 1), where)
+    c.lay(inner * (0.62 + 0.38 * (opened > 0)), DARK * rgb(2.4, 1.0, 1.1), where)
     teeth = np.maximum(ellipse(fu, bent, t.mouth_width * 0.82, opened * 0.92 + 0.005), bent - 0.05 * opened)
     c.lay(c.cover(teeth, t.scale) * (opened > 0.04), WHITE, where)
-    c.lay(c.cover(ellipse(fu, fv - t.mouth_y - 0.19, 0.16, 0.03), t.scale, 1.5) * 0.22 * (1 - t.beard), t.skin * 0.6, where)
+    dent = ellipse(fu, fv - t.mouth_y - 0.19, 0.16, 0.03)
+    c.lay(c.cover(dent, t.scale, 1.5) * 0.22 * (1 - t.beard), t.skin * 0.6, where)
 
 
 def nose(c: Canvas, t: Traits, f: Frame) -> None:
@@ -157,9 +100,10 @@ def nose(c: Canvas, t: Traits, f: Frame) -> None:
     x, tip = fu - lean, t.nose_length
     away = np.where(t.light_x > 0, np.float32(-1), np.float32(1))
     ridge = ellipse(x - away * t.nose_width * 0.55, fv - tip * 0.45, t.nose_width * 0.42, tip * 0.62)
-    c.lay(c.cover(ridge, t.scale, 2.0) * (0.25 + 0.35 * np.abs(t.light_x)), t.skin * 0.70, where)
+    c.lay(c.cover(ridge, t.scale, 2.0) * (0.25 + 0.35 * clip(np.abs(t.light_x), 0, 1)), t.skin * 0.70, where)
     c.lay(c.cover(ellipse(x, fv - tip, t.nose_width * 1.15, 0.055), t.scale, 1.3) * 0.75, t.skin * 0.62, where)
-    c.lay(c.cover(ellipse(x, fv - tip + 0.085, t.nose_width * 0.75, 0.07), t.scale, 1.5) * 0.8, clip(t.skin * 1.08, 0, 1), where)
+    ball = ellipse(x, fv - tip + 0.085, t.nose_width * 0.75, 0.07)
+    c.lay(c.cover(ball, t.scale, 1.5) * 0.8, clip(t.skin * 1.08, 0, 1), where)
 
 
 def eyes(c: Canvas, t: Traits, f: Frame) -> None:
@@ -188,7 +132,8 @@ def eyes(c: Canvas, t: Traits, f: Frame) -> None:
     size_x, size_y = t.eye_width + 0.09, t.eye_height * 0.4 + 0.155
     rim = box(x - 0.01, y - 0.01, size_x, size_y, mix(size_y * 0.98, size_y * 0.35, t.frame_round > 0.5))
     c.lay(c.cover(rim, t.scale) * t.glasses * mix(0.10, 0.92, t.shades), mix(WHITE, DARK, t.shades), where)
-    bridge = np.maximum(np.abs(y + 0.03) - 0.022, np.minimum(np.abs(fu) + size_x - t.eye_x, t.eye_x + size_x - np.abs(fu)))
+    beside = np.minimum(np.abs(fu) + size_x - t.eye_x, t.eye_x + size_x - np.abs(fu))
+    bridge = np.maximum(np.abs(y + 0.03) - 0.022, beside)
     wire = np.minimum(np.abs(rim) - 0.030, bridge)
     c.lay(c.cover(np.maximum(wire, f.skull[where] - 0.03), t.scale) * t.glasses, t.frame, where)
 
@@ -197,14 +142,14 @@ def front(c: Canvas, t: Traits, f: Frame) -> None:
     """Hair over the forehead and beside the face, its shadow and gloss, and a hat."""
     everywhere = c.part(EVERYWHERE)
     lock = np.maximum(f.hair, -f.face)
-    upper = c.part(UPPER)
-    shade = c.cover(np.maximum(lock[upper] - 0.10, f.skull[upper]), t.scale, 2.5)
-    c.lay(shade * 0.30 * (t.hair_length > -1), t.skin * 0.55, upper)
+    shade = c.cover(np.maximum(lock - 0.10, f.skull), t.scale, 2.5)
+    c.lay(shade * 0.30 * (t.hair_length > -1), t.skin * 0.55, everywhere)
     arc = f.v + 0.62 - 0.35 * f.u * f.u + 0.25 * t.light_x * f.u
     gloss = clip(1 - np.abs(arc) / 0.20, 0, 1) * (1 - 0.6 * t.curl)
     strand = 0.10 * (wave(5.5 * f.u + 1.5 * f.v * f.u) - 0.5)
-    c.lay(c.cover(lock, t.scale), clip(t.hair * (0.92 + strand + 0.35 * gloss) + 0.05 * gloss, 0, 1), everywhere)
+    c.lay(c.cover(lock, t.scale), clip(t.hair * (0.92 + strand + 0.25 * gloss) + 0.04 * gloss, 0, 1), everywhere)
 
+    upper = c.part(UPPER)
     u, v = f.u[upper], f.v[upper]
     crown = np.maximum(ellipse(u, v + 0.08, t.head_width + 0.13, 1.10), v + 0.42 + 0.10 * u * u)
     c.lay(c.cover(crown, t.scale) * t.hat, t.hat_colour, upper)
@@ -219,7 +164,7 @@ def light(c: Canvas, t: Traits, f: Frame) -> None:
     nx, ny = f.u / 1.25, f.v / 1.35
     nz = np.sqrt(np.maximum(1 - nx * nx - ny * ny, np.float32(0)))
     facing = clip(nx * t.light_x + ny * t.light_y + nz * t.light_z, -0.2, 1)
-    amount = 1 + t.contrast * (facing - 0.62)
+    amount = 1 + t.contrast * (facing - 0.68)
     tone = mix(COOL, t.light, clip(facing, 0, 1))
     c.colours *= mix(np.float32(1), amount * tone, cover)
 

@@ -1,0 +1,72 @@
+"""The picture beside the table: context, reconstruction and truth, as in the SIREN paper's Figure 6."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange, repeat
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+from torchvision.utils import make_grid
+
+HIDDEN = (0.16, 0.20, 0.42)
+"""Colour of hidden pixels (red, green, blue): a deep blue that faces lack, so that seen black, grey and white show."""
+
+GAP = 2
+MARGIN = 64
+HEAD = 22
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One row of the picture: the same images at one context.
+
+    Attributes:
+        label: printed at the left.
+        seen: (images, pixels) bool.
+        predictions: (images, pixels, channels) in [-1, 1].
+    """
+
+    label: str
+    seen: Tensor
+    predictions: Tensor
+
+
+def figure(strips: Sequence[Strip], truth: Tensor, grid: tuple[int, int], *, least: int = 96) -> Image.Image:
+    """Rows are contexts; columns are, per image, its context, its reconstruction and itself.
+
+    Args:
+        strips: the rows.
+        truth: (images, pixels, channels) in [-1, 1].
+        grid: (rows, columns) of an image.
+        least: smallest side of an enlarged image, in pixels; pixels stay square blocks.
+    """
+    factor = max(1, -(-least // max(grid)))
+    hidden = torch.tensor(HIDDEN).view(3, 1, 1)
+    tiles = []
+    for strip in strips:
+        seen = rearrange(strip.seen.cpu(), "n (h w) -> n 1 h w", h=grid[0])
+        whole, guess = _colours(truth, grid), _colours(strip.predictions, grid)
+        trio = torch.stack([torch.where(seen, whole, hidden), guess, whole], dim=1)
+        tiles.append(repeat(trio, "n k c h w -> (n k) c (h a) (w b)", a=factor, b=factor))
+    sheet = make_grid(torch.cat(tiles), nrow=3 * len(truth), padding=GAP, pad_value=1.0)
+    pixels = rearrange((sheet * 255).round().byte(), "c h w -> h w c").numpy()
+    page = Image.new("RGB", (pixels.shape[1] + MARGIN, pixels.shape[0] + HEAD), "white")
+    page.paste(Image.fromarray(pixels), (MARGIN, HEAD))
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
+    high, wide = grid[0] * factor + GAP, grid[1] * factor + GAP
+    for row, strip in enumerate(strips):
+        draw.text((4, HEAD + row * high + high // 2), strip.label, "black", font, anchor="lm")
+    for column in range(3 * len(truth)):
+        word = ("context", "reconstruction", "truth")[column % 3]
+        draw.text((MARGIN + column * wide + wide // 2, HEAD // 2), word, "black", font, anchor="mm")
+    return page
+
+
+def _colours(values: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Values (n, pixels, channels) in [-1, 1] as pictures (n, 3, rows, columns) in [0, 1]; one channel is grey."""
+    unit = rearrange((values.detach().cpu().float() + 1) / 2, "n (h w) c -> n c h w", h=grid[0], w=grid[1])
+    unit = unit.nan_to_num().clamp(0, 1)
+    return unit[:, :3] if unit.shape[1] >= 3 else unit.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)

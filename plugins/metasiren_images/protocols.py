@@ -1,0 +1,178 @@
+"""How an inpainting prior is judged: the columns of the SIREN paper's Table 4, with training-free rows beside them.
+
+Predictions and targets are mapped to [0, 1] and clipped; the squared error is averaged over all pixels and channels
+of an image, seen ones included, and then over images. `mse_hidden` counts hidden pixels only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from metasiren import DataError, Dataset, Model, Protocol, RecipeError, did_you_mean
+from metasiren.grids import grid
+from metasiren.table import Table, frame, write
+from metasiren_images.baselines import BASELINES
+from metasiren_images.imageset import observe
+from metasiren_images.masks import DRAWS, cells_of, views
+from metasiren_images.paper import paper_rows
+from metasiren_images.pictures import Strip, figure
+from metasiren_images.refinement import refine as refine_latent
+from metasiren_images.scoring import Exam, Predict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exact(Protocol):
+    """Exactly n pixels, drawn without replacement; several masks per image and context.
+
+    Args:
+        contexts: numbers of seen pixels, `half` (the first half of the rows) or `full`.
+        seeds: number of masks per image and context.
+        split: which images; by default `test` where the data has it, else `val`.
+        batch: images per forward pass.
+        baselines: write the training-free rows.
+        baseline_images: judge the baselines on so many images at most; the table states the number.
+        pictures: number of images in figure6.png; 0 writes none.
+        refine_rate: learning rate of test-time optimisation (see `refinement.refine`).
+        refine_prior: weight that holds refined latents near the encoder's.
+
+    Raises:
+        RecipeError: a number below one.
+    """
+
+    contexts: Sequence[int | str] = (10, 100, 1000, "half", 1024)
+    seeds: int = 3
+    split: str | None = None
+    batch: int = 256
+    baselines: bool = True
+    baseline_images: int = 1000
+    pictures: int = 4
+    refine_rate: float = 0.02
+    refine_prior: float = 1e-3
+
+    def __post_init__(self) -> None:
+        for option in ("seeds", "batch", "baseline_images"):
+            if getattr(self, option) < 1:
+                found = f"{getattr(self, option)} is below one."
+                raise RecipeError(f"evaluate: {option}", found, "Give a positive integer.")
+
+    @property
+    def draws(self) -> str:
+        """How random masks are drawn: a key of `masks.DRAWS`."""
+        return "exact"
+
+    @property
+    def title(self) -> str:
+        """What the table calls this protocol."""
+        return "exact"
+
+    def evaluate(
+        self,
+        model: Model,
+        dataset: Dataset,
+        results: Path,
+        *,
+        name: str,
+        limit: int | None = None,
+        refine: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> pd.DataFrame:
+        """As `metasiren.Protocol.evaluate`; writes table.json, .csv, .md, .tex and figure6.png.
+
+        Raises:
+            DataError: signals that are not images, or a split that is missing or empty.
+            RecipeError: contexts that these images cannot have.
+        """
+        shape = dataset.domain.grid
+        if shape is None or len(shape) != 2:
+            raise DataError(f"evaluate: {self.title}", f"{dataset.title} holds no images.", "Name another protocol.")
+        columns = tuple(views(self.contexts, shape))
+        split = self._split(dataset)
+        count = dataset.splits[split] if limit is None else min(limit, dataset.splits[split])
+        if count < 1:
+            raise DataError("evaluate: limit", f"{limit} images.", "Give a limit of one or more.")
+        exam = Exam(dataset, split, columns, DRAWS[self.draws], self.seeds, self.batch, device)
+        predict = self.predictor(model, shape, refine)
+        title = f"{name} (refined, {refine} steps)" if refine else name
+        rows = [exam.judge(title, "model", predict, count)]
+        for kind in BASELINES if self.baselines else ():
+            baseline = kind()
+            baseline.fit(dataset, device)
+            rows.append(exam.judge(baseline.name, "baseline", baseline.predictor, min(count, self.baseline_images)))
+        halves = any(view.half and view.key == "512" for view in columns)
+        table = Table(
+            dataset=dataset.title,
+            protocol=self.title,
+            filter=dataset.provenance.get("filter", "not stated"),
+            images=count,
+            seeds=self.seeds,
+            split=split,
+            labels={view.key: view.label for view in columns if view.label != view.key},
+            rows=rows + paper_rows(dataset, halves, [view.key for view in columns]),
+        )
+        write(table, results)
+        if self.pictures > 0:
+            items, values = exam.values(0, min(count, self.pictures))
+            masks = [(view.label, exam.mask(view, items, 0)) for view in columns]
+            strips = [Strip(label, seen, predict(values, seen, items)) for label, seen in masks]
+            figure(strips, values, (shape[0], shape[1])).save(results / "figure6.png")
+        return frame(table)
+
+    def _split(self, dataset: Dataset) -> str:
+        present = [split for split, count in dataset.splits.items() if count]
+        wanted = ("test", "val") if self.split is None else (self.split,)
+        for split in wanted:
+            if split in present:
+                return split
+        found = f"{dataset.title} has no images in split {' or '.join(wanted)}."
+        advice = f"{did_you_mean(wanted[0], present)}\nsplits with images: {', '.join(present)}".strip()
+        raise DataError("evaluate: split", found, advice)
+
+    def predictor(self, model: Model, shape: tuple[int, ...], refine: int = 0) -> Predict:
+        """The model as a function of what was seen."""
+
+        def predict(values: Tensor, seen: Tensor, items: Tensor) -> Tensor:
+            coords = grid(shape, dtype=values.dtype, device=values.device)
+            context = observe(values, *cells_of(seen), items, coords, shape)
+            # Not inference_mode: encoders may optimise a latent against the decoder.
+            with torch.no_grad():
+                latent = model.encoder(context, model.decoder)
+                if refine:
+                    latent = refine_latent(
+                        model.decoder, latent, context, refine, rate=self.refine_rate, prior=self.refine_prior
+                    )
+                return model.decoder.field(latent)(coords).expand_as(values)
+
+        return predict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Siren2020(Exact):
+    """As the SIREN paper's official scripts judge, on the test split with one mask per image and context.
+
+    Those scripts draw Bernoulli masks for the convolutional encoders, so that n is an expected number of pixels, and
+    exactly n pixels for the set encoder; half is the first 16 rows. Theirs are unseeded, these are not.
+
+    Args:
+        masks: `bernoulli` as for the convolutional encoders, or `exact` as for the set encoder.
+        seeds: number of masks per image and context.
+    """
+
+    seeds: int = 1
+    masks: Literal["bernoulli", "exact"] = "bernoulli"
+
+    @property
+    def draws(self) -> str:
+        """The option `masks`."""
+        return self.masks
+
+    @property
+    def title(self) -> str:
+        """The table says where the masks are not those of the convolutional encoders."""
+        return "siren2020" if self.masks == "bernoulli" else "siren2020 (exact masks)"

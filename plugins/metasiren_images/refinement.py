@@ -1,0 +1,57 @@
+"""Test-time optimisation: move each latent until its image agrees better with what was observed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from metasiren import Context, Decoder, RunError
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+
+def refine(
+    decoder: Decoder, latent: Tensor, context: Context, steps: int, *, rate: float = 0.02, prior: float = 1e-3
+) -> Tensor:
+    """Adam on the latent z = z0 + r d, r being the root mean square of the encoder's answer z0, item by item:
+
+        minimise over d   mean over observed pixels (prediction - observation)^2 + prior * mean d^2
+
+    The penalty holds latents near the encoder's answer, which knows more than few pixels can tell. Items do not
+    influence one another.
+
+    Args:
+        decoder: fixed meanwhile.
+        latent: z0, (batch, latent_dim) or (batch, tokens, latent_dim).
+        context: what was observed, values in [-1, 1].
+        steps: of Adam.
+        rate: Adam's learning rate, in units of r.
+        prior: weight of the penalty.
+
+    Returns:
+        z, of the shape of `latent`.
+
+    Raises:
+        RunError: the encoder gives no latent to move.
+    """
+    if latent.numel() == 0 or len(latent) != len(context.items):
+        raise RunError("evaluate: refine", "this encoder gives no latent per image.", "Evaluate without refinement.")
+    start = latent.detach()
+    axes = tuple(range(1, start.dim()))
+    size = start.square().mean(dim=axes, keepdim=True).sqrt()
+    size = torch.where(size > 0, size, torch.ones_like(size))
+    seen = context.mask.unsqueeze(-1).to(start.dtype)
+    values = (seen.sum(dim=(1, 2)) * context.values.shape[-1]).clamp_min(1)
+    d, first, second = (torch.zeros_like(start) for _ in range(3))
+    for step in range(1, steps + 1):
+        with torch.enable_grad():
+            d.requires_grad_()
+            error = (decoder.field(start + size * d)(context.coords) - context.values).square() * seen
+            # A sum over items, so that no item's step depends on its neighbours.
+            loss = (error.sum(dim=(1, 2)) / values + prior * d.square().mean(dim=axes)).sum()
+            (slope,) = torch.autograd.grad(loss, d)
+        first = BETA1 * first + (1 - BETA1) * slope
+        second = BETA2 * second + (1 - BETA2) * slope.square()
+        move = first / (1 - BETA1**step) / ((second / (1 - BETA2**step)).sqrt() + EPSILON)
+        d = d.detach() - rate * move
+    return start + size * d

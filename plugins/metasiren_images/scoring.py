@@ -1,0 +1,98 @@
+"""Errors of predicted images, gathered image by image."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import sqrt
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from metasiren import Dataset
+from metasiren.table import Row
+from metasiren_images.gaussian import signals
+from metasiren_images.masks import Draw, View
+
+Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Values (batch, pixels, channels), seen (batch, pixels) and items (batch,) -> predictions, of the values' shape."""
+
+
+def errors(predictions: Tensor, truth: Tensor, seen: Tensor) -> Tensor:
+    """Errors of images in [-1, 1], mapped to [0, 1] and clipped.
+
+    Args:
+        predictions: (batch, pixels, channels).
+        truth: (batch, pixels, channels).
+        seen: (batch, pixels) bool.
+
+    Returns:
+        (batch, 3) float64: mean squared error, the same over hidden pixels (NaN where there are none), and PSNR in
+        dB (infinite where the image is exact).
+    """
+    unit, target = ((x.double() / 2 + 0.5).clamp(0, 1) for x in (predictions, truth))
+    square = (unit - target).square().mean(dim=2)
+    hidden = (~seen).to(square)
+    mse = square.mean(dim=1)
+    return torch.stack([mse, (square * hidden).sum(1) / hidden.sum(1), -10 * mse.log10()], dim=1)
+
+
+@dataclass(frozen=True)
+class Exam:
+    """The images and masks that every row of a table is judged on.
+
+    Attributes:
+        dataset: lies on `device`.
+        split: of the images.
+        columns: how much is seen.
+        draw: how random masks are drawn.
+        seeds: masks per image and context.
+        batch: images per call.
+        device: of values, masks and predictions.
+    """
+
+    dataset: Dataset
+    split: str
+    columns: tuple[View, ...]
+    draw: Draw
+    seeds: int
+    batch: int
+    device: torch.device | str
+
+    def values(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Items (batch,) and their values (batch, pixels, channels)."""
+        items = torch.arange(start, stop, device=self.device)
+        return items, signals(self.dataset, self.split, items)
+
+    def mask(self, view: View, items: Tensor, seed: int) -> Tensor:
+        """Masks (batch, pixels) bool."""
+        return view.mask(items.tolist(), seed, self.draw).to(self.device)
+
+    def judge(self, name: str, kind: Literal["model", "baseline"], predict: Predict, count: int) -> Row:
+        """A row over the first `count` images. Errors are averaged over an image's masks, then over images."""
+        found: dict[str, list[Tensor]] = defaultdict(list)
+        for start in range(0, count, self.batch):
+            items, values = self.values(start, min(start + self.batch, count))
+            for view in self.columns:
+                # A mask that is the same whatever the seed need not be judged twice.
+                masks = [self.mask(view, items, seed) for seed in range(1 if view.fixed else self.seeds)]
+                each = torch.stack([errors(predict(values, seen, items), values, seen) for seen in masks])
+                mean = each.mean(dim=0)
+                mean[:, 1] = each[..., 1].nanmean(dim=0)
+                found[view.key].append(mean.cpu())
+        row = Row(name=name, kind=kind, mse={}, images=count)
+        for key, parts in found.items():
+            all_images = torch.cat(parts)
+            mse, hidden, psnr = all_images.unbind(1)
+            row.mse[key] = finite(mse.mean())
+            row.mse_stderr[key] = finite(mse.std() / sqrt(count)) if count > 1 else None
+            row.mse_hidden[key] = finite(hidden.nanmean())
+            row.psnr[key] = finite(psnr.mean())
+        return row
+
+
+def finite(value: Tensor) -> float | None:
+    """A number, or None where it is infinite or not one."""
+    return float(value) if bool(torch.isfinite(value)) else None

@@ -1,0 +1,1 @@
+"""How the sketch faces are made: chance, people, coordinates, shapes, layers."""

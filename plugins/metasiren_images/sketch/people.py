@@ -1,0 +1,149 @@
+"""Who is drawn: twenty-odd attributes, related as people's are, and the traits that follow."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metasiren_images.sketch.draws import Draws, clip, colour, mix, palette, rgb
+from metasiren_images.sketch.traits import Traits
+
+SKIN = [(0.99, 0.87, 0.77), (0.96, 0.78, 0.64), (0.88, 0.67, 0.50)]
+SKIN += [(0.74, 0.52, 0.36), (0.55, 0.36, 0.25), (0.38, 0.25, 0.18)]
+HAIR = [(0.09, 0.07, 0.08), (0.20, 0.12, 0.09), (0.38, 0.23, 0.13), (0.56, 0.27, 0.13)]
+HAIR += [(0.80, 0.43, 0.17), (0.87, 0.68, 0.36), (0.95, 0.88, 0.68)]
+DYED = [(0.93, 0.45, 0.62), (0.20, 0.62, 0.64), (0.52, 0.36, 0.70), (0.25, 0.42, 0.80)]
+IRIS = [(0.24, 0.13, 0.07), (0.36, 0.23, 0.09), (0.30, 0.47, 0.24), (0.24, 0.47, 0.76), (0.46, 0.54, 0.60)]
+
+# One row a hair style. How likely (a weight) at the masculine and at the feminine end of `manner`; volume above and
+# at the sides; length (height where it ends: -1 crown, 1 chin); hairline; half-width of the face's opening; its
+# boxiness (1: a straight fringe); curls; bun. Lengths are in half-heights of the head.
+STYLES = {
+    "bald": (3.0, 0.1, -0.10, -0.10, -1.50, -1.50, 1.40, 0.0, 0.0, 0.0),
+    "cropped": (5.0, 0.5, 0.05, 0.02, -0.12, -0.66, 0.90, 0.5, 0.0, 0.0),
+    "short": (8.0, 1.0, 0.17, 0.05, -0.06, -0.52, 0.88, 0.2, 0.0, 0.0),
+    "swept": (7.0, 1.0, 0.22, 0.05, -0.04, -0.46, 0.86, 0.1, 0.0, 0.0),
+    "spiky": (4.0, 0.5, 0.22, 0.07, -0.02, -0.50, 0.88, 0.4, 0.0, 0.0),
+    "curls": (4.0, 3.0, 0.26, 0.20, 0.20, -0.46, 0.80, 0.3, 0.8, 0.0),
+    "afro": (2.0, 2.5, 0.42, 0.42, 0.45, -0.50, 0.84, 0.3, 0.5, 0.0),
+    "fringe": (0.7, 5.0, 0.18, 0.14, 0.85, -0.30, 0.74, 0.9, 0.0, 0.0),
+    "bob": (0.3, 5.0, 0.18, 0.18, 0.95, -0.55, 0.76, 0.1, 0.0, 0.0),
+    "long": (0.8, 7.0, 0.17, 0.16, 1.90, -0.60, 0.74, 0.0, 0.0, 0.0),
+    "wavy": (0.3, 6.0, 0.22, 0.24, 1.70, -0.52, 0.74, 0.1, 0.8, 0.0),
+    "bun": (0.4, 4.0, 0.10, 0.05, 0.00, -0.58, 0.88, 0.0, 0.0, 1.0),
+}
+
+
+def draw_traits(seed: int, stream: int, first: int, count: int) -> Traits:
+    """The attributes of faces `first` to `first + count` of a stream; they depend on each other as people's do."""
+    u = Draws(seed, stream, first, count)
+    manner, age, melanin = u(), u(), clip(u() * (0.35 + 0.65 * u()), 0, 1)
+    feminine, old = clip(2.6 * manner - 0.8, 0, 1), clip(4 * age - 3, 0, 1)
+
+    table = np.array(list(STYLES.values()), dtype=np.float32)
+    chances = mix(table[:, 0], table[:, 1], feminine[..., None])
+    edges = [sum(chances[..., j] for j in range(k + 1)) for k in range(len(STYLES))]  # in order: exact everywhere
+    pick = u() * edges[-1]
+    style = np.minimum(sum((pick >= edge).astype(np.int64) for edge in edges), len(STYLES) - 1)
+    top, side, length, line, opening, boxiness, curl, bun = np.moveaxis(table[style], -1, 0)[2:]
+    spikes = (style == list(STYLES).index("spiky")).astype(np.float32)
+    swept = (style == list(STYLES).index("swept")).astype(np.float32)
+    volume, hairy = u.bell(1.0, 0.35), (style > 0).astype(np.float32)
+
+    dark = palette(HAIR, u() * (1.08 - 1.0 * clip(2.2 * melanin, 0, 1)))
+    dyed = palette(DYED, u())
+    grey = np.float32(1) * u(0.58, 0.9)
+    hair = mix(dark, dyed, u.chance(0.06))
+    hair = mix(hair, np.stack([grey * 1.0, grey * 0.99, grey * 0.97]), old * u.chance(0.8))
+    skin = palette(SKIN, melanin) * (1 + rgb(0.03, 0.0, -0.04) * u(-1, 1))
+    iris = palette(IRIS, u() * (1.0 - clip(2.4 * melanin - 0.3, 0, 1)))
+
+    mood, turn = u.bell(0.35, 0.75), u.bell(0.0, 0.36)
+    joy = clip(mood, 0, 1)
+    mouth_open = mix(u.chance(0.12) * u(0.4, 1.0), u.chance(0.55) * u(0.35, 1.0), joy)
+    light_x, light_y = u.bell(0, 0.85), u(-0.75, -0.05)
+    light_z = np.sqrt(1 - np.minimum(light_x * light_x + light_y * light_y, np.float32(0.9)))
+    warmth, day = u(-1, 1), u(0, 1)
+    warm = rgb(0.09, 0.01, -0.10) * warmth
+    ground_hue = mix(np.float32(0.60), np.float32(0.07), (warmth > 0.1).astype(np.float32)) + u.bell(0.0, 0.20)
+    ground_value, ground_saturation = 0.28 + 0.67 * day, u(0.05, 0.60) * u(0.4, 1.0)
+    ground_a = colour(ground_hue, ground_saturation, ground_value)
+    value_b = clip(ground_value * u(0.6, 1.25), 0, 1)
+    ground_b = colour(ground_hue + u(-0.12, 0.12), ground_saturation * u(0.3, 1.2), value_b)
+    cloth_hue, cloth_value = u(), u(0.15, 0.92)
+    painted = colour(u(-0.06, 0.02), u(0.55, 0.8), u(0.6, 0.85))
+    glasses = u.chance(0.13 + 0.22 * age)
+    beard = u.chance(0.46 * clip(1 - 2.2 * feminine, 0, 1) * clip(3 * age, 0, 1))
+    hat = u.chance(0.07)
+
+    return Traits(
+        x=u.bell(0, 0.07) - 0.12 * turn,
+        y=u.bell(0.04, 0.06),
+        scale=u.bell(0.67, 0.05) - 0.05 * clip(side - 0.1, 0, 1),
+        tilt=u.bell(0, 0.10),
+        yaw=turn,
+        pitch=u.bell(0, 0.13),
+        head_width=u.bell(0.80, 0.07) - 0.02 * feminine,
+        jaw=clip(u.bell(0.35, 0.35) + 0.25 * (1 - feminine), 0, 1),
+        taper=u(0.05, 0.22) + 0.10 * feminine,
+        ear=u(0.10, 0.16),
+        hair_top=top * volume,
+        hair_side=side * volume,
+        hair_length=length + u.bell(0, 0.12) * hairy,
+        hairline=clip(line + u.bell(0, 0.07) - 0.22 * old * u.chance(0.5) * (1 - feminine), -1.5, 1),
+        opening=opening,
+        boxiness=boxiness,
+        parting=mix(u.bell(0, 0.25), np.sign(u(-1, 1)) * u(0.25, 0.5), swept),
+        curl=curl,
+        spikes=spikes,
+        bun=bun * (1 - hat),
+        hat=hat,
+        eye_x=u.bell(0.335, 0.04),
+        eye_y=u.bell(-0.02, 0.05),
+        eye_width=u.bell(0.185, 0.03) + 0.01 * feminine,
+        eye_height=clip(u.bell(0.145, 0.055) + 0.02 * feminine - 0.03 * joy * mouth_open - 0.02 * old, 0.05, 0.25),
+        gaze_x=u.bell(0, 0.08),
+        gaze_y=u.bell(0, 0.045),
+        lashes=clip(feminine + u(-0.3, 0.3), 0, 1),
+        brow_y=u.bell(-0.32, 0.06) - 0.04 * mouth_open,
+        brow_tilt=u.bell(0.0, 0.25) - 0.12 * clip(-mood, 0, 1),
+        brow_thick=u.bell(0.055, 0.02) + 0.015 * (1 - feminine),
+        nose_length=u.bell(0.27, 0.06),
+        nose_width=u.bell(0.115, 0.03) + 0.03 * melanin,
+        mouth_y=u.bell(0.545, 0.04),
+        mouth_width=u.bell(0.27, 0.06) + 0.07 * joy,
+        mouth_open=mouth_open * u(0.10, 0.19),
+        smile=1.5 * mood,
+        lip=u.bell(0.055, 0.015) + 0.012 * feminine,
+        blush=u(0, 0.5) * (0.35 + 0.65 * feminine) * (1 - melanin),
+        glasses=glasses,
+        shades=u.chance(0.22),
+        frame_round=u(),
+        beard=beard * mix(np.float32(0.95), u(0.3, 0.6), u.chance(0.35)),
+        beard_length=u(0, 0.22) * u.chance(0.6),
+        moustache=np.maximum(beard * u.chance(0.85), u.chance(0.10) * clip(1 - 3 * feminine, 0, 1)),
+        earring=u.chance(0.5 * feminine),
+        neck_width=u.bell(0.42, 0.06) - 0.06 * feminine,
+        shoulders=u.bell(0.80, 0.10) - 0.10 * feminine,
+        neckline=u(0, 1),
+        stripes=u.chance(0.22),
+        light_x=light_x,
+        light_y=light_y,
+        light_z=light_z,
+        contrast=u(0.15, 0.75) * (1.1 - 0.4 * day),
+        ground_x=light_x * 0.4 + u(-0.25, 0.25),
+        ground_y=u(-0.5, 0.2),
+        halo_x=light_x * 0.9,
+        halo_y=u(-0.9, 0.1),
+        skin=skin,
+        hair=hair,
+        iris=iris,
+        lips=mix(skin * rgb(0.92, 0.62, 0.60), painted, feminine * u(0.2, 0.9)),
+        cloth=colour(cloth_hue, u(0.1, 0.75), cloth_value),
+        trim=colour(cloth_hue + u(-0.2, 0.2), u(0.0, 0.6), clip(1.15 - cloth_value, 0.15, 0.95)),
+        frame=mix(np.float32(0.08), palette([*HAIR[1:4], *DYED], u()), u.chance(0.4)),
+        hat_colour=colour(u(), u(0.3, 0.8), u(0.3, 0.9)),
+        ground_a=ground_a,
+        ground_b=ground_b,
+        halo=clip(ground_a + u(0.05, 0.25), 0, 1),
+        light=1 + warm,
+    )
