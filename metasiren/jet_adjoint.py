@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from metasiren.activations import Activation
-from metasiren.jet_layers import Gradients, Layers, accumulate, blocks, differentiate, plain_wanted, product
+from metasiren.jet_layers import Block, Gradients, Layers, accumulate, blocks, differentiate, plain_wanted, product
 from metasiren.siren import exact_affine
 
 Pair = tuple[Tensor, Tensor]
@@ -40,7 +40,7 @@ def pass_adjoint(features: Tensor, layers: Layers, activation: Activation) -> Pa
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         pair: Pair = _Adjoint.apply(activation, *tensors)
         return pair
-    return _forward(features, layers, activation, None)
+    return _forward(features, layers, activation, _cuts(features, layers), None)
 
 
 def plain_adjoint(features: Tensor, layers: Layers, activation: Activation) -> Pair:
@@ -71,12 +71,18 @@ def _exact_last(p: Tensor, weight: Tensor) -> Tensor:
     return torch.stack([(p * weight[:, None, None, :, i]).sum(-1) for i in range(weight.shape[2])], -1)
 
 
-def _forward(features: Tensor, layers: Layers, activation: Activation, kept: list[Tensor] | None) -> Pair:
+def _cuts(features: Tensor, layers: Layers) -> list[Block]:
+    return blocks(features.unsqueeze(1), layers.width, 1 + layers.weights[-1].shape[1])
+
+
+def _forward(
+    features: Tensor, layers: Layers, activation: Activation, cuts: list[Block], kept: list[Tensor] | None
+) -> Pair:
     instances, points, size = features.shape
     outputs = layers.weights[-1].shape[1]
     values = features.new_empty(instances, points, outputs)
     gradients = features.new_empty(instances, outputs, points, size)
-    for block in blocks(features, layers.width, 1 + outputs):
+    for block in cuts:
         part = layers.of(block.instances)
         z = exact_affine(features[block.instances, block.points], part.weights[0], part.biases[0])
         slopes = []
@@ -101,9 +107,9 @@ def _forward(features: Tensor, layers: Layers, activation: Activation, kept: lis
 class _Adjoint(Function):
     @staticmethod
     def forward(ctx: Any, activation: Activation, features: Tensor, *tensors: Tensor) -> Pair:
-        kept: list[Tensor] = []
-        pair = _forward(features, Layers.from_tensors(tensors), activation, kept)
-        ctx.activation, ctx.inputs = activation, 1 + len(tensors)
+        layers, kept = Layers.from_tensors(tensors), list[Tensor]()
+        ctx.activation, ctx.inputs, ctx.cuts = activation, 1 + len(tensors), _cuts(features, layers)
+        pair = _forward(features, layers, activation, ctx.cuts, kept)
         ctx.save_for_backward(features, *tensors, *kept)
         return pair
 
@@ -126,7 +132,7 @@ def _backward(
     depth = len(layers) - 1
     total = layers.zeros()
     total_x = torch.zeros_like(features) if ctx.needs_input_grad[1] else None
-    for block in blocks(features, layers.width, 1 + layers.weights[-1].shape[1]):
+    for block in ctx.cuts:
         part, sums = layers.of(block.instances), total.of(block.instances)
         x = features[block.instances, block.points]
         pre = [exact_affine(x, part.weights[0], part.biases[0]), *(next(kept) for _ in range(depth - 1))]
@@ -140,7 +146,8 @@ def _backward(
             slope = f[k][1].unsqueeze(1)
             accumulate(sums.weights[k], adjoints[k] * slope, g)
             g = product(g, part.weights[k])
-            bends.append((g * adjoints[k]).sum(1).mul_(f[k][2]))
+            both = g * adjoints[k]
+            bends.append((both.sum(1) if both.shape[1] > 1 else both[:, 0]).mul_(f[k][2]))
             g *= slope
         sums.weights[-1].add_(g.sum(2))
 
@@ -149,7 +156,7 @@ def _backward(
         for k in range(depth, 0, -1):
             accumulate(sums.weights[k], g, f[k - 1][0])
             sums.biases[k].add_(g.sum(1))
-            g = (g @ part.weights[k]).mul_(f[k - 1][1]).add_(bends[k - 1])
+            g = bends[k - 1].addcmul_(g @ part.weights[k], f[k - 1][1])
         accumulate(sums.weights[0], g, x)
         sums.biases[0].add_(g.sum(1))
         if total_x is not None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from metasiren.activations import Activation, Derivatives
-from metasiren.jet_layers import Gradients, Layers, accumulate, blocks, differentiate, plain_wanted, product
+from metasiren.jet_layers import Block, Gradients, Layers, accumulate, blocks, differentiate, plain_wanted, product
 from metasiren.siren import exact_affine
 
 Term = tuple[int, int, float]
@@ -63,7 +63,7 @@ def pass_columns(features: Tensor, layers: Layers, activation: Activation, colum
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         out: Tensor = _Pass.apply(activation, columns, *tensors)
         return out
-    return _forward(features, layers, activation, columns, None)
+    return _forward(features, layers, activation, columns, blocks(features, layers.width, columns.count), None)
 
 
 def plain_columns(features: Tensor, layers: Layers, activation: Activation, columns: Columns) -> Tensor:
@@ -160,11 +160,16 @@ def _deactivate(z: Tensor, f: Derivatives, quadratics: list[Tensor], columns: Co
 
 
 def _forward(
-    features: Tensor, layers: Layers, activation: Activation, columns: Columns, kept: list[Tensor] | None
+    features: Tensor,
+    layers: Layers,
+    activation: Activation,
+    columns: Columns,
+    cuts: list[Block],
+    kept: list[Tensor] | None,
 ) -> Tensor:
     order = 2 if columns.second else 1
     out = features.new_empty(features.shape[0], columns.count, features.shape[2], layers.weights[-1].shape[1])
-    for block in blocks(features, layers.width, columns.count):
+    for block in cuts:
         part = layers.of(block.instances)
         z = _enter(features[block.instances, :, block.points], part, columns)
         for weight, bias in zip(part.weights[1:], part.biases[1:], strict=True):
@@ -182,11 +187,11 @@ def _forward(
 class _Pass(Function):
     @staticmethod
     def forward(ctx: Any, activation: Activation, columns: Columns, features: Tensor, *tensors: Tensor) -> Tensor:
-        kept: list[Tensor] = []
-        out = _forward(features, Layers.from_tensors(tensors), activation, columns, kept)
-        ctx.activation, ctx.columns = activation, columns
+        layers, kept = Layers.from_tensors(tensors), list[Tensor]()
+        ctx.activation, ctx.columns, ctx.inputs = activation, columns, 1 + len(tensors)
+        ctx.cuts = blocks(features, layers.width, columns.count)
+        out = _forward(features, layers, activation, columns, ctx.cuts, kept)
         ctx.save_for_backward(features, *tensors, *kept)
-        ctx.inputs = 1 + len(tensors)
         return out
 
     @staticmethod
@@ -210,7 +215,7 @@ def _backward(ctx: Any, features: Tensor, layers: Layers, kept: Any, grad: Tenso
     order = 3 if columns.second else 2
     total = layers.zeros()
     total_x = torch.zeros_like(features) if ctx.needs_input_grad[2] else None
-    for block in blocks(features, layers.width, columns.count):
+    for block in ctx.cuts:
         part, sums = layers.of(block.instances), total.of(block.instances)
         x = features[block.instances, :, block.points]
         pre = [_enter(x, part, columns), *(next(kept) for _ in range(len(layers) - 2))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 Gradients = list[Tensor | None]
 
 BLOCK = 2**18
-"""Numbers in one block of columns (1 MiB in float32): a block, its derivatives and its gradient fit a core's cache.
+"""Numbers in one block of columns (1 MiB in float32) for each thread: with its gradient it fits a core's cache.
 
 On a CPU a pass over memory costs more than the matrix product of 256 features that it accompanies.
 """
@@ -65,19 +65,19 @@ class Block:
     points: slice
 
 
-def blocks(x: Tensor, width: int, columns: int) -> Iterator[Block]:
-    """Cut (instances, ..., points, features) into blocks that fit the cache; on a GPU one block holds all."""
+def blocks(x: Tensor, width: int, columns: int) -> list[Block]:
+    """Cut x (instances, ..., points, features) into blocks that fit the cache; on a GPU one block holds all."""
     instances, points = x.shape[0], x.shape[-2]
-    if x.device.type != "cpu":
-        yield Block(slice(0, instances), slice(0, points))
-        return
-    budget = max(BLOCK // (width * columns), 64)
-    together = max(min(budget // max(points, 1), instances), 1)
-    pieces = max(round(points / budget), 1)
-    step = -(-points // pieces)
-    for i in range(0, instances, together):
-        for p in range(0, max(points, 1), max(step, 1)):
-            yield Block(slice(i, min(i + together, instances)), slice(p, min(p + step, points)))
+    if x.device.type != "cpu" or points == 0:
+        return [Block(slice(0, instances), slice(0, points))]
+    budget = max(BLOCK * torch.get_num_threads() // (width * columns), 64)
+    together = min(max(budget // points, 1), instances)
+    step = -(-points // max(round(points / budget), 1))
+    return [
+        Block(slice(i, min(i + together, instances)), slice(p, min(p + step, points)))
+        for i in range(0, instances, together)
+        for p in range(0, points, step)
+    ]
 
 
 def product(x: Tensor, weight: Tensor) -> Tensor:

@@ -154,7 +154,7 @@ class Convolution(nn.Conv2d):
             and x.dtype == torch.float32
             and self.kernel_size[0] in _NODES
             and self.stride[0] == 1
-            and min(self.in_channels, self.out_channels) >= 64
+            and min(self.in_channels, self.out_channels) >= 128
             and x.shape[0] * x.shape[2] * x.shape[3] >= 1024
             and not torch.is_autocast_enabled("cpu")
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from metasiren_images.sketch.draws import Floats, clip, mix
+from metasiren_images.sketch.draws import Floats, clip
 
 Box = tuple[float, float, float, float]
 """Least x, most x, least y, most y; the picture is [-1, 1]², y pointing down."""
@@ -58,7 +58,9 @@ class Canvas:
     def lay(self, cover: Floats, colour: Any, where: tuple[slice, slice, slice]) -> None:
         """Cover the pixels at `where` by a colour, as far as `cover` in [0, 1] says."""
         below = self.colours[(slice(None), *where)]
-        below[...] = mix(below, colour, cover)
+        change = colour - below
+        change *= cover
+        below += change
 
     def cover(self, distance: Floats, unit: Any, soft: float = 1.0) -> Floats:
         """How much of each pixel lies inside: 1 well within, 0 well outside, linear over `soft` pixels.

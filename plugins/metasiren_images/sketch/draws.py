@@ -46,7 +46,8 @@ class Draws:
 
 def clip(x: Any, low: float, high: float) -> Floats:
     """`x` limited to [low, high]."""
-    return np.asarray(np.minimum(np.maximum(x, np.float32(low)), np.float32(high)), dtype=np.float32)
+    raised = np.asarray(np.maximum(x, np.float32(low)), dtype=np.float32)
+    return np.minimum(raised, np.float32(high), out=raised)
 
 
 def mix(a: Any, b: Any, t: Any) -> Floats:

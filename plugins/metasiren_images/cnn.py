@@ -1,0 +1,90 @@
+"""A convolutional encoder of sparse images.
+
+Sitzmann et al. 2020, supplement section 9.1: the observations are laid out on the image's grid, zero where nothing
+was seen; an input convolution, four residual blocks with ReLUs, and a fully connected layer over the positions.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from metasiren import Context, Decoder, Domain, Encoder
+from metasiren_images.feature_maps import Pooling, check_odd, map_size, stem_widths, weigh
+from metasiren_images.winograd import Convolution
+
+
+class Residual(nn.Module):
+    """relu(x + relu(convolve(relu(convolve(x))))): (batch, features, rows, columns) to the same.
+
+    Args:
+        features: number of channels.
+        kernel_size: width of the filters.
+    """
+
+    def __init__(self, features: int, kernel_size: int) -> None:
+        super().__init__()
+        self.first = Convolution(features, features, kernel_size)
+        self.second = Convolution(features, features, kernel_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + F.relu(self.second(F.relu(self.first(x)))))
+
+
+class CnnEncoder(Encoder):
+    """Sparse image -> latent (batch, latent_dim); the defaults are the paper's network for any image size.
+
+    Args:
+        domain: of images on a two-dimensional grid.
+        latent_dim: size of the latent.
+        features: channels of the residual blocks; the stem doubles its channels up to them.
+        blocks: number of residual blocks.
+        kernel_size: width of the blocks' filters, odd.
+        downsample: number of stem layers with stride two; each makes what follows four times cheaper.
+        pooling: `shared` weighs positions alike in all channels, as in the paper; `dense` connects every channel
+            at every position with every latent coordinate, which suits small maps.
+        mask_channel: also show where something was observed. Without it, as in the authors' code, an unseen
+            pixel and a mid-grey one look the same.
+
+    Raises:
+        RecipeError: no two-dimensional grid, or an even `kernel_size`.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        *,
+        latent_dim: int = 256,
+        features: int = 256,
+        blocks: int = 4,
+        kernel_size: int = 5,
+        downsample: int = 0,
+        pooling: Pooling = "shared",
+        mask_channel: bool = True,
+    ) -> None:
+        super().__init__()
+        rows, columns = map_size(domain, downsample, where="encoder: cnn")
+        check_odd(kernel_size, where="encoder: cnn")
+        self.latent_dim, self.mask_channel = latent_dim, mask_channel
+        layers = max(2, downsample)
+        widths = [domain.d_out + mask_channel, *stem_widths(features, layers)]
+        # Strides come last: where there are fewer of them than layers, the first sees every pixel.
+        strides = [2 if i >= layers - downsample else 1 for i in range(layers)]
+        self.stem = nn.ModuleList(Convolution(widths[i], widths[i + 1], 3, stride=strides[i]) for i in range(layers))
+        self.blocks = nn.ModuleList(Residual(features, kernel_size) for _ in range(blocks))
+        self.mix = nn.Conv2d(features, latent_dim, 1) if pooling == "shared" else None
+        positions = rows * columns
+        self.head = nn.Linear(positions, 1) if self.mix else nn.Linear(positions * features, latent_dim)
+
+    def forward(self, context: Context, decoder: Decoder) -> Tensor:
+        """Latents (batch, latent_dim), in the dtype of the weights."""
+        values, seen = context.image()
+        x = torch.cat([values, seen], dim=1) if self.mask_channel else values
+        x = x.contiguous(memory_format=torch.channels_last)
+        for layer in self.stem:
+            x = F.relu(layer(x))
+        for block in self.blocks:
+            x = block(x)
+        latent: Tensor = weigh(F.relu(self.mix(x)), self.head) if self.mix else self.head(x.flatten(1))
+        return latent.to(self.head.weight.dtype)

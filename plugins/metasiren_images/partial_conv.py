@@ -1,0 +1,142 @@
+"""A convolutional encoder that looks at observed pixels only, by partial convolutions.
+
+Liu et al. 2018, "Image Inpainting for Irregular Holes Using Partial Convolutions", Eq. 1 and 2; as a context encoder
+in Sitzmann et al. 2020, supplement section 9.1.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from metasiren import Context, Decoder, Domain, Encoder
+from metasiren_images.feature_maps import Pooling, check_odd, map_size, stem_widths, weigh
+from metasiren_images.winograd import Convolution
+
+
+class PartialConvolution(nn.Module):
+    """W * (x seen) window / count + b where `count` pixels of the window were seen, 0 where none was.
+
+    Pixels beyond the image's edge count as unseen.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out.
+        kernel_size: width of the filter, odd.
+        stride: step between outputs.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel_size: int, *, stride: int = 1) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = kernel_size, stride
+        self.convolution = Convolution(inputs, outputs, kernel_size, stride=stride, bias=False)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        nn.init.kaiming_normal_(self.convolution.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (batch, inputs, rows, columns) and mask (batch, 1, rows, columns) to the next map and mask."""
+        share = F.avg_pool2d(seen, self.kernel_size, self.stride, self.kernel_size // 2)
+        known = (share > 0).to(seen.dtype)
+        # The share is a multiple of 1 / window: an empty window is held away from a division by zero.
+        scale = known / share.clamp(min=0.5 / self.kernel_size**2)
+        x = self.convolution(x * seen.to(x.dtype))
+        return torch.addcmul(known.to(x.dtype) * self.bias.to(x.dtype)[:, None, None], x, scale.to(x.dtype)), known
+
+
+class PartialResidual(nn.Module):
+    """Two partial convolutions and a shortcut: relu(x + second(relu(first(x)))).
+
+    Args:
+        features: number of channels.
+        kernel_size: width of the filters.
+        batch_norm: normalise after each convolution.
+    """
+
+    def __init__(self, features: int, kernel_size: int, *, batch_norm: bool) -> None:
+        super().__init__()
+        self.first = PartialConvolution(features, features, kernel_size)
+        self.second = PartialConvolution(features, features, kernel_size)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(features) if batch_norm else nn.Identity() for _ in range(2))
+        if not batch_norm:
+            # Without normalisation each block starts as the identity (Zhang et al. 2019, "Fixup Initialization"):
+            # the latent would else grow with every block.
+            nn.init.zeros_(self.second.convolution.weight)
+
+    def forward(self, x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        y, mask = self.first(x, seen)
+        y, mask = self.second(F.relu(self.norms[0](y)), mask)
+        return F.relu(x + self.norms[1](y)), mask
+
+
+class PartialConvEncoder(Encoder):
+    """Observed pixels -> latent (batch, latent_dim), the observation mask going through every layer.
+
+    Args:
+        domain: of images on a two-dimensional grid.
+        latent_dim: size of the latent.
+        features: channels of the residual blocks; the stem doubles its channels up to them.
+        blocks: number of residual blocks.
+        kernel_size: width of all filters, odd.
+        downsample: number of stem layers with stride two; the paper's single layer has none.
+        pooling: `shared` weighs positions alike in all channels, as in the paper; `dense` connects every channel
+            at every position with every latent coordinate, which suits small maps.
+        batch_norm: normalise over the batch while training, as the authors' code does; in evaluation mode one
+            item never depends on another.
+        legacy_mask: the authors' mistake, to repeat their numbers: a pixel counts as observed where its first
+            channel is above mid-grey, and only for the first layer.
+
+    Raises:
+        RecipeError: no two-dimensional grid, or an even `kernel_size`.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        *,
+        latent_dim: int = 256,
+        features: int = 256,
+        blocks: int = 4,
+        kernel_size: int = 3,
+        downsample: int = 0,
+        pooling: Pooling = "shared",
+        batch_norm: bool = False,
+        legacy_mask: bool = False,
+    ) -> None:
+        super().__init__()
+        rows, columns = map_size(domain, downsample, where="encoder: partial_conv")
+        check_odd(kernel_size, where="encoder: partial_conv")
+        self.latent_dim, self.legacy_mask = latent_dim, legacy_mask
+        layers = max(1, downsample)
+        widths = [domain.d_out, *stem_widths(features, layers)]
+        stride = 2 if downsample else 1
+        self.stem = nn.ModuleList(
+            PartialConvolution(widths[i], widths[i + 1], kernel_size, stride=stride) for i in range(layers)
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(n) if batch_norm else nn.Identity() for n in widths[1:])
+        self.blocks = nn.ModuleList(PartialResidual(features, kernel_size, batch_norm=batch_norm) for _ in range(blocks))
+        shared = pooling == "shared"
+        self.mix = nn.Conv2d(features, latent_dim, 1) if shared and features != latent_dim else None
+        positions = rows * columns
+        self.head = nn.Linear(positions, 1) if shared else nn.Linear(positions * features, latent_dim)
+        self.shared = shared
+
+    def forward(self, context: Context, decoder: Decoder) -> Tensor:
+        """Latents (batch, latent_dim), in the dtype of the weights."""
+        x, seen = context.image()
+        if self.legacy_mask:
+            seen = (x[:, :1] > 0).to(x.dtype)
+        x = x.contiguous(memory_format=torch.channels_last)
+        for layer, norm in zip(self.stem, self.norms, strict=True):
+            x, seen = layer(x, self._passed_on(seen, x, first=layer is self.stem[0]))
+            x = F.relu(norm(x))
+        for block in self.blocks:
+            x, seen = block(x, self._passed_on(seen, x, first=False))
+        if self.mix:
+            x = self.mix(x)
+        latent: Tensor = weigh(x, self.head) if self.shared else self.head(x.flatten(1))
+        return latent.to(self.head.weight.dtype)
+
+    def _passed_on(self, seen: Tensor, x: Tensor, *, first: bool) -> Tensor:
+        """The mask that a layer gets: in legacy mode all but the first see everything."""
+        return seen if first or not self.legacy_mask else torch.ones_like(x[:, :1], dtype=seen.dtype)
