@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import tempfile
 import time
@@ -220,6 +221,7 @@ def main() -> None:
     parser.add_argument("--tf32", action="store_true", help="allow TF32 in hidden layers on a GPU")
     parser.add_argument("--out", type=Path, default=Path("derivatives_results"), help="folder to write into")
     options = parser.parse_args()
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler, which counts memory, would chatter
     if options.tf32:
         torch.set_float32_matmul_precision("high")
     repeats = options.repeats or (3 if options.quick else 25 if options.device == "cuda" else 9)

@@ -90,10 +90,11 @@ def _selu(z: Tensor, order: int) -> Derivatives:
 
 def _scaled_elu(z: Tensor, order: int, alpha: float, scale: float) -> Derivatives:
     up = z > 0
-    tail = scale * alpha * torch.exp(torch.clamp(z, max=0))
-    value = torch.where(up, scale * z, tail - scale * alpha)
+    rise = scale * alpha * torch.expm1(torch.clamp(z, max=0))
+    tail = rise + scale * alpha
     curved = torch.where(up, torch.zeros_like(z), tail)
-    return (value, torch.where(up, torch.full_like(z, scale), tail), curved, curved)[: order + 1]
+    value, slope = torch.where(up, scale * z, rise), torch.where(up, torch.full_like(z, scale), tail)
+    return (value, slope, curved, curved)[: order + 1]
 
 
 ACTIVATIONS: dict[str, Activation] = {

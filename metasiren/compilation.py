@@ -44,7 +44,8 @@ def compiled(function: Callable[P, T], enabled: bool = True, *, mode: str | None
             working = False
             reason = str(error).strip().partition("\n")[0]
             advice = "Install a C++ compiler (on a GPU: Triton too), or leave compilation off."
-            warnings.warn(f"compile: {type(error).__name__}: {reason} Going on uncompiled. {advice}", stacklevel=2)
+            message = f"compile: {type(error).__name__}: {reason} Going on uncompiled. {advice}"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
             return result
 
     return call

@@ -243,9 +243,12 @@ class Encoder(nn.Module, ABC):
 
     Attributes:
         latent_dim: size of the latent.
+        claims: what contract checks hold it to (`metasiren.testing`): with `permutation` the order of the observed
+            pairs does not matter, with `padding` masked pairs at the end do not. A sequence model drops the first.
     """
 
     latent_dim: int
+    claims: ClassVar[frozenset[str]] = frozenset({"permutation", "padding"})
 
     @abstractmethod
     def forward(self, context: Context, decoder: Decoder) -> Tensor:
@@ -338,11 +341,29 @@ class Protocol(ABC):
             refine: steps of test-time optimisation of each latent against its context.
         """
 
+    def preview(
+        self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu"
+    ) -> Tensor | None:
+        """Draw a picture of a model in training into the file `path`, without touching global random state.
+
+        Returns:
+            The picture, uint8 (3, rows, columns), for TensorBoard; None where there is nothing to draw.
+        """
+        return None
+
 
 class Metric(ABC):
-    """Fit -> one number per item."""
+    """Fit -> one number per item.
+
+    Attributes:
+        unit: such as `dB`; empty for a plain number.
+        at: the point set that it questions, or None.
+        order: the derivatives that it needs there, as for a constraint.
+    """
 
     unit: ClassVar[str] = ""
+    at: str | None = None
+    order: str = "value"
 
     @abstractmethod
     def __call__(self, fit: Fit) -> Tensor:

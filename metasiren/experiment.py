@@ -174,7 +174,7 @@ def _carry_out(
         outcome = trainer.train(
             watch=journal.step,
             save=lambda c: journal.saved(checkpoints.save(made.checkpoints, c)),
-            preview=journal.preview(task, dataset),
+            preview=journal.preview(task, dataset, device),
             stop=stop,
         )
     if signalled:
@@ -301,14 +301,14 @@ class Journal:
         """A checkpoint was written."""
         self.progress.say(f"checkpoint {path.name}", minor=True)
 
-    def preview(self, task: Task, dataset: Dataset) -> Callable[[int, Model], None] | None:
+    def preview(self, task: Task, dataset: Dataset, device: torch.device) -> Callable[[int, Model], None] | None:
         """Draw sample pictures, if the protocol can."""
-        draw = getattr(task.protocol, "preview", None)
-        if draw is None:
+        protocol = task.protocol
+        if protocol is None:
             return None
 
         def preview(step: int, model: Model) -> None:
-            picture = draw(model, dataset, self.run.results / "preview.png")
+            picture = protocol.preview(model, dataset, self.run.results / "preview.png", device=device)
             if picture is not None:
                 self._board.add_image("samples", picture, step)
 

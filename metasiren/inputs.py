@@ -73,7 +73,8 @@ class PositionalEncoding(InputLayer):
             found = f"frequencies is {self.frequencies} and samples is {self.samples}."
             raise RecipeError("siren: input_layer", found, "Give one of the two.")
         if self.octaves < 1:
-            found = f"{self.samples} samples carry no octave." if self.samples else f"{self.frequencies} frequencies."
+            given = f"{self.samples} samples" if self.frequencies is None else f"{self.frequencies} frequencies"
+            found = f"{given} make no octave."
             raise RecipeError("siren: input_layer", found, "Give at least one frequency, or eight samples.")
 
     @property
@@ -81,7 +82,7 @@ class PositionalEncoding(InputLayer):
         """Number of octaves."""
         if self.frequencies is not None:
             return self.frequencies
-        return floor(log2(max(self.samples or 1, 1) / 4))
+        return floor(log2(max(self.samples or 0, 1) / 4))
 
     def features(self, in_features: int) -> int:
         """See `InputLayer.features`."""
@@ -126,6 +127,8 @@ class RadialBasis(InputLayer):
     def __post_init__(self) -> None:
         if self.centres < 1:
             raise RecipeError("siren: input_layer", f"{self.centres} centres.", "Give at least one.")
+        if self.sigma <= 0:
+            raise RecipeError("siren: input_layer", f"sigma is {self.sigma}.", "Give a positive number.")
 
     @abstractmethod
     def profile(self, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -194,8 +197,13 @@ def make_input_layer(spec: Mapping[str, Any]) -> InputLayer:
     kind = INPUT_LAYERS[name]
     known = [f.name for f in fields(kind)]
     options = {key: value for key, value in spec.items() if key != "name"}
-    for key in options:
+    for key, value in options.items():
         if key not in known:
             advice = f"{did_you_mean(key, known)}\nknown: {', '.join(known)}".strip()
             raise RecipeError(f"siren: input_layer: {name}", f"no option is called {key!r}.", advice)
+        wanted = float if key == "sigma" else int
+        if isinstance(value, bool) or not isinstance(value, (int, wanted)):
+            article = "a" if wanted is float else "an"
+            found = f"{key} is {value!r}, which is not {article} {wanted.__name__}."
+            raise RecipeError(f"siren: input_layer: {name}", found, "Give a number.")
     return kind(**options)

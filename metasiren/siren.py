@@ -165,6 +165,17 @@ class Siren:
             params[layer.weight], params[layer.bias] = weight, bias
         return params
 
+    def init_std(self) -> dict[str, float]:
+        """The standard deviation with which `init` draws each parameter, by name."""
+        # Centres of an input layer are drawn from U(-1, 1).
+        stds = dict.fromkeys(self.encoding.shapes(self.in_features), 1 / sqrt(3)) if self.encoding else {}
+        for layer in self.layers:
+            std = self.activation.weight_std
+            uniform = self.weight_bound(layer) / sqrt(3)
+            stds[layer.weight] = std(layer.in_features, layer.out_features) if std is not None else uniform
+            stds[layer.bias] = 1 / sqrt(3 * layer.in_features)
+        return stds
+
     def weight_bound(self, layer: Layer) -> float:
         """Half-width of the uniform distribution of a sine layer's initial weights."""
         # 1/n, not sqrt(6/n)/omega: the first layer sees coordinates, not sines.
@@ -251,9 +262,12 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor, layer: Layer) -> Tensor:
     if layer.name == "0" and x.is_cuda:
         z = exact_affine(x, weight, bias)
         return z * layer.omega if layer.omega != 1 else z
+    if layer.omega != 1:
+        # Scaling the weights, not the products: there are fewer of them, forward and backward.
+        weight, bias = weight * layer.omega, bias * layer.omega
     if x.shape[0] == 1:
-        return torch.addmm(bias[0], x[0], weight[0].T, beta=layer.omega, alpha=layer.omega).unsqueeze(0)
-    return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2), beta=layer.omega, alpha=layer.omega)
+        return torch.addmm(bias[0], x[0], weight[0].T).unsqueeze(0)
+    return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
 
 
 def exact_affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -77,7 +77,7 @@ def number(value: float, measure: str, *, exact: bool = False) -> str:
     if measure == "psnr":
         return f"{value:.2f}"
     digits = 2 if measure == "stderr" else 3
-    trim = "-" if exact else "k"
+    trim: Literal["-", "k"] = "-" if exact else "k"
     return (
         np.format_float_positional(value, precision=digits, fractional=False, unique=exact, trim=trim) if value else "0"
     )

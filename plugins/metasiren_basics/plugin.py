@@ -5,3 +5,44 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from metasiren import hookimpl
+
+
+@hookimpl
+def metasiren_encoders() -> Mapping[str, str]:
+    """Encoders."""
+    return {"fixed": "metasiren_basics.fixed:FixedEncoder"}
+
+
+@hookimpl
+def metasiren_decoders() -> Mapping[str, str]:
+    """Decoders."""
+    return {
+        "free": "metasiren_basics.free:FreeDecoder",
+        "hypernetwork": "metasiren_basics.hypernetwork:Hypernetwork",
+    }
+
+
+@hookimpl
+def metasiren_constraints() -> Mapping[str, str]:
+    """Losses."""
+    return {
+        "mse": "metasiren_basics.priors:Mse",
+        "latent_prior": "metasiren_basics.priors:LatentPrior",
+        "weight_prior": "metasiren_basics.priors:WeightPrior",
+    }
+
+
+@hookimpl
+def metasiren_optimizers() -> Mapping[str, str]:
+    """Optimisers."""
+    return {name: f"metasiren_basics.optimizers:{name}" for name in ("adam", "adamw", "sgd")}
+
+
+@hookimpl
+def metasiren_metrics() -> Mapping[str, str]:
+    """Metrics."""
+    return {
+        "mse": "metasiren_basics.metrics:MeanSquaredError",
+        "psnr_db": "metasiren_basics.metrics:PsnrDb",
+        "relative_l2": "metasiren_basics.metrics:RelativeL2",
+    }

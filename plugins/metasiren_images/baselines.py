@@ -74,12 +74,14 @@ class NearestPixel(Baseline):
         self.grid = dataset.domain.grid
 
     def predict(self, values: Tensor, seen: Tensor) -> Tensor:
-        """Copies of seen values; of several nearest pixels, any one."""
+        """Copies of seen values; of several nearest pixels one in the same column, if there is one."""
+        # A hidden pixel among seen ones has four nearest: which is taken decides the error there by a quarter.
+        lengths = [1.0] * (len(self.grid) - 1) + [1.0 + 1e-6]
         source = torch.arange(prod(self.grid)).repeat(len(values), 1)
         for item, mask in enumerate(seen.cpu()):
             if bool(mask.any()):
                 hidden = ~mask.view(self.grid).numpy()
-                nearest = distance_transform_edt(hidden, return_distances=False, return_indices=True)
+                nearest = distance_transform_edt(hidden, lengths, return_distances=False, return_indices=True)
                 strides = torch.tensor([prod(self.grid[d + 1 :]) for d in range(len(self.grid))])
                 source[item] = torch.einsum("d...,d->...", torch.from_numpy(nearest).long(), strides).flatten()
         return values.gather(1, source.to(values.device).unsqueeze(-1).expand_as(values))

@@ -16,7 +16,7 @@ from metasiren_images.winograd import Convolution
 
 
 class Residual(nn.Module):
-    """relu(x + relu(convolve(relu(convolve(x))))): (batch, features, rows, columns) to the same.
+    """relu(x + relu(convolve(relu(convolve(x)))))
 
     Args:
         features: number of channels.
@@ -29,6 +29,7 @@ class Residual(nn.Module):
         self.second = Convolution(features, features, kernel_size)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, features, rows, columns) to the same."""
         return F.relu(x + F.relu(self.second(F.relu(self.first(x)))))
 
 
@@ -76,6 +77,7 @@ class CnnEncoder(Encoder):
         self.mix = nn.Conv2d(features, latent_dim, 1) if pooling == "shared" else None
         positions = rows * columns
         self.head = nn.Linear(positions, 1) if self.mix else nn.Linear(positions * features, latent_dim)
+        nn.init.zeros_(self.head.bias)
 
     def forward(self, context: Context, decoder: Decoder) -> Tensor:
         """Latents (batch, latent_dim), in the dtype of the weights."""

@@ -32,12 +32,15 @@ def sample_cells(
     return order, torch.arange(most, device=device) < number
 
 
-def observe(values: Tensor, cells: Tensor, mask: Tensor, items: Tensor, coords: Tensor, shape: tuple[int, ...]) -> Context:
+def observe(
+    values: Tensor, cells: Tensor, mask: Tensor, items: Tensor, coords: Tensor, shape: tuple[int, ...]
+) -> Context:
     """The context that sees `values` at `cells` where `mask` is true.
 
     Args:
         values: (batch, pixels, channels) in [-1, 1].
-        cells: (batch, pairs) long; mask: (batch, pairs) bool.
+        cells: (batch, pairs) long.
+        mask: (batch, pairs) bool.
         items: (batch,) indices.
         coords: (pixels, 2), the grid's coordinates.
         shape: the grid's shape.
@@ -53,6 +56,14 @@ def observe(values: Tensor, cells: Tensor, mask: Tensor, items: Tensor, coords: 
     )
 
 
+def _lay(array: np.ndarray[Any, Any], device: torch.device | str) -> Tensor:
+    """A copy of an array on a device, made piece by piece: a memory-mapped one is never whole in memory."""
+    whole = torch.empty(array.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(array), 8192):
+        whole[start : start + 8192] = torch.from_numpy(np.array(array[start : start + 8192])).to(device)
+    return whole
+
+
 class ImageSet(Dataset):
     """Images of one size, as uint8 arrays (memory-mapped or not), by split.
 
@@ -60,12 +71,20 @@ class ImageSet(Dataset):
         title: the set's true name, as tables print it.
         arrays: split -> uint8 (images, rows, columns, channels).
         provenance: facts that a table carries, such as {"filter": "bilinear"}.
+        mirror: show half of the training images, drawn anew each time, mirrored left to right.
 
     Raises:
         DataError: no images, arrays of differing sizes, or not uint8.
     """
 
-    def __init__(self, title: str, arrays: Mapping[str, np.ndarray[Any, Any]], provenance: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        title: str,
+        arrays: Mapping[str, np.ndarray[Any, Any]],
+        provenance: Mapping[str, str],
+        *,
+        mirror: bool = False,
+    ) -> None:
         shapes = {split: a.shape[1:] for split, a in arrays.items()}
         if not arrays or any(a.dtype != np.uint8 or a.ndim != 4 for a in arrays.values()):
             found = {split: (a.dtype.name, a.shape) for split, a in arrays.items()}
@@ -75,10 +94,11 @@ class ImageSet(Dataset):
         if not len(arrays.get("train", ())):
             raise DataError(f"data: {title}", f"no training images among {sorted(arrays)}.", "Give a split 'train'.")
         height, width, channels = next(iter(shapes.values()))
-        self.title, self.provenance = title, provenance
+        self.title, self.provenance, self.mirror = title, provenance, mirror
         self.splits = {split: len(a) for split, a in arrays.items()}
         self.domain = Domain(d_in=2, d_out=channels, grid=(height, width), items=self.splits["train"])
-        self._arrays: dict[str, Any] = dict(arrays)
+        self._arrays = dict(arrays)
+        self._resident: dict[str, Tensor] = {}
         self._coords = grid((height, width))
 
     @property
@@ -88,20 +108,19 @@ class ImageSet(Dataset):
 
     def to(self, device: torch.device | str) -> Self:
         """Lay the arrays on a GPU where they take at most a quarter of its free memory; on the CPU leave them."""
-        self._coords = self._coords.to(device)
+        self._coords, self._resident = self._coords.to(device), {}
         if torch.device(device).type == "cuda":
             free, _ = torch.cuda.mem_get_info(torch.device(device))
             if sum(a.nbytes for a in self._arrays.values()) <= free // 4:
-                self._arrays = {s: torch.as_tensor(np.asarray(a)).to(device) for s, a in self._arrays.items()}
+                self._resident = {split: _lay(array, device) for split, array in self._arrays.items()}
         return self
 
     def images(self, split: str, items: Tensor | slice = slice(None)) -> Tensor:
         """uint8 images (n, rows, columns, channels) of a split, on the dataset's device."""
-        array = self._arrays[split]
-        if isinstance(array, Tensor):
-            return array[items]
+        if split in self._resident:
+            return self._resident[split][items]
         index = items.cpu().numpy() if isinstance(items, Tensor) else items
-        return torch.from_numpy(np.array(array[index])).to(self.device)
+        return torch.from_numpy(np.array(self._arrays[split][index])).to(self.device)
 
     def values(self, split: str, items: Tensor | slice = slice(None)) -> Tensor:
         """Values (n, pixels, channels) in [-1, 1]."""
@@ -111,6 +130,14 @@ class ImageSet(Dataset):
         """The context that sees `values` (batch, pixels, channels) at `cells` (batch, pairs) where `mask` is true."""
         assert self.domain.grid is not None
         return observe(values, cells, mask, items, self._coords, self.domain.grid)
+
+    def _mirrored(self, values: Tensor, chosen: Tensor) -> Tensor:
+        """The chosen images (batch,) of values (batch, pixels, channels) with left and right exchanged."""
+        assert self.domain.grid is not None
+        rows, columns = self.domain.grid
+        across = rearrange(values, "n (h w) c -> n h w c", h=rows, w=columns)
+        flipped = rearrange(across.flip(2), "n h w c -> n (h w) c")
+        return torch.where(chosen.view(-1, 1, 1), flipped, values)
 
     def batch(
         self,
@@ -122,6 +149,8 @@ class ImageSet(Dataset):
     ) -> Batch:
         """Whole images as the point set `pixels`, and a context of `context` random pixels (all, where None)."""
         values = self.values(split, items)
+        if self.mirror and split == "train":
+            values = self._mirrored(values, torch.rand(len(items), generator=generator, device=self.device) < 0.5)
         size = values.shape[1]
         counts = (min(context[0], size), min(context[1], size)) if context else (size, size)
         cells, mask = sample_cells(len(items), size, counts, generator, self.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,19 @@ def _open(path: Path) -> Image.Image:
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise DataError(str(path), f"not a readable picture: {error}.", "Give a PNG or JPEG.") from None
     return picture
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """ "256x256" as (rows, columns).
+
+    Raises:
+        DataError: anything else, or a side that is not from 1 to 8192.
+    """
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip().lower())
+    sides = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not all(1 <= side <= 8192 for side in sides):
+        raise DataError(f"--size {text}", "not a size.", "Write rows x columns, such as 256x256, each at most 8192.")
+    return sides
 
 
 def inpaint(

@@ -39,4 +39,4 @@ def paper_rows(dataset: Dataset, halves: bool, keys: Sequence[str]) -> list[Row]
 
 def is_celeba(dataset: Dataset) -> bool:
     """The images come from CelebA, by what the data set itself declares."""
-    return dataset.provenance.get("family") == "CelebA" or "CelebA" in dataset.title
+    return dataset.provenance.get("family") == "CelebA" or "celeba" in dataset.title.lower()

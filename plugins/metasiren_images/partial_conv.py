@@ -6,6 +6,9 @@ in Sitzmann et al. 2020, supplement section 9.1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -44,26 +47,44 @@ class PartialConvolution(nn.Module):
         return torch.addcmul(known.to(x.dtype) * self.bias.to(x.dtype)[:, None, None], x, scale.to(x.dtype)), known
 
 
+class ChannelNorm(nn.Module):
+    """Divide the channels of each position by their root mean square: nothing stays nothing.
+
+    Without normalisation the window / count of the holes' rims multiplies from layer to layer.
+
+    Args:
+        features: number of channels.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, features, rows, columns) to the same."""
+        return F.rms_norm(x.permute(0, 2, 3, 1), self.scale.shape, self.scale.to(x.dtype), 1e-5).permute(0, 3, 1, 2)
+
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {"channel": ChannelNorm, "batch": nn.BatchNorm2d}
+
+
 class PartialResidual(nn.Module):
-    """Two partial convolutions and a shortcut: relu(x + second(relu(first(x)))).
+    """Two partial convolutions and a shortcut: relu(x + norm(second(relu(norm(first(x)))))).
 
     Args:
         features: number of channels.
         kernel_size: width of the filters.
-        batch_norm: normalise after each convolution.
+        norm: a key of `NORMS`.
     """
 
-    def __init__(self, features: int, kernel_size: int, *, batch_norm: bool) -> None:
+    def __init__(self, features: int, kernel_size: int, norm: str) -> None:
         super().__init__()
         self.first = PartialConvolution(features, features, kernel_size)
         self.second = PartialConvolution(features, features, kernel_size)
-        self.norms = nn.ModuleList(nn.BatchNorm2d(features) if batch_norm else nn.Identity() for _ in range(2))
-        if not batch_norm:
-            # Without normalisation each block starts as the identity (Zhang et al. 2019, "Fixup Initialization"):
-            # the latent would else grow with every block.
-            nn.init.zeros_(self.second.convolution.weight)
+        self.norms = nn.ModuleList(NORMS[norm](features) for _ in range(2))
 
     def forward(self, x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (batch, features, rows, columns) and mask (batch, 1, rows, columns) to the next of each."""
         y, mask = self.first(x, seen)
         y, mask = self.second(F.relu(self.norms[0](y)), mask)
         return F.relu(x + self.norms[1](y)), mask
@@ -81,8 +102,9 @@ class PartialConvEncoder(Encoder):
         downsample: number of stem layers with stride two; the paper's single layer has none.
         pooling: `shared` weighs positions alike in all channels, as in the paper; `dense` connects every channel
             at every position with every latent coordinate, which suits small maps.
-        batch_norm: normalise over the batch while training, as the authors' code does; in evaluation mode one
-            item never depends on another.
+        norm: what follows each convolution. `channel` divides each position's channels by their root mean square;
+            `batch` is batch normalisation, as in the authors' code: in training items of a batch then depend on
+            one another, in evaluation mode they never do.
         legacy_mask: the authors' mistake, to repeat their numbers: a pixel counts as observed where its first
             channel is above mid-grey, and only for the first layer.
 
@@ -100,7 +122,7 @@ class PartialConvEncoder(Encoder):
         kernel_size: int = 3,
         downsample: int = 0,
         pooling: Pooling = "shared",
-        batch_norm: bool = False,
+        norm: Literal["channel", "batch"] = "channel",
         legacy_mask: bool = False,
     ) -> None:
         super().__init__()
@@ -113,13 +135,18 @@ class PartialConvEncoder(Encoder):
         self.stem = nn.ModuleList(
             PartialConvolution(widths[i], widths[i + 1], kernel_size, stride=stride) for i in range(layers)
         )
-        self.norms = nn.ModuleList(nn.BatchNorm2d(n) if batch_norm else nn.Identity() for n in widths[1:])
-        self.blocks = nn.ModuleList(PartialResidual(features, kernel_size, batch_norm=batch_norm) for _ in range(blocks))
+        self.norms = nn.ModuleList(NORMS[norm](n) for n in widths[1:])
+        self.blocks = nn.ModuleList(PartialResidual(features, kernel_size, norm) for _ in range(blocks))
         shared = pooling == "shared"
         self.mix = nn.Conv2d(features, latent_dim, 1) if shared and features != latent_dim else None
         positions = rows * columns
         self.head = nn.Linear(positions, 1) if shared else nn.Linear(positions * features, latent_dim)
         self.shared = shared
+        # Features of unit size meet a head of a twentieth of PyTorch's usual weights: a latent of unit size would
+        # throw the decoder's weights far from where a SIREN starts.
+        with torch.no_grad():
+            self.head.weight.mul_(0.05)
+            self.head.bias.zero_()
 
     def forward(self, context: Context, decoder: Decoder) -> Tensor:
         """Latents (batch, latent_dim), in the dtype of the weights."""

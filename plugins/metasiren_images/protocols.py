@@ -13,7 +13,9 @@ from typing import Literal
 
 import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import DataError, Dataset, Model, Protocol, RecipeError, did_you_mean
 from metasiren.grids import grid
@@ -118,11 +120,29 @@ class Exact(Protocol):
         )
         write(table, results)
         if self.pictures > 0:
-            items, values = exam.values(0, min(count, self.pictures))
-            masks = [(view.label, exam.mask(view, items, 0)) for view in columns]
-            strips = [Strip(label, seen, predict(values, seen, items)) for label, seen in masks]
-            figure(strips, values, (shape[0], shape[1])).save(results / "figure6.png")
+            self._figure(exam, predict, min(count, self.pictures), shape).save(results / "figure6.png")
         return frame(table)
+
+    def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
+        """Draw the picture of a model in training into the file `path`.
+
+        Returns:
+            The same picture, uint8 (3, rows, columns).
+        """
+        shape, split = dataset.domain.grid, self._split(dataset)
+        if shape is None or len(shape) != 2:
+            raise DataError(f"evaluate: {self.title}", f"{dataset.title} holds no images.", "Name another protocol.")
+        exam = Exam(dataset, split, tuple(views(self.contexts, shape)), DRAWS[self.draws], 1, self.batch, device)
+        count = min(dataset.splits[split], max(1, self.pictures))
+        page = self._figure(exam, self.predictor(model, shape), count, shape)
+        page.save(path)
+        return pil_to_tensor(page)
+
+    def _figure(self, exam: Exam, predict: Predict, count: int, shape: tuple[int, ...]) -> Image.Image:
+        items, values = exam.values(0, count)
+        masks = [(view.label, exam.mask(view, items, 0)) for view in exam.columns]
+        strips = [Strip(label, seen, predict(values, seen, items)) for label, seen in masks]
+        return figure(strips, values, (shape[0], shape[1]))
 
     def _split(self, dataset: Dataset) -> str:
         present = [split for split, count in dataset.splits.items() if count]

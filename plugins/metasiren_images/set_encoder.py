@@ -60,20 +60,20 @@ class SetEncoder(Encoder):
     def forward(self, context: Context, decoder: Decoder) -> Tensor:
         """Latents (batch, latent_dim), in the dtype of the weights."""
         pairs = torch.cat([context.coords, context.values], dim=-1)
-        batch, number, _ = pairs.shape
-        x = self._embed(pairs.reshape(batch * number, -1)).view(batch, number, self.latent_dim)
+        x = self._embed(pairs.flatten(0, 1)).view(*pairs.shape[:2], self.latent_dim)
         seen = context.mask.to(x.dtype)
         shares = seen / seen.sum(dim=1, keepdim=True).clamp(min=1)
-        return self.gain * torch.bmm(shares.unsqueeze(1), x).squeeze(1)
+        with torch.autocast(x.device.type, enabled=False):
+            return self.gain * torch.bmm(shares.unsqueeze(1), x).squeeze(1)
 
     def _embed(self, x: Tensor) -> Tensor:
-        """Pairs (n, d_in + d_out) to embeddings (n, latent_dim)."""
+        """Pairs (n, d_in + d_out) to embeddings (n, latent_dim), in the dtype of the pairs."""
+        dtype, factor = x.dtype, self.omega or 1
         for i, layer in enumerate(self.layers):
-            if self.omega is not None or i == 0:
-                # Coordinates and the arguments of sines stay in full precision.
-                with torch.autocast(x.device.type, enabled=False):
-                    x = torch.addmm(layer.bias, x, layer.weight.T, beta=self.omega or 1, alpha=self.omega or 1)
-            else:
-                x = layer(x)
+            assert isinstance(layer, nn.Linear)
+            # Coordinates and the arguments of sines stay in full precision.
+            exact = self.omega is not None or i == 0
+            with torch.autocast(x.device.type, enabled=not exact and torch.is_autocast_enabled(x.device.type)):
+                x = torch.addmm(layer.bias, x, layer.weight.T, beta=factor, alpha=factor)
             x = x.relu() if self.omega is None else x.sin()
-        return x.to(self.layers[0].weight.dtype)
+        return x.to(dtype)

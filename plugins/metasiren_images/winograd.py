@@ -70,47 +70,40 @@ def _scatter(tiles: Tensor, shape: torch.Size, width: int) -> Tensor:
 
 
 class _Convolve(torch.autograd.Function):
-    """x (batch, rows, columns, in) and filters (out, in, r, r) -> (batch, rows, columns, out), zero-padded."""
+    """x (batch, rows, columns, in) and filters at the nodes (n^2, out, in) -> (batch, rows, columns, out)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, filters: Tensor) -> Tensor:
-        ctx.save_for_backward(x, filters)
-        out, channels, width, _ = filters.shape
-        outputs, weights, tiles = (torch.as_tensor(f, dtype=x.dtype) for f in _factors(width))
-        batch, rows, columns, _ = x.shape
-        high, wide = -(-rows // TILE), -(-columns // TILE)
+    def forward(ctx: Any, x: Tensor, spread_filters: Tensor, width: int) -> Tensor:
+        ctx.save_for_backward(x, spread_filters)
+        ctx.width = width
+        outputs, _, tiles = (torch.as_tensor(f, dtype=x.dtype) for f in _factors(width))
+        batch, rows, columns, channels = x.shape
+        high, wide, out = -(-rows // TILE), -(-columns // TILE), spread_filters.shape[1]
         spread = (tiles @ _gather(x, width).flatten(1)).view(len(tiles), -1, channels)
-        products = torch.bmm(spread, _spread_filters(filters, weights))
+        products = torch.bmm(spread, spread_filters.mT)
         y = (outputs @ products.flatten(1)).view(TILE, TILE, batch, high, wide, out)
         y = y.permute(2, 3, 0, 4, 1, 5).reshape(batch, high * TILE, wide * TILE, out)
         return y[:, :rows, :columns]
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, filters = ctx.saved_tensors
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        x, spread_filters = ctx.saved_tensors
         (g,) = gradients
-        out, channels, width, _ = filters.shape
-        outputs, weights, tiles = (torch.as_tensor(f, dtype=x.dtype) for f in _factors(width))
-        batch, rows, columns, _ = x.shape
+        outputs, _, tiles = (torch.as_tensor(f, dtype=x.dtype) for f in _factors(ctx.width))
+        batch, rows, columns, channels = x.shape
+        out = spread_filters.shape[1]
         g = F.pad(g, (0, 0, 0, -columns % TILE, 0, -rows % TILE))
         g = g.reshape(batch, g.shape[1] // TILE, TILE, g.shape[2] // TILE, TILE, out).permute(2, 4, 0, 1, 3, 5)
         g = (outputs.T @ g.reshape(TILE * TILE, -1)).view(len(tiles), -1, out)
         gx = gf = None
         if ctx.needs_input_grad[0]:
-            back = torch.bmm(g, _spread_filters(filters, weights).mT)
-            gx = _scatter((tiles.T @ back.flatten(1)).view(len(tiles), -1, channels), x.shape, width)
+            back = torch.bmm(g, spread_filters)
+            gx = _scatter((tiles.T @ back.flatten(1)).view(len(tiles), -1, channels), x.shape, ctx.width)
         if ctx.needs_input_grad[1]:
             # Tiles are spread again rather than kept: kept, they would be four times the map.
-            spread = (tiles @ _gather(x, width).flatten(1)).view(len(tiles), -1, channels)
-            back = torch.bmm(spread.mT, g)
-            gf = (weights.T @ back.flatten(1)).view(width, width, channels, out).permute(3, 2, 0, 1)
-        return gx, gf
-
-
-def _spread_filters(filters: Tensor, weights: Tensor) -> Tensor:
-    """Filters (out, in, r, r) at the nodes: (n^2, in, out)."""
-    out, channels = filters.shape[:2]
-    return (weights @ filters.permute(2, 3, 1, 0).reshape(weights.shape[1], -1)).view(-1, channels, out)
+            spread = (tiles @ _gather(x, ctx.width).flatten(1)).view(len(tiles), -1, channels)
+            gf = torch.bmm(g.mT, spread)
+        return gx, gf, None
 
 
 def convolve(x: Tensor, filters: Tensor) -> Tensor:
@@ -123,7 +116,10 @@ def convolve(x: Tensor, filters: Tensor) -> Tensor:
     Returns:
         (batch, out, rows, columns), channels last.
     """
-    y: Tensor = _Convolve.apply(x.permute(0, 2, 3, 1), filters)  # type: ignore[no-untyped-call]
+    out, channels, width, _ = filters.shape
+    _, weights, _ = _factors(width)
+    spread_filters = torch.as_tensor(weights, dtype=filters.dtype) @ filters.reshape(out * channels, width**2).T
+    y: Tensor = _Convolve.apply(x.permute(0, 2, 3, 1), spread_filters.view(-1, out, channels), width)
     return y.permute(0, 3, 1, 2)
 
 
@@ -142,14 +138,15 @@ class Convolution(nn.Conv2d):
         super().__init__(inputs, outputs, width, stride=stride, padding=width // 2, bias=bias)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if not self._minimal(input):
-            return super()._conv_forward(input, weight, bias)
-        y = convolve(input, weight)
-        return y if bias is None else y + bias[:, None, None]
+        if self._minimal(input):
+            y = convolve(input, weight)
+            return y if bias is None else y + bias[:, None, None]
+        plain: Tensor = super()._conv_forward(input, weight, bias)
+        return plain
 
     def _minimal(self, x: Tensor) -> bool:
         """Whether minimal filtering is faster here: wide float32 layers on maps of many pixels, on a CPU."""
-        return (
+        worthwhile: bool = (
             x.device.type == "cpu"
             and x.dtype == torch.float32
             and self.kernel_size[0] in _NODES
@@ -158,3 +155,4 @@ class Convolution(nn.Conv2d):
             and x.shape[0] * x.shape[2] * x.shape[3] >= 1024
             and not torch.is_autocast_enabled("cpu")
         )
+        return worthwhile

@@ -7,15 +7,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
+
+from metasiren import Batch, Context, DataError, Decoder, Domain, Points, RecipeError, RunError, Siren, grid
+from metasiren.siren import Params
 from metasiren_images import gaussian as module
 from metasiren_images.gaussian import Gaussian, solve_within, training_vectors
 from metasiren_images.gaussian_encoder import GaussianEncoder, draw_mask
 from metasiren_images.gaussian_factors import FactorGaussian, gaussian_of
 from metasiren_images.imageset import ImageSet, observe
-from torch import Tensor
-
-from metasiren import Batch, Context, DataError, Decoder, Domain, Points, RecipeError, RunError, Siren, grid
-from metasiren.siren import Params
 
 GRID, CHANNELS = (6, 5), 2
 PIXELS = GRID[0] * GRID[1]
@@ -129,7 +129,9 @@ def test_one_factorisation_for_a_shared_mask_changes_nothing(images: ImageSet, f
 
 
 @settings(deadline=None, max_examples=25, derandomize=True)
-@given(size=st.integers(1, 9), batch=st.integers(0, 6), seed=st.integers(0, 1000), budget=st.sampled_from([1, 400, 10**9]))
+@given(
+    size=st.integers(1, 9), batch=st.integers(0, 6), seed=st.integers(0, 1000), budget=st.sampled_from([1, 400, 10**9])
+)
 def test_subsystems_are_solved_whatever_their_sizes_and_the_memory(
     size: int, batch: int, seed: int, budget: int
 ) -> None:
@@ -216,7 +218,12 @@ def test_the_order_of_a_context_and_its_padding_change_nothing(images: ImageSet)
     cut = int(short.mask[:5].sum(1).max())
     assert short.cells is not None
     trimmed = Context(
-        short.items[:5], short.coords[:5, :cut], short.values[:5, :cut], short.mask[:5, :cut], GRID, short.cells[:5, :cut]
+        short.items[:5],
+        short.coords[:5, :cut],
+        short.values[:5, :cut],
+        short.mask[:5, :cut],
+        GRID,
+        short.cells[:5, :cut],
     )
     torch.testing.assert_close(encoder(trimmed, no_decoder()), encoder(whole, no_decoder())[:5], atol=1e-6, rtol=0)
 
@@ -226,7 +233,9 @@ def test_seeing_everything_gives_the_latent_of_the_image_and_nothing_gives_zero(
     latent = encoder(context_of(images, random_masks(20)), no_decoder())
     torch.testing.assert_close(latent[0], torch.zeros(SIZE), atol=1e-6, rtol=0)
     torch.testing.assert_close(latent[-1:], encoder.latent(images.values("val")[-1:]), atol=1e-6, rtol=1e-5)
-    torch.testing.assert_close(encoder.linear_images(latent[-1:]).view(PIXELS, CHANNELS), images.values("val")[-1], atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        encoder.linear_images(latent[-1:]).view(PIXELS, CHANNELS), images.values("val")[-1], atol=1e-4, rtol=0
+    )
 
 
 def test_nothing_in_it_is_trained_and_a_saved_state_needs_no_data(images: ImageSet) -> None:

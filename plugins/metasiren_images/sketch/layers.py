@@ -14,7 +14,7 @@ from metasiren_images.sketch.traits import Traits
 # Where features may lie, whatever the traits; drawing there only is several times faster than drawing everywhere.
 EYES: Box = (-0.75, 0.75, -0.55, 0.55)
 NOSE: Box = (-0.50, 0.50, -0.35, 0.60)
-MOUTH: Box = (-0.60, 0.60, -0.05, 0.90)
+MOUTH: Box = (-0.70, 0.70, -0.35, 0.95)
 LOWER: Box = (-1.00, 1.00, -0.20, 1.00)
 EARS: Box = (-1.00, 1.00, -0.45, 0.70)
 UPPER: Box = (-1.00, 1.00, -1.00, 0.20)

@@ -1,0 +1,56 @@
+"""What a docstring says about arguments."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+_SECTION = re.compile(r"(Args|Arguments|Attributes|Returns|Yields|Raises|Example|Examples|Note|Notes):$")
+_ENTRY = re.compile(r"    \*{0,2}(\w+(?:, \w+)*)(?: \([^)]*\))?:\s*(.*)")
+
+
+def prose(doc: str) -> str:
+    """A docstring without its `Args` and `Attributes` sections, the rest laid out as it was."""
+    kept, section = [], ""
+    for line in inspect.cleandoc(doc).splitlines():
+        match = _SECTION.match(line)
+        if match:
+            section = match[1]
+        elif line and not line.startswith(" "):
+            section = ""
+        if section not in ("Args", "Arguments", "Attributes"):
+            kept.append(line)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip()
+
+
+def argument_help(factory: Callable[..., Any]) -> dict[str, str]:
+    """What a factory's docstring says of each argument, in one line each.
+
+    A class inherits what the docstrings of its bases say; `__init__` may have a docstring of its own.
+    """
+    if not isinstance(factory, type):
+        return _arguments(factory.__doc__)
+    found: dict[str, str] = {}
+    for each in reversed(factory.__mro__):
+        init = vars(each).get("__init__")
+        found |= _arguments(each.__doc__) | _arguments(getattr(init, "__doc__", None))
+    return found
+
+
+def _arguments(doc: str | None) -> dict[str, str]:
+    """The entries of the `Args` section; `low, high: bounds` stands for both."""
+    found: dict[str, str] = {}
+    names: list[str] = []
+    inside = False
+    for line in inspect.cleandoc(doc or "").splitlines():
+        if line and not line.startswith(" "):
+            inside = line in ("Args:", "Arguments:")
+            names = []
+        elif inside and (match := _ENTRY.match(line)):
+            names = match[1].split(", ")
+            found |= dict.fromkeys(names, match[2])
+        elif inside and line.strip():
+            found |= {name: f"{found[name]} {line.strip()}".strip() for name in names}
+    return found

@@ -1,0 +1,40 @@
+"""Contract checks for parts: what the core relies on, asked of any encoder, decoder, data set, constraint or metric.
+
+    from metasiren.testing import check_encoder
+    report = check_encoder(AcmeGru, options={"latent_dim": 8})
+
+Or as pytest tests, one for each check: see `parametrize_with_checks`. The built-in parts pass the same checks.
+"""
+
+from metasiren.testing.marks import parametrize_with_checks
+from metasiren.testing.part import Part
+from metasiren.testing.report import ContractError, NotApplicable, Report, Result
+from metasiren.testing.run import (
+    CHECKS,
+    check_constraint,
+    check_dataset,
+    check_decoder,
+    check_encoder,
+    check_metric,
+    check_part,
+    run_check,
+)
+from metasiren.testing.signals import Ripples
+
+__all__ = [
+    "CHECKS",
+    "ContractError",
+    "NotApplicable",
+    "Part",
+    "Report",
+    "Result",
+    "Ripples",
+    "check_constraint",
+    "check_dataset",
+    "check_decoder",
+    "check_encoder",
+    "check_metric",
+    "check_part",
+    "parametrize_with_checks",
+    "run_check",
+]

@@ -1,0 +1,76 @@
+"""A small field beside what it should be: what constraints and metrics are asked about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metasiren.contracts import Batch, Fit
+from metasiren.testing.common import compare
+from metasiren.testing.part import Part, seeded
+from metasiren.testing.report import NotApplicable, demand
+from metasiren.testing.signals import LastLayer
+
+
+class Bench:
+    """A decoder and latents, whose fields are questioned by a constraint or metric at its point set.
+
+    Args:
+        part: the part under test.
+        made: the constraint or metric.
+        items: of the training split.
+        pairs: number of points that each item's context observed.
+        dtype: of everything.
+        place: device of everything.
+    """
+
+    def __init__(
+        self,
+        part: Part,
+        made: Any,
+        *,
+        items: int = 4,
+        pairs: int = 20,
+        dtype: torch.dtype = torch.float32,
+        place: str = "cpu",
+    ) -> None:
+        self.at, self.order = getattr(made, "at", None), getattr(made, "order", "value")
+        count = min(items, part.dataset.splits["train"])
+        random = torch.Generator().manual_seed(0)
+        batch = part.dataset.batch("train", torch.arange(count), context=(pairs, pairs), generator=random)
+        if self.at is not None and self.at not in batch.points:
+            batch = Batch(batch.context, {self.at: next(iter(batch.points.values()))})
+        self.batch = batch.cast(dtype).to(place)
+        with seeded(1):
+            self.decoder = LastLayer(part.siren, part.latent_dim).to(place, dtype)
+            self.latent = torch.randn(count, part.latent_dim).to(place, dtype).requires_grad_()
+
+    @property
+    def leaves(self) -> list[Tensor]:
+        """What a constraint's gradient may reach."""
+        return [*self.decoder.parameters(), self.latent]
+
+    def fit(self, *, item: int | None = None) -> Fit:
+        """The fit of all items, or of one alone."""
+        chosen = slice(None) if item is None else slice(item, item + 1)
+        number = len(self.latent)
+
+        def of(x: Tensor) -> Tensor:
+            return x[chosen] if x.dim() and x.shape[0] == number else x
+
+        batch, latent = self.batch._map(of), self.latent[chosen]
+        field = self.decoder.field(latent)
+        jets = {} if self.at is None else {self.at: field.jet(batch.points[self.at].coords, self.order)}
+        return Fit(batch, latent, field, jets)
+
+
+def device(part: Part) -> None:
+    """On a GPU, what is answered lies there and agrees with the CPU's answer."""
+    if not torch.cuda.is_available():
+        raise NotApplicable("no GPU here")
+    made = part.make()
+    there: Tensor = made(Bench(part, made, place="cuda").fit())
+    demand(there.is_cuda, "the answer lies on the CPU although the fit is on the GPU.", "Follow the inputs.")
+    compare(there.detach().cpu(), made(Bench(part, made).fit()).detach(), "on the GPU beside the CPU", 1e-2)

@@ -1,0 +1,78 @@
+"""Fifty steps of training: whether a part can learn at all."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from metasiren.contracts import Batch, Dataset, Decoder, Domain, Encoder, Model
+from metasiren.contracts import Context as Seen
+from metasiren.task import Weighted
+from metasiren.testing.part import seeded
+from metasiren.testing.report import demand
+from metasiren.testing.signals import SquaredError
+from metasiren.trainer import Objective
+
+STEPS = 50
+RATE = 1e-3
+"""Learning rate: what fits the built-in encoders and decoders, whose first steps must not be thrown about."""
+
+
+class Memory(Encoder):
+    """A free latent for each training item: what a decoder is overfitted with."""
+
+    def __init__(self, domain: Domain, latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.latents = nn.Parameter(torch.randn(domain.items, latent_dim))
+
+    def forward(self, context: Seen, decoder: Decoder) -> Tensor:
+        """The items' latents (batch, latent_dim)."""
+        return self.latents[context.items]
+
+
+def learns(
+    model: Model,
+    dataset: Dataset,
+    items: int,
+    *,
+    at: str,
+    against: Literal["blind", "start"] = "blind",
+    rate: float = RATE,
+) -> None:
+    """Demand that 50 steps of Adam halve an error.
+
+    Args:
+        model: what is trained.
+        dataset: its first training items, their whole signals as context.
+        items: how many.
+        at: the point set with known values.
+        against: `blind`, the least error of an answer that ignores the input: that of the items' mean signal, or of
+            a single item's mean value. `start`, the error before the first step.
+        rate: learning rate.
+    """
+    batch = dataset.batch("train", torch.arange(items), generator=torch.Generator().manual_seed(0))
+    objective = Objective(model.train(), (Weighted("error", 1.0, SquaredError(at)),))
+    random = torch.Generator().manual_seed(0)
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=rate)
+    with seeded(0):
+        bar = _spread(batch, at) if against == "blind" else float(objective(batch, random)["loss"].detach())
+        for _ in range(STEPS):
+            loss = objective(batch, random)["loss"]
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+        with torch.no_grad():
+            error = float(objective.eval()(batch, random)["loss"])
+    words = {"blind": "the best answer blind to the input has", "start": "it was"}
+    found = f"after {STEPS} steps the error is {error:.3g}; {words[against]} {bar:.3g}."
+    advice = "Expected at most half of that. Look at the size of outputs and gradients at the start."
+    demand(error <= bar / 2, found, advice)
+
+
+def _spread(batch: Batch, at: str) -> float:
+    values = batch.points[at].values
+    mean = values.mean(0, keepdim=True) if len(values) > 1 else values.mean(1, keepdim=True)
+    return float((values - mean).square().mean())

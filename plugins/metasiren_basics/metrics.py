@@ -1,0 +1,67 @@
+"""How close a field is to what is known of it: one number per item."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from metasiren import Fit, Metric
+
+
+class _Closeness(Metric):
+    """A comparison with known values at a point set.
+
+    Args:
+        at: the point set.
+    """
+
+    def __init__(self, *, at: str = "pixels") -> None:
+        self.at = at
+
+    def pair(self, fit: Fit) -> tuple[Tensor, Tensor]:
+        """What the field says and what is known, (batch, points * channels) each."""
+        value, known = fit.jets[self.at].value, fit.batch.points[self.at].values
+        return value.flatten(1), known.expand_as(value).flatten(1)
+
+
+class MeanSquaredError(_Closeness):
+    """Mean squared error over points and channels, in the values' own unit squared."""
+
+    def __call__(self, fit: Fit) -> Tensor:
+        """(batch,) numbers, one for each item."""
+        value, known = self.pair(fit)
+        return (value - known).square().mean(dim=1)
+
+
+class PsnrDb(_Closeness):
+    """Peak signal-to-noise ratio in dB, after clipping the field to the values' range, as the authors do.
+
+    Args:
+        at: the point set.
+        low: least possible value.
+        high: greatest possible value.
+    """
+
+    unit: ClassVar[str] = "dB"
+
+    def __init__(self, *, at: str = "pixels", low: float = -1.0, high: float = 1.0) -> None:
+        super().__init__(at=at)
+        self.low, self.high = low, high
+
+    def __call__(self, fit: Fit) -> Tensor:
+        """(batch,) numbers, one for each item."""
+        value, known = self.pair(fit)
+        error = (value.clamp(self.low, self.high) - known).square().mean(dim=1)
+        return 10 * torch.log10((self.high - self.low) ** 2 / error)
+
+
+class RelativeL2(_Closeness):
+    """Norm of the error divided by the norm of what is known."""
+
+    def __call__(self, fit: Fit) -> Tensor:
+        """(batch,) numbers, one for each item."""
+        value, known = self.pair(fit)
+        ratio: Tensor = torch.linalg.vector_norm(value - known, dim=1) / torch.linalg.vector_norm(known, dim=1)
+        return ratio

@@ -1,0 +1,73 @@
+"""Commands that this package adds to the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+def add_commands(cli: click.Group) -> None:
+    """Add `inpaint`, and `data celeba` beside what other plugins put into the group `data`."""
+    group = cli.commands.get("data")
+    if not isinstance(group, click.Group):
+        group = click.Group("data", help="Check and prepare data sets.")
+        cli.add_command(group)
+    group.add_command(celeba)
+    cli.add_command(inpaint)
+
+
+@click.command()
+@click.option("--root", type=click.Path(path_type=Path), help="Folder or zip; by default METASIREN_DATA.")
+@click.option("--size", type=click.IntRange(min=1), default=32, show_default=True, help="Rows and columns.")
+@click.option(
+    "--resize", type=click.Choice(["nearest", "bilinear", "bicubic"]), default="bilinear", show_default=True,
+    help="Filter; nearest is what the paper's code does in its pinned environment.",
+)  # fmt: skip
+@click.option("--into", type=click.Path(path_type=Path, file_okay=False), help="Put `prepared` here, not into --root.")
+def celeba(root: Path | None, size: int, resize: str, into: Path | None) -> None:
+    """Check CelebA and prepare it once, into a memory-mapped array.
+
+    Reads torchvision's layout, or a folder or zip of img_align_celeba with list_eval_partition.txt or .csv beside
+    it. It may be interrupted: run it again, and it goes on where it stopped.
+    """
+    from metasiren_images.bar import bar
+    from metasiren_images.celeba import prepare_celeba
+    from metasiren_images.homes import data_home, roots
+
+    chosen = root or roots(None)[0]
+    target, record = prepare_celeba(
+        chosen, size=size, resize=resize, into=into,  # type: ignore[arg-type]  # click checked the word
+        watch=lambda total: bar("preparing CelebA", total),
+    )  # fmt: skip
+    counts = ", ".join(f"{split} {rows:,}" for split, rows in record.splits.items())
+    click.echo(f"CelebA, {size}x{size}, {resize}: {record.rows:,} images ({counts})")
+    click.echo(f"in {target} ({target.stat().st_size / 1e6:,.0f} MB)")
+    home = target.parent.parent
+    options = [] if home.resolve() == data_home().resolve() else [f"data.path={home}"]
+    options += [f"data.size={size}"] * (size != 32) + [f"data.resize={resize}"] * (resize != "bilinear")
+    click.echo("Next:\n  metasiren run celeba_cnn --preset paper" + "".join(f" --set {o}" for o in options))
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("picture", metavar="IMAGE", type=click.Path(path_type=Path))
+@click.option("--mask", type=click.Path(path_type=Path), help="A picture, white where IMAGE is hidden.")
+@click.option("--pixels", type=int, metavar="N", help="Keep N random pixels instead; a tenth of them by default.")
+@click.option("--size", metavar="HxW", help="Sample the reconstruction at this size; the prior's own by default.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random pixels.")
+@click.option("--panel", is_flag=True, help="Write what was seen, the reconstruction and the original side by side.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The picture to write.")
+def inpaint(
+    run: Path, picture: Path, mask: Path | None, pixels: int | None, size: str | None, seed: int, panel: bool, out: Path
+) -> None:
+    """Reconstruct IMAGE from part of it, by the trained prior of RUN."""
+    from metasiren import DataError, open_run
+    from metasiren_images import inpaint as inpainting
+
+    if mask is not None and pixels is not None:
+        raise DataError("inpaint", "both --mask and --pixels.", "Give one of them.")
+    shape = inpainting.parse_size(size) if size else None
+    panels = inpainting.inpaint(open_run(run), picture, mask=mask, pixels=pixels, size=shape, seed=seed)
+    inpainting.write(panels, out, side_by_side=panel)
+    click.echo(out)

@@ -1,0 +1,106 @@
+"""Images out of one .npz file, such as a subset of faces."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metasiren import DataError
+from metasiren_images.imageset import ImageSet
+from metasiren_images.sources import is_web_page
+
+SPLITS = ("train", "val", "test")
+ADVICE = (
+    "Give a file made by np.savez with `images`: uint8 (images, rows, columns, channels), and, where you have one,\n"
+    "`split`: 'train', 'val' or 'test' for each image."
+)
+
+
+class Npz(ImageSet):
+    """Images of an .npz file. Nothing in it is unpickled.
+
+    Args:
+        path: the file, with uint8 `images` (images, rows, columns, channels) and perhaps `split` (images,), each
+            'train', 'val' or 'test'.
+        title: the set's true name, as tables print it; by default the file's stem.
+        filter: the resize filter that the images were made with, as tables print it.
+        val_fraction: the share of validation images where the file has no `split`.
+        seed: which images those are.
+        mirror: mirror half of the training images, drawn anew each time.
+
+    Raises:
+        DataError: no such file, not an .npz, a missing or unusable array, an unknown split.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: Path,
+        title: str | None = None,
+        filter: str = "as stored",
+        val_fraction: float = 0.1,
+        seed: int = 0,
+        mirror: bool = False,
+    ) -> None:
+        path = Path(path).expanduser()
+        arrays = _read(path)
+        images = arrays["images"]
+        if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
+            raise DataError(str(path), f"`images` is {images.dtype} {images.shape}.", ADVICE)
+        if not 0 <= val_fraction < 1:
+            raise DataError(str(path), f"val_fraction is {val_fraction}.", "Give a share from 0 to less than 1.")
+        split = arrays["split"] if "split" in arrays else _draw(len(images), val_fraction, seed)
+        if split.dtype.kind == "S":
+            split = np.char.decode(split, "utf-8", "replace")
+        if split.dtype.kind != "U" or split.shape != images.shape[:1]:
+            raise DataError(str(path), f"`split` is {split.dtype} {split.shape} for {len(images):,} images.", ADVICE)
+        unknown = sorted(set(np.unique(split)) - set(SPLITS))
+        if unknown:
+            raise DataError(str(path), f"`split` names {', '.join(map(repr, unknown[:5]))}.", ADVICE)
+        chosen = {name: images[split == name] for name in SPLITS if (split == name).any()}
+        super().__init__(title or path.stem, chosen, {"filter": filter}, mirror=mirror)
+
+    @classmethod
+    def missing(cls, *, path: Path | str | None = None, **options: Any) -> str | None:
+        """Why this file cannot be used here: it is not there."""
+        if path is None:
+            return "no path to an .npz file is given.\n" + ADVICE
+        if not Path(path).expanduser().is_file():
+            return f"{path} is not there.\n{ADVICE}"
+        return None
+
+
+def _draw(count: int, val_fraction: float, seed: int) -> np.ndarray[Any, Any]:
+    order = np.random.default_rng(seed).permutation(count)
+    split = np.full(count, "train")
+    split[order[: round(count * val_fraction)]] = "val"
+    return split
+
+
+def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays `images` and, if there, `split`."""
+    if not path.is_file():
+        raise DataError(str(path), "no such file.", ADVICE)
+    with path.open("rb") as file:
+        start = file.read(512)
+    if is_web_page(start):
+        raise DataError(str(path), "a web page, not an .npz file.", "A download was refused: fetch the file again.")
+    if not zipfile.is_zipfile(path):
+        raise DataError(str(path), "not an .npz file, or one whose download broke off.", ADVICE)
+    found = ""
+    try:
+        with np.load(path, allow_pickle=False) as file_:
+            if "images" not in file_.files:
+                raise DataError(str(path), f"holds {', '.join(sorted(file_.files)) or 'nothing'}, no `images`.", ADVICE)
+            read = {}
+            for found in ("images", "split"):
+                if found in file_.files:
+                    read[found] = np.asarray(file_[found])
+            return read
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        reason = "holds Python objects" if "Object arrays" in str(error) else f"cannot be read: {error}"
+        raise DataError(str(path), f"`{found or 'images'}` {reason}.", ADVICE) from error
