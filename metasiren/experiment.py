@@ -7,7 +7,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -17,12 +17,13 @@ import torch
 
 from metasiren import checkpoints, runs
 from metasiren.catalogue import Catalogue, load_catalogue
-from metasiren.contracts import Dataset, Model
+from metasiren.contracts import Dataset, Metric, Model
 from metasiren.errors import RecipeError, RunError
 from metasiren.progress import Progress, Silent
 from metasiren.recipe import Recipe, load_recipe, read_recipe
 from metasiren.runs import Run, open_run
-from metasiren.task import Task, assemble, make_dataset, make_optimizer, make_protocol
+from metasiren.scores import score
+from metasiren.task import Task, assemble, make_dataset, make_metrics, make_optimizer, make_protocol
 from metasiren.trainer import Outcome, Trainer
 
 
@@ -183,6 +184,8 @@ def _carry_out(
     _note(made, outcome, trainer)
     if task.protocol is not None:
         judge(made, task.protocol, trainer.best_model, dataset, device=device, progress=progress)
+    if task.metrics:
+        score_run(made, task.metrics, trainer.best_model, dataset, device=device)
     catalogue.manager.hook.metasiren_run_ended(run=made)
     return made
 
@@ -220,6 +223,22 @@ def judge(
     return table
 
 
+def score_run(
+    made: Run,
+    metrics: Mapping[str, Metric],
+    model: Model,
+    dataset: Dataset,
+    *,
+    device: torch.device,
+    limit: int | None = None,
+) -> pd.DataFrame:
+    """Ask the recipe's metrics, write `results/metrics.json`, and return its one row."""
+    context = made.recipe.train.context
+    numbers = score(model.eval(), dataset, metrics, context=context, limit=limit, device=device)
+    runs.write_json(made.results / "metrics.json", numbers)
+    return pd.DataFrame(numbers, index=[made.label])
+
+
 def _put_by(results: Path) -> None:
     tables = [p for p in results.iterdir() if p.is_file() and p.name.startswith(("table.", "figure"))]
     if not (results / "table.json").is_file():
@@ -252,11 +271,15 @@ def evaluate(
     """
     made, place, catalogue = open_run(path), pick_device(device), catalogue or load_catalogue()
     judged_by = make_protocol(made.recipe, catalogue, protocol)
-    if judged_by is None:
+    metrics = make_metrics(made.recipe, catalogue)
+    if judged_by is None and not metrics:
         advice = f"Name one with --protocol: {', '.join(catalogue.names('protocol'))}."
-        raise RunError(str(path), "the recipe names no protocol.", advice)
+        raise RunError(str(path), "the recipe names neither protocol nor metrics.", advice)
     model = made.model(device=place, catalogue=catalogue)
     dataset = make_dataset(made.recipe, catalogue).to(place)
+    numbers = score_run(made, metrics, model, dataset, device=place, limit=limit) if metrics else pd.DataFrame()
+    if judged_by is None:
+        return numbers
     return judge(made, judged_by, model, dataset, device=place, limit=limit, refine=refine, progress=progress)
 
 

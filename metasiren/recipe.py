@@ -114,15 +114,33 @@ class Train(_Strict):
         return self
 
 
-class Evaluate(BaseModel):
-    """The protocol that judges the model, with its options."""
+class MetricPart(BaseModel):
+    """A metric's options; its key in the recipe is its name unless `name` says otherwise."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    protocol: str | None = None
+    name: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_nothing(cls, value: Any) -> Any:
+        return {} if value is None else value
 
     @property
     def options(self) -> dict[str, Any]:
-        """Everything but the protocol's name."""
+        """Everything but the name."""
+        return dict(self.model_extra or {})
+
+
+class Evaluate(BaseModel):
+    """The protocol that judges the model, with its options, and metrics by name."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    protocol: str | None = None
+    metrics: dict[str, MetricPart] = Field(default_factory=dict)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but the protocol's name and the metrics."""
         return dict(self.model_extra or {})
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from metasiren.catalogue import Catalogue
-from metasiren.contracts import Constraint, Dataset, Domain, Model, Protocol
+from metasiren.contracts import Constraint, Dataset, Domain, Metric, Model, Protocol
 from metasiren.errors import RecipeError
 from metasiren.recipe import Recipe
 from metasiren.siren import Siren
@@ -33,6 +33,7 @@ class Task:
     model: Model
     constraints: tuple[Weighted, ...]
     protocol: Protocol | None
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -97,6 +98,15 @@ def make_protocol(recipe: Recipe, catalogue: Catalogue, name: str | None = None)
     return protocol
 
 
+def make_metrics(recipe: Recipe, catalogue: Catalogue) -> dict[str, Metric]:
+    """The recipe's metrics by name."""
+    where = f"{recipe.name}: evaluate: metrics"
+    return {
+        key: catalogue.make("metric", part.name or key, where=where, options=part.options)
+        for key, part in recipe.evaluate.metrics.items()
+    }
+
+
 def make_optimizer(recipe: Recipe, catalogue: Catalogue, parameters: Any) -> torch.optim.Optimizer:
     """The recipe's optimiser over the given parameters."""
     part = recipe.train.optimizer
@@ -122,10 +132,10 @@ def assemble(recipe: Recipe, catalogue: Catalogue, *, seed: int | None = None) -
     for check in checks:
         check()
     constraints = make_constraints(recipe, catalogue)
-    protocol = make_protocol(recipe, catalogue)
+    protocol, metrics = make_protocol(recipe, catalogue), make_metrics(recipe, catalogue)
     dataset = make_dataset(recipe, catalogue)
     torch.manual_seed(recipe.train.seed if seed is None else seed)
     model = make_model(recipe, catalogue, dataset.domain)
     if not any(True for _ in model.parameters()) and recipe.train.steps != 0:
         raise RecipeError(recipe.name, "nothing to train: no part has parameters.", "Name a decoder with weights.")
-    return Task(recipe, dataset, model, constraints, protocol)
+    return Task(recipe, dataset, model, constraints, protocol, metrics)

@@ -10,7 +10,8 @@ from metasiren.testing.common import finite
 from metasiren.testing.report import demand
 
 
-def _tensors(batch: Batch) -> dict[str, Tensor]:
+def tensors(batch: Batch) -> dict[str, Tensor]:
+    """All tensors of a batch, by name."""
     context = batch.context
     found = {f"context.{name}": getattr(context, name) for name in ("items", "coords", "values", "mask")}
     if context.cells is not None:
@@ -21,7 +22,8 @@ def _tensors(batch: Batch) -> dict[str, Tensor]:
     return found
 
 
-def _expect(batch: Batch, domain: Domain, items: Tensor, split: str) -> None:
+def expect_batch(batch: Batch, domain: Domain, items: Tensor, split: str) -> None:
+    """Demand what `Dataset.batch` promises."""
     context, number = batch.context, len(items)
     _expect_context(context, domain, items, split)
     demand(batch.points, f"{split}: there is no point set.", "Give at least one, such as 'pixels'.")
@@ -35,7 +37,7 @@ def _expect(batch: Batch, domain: Domain, items: Tensor, split: str) -> None:
         if "values" in points.known:
             wrong = f"{split}: {name}: values have {points.values.shape[-1]} channels, the domain {domain.d_out}."
             demand(points.values.shape[-1] == domain.d_out, wrong)
-    floating = {name: t for name, t in _tensors(batch).items() if t.is_floating_point()}
+    floating = {name: t for name, t in tensors(batch).items() if t.is_floating_point()}
     finite(floating.values(), split)
     wide = [name for name, tensor in floating.items() if tensor.dtype != torch.float32]
     demand(not wide, f"{split}: not float32: {', '.join(wide)}.", "The trainer casts where a recipe wants float64.")

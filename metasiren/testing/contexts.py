@@ -1,7 +1,8 @@
-"""Contexts taken apart and put together: reordered, padded, blanked, joined."""
+"""Contexts taken apart and put together: reordered, padded, cut, joined."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,59 +12,53 @@ from torch import Tensor
 from metasiren.contracts import Context
 
 
-def _take(context: Context, order: Tensor) -> Context:
-    def along(x: Tensor) -> Tensor:
+def _over_pairs(context: Context, change: Callable[[Tensor], Tensor]) -> Context:
+    """Apply `change` to all tensors of shape (batch, pairs, ...)."""
+    cells = None if context.cells is None else change(context.cells)
+    changed: dict[str, Any] = {name: change(getattr(context, name)) for name in ("coords", "values", "mask")}
+    return replace(context, cells=cells, **changed)
+
+
+def reorder(context: Context, order: Tensor) -> Context:
+    """The pairs in the order (batch, pairs) of their indices."""
+
+    def take(x: Tensor) -> Tensor:
         return x.gather(1, order.view(*order.shape, *[1] * (x.dim() - 2)).expand_as(x))
 
-    cells = None if context.cells is None else along(context.cells)
-    return replace(
-        context, coords=along(context.coords), values=along(context.values), mask=along(context.mask), cells=cells
-    )
+    return _over_pairs(context, take)
 
 
-def _take_items(context: Context, items: list[int]) -> Context:
-    return context._map(lambda tensor: tensor[items])
+def pad(context: Context, pairs: int) -> Context:
+    """Zeros behind the pairs, up to `pairs` of them."""
+
+    def zeros(x: Tensor) -> Tensor:
+        return torch.cat([x, x.new_zeros(x.shape[0], pairs - x.shape[1], *x.shape[2:])], dim=1)
+
+    return _over_pairs(context, zeros)
 
 
-def _trim(context: Context, pairs: int) -> Context:
-    cells = None if context.cells is None else context.cells[:, :pairs]
-    return replace(
-        context,
-        coords=context.coords[:, :pairs],
-        values=context.values[:, :pairs],
-        mask=context.mask[:, :pairs],
-        cells=cells,
-    )
+def trim(context: Context, pairs: int) -> Context:
+    """The first `pairs` pairs."""
+    return _over_pairs(context, lambda x: x[:, :pairs])
 
 
-def _pad(x: Tensor, to: int | None = None) -> Tensor:
-    """Zeros behind the pairs: seven of them, or up to `to` pairs."""
-    extra = 7 if to is None else to - x.shape[1]
-    return torch.cat([x, x.new_zeros(x.shape[0], extra, *x.shape[2:])], dim=1)
+def blank(context: Context) -> Context:
+    """Nothing but padding."""
+    return _over_pairs(context, torch.zeros_like)
 
 
-def _stack(contexts: list[Context], pairs: int) -> Context:
-    """Contexts of one item each as one batch, padded to `pairs`."""
-
-    def join(name: str) -> Any:
-        tensors = [getattr(context, name) for context in contexts]
-        return None if tensors[0] is None else torch.cat([_pad(t, pairs) for t in tensors])
-
-    return Context(
-        items=torch.cat([context.items for context in contexts]),
-        coords=join("coords"),
-        values=join("values"),
-        mask=join("mask"),
-        grid=contexts[0].grid,
-        cells=join("cells"),
-    )
+def item(context: Context, i: int) -> Context:
+    """One item as a batch of its own."""
+    return replace(_over_pairs(context, lambda x: x[i : i + 1]), items=context.items[i : i + 1])
 
 
-def _blank(context: Context) -> Context:
-    return replace(
-        context,
-        coords=torch.zeros_like(context.coords),
-        values=torch.zeros_like(context.values),
-        mask=torch.zeros_like(context.mask),
-        cells=None if context.cells is None else torch.zeros_like(context.cells),
-    )
+def join(contexts: Sequence[Context]) -> Context:
+    """One batch of all, padded to the longest."""
+    most = max(context.mask.shape[1] for context in contexts)
+    padded = [pad(context, most) for context in contexts]
+
+    def together(name: str) -> Tensor:
+        return torch.cat([getattr(context, name) for context in padded])
+
+    cells = None if padded[0].cells is None else together("cells")
+    return Context(together("items"), together("coords"), together("values"), together("mask"), padded[0].grid, cells)

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metasiren.contracts import Batch, Context, Dataset, Domain, Model, Points
+from metasiren.contracts import Batch, Dataset, Domain, Model, Points
 from metasiren.grids import grid
 from metasiren.testing import common
-from metasiren.testing.common import compare, finite
-from metasiren.testing.overfit import Memory, learns
+from metasiren.testing.batches import expect_batch, tensors
+from metasiren.testing.common import compare
+from metasiren.testing.overfit import Memory, Sample, learns
 from metasiren.testing.part import Part, seeded
 from metasiren.testing.report import NotApplicable, demand
 from metasiren.testing.signals import LastLayer, small_siren
@@ -37,7 +38,7 @@ def batches(part: Part) -> None:
     for split, count in made.splits.items():
         for number in (1, min(3, count)):
             items = torch.arange(count - number, count)
-            _expect(_draw(made, split, items, FEW), made.domain, items, split)
+            expect_batch(_draw(made, split, items, FEW), made.domain, items, split)
 
 
 def context_sizes(part: Part) -> None:
@@ -103,10 +104,10 @@ def determinism(part: Part) -> None:
     first, second = part.make(seed=0), part.make(seed=0)
     items = torch.arange(min(3, first.splits["train"]))
     with seeded(1):
-        once = _tensors(_draw(first, "train", items, FEW))
+        once = tensors(_draw(first, "train", items, FEW))
     with seeded(2):
-        twice = _tensors(_draw(first, "train", items, FEW))
-    other = _tensors(_draw(second, "train", items, FEW))
+        twice = tensors(_draw(first, "train", items, FEW))
+    other = tensors(_draw(second, "train", items, FEW))
     advice = "Draw from the generator that is given, and from nothing else."
     for name, tensor in once.items():
         demand(torch.equal(tensor, twice[name]), f"{name} changes from call to call.", advice)
@@ -117,13 +118,13 @@ def ownership(part: Part) -> None:
     """Values in a batch are the caller's: overwriting them leaves the data set alone."""
     made = part.make()
     items = torch.arange(min(2, made.splits["train"]))
-    before = {name: tensor.clone() for name, tensor in _tensors(_draw(made, "train", items, FEW)).items()}
+    before = {name: tensor.clone() for name, tensor in tensors(_draw(made, "train", items, FEW)).items()}
     batch = _draw(made, "train", items, FEW)
     batch.context.values.fill_(9)
     for points in batch.points.values():
         if "values" in points.known and points.values.shape[0] == len(items):
             points.values.fill_(9)
-    for name, tensor in _tensors(_draw(made, "train", items, FEW)).items():
+    for name, tensor in tensors(_draw(made, "train", items, FEW)).items():
         demand(torch.equal(tensor, before[name]), f"{name}: overwriting a batch changed the data set.", "Give a copy.")
 
 
@@ -137,7 +138,7 @@ def moving(part: Part) -> None:
         batch = moved.batch(
             "train", torch.zeros(1, dtype=torch.long, device=place), generator=torch.Generator(place).manual_seed(0)
         )
-        for name, tensor in _tensors(batch).items():
+        for name, tensor in tensors(batch).items():
             demand(tensor.device.type == place, f"{name} lies on {tensor.device}, the items on {place}.")
 
 
@@ -161,7 +162,7 @@ def overfit(part: Part) -> None:
     with seeded(0):
         memory = Memory(replace(made.domain, items=items), 8)
         decoder = LastLayer(small_siren(made.domain), 8)
-    learns(Model(memory, decoder), _Sample(made, batch, known[0]), items, at=known[0], against="start", rate=1e-2)
+    learns(Model(memory, decoder), Sample(made, batch, known[0]), items, at=known[0], against="start", rate=1e-2)
 
 
 CHECKS = (
@@ -179,27 +180,6 @@ CHECKS = (
     missing,
     overfit,
 )
-
-
-class _Sample(Dataset):
-    """At most 1024 points of one batch, given every time."""
-
-    def __init__(self, dataset: Dataset, batch: Batch, at: str) -> None:
-        self.title, self.splits, self.domain = dataset.title, dataset.splits, dataset.domain
-        points = batch.points[at]
-        chosen = torch.randperm(points.values.shape[1], generator=torch.Generator().manual_seed(0))[:1024]
-        self.given = Batch(batch.context, {at: Points(points.coords[:, chosen], {"values": points.values[:, chosen]})})
-
-    def batch(
-        self,
-        split: str,
-        items: Tensor,
-        *,
-        context: tuple[int, int] | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Batch:
-        """The sample."""
-        return self.given
 
 
 def _draw(made: Any, split: str, items: Tensor, context: tuple[int, int] | None) -> Batch:

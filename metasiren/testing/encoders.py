@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 from metasiren.contracts import Batch, Context, Decoder, Encoder, Model
 from metasiren.testing import common
 from metasiren.testing.common import compare, contexts, finite, reach
+from metasiren.testing.contexts import blank, item, join, pad, reorder, trim
 from metasiren.testing.overfit import learns
 from metasiren.testing.part import Part, seeded
 from metasiren.testing.report import NotApplicable, demand
@@ -33,7 +33,7 @@ def context_sizes(part: Part) -> None:
         for batch in (1, 3):
             latent = _encode(part, made, contexts(part, batch=batch, pairs=(pairs, pairs)))
             _expect(latent, (batch, made.latent_dim), torch.float32, f"{pairs} points, batch of {batch}")
-    unseen = _blank(contexts(part, batch=2, pairs=(4, 4)))
+    unseen = blank(contexts(part, batch=2, pairs=(4, 4)))
     _expect(_encode(part, made, unseen), (2, made.latent_dim), torch.float32, "4 points, all of them masked")
 
 
@@ -54,20 +54,14 @@ def permutation(part: Part) -> None:
     random = torch.Generator().manual_seed(1)
     # Padding stays at the end: its sort key is above those of all real pairs.
     order = (torch.rand(context.mask.shape, generator=random) + 2 * ~context.mask).argsort(1)
-    compare(_encode(part, made, _take(context, order)), _encode(part, made, context), "points in another order")
+    compare(_encode(part, made, reorder(context, order)), _encode(part, made, context), "points in another order")
 
 
 def padding(part: Part) -> None:
     """Padding (zeros at the end, masked) does not matter."""
     made = _claims(part, "padding")
     context = contexts(part, pairs=(1, 20))
-    longer = replace(
-        context,
-        coords=_pad(context.coords),
-        values=_pad(context.values),
-        mask=_pad(context.mask),
-        cells=None if context.cells is None else _pad(context.cells),
-    )
+    longer = pad(context, context.mask.shape[1] + 7)
     compare(_encode(part, made, longer), _encode(part, made, context), "with more padding")
 
 
@@ -76,10 +70,10 @@ def independence(part: Part) -> None:
     made, most = _ready(part)
     sizes = [0, 1, min(5, most), most]
     parts = [contexts(part, batch=4, pairs=(n, n)) for n in sizes]
-    whole = _stack([_take_items(c, [i]) for i, c in enumerate(parts)], most)
+    whole = join([item(c, i) for i, c in enumerate(parts)])
     together = _encode(part, made, whole)
     for i, size in enumerate(sizes):
-        alone = _encode(part, made, _trim(_take_items(whole, [i]), size))
+        alone = _encode(part, made, trim(item(whole, i), size))
         compare(together[i : i + 1], alone, f"an item of {size} points in a batch")
 
 

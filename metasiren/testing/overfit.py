@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from metasiren.contracts import Batch, Dataset, Decoder, Domain, Encoder, Model
+from metasiren.contracts import Batch, Dataset, Decoder, Domain, Encoder, Model, Points
 from metasiren.contracts import Context as Seen
 from metasiren.task import Weighted
 from metasiren.testing.part import seeded
@@ -31,6 +31,27 @@ class Memory(Encoder):
     def forward(self, context: Seen, decoder: Decoder) -> Tensor:
         """The items' latents (batch, latent_dim)."""
         return self.latents[context.items]
+
+
+class Sample(Dataset):
+    """At most 1024 points of one batch, given every time."""
+
+    def __init__(self, dataset: Dataset, batch: Batch, at: str) -> None:
+        self.title, self.splits, self.domain = dataset.title, dataset.splits, dataset.domain
+        points = batch.points[at]
+        chosen = torch.randperm(points.values.shape[1], generator=torch.Generator().manual_seed(0))[:1024]
+        self.given = Batch(batch.context, {at: Points(points.coords[:, chosen], {"values": points.values[:, chosen]})})
+
+    def batch(
+        self,
+        split: str,
+        items: Tensor,
+        *,
+        context: tuple[int, int] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """The sample."""
+        return self.given
 
 
 def learns(

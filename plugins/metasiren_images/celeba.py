@@ -79,6 +79,7 @@ class CelebA(ImageSet):
         size: rows and columns.
         resize: the filter. `nearest` is what the paper's code does in its pinned environment (Pillow 6, whose
             default it is); `bilinear` and `bicubic` average over what a smaller pixel covers.
+        mirror: mirror half of the training images, drawn anew each time.
 
     Raises:
         DataError: not there, not prepared (with that size and filter), or damaged.
@@ -90,6 +91,7 @@ class CelebA(ImageSet):
         path: Path | None = None,
         size: int = 32,
         resize: Literal["nearest", "bilinear", "bicubic"] = "bilinear",
+        mirror: bool = False,
     ) -> None:
         target = _ready(path, size, resize)
         if target is None:
@@ -98,7 +100,7 @@ class CelebA(ImageSet):
             raise DataError(where, found, advice)
         advice = f"Remove it and prepare it again: metasiren data celeba --root {target.parent.parent}"
         arrays, _ = open_prepared(target, advice)
-        super().__init__("CelebA", arrays, {"filter": resize})
+        super().__init__("CelebA", arrays, {"filter": resize}, mirror=mirror)
 
     @classmethod
     def missing(

@@ -83,6 +83,21 @@ def test_the_answers_are_absent_from_a_context() -> None:
     assert torch.equal(again.items, items)
 
 
+def test_mirroring_exchanges_left_and_right_of_half_of_the_training_images_only() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 3), dtype=np.uint8)
+    mirrored = ImageSet("noise", {"train": pixels, "val": pixels}, {}, mirror=True)
+    items = torch.ones(400, dtype=torch.long)
+    straight, turned = (to_values(torch.from_numpy(way.copy())) for way in (pixels[1:], pixels[1:, :, ::-1]))
+    batch = mirrored.batch("train", items, context=(5, 5))
+    values = batch.points["pixels"].values
+    is_turned, is_straight = ((values == way).flatten(1).all(1) for way in (turned, straight))
+    assert torch.equal(is_turned, ~is_straight)
+    assert 150 < int(is_turned.sum()) < 250  # five standard deviations
+    seen, mask = batch.context.image()
+    assert torch.equal(seen, values.transpose(1, 2).reshape(seen.shape) * mask)
+    assert torch.equal(mirrored.batch("val", items).points["pixels"].values, straight.expand(400, -1, -1))
+
+
 def test_no_context_given_means_the_whole_image_is_seen() -> None:
     batch = noise().batch("val", torch.tensor([1]))
     assert batch.context.mask.all()

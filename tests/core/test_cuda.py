@@ -1,0 +1,52 @@
+"""CUDA: the same functions as on the CPU, and the precision rules. Skipped where there is no GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import metasiren as ms
+from metasiren import experiment
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture
+def siren() -> ms.Siren:
+    return ms.Siren(in_features=2, out_features=3, hidden_features=64)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("instances", [1, 4])
+def test_values_equal_those_of_the_cpu(siren: ms.Siren, dtype: torch.dtype, instances: int) -> None:
+    params = siren.init(instances, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    coords = torch.rand(instances, 50, 2, dtype=dtype) * 2 - 1
+    on_gpu = siren({k: v.cuda() for k, v in params.items()}, coords.cuda())
+    tolerance = 1e-3 if dtype == torch.float32 else 1e-11
+    torch.testing.assert_close(on_gpu.cpu(), siren(params, coords), rtol=tolerance, atol=tolerance)
+
+
+def test_tf32_rounds_hidden_layers_only(siren: ms.Siren) -> None:
+    params = siren.init(generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    coords = torch.rand(1, 2000, 2, dtype=torch.float64) * 200 - 100
+    exact = siren(params, coords)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        rounded = siren({k: v.float().cuda() for k, v in params.items()}, coords.float().cuda()).cpu()
+    finally:
+        torch.set_float32_matmul_precision(before)
+    error = (rounded - exact).norm() / exact.norm()
+    assert error < 0.02, "a first layer in TF32 would be off by a third at coordinates of 100"
+
+
+def test_a_run_on_the_gpu_resumes(tmp_path: Path) -> None:
+    overrides = {"data.train": 64, "data.val": 8, "data.test": 0, "train.steps": 4, "train.batch": 8}
+    recipe = ms.load_recipe("celeba_cnn", preset="quick", overrides={**overrides, "train.checkpoint_every": 2})
+    made = ms.run(recipe, tmp_path / "run", device="cuda")
+    newest = made.checkpoints / "step-00000004.safetensors"
+    newest.unlink()
+    assert experiment.resume(made.path, device="cuda").checkpoint().step == 4
+    assert made.field is not None

@@ -1,0 +1,113 @@
+"""Every shipped recipe, in every preset: it reads, its parts assemble, and a step of it trains."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import metasiren as ms
+from metasiren import experiment
+from metasiren.catalogue import load_catalogue
+from metasiren.recipe import read_recipe, shipped_recipes
+from metasiren.task import make_constraints, make_model, make_optimizer, make_protocol
+
+RECIPES = [path.stem for path in shipped_recipes()]
+PRESETS = [(name, preset) for name in RECIPES for preset in read_recipe(name)["presets"]]
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    """An .npz of small random pictures."""
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8)
+    np.savez(tmp_path / "faces.npz", images=images, split=np.repeat(["train", "val"], [32, 8]))
+    return tmp_path / "faces.npz"
+
+
+def test_the_issue_s_recipes_ship() -> None:
+    wanted = {"celeba_cnn", "celeba_set_sine", "celeba_set_relu", "celeba_pconv", "celeba_gaussian"}
+    assert wanted <= set(RECIPES)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_first_comment_states_the_expected_numbers(name: str) -> None:
+    (path,) = [p for p in shipped_recipes() if p.stem == name]
+    comment = path.read_text().split("data:")[0]
+    assert comment.startswith("# ")
+    assert any(c.isdigit() for c in comment)
+
+
+@pytest.mark.parametrize(("name", "preset"), PRESETS)
+def test_every_preset_s_parts_exist_and_take_their_options(name: str, preset: str) -> None:
+    recipe, catalogue = ms.load_recipe(name, preset=preset), load_catalogue()
+    domain = ms.Domain(2, 3, (32, 32), 8)
+    with torch.device("meta"):
+        siren = ms.Siren(in_features=2, out_features=3, **recipe.siren.model_dump(exclude_none=True))
+        assert siren.parameter_count > 0
+    catalogue.options("dataset", recipe.data.name, recipe.data.options, "data")
+    for kind in ("encoder", "decoder"):
+        part = getattr(recipe, kind)
+        catalogue.options(kind, part.name, part.options, kind)
+    assert make_constraints(recipe, catalogue)
+    assert make_protocol(recipe, catalogue) is not None
+    assert make_optimizer(recipe, catalogue, [torch.zeros(1, requires_grad=True)])
+    if preset in ("quick", "laptop"):
+        assert sum(p.numel() for p in make_model(recipe, catalogue, domain).parameters()) > 1000
+
+
+def test_the_paper_preset_is_the_paper() -> None:
+    recipe = ms.load_recipe("celeba_cnn", preset="paper")
+    train = recipe.train
+    assert (train.epochs, train.batch, train.context) == (175, 200, (10, 1000))
+    assert (train.optimizer.name, train.optimizer.options) == ("adam", {"lr": 5e-5})
+    weights = {name: part.weight for name, part in recipe.constraints.items()}
+    assert weights == {"mse": 1.0, "latent_prior": 0.1, "weight_prior": 100.0}
+    siren = ms.Siren(in_features=2, out_features=3, **recipe.siren.model_dump(exclude_none=True))
+    assert siren.parameter_count == 198_915
+    assert ms.load_recipe("celeba_set_sine", preset="paper").train.context == (10, 200)
+
+
+SMALL: dict[str, Any] = {
+    "train.epochs": None, "train.steps": 2, "train.batch": 4, "train.schedule": "constant",
+    "train.precision": "fp32", "train.log_every": 1,
+    "siren.hidden_features": 8, "decoder.hidden_features": 8, "evaluate.seeds": 1, "evaluate.baseline_images": 2,
+}  # fmt: skip
+NARROW = {
+    "celeba_cnn": {"encoder.features": 8, "encoder.latent_dim": 8},
+    "celeba_pconv": {"encoder.features": 8, "encoder.latent_dim": 8},
+    "celeba_set_sine": {"encoder.hidden_features": 8},
+    "celeba_set_relu": {"encoder.hidden_features": 8},
+    "celeba_gaussian": {"encoder.latent_dim": 8},
+}
+
+
+@pytest.mark.parametrize("name", sorted(NARROW))
+def test_a_narrow_copy_of_each_trains_and_writes_its_table(name: str, faces: Path, tmp_path: Path) -> None:
+    overrides = {**SMALL, **NARROW[name], "data.path": str(faces), "data.title": "noise"}
+    made = ms.run(ms.load_recipe(name, preset="subset", overrides=overrides), tmp_path / "run", device="cpu")
+    table = json.loads((made.results / "table.json").read_text())
+    assert set(table["rows"][0]["mse"]) == {"10", "100", "1000", "512", "1024"}
+    assert [row["kind"] for row in table["rows"]].count("baseline") == 3
+    assert table["dataset"] == "noise"
+    for ending in ("csv", "md", "tex"):
+        assert (made.results / f"table.{ending}").read_text().strip()
+    assert (made.results / "figure6.png").is_file()
+    assert (made.results / "preview.png").is_file()
+    again = ms.open_run(made.path)
+    assert all(bool(torch.isfinite(v).all()) for v in again.checkpoint().part("model").values())
+
+
+def test_without_data_and_gpu_the_quick_preset_is_chosen_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("METASIREN_DATA", str(tmp_path))
+    preset, misses = experiment.choose_preset("celeba_cnn", load_catalogue())
+    assert preset == "quick"
+    (miss,) = misses
+    assert "a GPU" in miss
+    assert "metasiren data celeba" in miss
