@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from metasiren import Batch, Context, Domain, Model, Points, Siren, grid
+from metasiren import Batch, Domain, Model, Points, Siren, grid
 from metasiren.task import Weighted
 from metasiren.trainer import Objective
 from metasiren_basics.hypernetwork import Hypernetwork

@@ -11,7 +11,7 @@ import os
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module, metadata
 from types import ModuleType
 from typing import Any
@@ -108,7 +108,9 @@ class Catalogue:
         for plugin in failed:
             if name in (plugin.name, plugin.distribution) or name.startswith((plugin.name, plugin.distribution)):
                 advice = f"Repair or reinstall {plugin.distribution}; `metasiren plugins` shows the state."
-                raise PluginError(where, f"{kind} {name!r}: plugin {plugin.name} failed to load: {plugin.error}", advice)
+                raise PluginError(
+                    where, f"{kind} {name!r}: plugin {plugin.name} failed to load: {plugin.error}", advice
+                )
         advice = f"installed: {', '.join(self.names(kind)) or 'none'}"
         if failed:
             advice += f"\nfailed plugins: {', '.join(p.name for p in failed)} (see `metasiren plugins`)"
@@ -145,7 +147,7 @@ class Catalogue:
 @lru_cache(maxsize=256)
 def options_model(kind: str, factory: Callable[..., Any]) -> type[BaseModel]:
     """The options of a part as a pydantic model, read from the factory's signature."""
-    target: Any = factory.__init__ if isinstance(factory, type) else factory
+    target: Any = inspect.getattr_static(factory, "__init__") if isinstance(factory, type) else factory
     try:
         hints = typing.get_type_hints(target)
     except Exception:  # an annotation that exists for type checkers only: its option is taken as it comes
@@ -180,7 +182,7 @@ def _check(module: ModuleType | object, manager: pluggy.PluginManager) -> None:
         )
     known = [name for name in vars(hookspecs) if name.startswith("metasiren_")]
     for name in dir(module):
-        marked = manager.parse_hookimpl_opts(module, name) is not None  # type: ignore[arg-type]
+        marked = manager.parse_hookimpl_opts(module, name) is not None
         if marked and name not in known:
             raise PluginError(name, "no hook has that name.", did_you_mean(name, known) or f"hooks: {', '.join(known)}")
         if name in known and not marked and callable(getattr(module, name)):
@@ -188,11 +190,15 @@ def _check(module: ModuleType | object, manager: pluggy.PluginManager) -> None:
 
 
 def _selected(name: str, distribution: str, selection: str | None, without: Sequence[str]) -> bool:
-    if name in without or distribution in without and distribution != OWN:
+    if name in without or (distribution in without and distribution != OWN):
         return False
     if selection is None or distribution == OWN:
         return True
     return name in selection.split(",") or distribution in selection.split(",")
+
+
+def _itself(module: Any) -> Any:
+    return module
 
 
 def load_catalogue(*, without: Sequence[str] = (), extra: Iterable[ModuleType | object] = ()) -> Catalogue:
@@ -212,7 +218,8 @@ def load_catalogue(*, without: Sequence[str] = (), extra: Iterable[ModuleType | 
     selection = os.environ.get(SELECTION)
     found = [(e.name, e.value, e.dist.name if e.dist else "?", e.dist.version if e.dist else "?", e.load)
              for e in metadata.entry_points(group=GROUP)]  # fmt: skip
-    found += [(getattr(m, "__name__", repr(m)), "given in Python", "given in Python", "-", lambda m=m: m) for m in extra]
+    given = "given in Python"
+    found += [(getattr(m, "__name__", repr(m)), given, given, "-", partial(_itself, m)) for m in extra]
     for name, value, distribution, version, load in sorted(found, key=lambda item: item[0]):
         if not _selected(name, distribution, selection, without):
             continue

@@ -61,7 +61,9 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
         partial.unlink(missing_ok=True)
         left = found(folder)
         kept = f"The last good checkpoint is {left[-1].name}." if left else "There is no earlier checkpoint."
-        advice = f"{kept}\nFree space (this needs {sum(t.nbytes for t in tensors.values()) / 1e6:.0f} MB), then --resume."
+        advice = (
+            f"{kept}\nFree space (this needs {sum(t.nbytes for t in tensors.values()) / 1e6:.0f} MB), then --resume."
+        )
         raise RunError(str(path), f"the checkpoint could not be written: {error}", advice) from error
     for old in found(folder)[:-keep]:
         old.unlink(missing_ok=True)
@@ -93,7 +95,9 @@ def load(path: Path) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         return Checkpoint(int(metadata["step"]), tensors, json.loads(metadata["facts"]))
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise RunError(str(path), f"not a readable checkpoint: {error}", "Use an earlier one, or train again.") from None
+        raise RunError(
+            str(path), f"not a readable checkpoint: {error}", "Use an earlier one, or train again."
+        ) from None
 
 
 def latest(folder: Path) -> Checkpoint | None:
@@ -122,7 +126,9 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tenso
     return tensors, {"groups": state["param_groups"], "plain": plain}
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
+) -> None:
     """The inverse of `optimizer_tensors`."""
     state: dict[int, dict[str, Any]] = {}
     for key, value in [*tensors.items(), *facts["plain"].items()]:

@@ -51,8 +51,8 @@ class _Cli(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            error.message = f"{error.message} {did_you_mean(args[0], self.commands)}".strip()
-            raise
+            message = f"{error.message} {did_you_mean(args[0], self.commands)}".strip()
+            raise click.UsageError(message, ctx) from None
 
 
 @click.group(cls=_Cli, context_settings={"help_option_names": ["-h", "--help"]})
@@ -168,9 +168,7 @@ def _show_results(results: Path) -> None:
 @click.option("--refine", type=click.IntRange(min=0), default=0, metavar="K", help="K steps of test-time optimisation.")
 @_device
 @click.pass_context
-def evaluate(
-    ctx: click.Context, run: Path, protocol: str | None, limit: int | None, refine: int, device: str
-) -> None:
+def evaluate(ctx: click.Context, run: Path, protocol: str | None, limit: int | None, refine: int, device: str) -> None:
     """Write the metric table of RUN anew: results/table.json, .csv, .md and .tex."""
     from metasiren import experiment
     from metasiren.progress import Shown
@@ -223,7 +221,9 @@ def _check(catalogue: Catalogue, name: str) -> None:
     if not found:
         known = ", ".join(p.name for p in catalogue.plugins)
         question = did_you_mean(name, [p.name for p in catalogue.plugins])
-        raise PluginError("plugins --check", f"no plugin is called {name!r}. {question}".rstrip(), f"installed: {known}")
+        raise PluginError(
+            "plugins --check", f"no plugin is called {name!r}. {question}".rstrip(), f"installed: {known}"
+        )
     for plugin in found:
         if plugin.error:
             raise PluginError(f"plugin {plugin.name}", plugin.error, f"Repair or reinstall {plugin.distribution}.")
@@ -262,10 +262,11 @@ def describe(ctx: click.Context, kind: str, name: str) -> None:
 def _recipes_with(kind: str, name: str) -> list[str]:
     from metasiren.recipe import read_recipe, shipped_recipes
 
-    def names(tree: Mapping[str, Any]) -> set[str]:
+    def names(tree: Mapping[str, Any]) -> set[Any]:
         key = {"dataset": "data"}.get(kind, kind)
         if kind == "constraint":
-            return {(v or {}).get("name", k) if isinstance(v, dict) else k for k, v in tree.get("constraints", {}).items()}
+            parts = (tree.get("constraints") or {}).items()
+            return {part.get("name", word) if isinstance(part, dict) else word for word, part in parts}
         if kind == "protocol":
             return {(tree.get("evaluate") or {}).get("protocol")}
         value = (tree.get("train") or {}).get("optimizer") if kind == "optimizer" else tree.get(key)

@@ -339,6 +339,7 @@ class Protocol(ABC):
             name: the model's row in the table.
             limit: judge only the first so many items.
             refine: steps of test-time optimisation of each latent against its context.
+            device: where model and data lie.
         """
 
     def preview(

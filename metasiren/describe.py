@@ -83,7 +83,9 @@ def options_of(kind: str, factory: Callable[..., Any]) -> tuple[Option, ...]:
     """The options of a part in the order of its signature."""
     words = argument_help(factory)
     return tuple(
-        Option(name, type_name(info.annotation), None if info.is_required() else repr(info.default), words.get(name, ""))
+        Option(
+            name, type_name(info.annotation), None if info.is_required() else repr(info.default), words.get(name, "")
+        )
         for name, info in options_model(kind, factory).model_fields.items()
     )
 

@@ -45,7 +45,7 @@ def pick_device(word: str) -> torch.device:
 
 
 def seconds_of(text: str) -> float:
-    """"90", "90s", "5m" or "1h30m" in seconds.
+    """The seconds of a duration such as "90", "90s", "5m" or "1h30m".
 
     Raises:
         RecipeError: anything else, or nothing positive.
@@ -110,6 +110,7 @@ def run(
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
         seed: in place of the recipe's.
         max_time: training stops cleanly after so many seconds ("5m" too), and is then judged.
+        catalogue: the plugins; all that are installed by default.
         progress: told of what happens; None is silent.
 
     Returns:
@@ -180,7 +181,7 @@ def _carry_out(
         )
     if signalled:
         advice = f"Go on with: metasiren run --resume {made.path}"
-        raise Interrupted(str(made.path), f"stopped by {signalled[0]} after step {outcome.step}.", advice)
+        raise InterruptedRunError(str(made.path), f"stopped by {signalled[0]} after step {outcome.step}.", advice)
     _note(made, outcome, trainer)
     if task.protocol is not None:
         judge(made, task.protocol, trainer.best_model, dataset, device=device, progress=progress)
@@ -190,7 +191,7 @@ def _carry_out(
     return made
 
 
-class Interrupted(RunError):
+class InterruptedRunError(RunError):
     """A person or the system asked training to stop; a checkpoint was written."""
 
 
@@ -268,6 +269,9 @@ def evaluate(
         protocol: in place of the recipe's.
         limit: only the first so many items.
         refine: steps of test-time optimisation of each latent.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`.
+        catalogue: the plugins; all that are installed by default.
+        progress: told of what happens; None is silent.
     """
     made, place, catalogue = open_run(path), pick_device(device), catalogue or load_catalogue()
     judged_by = make_protocol(made.recipe, catalogue, protocol)
@@ -359,5 +363,3 @@ def _signals() -> Iterator[list[str]]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
-
-

@@ -22,6 +22,8 @@ def grid(
         shape: points along each axis; coordinate 0 runs along the first axis (rows of an image). An axis of one
             point lies at 0.
         extent: half-width of the box; beyond 1 extrapolates.
+        dtype: of the coordinates.
+        device: where they lie.
 
     Returns:
         (points, dimensions), points being the product of `shape`.

@@ -84,7 +84,9 @@ class Shown(Progress):
             return
         self._told = now
         left = (self._steps - step) * (now - self._began) / max(1, step - self._start)
-        message = f"step {step:,}/{self._steps:,}  loss {loss:.4g}  {images_per_second:,.0f} images/s  {left:.0f} s left"
+        message = (
+            f"step {step:,}/{self._steps:,}  loss {loss:.4g}  {images_per_second:,.0f} images/s  {left:.0f} s left"
+        )
         self.console.print(message, highlight=False)
 
     def stop(self) -> None:

@@ -181,7 +181,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen = set()
         for key, _ in node.value:
-            word = self.construct_object(key, deep=True)  # type: ignore[no-untyped-call]
+            word = self.construct_object(key, deep=True)
             if not isinstance(word, str | int | float | bool | None):
                 raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key.start_mark)
             if word in seen and key.tag != "tag:yaml.org,2002:merge":
@@ -212,7 +212,9 @@ def parse_yaml(text: str, where: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         spot = f"{where}: line {mark.line + 1}" if mark else where
         problem = getattr(error, "problem", None) or str(error)
-        raise RecipeError(spot, f"not readable as YAML: {problem}.", "Check indentation, colons and brackets.") from None
+        raise RecipeError(
+            spot, f"not readable as YAML: {problem}.", "Check indentation, colons and brackets."
+        ) from None
 
 
 def merge(base: Any, change: Any) -> Any:
@@ -300,9 +302,7 @@ def _keys() -> str:
     return ", ".join([*Recipe.model_fields, "presets"])
 
 
-def load_recipe(
-    recipe: str | Path, *, preset: str | None = None, overrides: Mapping[str, Any] | None = None
-) -> Recipe:
+def load_recipe(recipe: str | Path, *, preset: str | None = None, overrides: Mapping[str, Any] | None = None) -> Recipe:
     """Read, overlay and validate a recipe.
 
     Args:

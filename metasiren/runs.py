@@ -1,11 +1,11 @@
 """A run directory: all that explains and repeats its numbers.
 
-    recipe.yaml        resolved: preset and overrides applied
-    environment.json   seed, versions, commit, device, plugins, data set
-    metrics.jsonl      one object a logged step
-    checkpoints/       the newest two
-    results/           tables and pictures
-    events.out.*       TensorBoard curves
+recipe.yaml        resolved: preset and overrides applied
+environment.json   seed, versions, commit, device, plugins, data set
+metrics.jsonl      one object a logged step
+checkpoints/       the newest two
+results/           tables and pictures
+events.out.*       TensorBoard curves
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def open_run(path: str | Path) -> Run:
         environment = json.loads(environment_file.read_text("utf-8"))
         tree = parse_yaml(recipe_file.read_text("utf-8"), str(recipe_file))
         name, preset = environment["recipe"], environment["preset"]
-        environment["parts"], environment["domain"]  # noqa: B018 (their absence is the question)
+        environment["parts"], environment["domain"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(str(environment_file), f"damaged: {error!r}.", "Restore the file, or train again.") from None
     return Run(path, validate(tree, str(recipe_file), name=name, preset=preset), environment)
@@ -226,5 +226,3 @@ def _commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return None
-
-

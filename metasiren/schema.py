@@ -1,12 +1,12 @@
 """A JSON schema of recipes, with which editors complete and check them; installed plugins included.
 
-It is stricter than nothing and never stricter than `load_recipe`: what a recipe may say, the schema allows.
-Draft 7, which every editor understands.
+Draft 7, which every editor understands. A part must be named where the recipe itself uses it; a preset may change
+options without naming the part again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
@@ -16,27 +16,32 @@ from metasiren.catalogue import Catalogue, options_model
 from metasiren.docstrings import argument_help, prose
 from metasiren.errors import PluginError
 from metasiren.inputs import INPUT_LAYERS
-from metasiren.recipe import Schedule, SirenOptions, Train
+from metasiren.recipe import SirenOptions, Train
 
 Schema = dict[str, Any]
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
-NEEDS = ("data", "gpu")
+NULL: Schema = {"type": "null"}
+
+# What may stand beside a part's own options.
+BESIDE: dict[str, Schema] = {
+    "constraint": {"name": True, "weight": {"type": "number", "default": 1.0, "description": "factor on the loss"}},
+    "protocol": {"protocol": True, "metrics": True},
+}
 
 
 def recipe_schema(catalogue: Catalogue) -> Schema:
     """The schema of a recipe file.
 
-    Parts whose module cannot be imported are known by name, their options unchecked.
+    Parts that cannot be imported are known by name, their options unchecked.
     """
-    definitions = _definitions(catalogue)
-    parts = {"data": "dataset", "encoder": "encoder", "decoder": "decoder"}
-    keys: Schema = {key: {"$ref": f"#/definitions/{kind}"} for key, kind in parts.items()}
-    keys["siren"] = _siren()
-    keys["constraints"] = _keyed(catalogue, "constraint", {"weight": {"type": "number", "default": 1.0}}, "number")
-    keys["train"] = _train()
-    keys["evaluate"] = {"$ref": "#/definitions/evaluate"}
-    preset = {"type": ["object", "null"], "additionalProperties": False, "properties": {**keys, "needs": _needs()}}
+    preset = _keys(catalogue, named=False)
+    preset["needs"] = {"type": "array", "items": {"enum": ["data", "gpu"]}}
+    presets = {
+        "type": ["object", "null"],
+        "description": "named changes to all of the above",
+        "additionalProperties": {"type": ["object", "null"], "additionalProperties": False, "properties": preset},
+    }
     return {
         "$schema": DIALECT,
         "title": "metasiren recipe",
@@ -44,92 +49,109 @@ def recipe_schema(catalogue: Catalogue) -> Schema:
         "additionalProperties": False,
         # A preset may supply what the recipe itself leaves open.
         "anyOf": [{"required": ["data", "constraints", "train"]}, {"required": ["presets"]}],
-        "properties": {**keys, "presets": {"type": ["object", "null"], "additionalProperties": preset}},
-        "definitions": definitions,
+        "properties": {**_keys(catalogue, named=True), "presets": presets},
+        "definitions": {
+            f"{kind}.{name}": _options(catalogue, kind, name)
+            for kind, offers in catalogue.offers.items()
+            for name in offers
+        },
     }
 
 
-def _definitions(catalogue: Catalogue) -> Schema:
-    found: Schema = {}
-    for kind, named in catalogue.offers.items():
-        for name in named:
-            found[f"{kind}:{name}"] = _options(catalogue, kind, name)
-    for kind in ("dataset", "encoder", "decoder", "optimizer"):
-        found[kind] = _part(catalogue, kind)
-    found["evaluate"] = _evaluate(catalogue)
-    return found
+def _keys(catalogue: Catalogue, *, named: bool) -> Schema:
+    """The keys of a recipe, or (not `named`) of a preset."""
+    train = _plain(Train.model_json_schema())
+    train["properties"]["optimizer"] = _part(catalogue, "optimizer", named=named)
+    schedule = train["properties"]["schedule"]
+    train["properties"]["schedule"] = {"anyOf": [{"enum": schedule["properties"]["name"]["enum"]}, schedule]}
+    siren = _plain(SirenOptions.model_json_schema())
+    siren["properties"]["nonlinearity"] = {"enum": list(ACTIVATIONS), "default": "sine"}
+    layer = {"type": "object", "required": ["name"], "properties": {"name": {"enum": list(INPUT_LAYERS)}}}
+    siren["properties"]["input_layer"] = {"anyOf": [layer, NULL]}
+    return {
+        "data": _part(catalogue, "dataset", named=named),
+        "siren": siren,
+        "encoder": _part(catalogue, "encoder", named=named),
+        "decoder": _part(catalogue, "decoder", named=named),
+        "constraints": _keyed(catalogue, "constraint", {"type": "number"}, named=named),
+        "train": {**train, "not": {"required": ["epochs", "steps"]}},
+        "evaluate": _evaluate(catalogue, named=named),
+    }
+
+
+def _part(catalogue: Catalogue, kind: str, *, named: bool) -> Schema:
+    """A part given as a word, or as `name` with options."""
+    names = catalogue.names(kind)
+    return {"anyOf": [{"enum": names}, _chosen(kind, names, "name", named=named)]}
+
+
+def _chosen(kind: str, names: list[str], key: str, *, named: bool) -> Schema:
+    """A mapping whose other keys depend on the name at `key`."""
+    cases = [
+        {"if": {"properties": {key: {"const": name}}, "required": [key]}, "then": _reference(kind, name)}
+        for name in names
+    ]
+    chosen: Schema = {"type": "object", "properties": {key: {"enum": names}}, "allOf": cases}
+    return {**chosen, "required": [key]} if named else chosen
+
+
+def _keyed(catalogue: Catalogue, kind: str, short: Schema, *, named: bool) -> Schema:
+    """Parts whose key is their name, unless they say otherwise."""
+    names = catalogue.names(kind)
+    elsewhere = _chosen(kind, names, "name", named=named)
+    shorts = [short] if named else [short, NULL]  # in a preset, null drops what the recipe has
+    renamed: Schema = {"type": "object", "required": ["name"]}
+    own = {
+        name: {"if": renamed, "then": elsewhere, "else": {"anyOf": [_reference(kind, name), *shorts]}} for name in names
+    }
+    other = elsewhere if named else {"anyOf": [elsewhere, *shorts]}
+    return {"type": "object", "properties": own, "additionalProperties": other}
+
+
+def _evaluate(catalogue: Catalogue, *, named: bool) -> Schema:
+    evaluate = _chosen("protocol", catalogue.names("protocol"), "protocol", named=False)
+    evaluate["properties"]["metrics"] = _keyed(catalogue, "metric", NULL, named=named)
+    return evaluate
+
+
+def _reference(kind: str, name: str) -> Schema:
+    return {"$ref": f"#/definitions/{kind}.{name}"}
 
 
 def _options(catalogue: Catalogue, kind: str, name: str) -> Schema:
     """The options of one part; everything is allowed where they cannot be known."""
     try:
         factory = catalogue.factory(kind, name, "schema")
-        model = options_model(kind, factory)
-        schema = model.model_json_schema()
+        schema = _plain(options_model(kind, factory).model_json_schema(), factory)
     except (PluginError, PydanticInvalidForJsonSchema, PydanticSchemaGenerationError):
-        return {"type": "object", "properties": {}}
-    return _flat(schema, factory)
+        return {"type": "object"}
+    schema["properties"] = {**BESIDE.get(kind, {"name": True}), **schema.get("properties", {})}
+    schema.pop("required", None)  # a preset may leave out what the recipe gives
+    return schema
 
 
-def _flat(schema: Schema, factory: Callable[..., Any]) -> Schema:
-    """A pydantic schema of options as draft 7: references resolved, help added, titles dropped."""
-    below, words = schema.get("$defs", {}), argument_help(factory)
+def _plain(schema: Schema, factory: Callable[..., Any] | None = None) -> Schema:
+    """A pydantic schema as draft 7: references resolved, titles dropped, help and summary added."""
+    below = schema.get("$defs", {})
 
-    def plain(node: Any) -> Any:
+    def over(node: Any) -> Any:
         if isinstance(node, list):
-            return [plain(each) for each in node]
+            return [over(each) for each in node]
         if not isinstance(node, dict):
             return node
         if "$ref" in node:
-            return plain(below.get(node["$ref"].rpartition("/")[2], {}))
-        kept = {key: plain(value) for key, value in node.items() if key != "title" or not isinstance(value, str)}
+            return over({**below[node["$ref"].rpartition("/")[2]], **{k: v for k, v in node.items() if k != "$ref"}})
+        kept = {k: over(v) for k, v in node.items() if k != "$defs" and not (k == "title" and isinstance(v, str))}
         if "prefixItems" in kept:  # draft 7 says the same with a list
             kept["items"] = kept.pop("prefixItems")
         return kept
 
-    options = {name: plain(option) for name, option in schema.get("properties", {}).items()}
-    for name, option in options.items():
-        if words.get(name):
-            option["description"] = words[name]
-    about = prose(factory.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
-    allowed = schema.get("additionalProperties", False)
-    flat = {"type": "object", "description": about, "properties": options, "additionalProperties": allowed}
-    return flat
-
-
-def _part(catalogue: Catalogue, kind: str) -> Schema:
-    """A part named by a word or by `name`; a preset may change options without naming it again."""
-    names = catalogue.names(kind)
-    cases = [_case("name", name, _with(f"{kind}:{name}", catalogue, kind, name, "name")) for name in names]
-    part = {"type": "object", "properties": {"name": {"enum": names}}, "allOf": cases}
-    return {"anyOf": [{"enum": names}, part]}
-
-
-def _with(reference: str, catalogue: Catalogue, kind: str, name: str, *further: str) -> Schema:
-    """A part's options, with keys that stand beside them."""
-    options = _options(catalogue, kind, name)
-    return {**options, "properties": {**{key: True for key in further}, **options["properties"]}}
-
-
-def _case(key: str, name: str, then: Schema) -> Schema:
-    return {"if": {"properties": {key: {"const": name}}, "required": [key]}, "then": then}
-
-
-def _keyed(catalogue: Catalogue, kind: str, beside: Schema, short: str) -> Schema:
-    raise AssertionError
-
-
-def _siren() -> Schema:
-    raise AssertionError
-
-
-def _train() -> Schema:
-    raise AssertionError
-
-
-def _evaluate(catalogue: Catalogue) -> Schema:
-    raise AssertionError
-
-
-def _needs() -> Schema:
-    return {"type": "array", "items": {"enum": list(NEEDS)}}
+    plain: Schema = over(schema)
+    plain.pop("description", None)
+    if factory is not None:
+        words = argument_help(factory)
+        for name, option in plain.get("properties", {}).items():
+            if words.get(name):
+                option["description"] = words[name]
+        plain["description"] = prose(factory.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+    return plain

@@ -58,7 +58,9 @@ class Objective(nn.Module):
         jets = {at: self._jet(field, batch, at, order) for at, order in self.orders.items()}
         fit = Fit(batch, latent, field, jets)
         losses = {each.name: each.constraint(fit) for each in self.constraints}
-        losses["loss"] = sum((each.weight * losses[each.name] for each in self.constraints), torch.zeros_like(latent[:0].sum()))
+        losses["loss"] = sum(
+            (each.weight * losses[each.name] for each in self.constraints), torch.zeros_like(latent[:0].sum())
+        )
         return losses
 
     @staticmethod

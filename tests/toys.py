@@ -11,7 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from metasiren import (
-    Batch, Constraint, Context, Dataset, Decoder, Domain, Encoder, Fit, Model, Params, Points, Protocol, Siren, hookimpl,
+    Batch,
+    Constraint,
+    Context,
+    Dataset,
+    Decoder,
+    Domain,
+    Encoder,
+    Fit,
+    Model,
+    Params,
+    Points,
+    Protocol,
+    Siren,
+    hookimpl,
 )  # fmt: skip
 
 

@@ -56,7 +56,11 @@ class Hypernetwork(Decoder):
         spread: float = 0.0,
     ) -> None:
         super().__init__(siren, latent_dim)
-        for option, size, least in (("hidden_features", hidden_features, 1), ("hidden_layers", hidden_layers, 0), ("spread", spread, 0)):
+        for option, size, least in (
+            ("hidden_features", hidden_features, 1),
+            ("hidden_layers", hidden_layers, 0),
+            ("spread", spread, 0),
+        ):
             if size < least:
                 raise RecipeError(f"decoder: hypernetwork: {option}", f"{size} is too small.", f"Give {least} or more.")
         self.hidden_features, self.hidden_layers = hidden_features, hidden_layers

@@ -17,6 +17,8 @@ class _Closeness(Metric):
         at: the point set.
     """
 
+    at: str
+
     def __init__(self, *, at: str = "pixels") -> None:
         self.at = at
 

@@ -25,16 +25,18 @@ class Mse(Constraint):
         RecipeError: a point set without values.
     """
 
+    at: str
+
     def __init__(self, *, at: str = "pixels", channels: Literal["mean", "sum"] = "mean") -> None:
         self.at, self.channels = at, channels
 
     def __call__(self, fit: Fit) -> Tensor:
         """A scalar."""
-        points = fit.batch.points[str(self.at)]
+        points = fit.batch.points[self.at]
         if "values" not in points.known:
             found = f"nothing says what values the field should have there; known: {sorted(points.known)}."
             raise RecipeError(f"constraints: mse: at: {self.at}", found, "Name a point set with values.")
-        error = (fit.jets[str(self.at)].value - points.values).square().mean()
+        error = (fit.jets[self.at].value - points.values).square().mean()
         return error * points.values.shape[-1] if self.channels == "sum" else error
 
 

@@ -62,7 +62,7 @@ def _open(path: Path) -> Image.Image:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """ "256x256" as (rows, columns).
+    """A size such as "256x256" as (rows, columns).
 
     Raises:
         DataError: anything else, or a side that is not from 1 to 8192.

@@ -136,7 +136,8 @@ class Exact(Protocol):
         count = min(dataset.splits[split], max(1, self.pictures))
         page = self._figure(exam, self.predictor(model, shape), count, shape)
         page.save(path)
-        return pil_to_tensor(page)
+        picture: Tensor = pil_to_tensor(page)
+        return picture
 
     def _figure(self, exam: Exam, predict: Predict, count: int, shape: tuple[int, ...]) -> Image.Image:
         items, values = exam.values(0, count)
@@ -167,7 +168,8 @@ class Exact(Protocol):
                     latent = refine_latent(
                         model.decoder, latent, context, refine, rate=self.refine_rate, prior=self.refine_prior
                     )
-                return model.decoder.field(latent)(coords).expand_as(values)
+                made: Tensor = model.decoder.field(latent)(coords)
+                return made.expand_as(values)
 
         return predict
 

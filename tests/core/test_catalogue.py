@@ -18,7 +18,9 @@ from metasiren.catalogue import load_catalogue
 class Thing(nn.Module):
     """A part with options of several types."""
 
-    def __init__(self, domain: object, *, size: int, kind: Literal["a", "b"] = "a", pair: tuple[int, int] = (1, 2)) -> None:
+    def __init__(
+        self, domain: object, *, size: int, kind: Literal["a", "b"] = "a", pair: tuple[int, int] = (1, 2)
+    ) -> None:
         super().__init__()
         self.given = (domain, size, kind, pair)
 
@@ -83,7 +85,7 @@ def test_a_misspelt_part_is_suggested() -> None:
 
 def test_two_owners_of_a_name_are_both_named() -> None:
     extra = [plugin("one", metasiren_encoders=offering(x=Thing)), plugin("two", metasiren_encoders=offering(x=Thing))]
-    with pytest.raises(PluginError, match="one .* and two"):
+    with pytest.raises(PluginError, match=r"one .* and two"):
         load_catalogue(extra=extra).factory("encoder", "x", "r")
 
 

@@ -39,7 +39,9 @@ def write(tmp_path: Path, text: str) -> Path:
 
 
 def test_reading_a_recipe_imports_no_torch() -> None:
-    code = "import sys, metasiren; metasiren.load_recipe('celeba_cnn'); import metasiren.catalogue; print('torch' in sys.modules)"
+    code = (
+        "import sys, metasiren, metasiren.catalogue; metasiren.load_recipe('celeba_cnn'); print('torch' in sys.modules)"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"
 

@@ -6,12 +6,13 @@ import json
 import os
 import signal
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-import toys
 import torch
+import toys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,7 +78,7 @@ def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(experiment.Journal, "step", step)
-    with pytest.raises(experiment.Interrupted, match="SIGTERM"):
+    with pytest.raises(experiment.InterruptedRunError, match="SIGTERM"):
         experiment.run(recipe(**extra), tmp_path / "parts", device="cpu", catalogue=catalogue)
     assert steps[-1] == stop_at
     torch.manual_seed(1234)
@@ -106,9 +107,7 @@ def test_a_run_is_never_overwritten(tmp_path: Path, catalogue: Catalogue) -> Non
 
 
 def test_the_time_limit_stops_with_a_checkpoint_and_judges(tmp_path: Path, catalogue: Catalogue) -> None:
-    made = experiment.run(
-        recipe(steps=1_000_000), tmp_path / "run", device="cpu", max_time="0.5s", catalogue=catalogue
-    )
+    made = experiment.run(recipe(steps=1_000_000), tmp_path / "run", device="cpu", max_time="0.5s", catalogue=catalogue)
     training = json.loads((made.results / "training.json").read_text())
     assert training["stopped"] == "the time is up"
     assert 0 < final(made).step == training["steps"] < 1_000_000
@@ -232,7 +231,7 @@ def test_the_schedule_warms_up_and_falls() -> None:
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates[4] == 1.0
     assert rates[-1] == pytest.approx(0.1)
-    assert all(a >= b for a, b in zip(rates[4:], rates[5:], strict=False))
+    assert all(a >= b for a, b in pairwise(rates[4:]))
     assert learning_rate(Schedule(), 17, 20) == 1.0
 
 
