@@ -1,4 +1,4 @@
-"""`python -m metasiren` is the command line."""
+"""`python -m metasiren`."""
 
 from metasiren.cli import main
 

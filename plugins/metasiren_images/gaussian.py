@@ -35,14 +35,21 @@ def signals(dataset: Dataset, split: str, items: Tensor) -> Tensor:
     return dataset.batch(split, items).points["pixels"].values
 
 
-def training_vectors(dataset: Dataset, chunk: int = 1024, device: torch.device | str = "cpu") -> Stream:
-    """The training split as a stream of chunks (n, pixels * channels)."""
+def training_vectors(
+    dataset: Dataset, chunk: int = 1024, device: torch.device | str = "cpu", *, mirror: bool = False
+) -> Stream:
+    """The training split as a stream of chunks (n, pixels * channels); with `mirror`, every image both ways round."""
 
     def stream() -> Iterator[Tensor]:
         count = dataset.splits["train"]
         for start in range(0, count, chunk):
             items = torch.arange(start, min(start + chunk, count), device=device)
-            yield rearrange(signals(dataset, "train", items), "n p c -> n (p c)")
+            values = signals(dataset, "train", items)
+            yield rearrange(values, "n p c -> n (p c)")
+            if mirror:
+                assert dataset.domain.grid is not None
+                grid = dataset.domain.grid
+                yield values.view(len(values), *grid, -1).flip(len(grid)).flatten(1)
 
     return stream
 

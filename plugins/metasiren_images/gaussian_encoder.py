@@ -16,6 +16,7 @@ from torch import Tensor
 from metasiren import Batch, Context, DataError, Dataset, Decoder, Domain, Encoder, Points, RecipeError, RunError
 from metasiren_images.gaussian import training_vectors
 from metasiren_images.gaussian_factors import gaussian_of
+from metasiren_images.imageset import ImageSet
 
 
 class GaussianEncoder(Encoder):
@@ -76,8 +77,12 @@ class GaussianEncoder(Encoder):
         self.register_buffer("fitted", torch.tensor(False))
 
     def fit(self, dataset: Dataset) -> None:
-        """Gather the statistics of the training split, and find its principal directions."""
-        self.gaussian.fit(training_vectors(dataset, device=self.basis.device))
+        """Gather the statistics of the training split, and find its principal directions.
+
+        Images of a set that is shown mirrored in training are counted both ways round.
+        """
+        mirror = isinstance(dataset, ImageSet) and dataset.mirror
+        self.gaussian.fit(training_vectors(dataset, device=self.basis.device, mirror=mirror))
         basis, variances = self.gaussian.principal(self.latent_dim)
         self.basis.copy_(basis)
         self.variances.copy_(variances)

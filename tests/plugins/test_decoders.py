@@ -85,7 +85,7 @@ def loop(decoder: Hypernetwork, latent: Tensor) -> dict[str, Tensor]:
         for x in latent:
             for weight, bias in zip(decoder.trunk_weights, decoder.trunk_biases, strict=True):
                 x = (weight[i] @ x + bias[i]).relu()
-            rows.append((decoder.head_weights[i] @ x + decoder.head_biases[i]).view(shape))
+            rows.append(decoder.units[name] * (decoder.head_weights[i] @ x + decoder.head_biases[i]).view(shape))
         result[name] = torch.stack(rows)
     return result
 
@@ -144,6 +144,25 @@ def test_a_siren_start_is_a_siren_whatever_the_latent() -> None:
             assert value.abs().max() <= bound
             if value.numel() >= 256:
                 assert value.std().item() == pytest.approx(bound / sqrt(3), rel=0.1)
+
+
+def test_a_spread_start_lies_near_the_siren_in_its_own_units() -> None:
+    """Every tensor moves by about `spread` of its initial standard deviation for trunks of unit size, no more."""
+    decoder = Hypernetwork(CELEBA, 16, hidden_features=64, start="siren", spread=0.3)
+    latent = 0.3 * torch.randn(64, 16)
+    size = torch.stack([x.square().mean() for x in decoder._trunks(latent)]).mean().sqrt()
+    for name, value in decoder(latent).items():
+        if value[0].numel() >= 256:
+            moved = value.std(0).square().mean().sqrt() / CELEBA.init_std()[name]
+            assert 0.1 * 0.3 * size < moved < 0.3 * size
+            assert moved < 0.3, "the latent would throw the weights far from where a SIREN starts"
+
+
+def test_the_stated_deviations_are_those_of_init() -> None:
+    for siren in (CELEBA, Siren(in_features=3, out_features=2, nonlinearity="relu")):
+        params = siren.init(20, generator=torch.Generator().manual_seed(0))
+        for name, std in siren.init_std().items():
+            assert params[name].std().item() == pytest.approx(std, rel=0.15)
 
 
 def test_a_papers_start_follows_the_papers_scheme() -> None:

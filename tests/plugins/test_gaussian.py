@@ -175,6 +175,15 @@ def test_large_images_are_kept_as_factors() -> None:
     assert large.directions == 512
 
 
+def test_a_mirrored_set_is_counted_both_ways_round() -> None:
+    pictures = smooth_images(30)
+    both = np.concatenate([pictures, pictures[:, :, ::-1]])
+    encoder = encoder_of(ImageSet("mirrored", {"train": pictures}, {}, mirror=True))
+    wanted = encoder_of(ImageSet("both", {"train": both}, {}))
+    torch.testing.assert_close(encoder.gaussian.mean, wanted.gaussian.mean)
+    torch.testing.assert_close(encoder.gaussian.covariance, wanted.gaussian.covariance)
+
+
 def encoder_of(images: ImageSet, **options: object) -> GaussianEncoder:
     encoder = GaussianEncoder(images.domain, **{"latent_dim": 8, **options})  # type: ignore[arg-type]
     encoder.fit(images)
