@@ -197,9 +197,17 @@ def draw(rows: list[dict[str, Any]], title: str, path: Path) -> None:
     plt.close(figure)
 
 
+def processor() -> str:
+    """The processor's name and vector instructions."""
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text().splitlines() if facts.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()} ({torch.backends.cpu.get_cpu_capability()})"
+
+
 def machine(device: str) -> dict[str, Any]:
     """What the figures depend on."""
-    name = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine()
+    name = torch.cuda.get_device_name() if device == "cuda" else processor()
     return {
         "device": device,
         "name": name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import click
 
 from metasiren.catalogue import SUPPLIED, Catalogue, load_catalogue
 from metasiren.errors import MetasirenError, PluginError, RecipeError, did_you_mean
+from metasiren.scaffold import KINDS, scaffold
 
 
 def _console(stderr: bool = True) -> Any:
@@ -142,16 +142,16 @@ def run(
     click.echo(made.path)
 
 
-def _announce(console: Any, recipe: str, preset: str | None, misses: list[str]) -> None:
+def _announce(console: Any, recipe: str, preset: str | None, misses: Mapping[str, list[str]]) -> None:
     from rich.markup import escape
     from rich.panel import Panel
 
     if preset is None:
         return
     lines = [f"Running the preset [bold]{escape(preset)}[/bold] of {escape(recipe)}."]
-    lines += [f"- {escape(miss)}" for miss in misses]
-    if misses:
-        lines.append(f"Choose for yourself with --preset {escape(misses[0].split()[0])}.")
+    for name, reasons in misses.items():
+        lines.append(f"The preset [bold]{escape(name)}[/bold] cannot run here:")
+        lines += [f"- {escape(reason)}" for reason in reasons]
     console.print(Panel("\n".join(lines), title="metasiren", expand=False))
 
 
@@ -239,45 +239,43 @@ def _check(catalogue: Catalogue, name: str) -> None:
 @click.argument("name")
 @click.pass_context
 def describe(ctx: click.Context, kind: str, name: str) -> None:
-    """Show the options of a part, where it comes from and which shipped recipes use it."""
-    import inspect
+    """Show a part's options with types, defaults and help, its source file, and which shipped recipes use it."""
+    from metasiren.describe import describe as describe_part
 
-    from metasiren.catalogue import options_model
-
-    catalogue = _catalogue(ctx)
-    offer = catalogue.offer(kind, name, f"describe {kind}")
-    factory = offer.load()
-    click.echo(f"{kind} {name}  from {offer.plugin.distribution} {offer.plugin.version}")
-    click.echo(f"  {inspect.getsourcefile(factory)}\n")
-    click.echo(inspect.getdoc(factory) or "(no documentation)")
-    click.echo("\noptions:")
-    for option, info in options_model(kind, factory).model_fields.items():
-        annotation = inspect.formatannotation(info.annotation)
-        default = "required" if info.is_required() else f"= {info.default!r}"
-        click.echo(f"  {option}: {annotation} {default}")
-    used = _recipes_with(kind, name)
-    click.echo(f"\nused in: {', '.join(used) or 'no shipped recipe'}")
+    click.echo(str(describe_part(_catalogue(ctx), kind, name)))
 
 
-def _recipes_with(kind: str, name: str) -> list[str]:
-    from metasiren.recipe import read_recipe, shipped_recipes
+@cli.command()
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("name")
+@click.option("--out", type=click.Path(path_type=Path), default=".", metavar="DIR", help="Where the folder is made.")
+@click.pass_context
+def new(ctx: click.Context, kind: str, name: str, out: Path) -> None:
+    """Write a plugin package: a KIND called NAME with packaging, tests, a recipe and a README."""
+    folder = scaffold(kind, name, out, taken=_catalogue(ctx).names(kind))
+    click.echo(f"Next: cd {folder} && python -m pip install -e '.[test]' && python -m pytest", err=True)
+    click.echo(folder)
 
-    def names(tree: Mapping[str, Any]) -> set[Any]:
-        key = {"dataset": "data"}.get(kind, kind)
-        if kind == "constraint":
-            parts = (tree.get("constraints") or {}).items()
-            return {part.get("name", word) if isinstance(part, dict) else word for word, part in parts}
-        if kind == "protocol":
-            return {(tree.get("evaluate") or {}).get("protocol")}
-        value = (tree.get("train") or {}).get("optimizer") if kind == "optimizer" else tree.get(key)
-        return {value.get("name") if isinstance(value, dict) else value}
 
-    found = []
-    for path in shipped_recipes():
-        tree = read_recipe(path)
-        if any(name in names(t or {}) for t in [tree, *(tree.get("presets") or {}).values()]):
-            found.append(path.stem)
-    return found
+@cli.command()
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Instead of printing."
+)
+@click.pass_context
+def schema(ctx: click.Context, out: Path | None) -> None:
+    """Write a JSON schema of recipes, installed plugins included: editors complete and check with it."""
+    from metasiren.schema import recipe_schema
+
+    text = json.dumps(recipe_schema(_catalogue(ctx)), indent=2)
+    if out is None:
+        click.echo(text)
+        return
+    try:
+        out.write_text(text + "\n", "utf-8")
+    except OSError as error:
+        raise RecipeError(f"schema -o {out}", f"cannot be written: {error}.", "Name another file.") from None
+    click.echo(f"First line of a recipe beside it: # yaml-language-server: $schema={out.name}", err=True)
+    click.echo(out)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union
 
 from metasiren.catalogue import Catalogue, options_model
-from metasiren.docstrings import argument_help, prose
+from metasiren.docstrings import argument_help, documentation, prose
 from metasiren.recipe import read_recipe, shipped_recipes
 
 
@@ -73,7 +73,7 @@ def describe(catalogue: Catalogue, kind: str, name: str) -> Description:
         offer.plugin.distribution,
         offer.plugin.version,
         _source(factory),
-        prose(factory.__doc__ or "") or "(no documentation)",
+        prose(documentation(factory)) or "(no documentation)",
         options_of(kind, factory),
         tuple(recipes_with(kind, name)),
     )

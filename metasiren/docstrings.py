@@ -11,6 +11,19 @@ _SECTION = re.compile(r"(Args|Arguments|Attributes|Returns|Yields|Raises|Example
 _ENTRY = re.compile(r"    \*{0,2}(\w+(?:, \w+)*)(?: \([^)]*\))?:\s*(.*)")
 
 
+CONTRACTS = "metasiren.contracts"
+
+
+def documentation(factory: Callable[..., Any]) -> str:
+    """A factory's docstring, tidied; a class may inherit that of a base, but not the contract's."""
+    for each in factory.__mro__ if isinstance(factory, type) else (factory,):
+        if each.__module__ == CONTRACTS:
+            break
+        if each.__doc__:
+            return inspect.cleandoc(each.__doc__)
+    return ""
+
+
 def prose(doc: str) -> str:
     """A docstring without its `Args` and `Attributes` sections, the rest laid out as it was."""
     kept, section = [], ""

@@ -57,20 +57,20 @@ def seconds_of(text: str) -> float:
     return total
 
 
-def choose_preset(recipe: str | Path, catalogue: Catalogue) -> tuple[str | None, list[str]]:
+def choose_preset(recipe: str | Path, catalogue: Catalogue) -> tuple[str | None, dict[str, list[str]]]:
     """The first preset, in the recipe's order, whose `needs` (`data`, `gpu`) are met here.
 
     Returns:
-        its name (None where the recipe has no presets), and for each preset passed over what it misses.
+        its name (None where the recipe has no presets), and for each preset passed over what is missing.
     """
     presets = read_recipe(recipe).get("presets") or {}
-    misses: list[str] = []
+    misses: dict[str, list[str]] = {}
     for name, change in presets.items():
         needs = (change or {}).get("needs") or []
         lacking = []
         for need in needs:
             if need == "gpu":
-                lacking += [] if torch.cuda.is_available() else ["a GPU that torch can use (torch sees none)"]
+                lacking += [] if torch.cuda.is_available() else ["there is no GPU that torch can use"]
             elif need == "data":
                 lacking += _missing_data(load_recipe(recipe, preset=name), catalogue)
             else:
@@ -78,9 +78,9 @@ def choose_preset(recipe: str | Path, catalogue: Catalogue) -> tuple[str | None,
                 raise RecipeError(f"{recipe}: presets.{name}.needs", f"{need!r} is not something to need.", known)
         if not lacking:
             return name, misses
-        misses.append(f"{name} needs {'; and '.join(lacking)}")
+        misses[name] = lacking
     if presets:
-        raise RecipeError(str(recipe), "no preset can run here.", "\n".join(misses))
+        raise RecipeError(str(recipe), "no preset can run here.", "\n".join(f"{name}: {'; '.join(why)}" for name, why in misses.items()))
     return None, misses
 
 

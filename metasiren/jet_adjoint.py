@@ -68,6 +68,8 @@ def _exact_last(p: Tensor, weight: Tensor) -> Tensor:
     """W^T p of the first layer in full float32 on a GPU, as `exact_affine` is."""
     if not p.is_cuda or p.dtype != torch.float32:
         return product(p, weight.mT)
+    if weight.shape[2] > 4:
+        return product(p.double(), weight.double().mT).float()
     return torch.stack([(p * weight[:, None, None, :, i]).sum(-1) for i in range(weight.shape[2])], -1)
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 Gradients = list[Tensor | None]
 
-BLOCK = 2**18
-"""Numbers in one block of columns (1 MiB in float32) for each thread: with its gradient it fits a core's cache.
+BLOCK = 2**19
+"""Numbers in one block of columns (2 MiB in float32) for each thread, which the caches hold.
 
 On a CPU a pass over memory costs more than the matrix product of 256 features that it accompanies.
 """

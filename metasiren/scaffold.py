@@ -28,7 +28,7 @@ _OPTIONS = {"encoder": {"latent_dim": 8, "features": 32}, "dataset": {"count": 1
 
 @dataclass(frozen=True)
 class Names:
-    """What one name becomes: `acme-gru` is the distribution, `acme_gru` the module and the part, `AcmeGru` the class."""
+    """What one name becomes: distribution `acme-gru`, module and part `acme_gru`, class `AcmeGru`."""
 
     distribution: str
     module: str
@@ -74,7 +74,7 @@ def scaffold(kind: str, name: str, out: Path, *, taken: Collection[str] = ()) ->
     names = names_of(kind, name)
     where = f"new {kind} {name}"
     if names.module in taken:
-        found = f"a {kind} {names.module!r} is installed already."
+        found = f"{kind} {names.module!r} is installed already."
         raise PluginError(where, found, "Recipes could not tell the two apart: choose another name.")
     folder = out / names.distribution
     words = {
@@ -83,7 +83,7 @@ def scaffold(kind: str, name: str, out: Path, *, taken: Collection[str] = ()) ->
         "part": names.module,
         "api": str(API_VERSION),
         "version": metasiren_version(),
-        "small": repr(_SMALL.get(kind, _JUDGED)).replace("'", '"'),
+        "small": "".join(f'    "{key}": {value!r},\n' for key, value in _SMALL.get(kind, _JUDGED).items()),
         "options": repr(_OPTIONS.get(kind, {})).replace("'", '"'),
     }
     files = {

@@ -13,7 +13,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerati
 
 from metasiren.activations import ACTIVATIONS
 from metasiren.catalogue import Catalogue, options_model
-from metasiren.docstrings import argument_help, prose
+from metasiren.docstrings import argument_help, documentation, prose
 from metasiren.errors import PluginError
 from metasiren.inputs import INPUT_LAYERS
 from metasiren.recipe import SirenOptions, Train
@@ -153,5 +153,5 @@ def _plain(schema: Schema, factory: Callable[..., Any] | None = None) -> Schema:
         for name, option in plain.get("properties", {}).items():
             if words.get(name):
                 option["description"] = words[name]
-        plain["description"] = prose(factory.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+        plain["description"] = prose(documentation(factory)).partition("\n\n")[0].replace("\n", " ")
     return plain

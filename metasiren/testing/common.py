@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from metasiren.catalogue import options_model
-from metasiren.docstrings import argument_help
+from metasiren.docstrings import argument_help, documentation
 from metasiren.recipe import parse_yaml
 from metasiren.testing.part import Part, seeded, trainable
 from metasiren.testing.report import NotApplicable, demand, fail
@@ -49,7 +49,7 @@ def options(part: Part) -> None:
 
 def documented(part: Part) -> None:
     """The docstring has a summary, and a line in `Args` for every option: `metasiren describe` shows both."""
-    demand((part.loaded.__doc__ or "").strip(), "there is no docstring.", "Say in a line what the part does.")
+    demand(documentation(part.loaded), "there is no docstring.", "Say in a line what the part does.")
     silent = sorted(set(options_model(part.kind, part.loaded).model_fields) - set(argument_help(part.loaded)))
     demand(not silent, f"the docstring's Args section does not name: {', '.join(silent)}.")
 

@@ -53,7 +53,7 @@ class GaussianEncoder(Encoder):
         *,
         latent_dim: int = 256,
         scale: float = 0.3,
-        power: float = 1.0,
+        power: float = 0.5,
         ridge: float = 1e-4,
         rehearsal: Literal["damped", "posterior"] = "damped",
         targets: Literal["linear", "true"] = "linear",

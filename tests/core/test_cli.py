@@ -79,7 +79,8 @@ def test_without_a_preset_the_first_that_can_run_is_announced(call: Any, recipe:
     done = call("run", recipe, "--out", tmp_path / "run")
     assert done.code == 0, done.err
     assert "quick" in done.err
-    assert "paper needs a GPU" in done.err
+    assert "paper cannot run here" in done.err
+    assert "no GPU" in done.err
     assert ms.open_run(tmp_path / "run").recipe.preset == "quick"
 
 

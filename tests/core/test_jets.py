@@ -457,17 +457,15 @@ def test_a_training_step_is_captured_as_a_cuda_graph(order: str) -> None:
 @pytest.mark.parametrize("order", ["value", "gradient", "laplacian"])
 @pytest.mark.parametrize("spec", [None, {"name": "positional_encoding", "frequencies": 4}])
 def test_the_first_layer_stays_exact_where_tf32_is_allowed(order: str, spec: dict[str, Any] | None) -> None:
-    siren = Siren(in_features=1, out_features=1, input_layer=spec)
-    params = siren.init(dtype=torch.float64, device="cuda")
-    coords = torch.linspace(-100, 100, 4096, dtype=torch.float64, device="cuda").unsqueeze(-1)
-    truth = getattr(siren.jet(params, coords.float().double(), order), order)
+    siren = Siren(in_features=2, out_features=1, input_layer=spec)
+    params = siren.init(device="cuda", generator=torch.Generator("cuda").manual_seed(0))
+    coords = (torch.rand(4096, 2, generator=torch.Generator().manual_seed(0)) * 200 - 100).cuda()
+    exact = {k: v.double() for k, v in params.items()}
+    truth = getattr(siren.jet(exact, coords.double(), order), order)
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")
     try:
-        single = {k: v.float() for k, v in params.items()}
-        exact = {k: v.double() for k, v in single.items()}
-        truth = getattr(siren.jet(exact, coords.float().double(), order), order)
-        rounded = getattr(siren.jet(single, coords.float(), order), order)
+        rounded = getattr(siren.jet(params, coords, order), order)
     finally:
         torch.set_float32_matmul_precision(before)
     assert distance(rounded.double(), truth) < 1e-2
