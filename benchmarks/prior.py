@@ -55,7 +55,8 @@ class PlainResidual(nn.Module):
         self.layers, self.last = nn.Sequential(*layers), nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.last(x + self.layers(x))
+        y: Tensor = self.last(x + self.layers(x))
+        return y
 
 
 class PlainCnn(nn.Module):
@@ -67,7 +68,8 @@ class PlainCnn(nn.Module):
         self.head = nn.Linear(1024, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.head(self.layers(image).flatten(2)).squeeze(-1)
+        latent: Tensor = self.head(self.layers(image).flatten(2)).squeeze(-1)
+        return latent
 
 
 class PlainSet(nn.Module):
@@ -79,7 +81,8 @@ class PlainSet(nn.Module):
 
     def forward(self, coords: Tensor, values: Tensor, mask: Tensor) -> Tensor:
         embedded = self.layers(torch.cat([coords, values], dim=-1)) * mask
-        return embedded.mean(dim=1) * (embedded.shape[1] / mask.sum(dim=1))
+        latent: Tensor = embedded.mean(dim=1) * (embedded.shape[1] / mask.sum(dim=1))
+        return latent
 
 
 class PlainHypernetwork(nn.Module):
@@ -119,9 +122,11 @@ def plain_loss(
 ) -> Tensor:
     latent = encoder(*inputs)
     params = decoder(latent)
-    image = ((plain_siren(params, coords) - truth) ** 2).mean()
+    loss: Tensor = ((plain_siren(params, coords) - truth) ** 2).mean() + 0.1 * (latent**2).mean()
     total = sum(p.numel() for p in params)
-    return image + 0.1 * (latent**2).mean() + 100 * sum((p**2).sum() for p in params) / total
+    for p in params:
+        loss = loss + 100 / total * (p**2).sum()
+    return loss
 
 
 @dataclass
@@ -175,7 +180,8 @@ def make_side(name: str, options: argparse.Namespace, batch: Batch) -> Side:
     parameters = list(model.parameters())
 
     def loss() -> Tensor:
-        return objective(batch)["loss"]
+        total: Tensor = objective(batch)["loss"]
+        return total
 
     return Side(name, loss, parameters, adam(parameters, lr=LEARNING_RATE), chosen and options.tf32)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,11 @@ def run(
         names = ", ".join(p.stem for p in shipped_recipes())
         raise RecipeError("run", "no recipe given.", f"metasiren run RECIPE, where RECIPE is a file or one of: {names}")
     from metasiren import experiment
+    from metasiren.allocation import keep_freed_memory
     from metasiren.progress import Shown
     from metasiren.recipe import load_recipe
 
+    keep_freed_memory()
     console, catalogue = _console(), _catalogue(ctx)
     progress = Shown(console)
     if resumed is not None:

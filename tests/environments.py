@@ -29,7 +29,9 @@ class Environment:
     def run(self, *command: str | Path, cwd: Path, ok: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a program of the environment, or any other; its output is shown where it fails."""
         # Nothing of the surrounding test run may leak in: neither its sources nor its choice of plugins.
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "METASIREN", "PIP", "COV", "PYTEST"))}
+        kept = {
+            k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "METASIREN", "PIP", "COV", "PYTEST"))
+        }
         path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
         environment = {**kept, "PATH": path, "OMP_NUM_THREADS": "1", "VIRTUAL_ENV": str(self.folder)}
         environment["PIP_NO_INDEX"] = environment["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"

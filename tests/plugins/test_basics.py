@@ -147,7 +147,7 @@ def test_a_resumed_optimiser_equals_an_uninterrupted_one(make: object) -> None:
                 optimizer = make(xs, lr=0.01)  # type: ignore[operator]
                 optimizer.load_state_dict(state)
             optimizer.zero_grad()
-            sum((x.sin() * x).sum() for x in xs).backward()
+            torch.cat([x.sin() * x for x in xs]).sum().backward()
             optimizer.step()
         return [x.detach() for x in xs]
 

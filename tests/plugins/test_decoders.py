@@ -49,7 +49,7 @@ def adam_losses(module: nn.Module, predict: Callable[[], Tensor], target: Tensor
     for _ in range(steps):
         loss = (predict() - target).square().mean()
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         losses.append(loss.item())
     return losses

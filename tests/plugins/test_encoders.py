@@ -88,7 +88,7 @@ def test_none_one_and_all_pixels_are_finite(name: str, count: int, train: bool, 
     assert latent.shape == (3, encoder.latent_dim)
     assert torch.isfinite(latent).all()
     if encoder.latent_dim:
-        latent.sum().backward()  # type: ignore[no-untyped-call]
+        latent.sum().backward()
         assert all(p.grad is None or torch.isfinite(p.grad).all() for p in encoder.parameters())
 
 
@@ -145,7 +145,8 @@ def test_observing_twice_as_often_changes_no_set_latent(decoder: Decoder) -> Non
     context = contexts(2, (7, 7))
     assert context.cells is not None
     names = ("coords", "values", "mask", "cells")
-    twice = replace(context, **{n: torch.cat([getattr(context, n)] * 2, dim=1) for n in names})
+    doubled: dict[str, Any] = {n: torch.cat([getattr(context, n)] * 2, dim=1) for n in names}
+    twice = replace(context, **doubled)
     torch.testing.assert_close(encoder(context, decoder), encoder(twice, decoder), rtol=0, atol=1e-13)
 
 

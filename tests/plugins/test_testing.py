@@ -104,7 +104,12 @@ def test_a_part_that_keeps_its_contract_passes_every_check(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "check", "broken"),
-    [(kind, check, each) for kind, named in broken_parts.BROKEN.items() for check, some in named.items() for each in some],
+    [
+        (kind, check, each)
+        for kind, named in broken_parts.BROKEN.items()
+        for check, some in named.items()
+        for each in some
+    ],
 )
 def test_a_broken_promise_is_caught_by_its_check(kind: str, check: str, broken: Any) -> None:
     result = run_check(Part(kind, broken), check)
@@ -170,7 +175,7 @@ def test_results_are_structured() -> None:
     row = next(row for row in report.rows() if row["check"] == "per_item")
     assert (row["part"], row["status"]) == ("metric Scalar", "failed")
     assert row["seconds"] > 0
-    assert [r.check for r in report.failures][0] == "per_item"
+    assert next(r.check for r in report.failures) == "per_item"
 
 
 def test_an_installed_part_is_checked_by_its_name() -> None:

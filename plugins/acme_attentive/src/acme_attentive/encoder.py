@@ -1,7 +1,7 @@
 """A set encoder in which observations attend to one another before they are pooled.
 
-Lee et al. 2019, "Set Transformer": blocks of self-attention, then pooling by multi-head attention (their Eq. 11) with
-learned seed vectors as queries. Kim et al. 2019, "Attentive Neural Processes", encode contexts likewise.
+Lee et al. 2019, "Set Transformer": blocks of self-attention, then pooling by attention with a learned seed as query.
+Kim et al. 2019, "Attentive Neural Processes", let a context's pairs attend to one another likewise.
 """
 
 from __future__ import annotations

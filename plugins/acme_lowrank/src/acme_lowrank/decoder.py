@@ -1,8 +1,8 @@
 """A decoder in which each signal chooses patterns: one layer of a shared SIREN gets a low-rank term of its own.
 
-Kim et al. 2023, "Generalizable Implicit Neural Representations via Instance Pattern Composers" (CVPR), section 3: the
-weights of an early layer are modulated, W = U V(z), with U shared among signals and V, the instance's patterns,
-given by the hypernetwork; all other layers are shared. Here W = W0 + U V(z), which begins near a SIREN's start W0.
+Kim et al. 2023, "Generalizable Implicit Neural Representations via Instance Pattern Composers" (CVPR): only one early
+layer differs between signals, its weights being a product U V(z) of a shared matrix and the signal's own patterns,
+which a hypernetwork gives. Here they are W + U V(z), which begins near a SIREN's own start W.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from metasiren import Decoder, Params, RecipeError, Siren
 class LowRankDecoder(Decoder):
     """Latent (batch, latent_dim) -> SIREN parameters that differ between signals in one layer, by a matrix of low rank.
 
-    The hypernetwork emits rank * (fan-in) numbers instead of all weights: a hundred times fewer for the paper's SIREN.
+    The hypernetwork emits rank * fan-in numbers: 4,096 instead of the 198,915 weights of the SIREN paper's face net.
 
     Args:
         siren: the architecture of what is emitted.
