@@ -1,7 +1,8 @@
 """Keep freed memory in the process, so that a training step on the CPU does not fault the same pages in again.
 
 glibc hands blocks above a threshold back to the system as soon as they are freed. A training step allocates the same
-hundreds of megabytes as the step before it, and the kernel clears every page of them anew: up to two fifths of the time on two cores (docs/results.md).
+hundreds of megabytes as the step before it, and the kernel clears every page of them anew: up to two fifths of the
+time on two cores (docs/results.md).
 """
 
 from __future__ import annotations
@@ -30,4 +31,4 @@ def keep_freed_memory() -> bool:
         return False
     # Each call answers 1 where it was understood; musl has the symbol's place but not the function.
     wanted = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _MOST), (_TOP_PAD, 64 * 2**20))
-    return all([mallopt(option, value) == 1 for option, value in wanted])
+    return all(mallopt(option, value) == 1 for option, value in wanted)

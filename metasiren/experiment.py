@@ -80,7 +80,11 @@ def choose_preset(recipe: str | Path, catalogue: Catalogue) -> tuple[str | None,
             return name, misses
         misses[name] = lacking
     if presets:
-        raise RecipeError(str(recipe), "no preset can run here.", "\n".join(f"{name}: {'; '.join(why)}" for name, why in misses.items()))
+        raise RecipeError(
+            str(recipe),
+            "no preset can run here.",
+            "\n".join(f"{name}: {'; '.join(why)}" for name, why in misses.items()),
+        )
     return None, misses
 
 

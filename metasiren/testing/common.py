@@ -77,7 +77,8 @@ def reach(module: nn.Module, loss: Callable[[int], Tensor], *, steps: int = 4) -
     parameters = trainable(module)
     if not parameters:
         fail("there is nothing to train: no parameter requires a gradient.", "If that is meant, declare it.")
-    optimizer = torch.optim.SGD(parameters.values(), lr=1e-2)
+    # Steps of bounded size: the loss here is steeper than any in training.
+    optimizer = torch.optim.Adam(parameters.values(), lr=1e-3)
     waiting = set(parameters)
     for step in range(steps):
         optimizer.zero_grad(set_to_none=True)
