@@ -102,7 +102,8 @@ class Catalogue:
             return offers[0]
         if offers:
             owners = " and ".join(f"{o.plugin.name} ({o.plugin.distribution})" for o in offers)
-            advice = f"Leave one out with --without {offers[0].plugin.name}, or uninstall one."
+            spare = next((o.plugin for o in offers if o.plugin.distribution != OWN), offers[0].plugin)
+            advice = f"Leave one out with --without {self._unmistakable(spare)}, or uninstall one."
             raise PluginError(where, f"two plugins offer {kind} {name!r}: {owners}.", advice)
         failed = [p for p in self.plugins if p.error]
         for plugin in failed:
@@ -113,9 +114,15 @@ class Catalogue:
                 )
         advice = f"installed: {', '.join(self.names(kind)) or 'none'}"
         if failed:
-            advice += f"\nfailed plugins: {', '.join(p.name for p in failed)} (see `metasiren plugins`)"
+            advice += "\nor is it in a plugin that failed to load?"
+            advice += "".join(f"\n  {p.name} ({p.distribution} {p.version}): {p.error}" for p in failed)
         question = did_you_mean(name, self.offers[kind])
         raise RecipeError(where, f"no {kind} is called {name!r}. {question}".rstrip(), advice)
+
+    def _unmistakable(self, plugin: Plugin) -> str:
+        """The plugin's name, or its distribution's where another plugin has the same name."""
+        twins = [p for p in self.plugins if p.name.partition(" (")[0] == plugin.name.partition(" (")[0]]
+        return plugin.name if len(twins) == 1 else plugin.distribution
 
     def factory(self, kind: str, name: str, where: str) -> Callable[..., Any]:
         """The factory of a part; errors as `offer` and `Offer.load`."""

@@ -147,7 +147,7 @@ def resume(
     limit = seconds_of(max_time) if isinstance(max_time, str) else max_time
     place, catalogue = pick_device(device), catalogue or load_catalogue()
     made = open_run(path)
-    made.check_plugins(catalogue)
+    made.check_plugins(catalogue, runs.EVERYTHING)
     task = assemble(made.recipe, catalogue)
     return _carry_out(made, task, catalogue, place, limit, progress or Silent(), checkpoints.latest(made.checkpoints))
 
@@ -278,6 +278,7 @@ def evaluate(
         progress: told of what happens; None is silent.
     """
     made, place, catalogue = open_run(path), pick_device(device), catalogue or load_catalogue()
+    made.check_plugins(catalogue, runs.MODEL if protocol else (*runs.MODEL, "evaluate"))
     judged_by = make_protocol(made.recipe, catalogue, protocol)
     metrics = make_metrics(made.recipe, catalogue)
     if judged_by is None and not metrics:

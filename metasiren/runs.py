@@ -14,7 +14,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -31,8 +31,8 @@ from metasiren.errors import PluginError, RunError
 from metasiren.recipe import Recipe, parse_yaml, validate
 from metasiren.task import Task, make_model
 
-PARTS = ("data", "encoder", "decoder")
-_KIND = {"data": "dataset"}
+MODEL = ("data", "encoder", "decoder")
+EVERYTHING = (*MODEL, "constraints", "train", "evaluate")
 
 
 @dataclass(frozen=True)
@@ -100,16 +100,23 @@ class Run:
             raise RunError(str(self.path), f"the checkpoint does not fit the parts: {error}", advice) from None
         return model.eval().to(device)
 
-    def check_plugins(self, catalogue: Catalogue) -> None:
-        """Demand that every part's plugin is there."""
-        for part in PARTS:
-            was = self.environment["parts"][part]
-            if was["name"] in catalogue.offers[_KIND.get(part, part)]:
+    def check_plugins(self, catalogue: Catalogue, keys: Collection[str] = MODEL) -> None:
+        """Demand that the plugins of the parts under these keys of the recipe are there.
+
+        Raises:
+            PluginError: naming the package to install, or why it failed to load.
+        """
+        for key, (kind, name) in _named_parts(self.recipe).items():
+            was = self.environment["parts"].get(key)
+            if key.partition(".")[0] not in keys or was is None or name in catalogue.offers[kind]:
                 continue
+            owner = f"{kind} {name!r} comes from {was['distribution']} {was['version']}"
+            failed = [p for p in catalogue.plugins if p.error and p.distribution == was["distribution"]]
+            if failed:
+                found = f"{owner}, which failed to load: {failed[0].error}"
+                raise PluginError(str(self.path), found, f"Repair or reinstall {was['distribution']}.")
             advice = f"Install it: python -m pip install {was['distribution']}=={was['version']}"
-            kind = _KIND.get(part, part)
-            found = f"{kind} {was['name']!r} comes from {was['distribution']} {was['version']}, which is not here."
-            raise PluginError(str(self.path), found, advice)
+            raise PluginError(str(self.path), f"{owner}, which is not here.", advice)
 
     def field(self, context: Context | None = None, *, device: torch.device | str = "cpu") -> Field:
         """The field of a context; of a single signal where none is given."""
@@ -182,12 +189,25 @@ def write_json(path: Path, value: Any) -> None:
     partial.replace(path)
 
 
+def _named_parts(recipe: Recipe) -> dict[str, tuple[str, str]]:
+    """Key in the recipe -> kind and name of the part that stands there."""
+    parts = {
+        "data": ("dataset", recipe.data.name),
+        "encoder": ("encoder", recipe.encoder.name),
+        "decoder": ("decoder", recipe.decoder.name),
+        "train.optimizer": ("optimizer", recipe.train.optimizer.name),
+    }
+    if recipe.evaluate.protocol is not None:
+        parts["evaluate.protocol"] = ("protocol", recipe.evaluate.protocol)
+    parts |= {f"constraints.{key}": ("constraint", each.name or key) for key, each in recipe.constraints.items()}
+    return parts | {f"evaluate.metrics.{key}": ("metric", m.name or key) for key, m in recipe.evaluate.metrics.items()}
+
+
 def _environment(task: Task, catalogue: Catalogue, device: torch.device) -> dict[str, Any]:
     recipe, parts = task.recipe, {}
-    for part in PARTS:
-        name = getattr(recipe, part).name
-        plugin = catalogue.offer(_KIND.get(part, part), name, part).plugin
-        parts[part] = {"name": name, "distribution": plugin.distribution, "version": plugin.version}
+    for key, (kind, name) in _named_parts(recipe).items():
+        plugin = catalogue.offer(kind, name, key).plugin
+        parts[key] = {"name": name, "distribution": plugin.distribution, "version": plugin.version}
     return {
         "recipe": recipe.name,
         "preset": recipe.preset,

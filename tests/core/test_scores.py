@@ -1,0 +1,151 @@
+"""Metrics of a recipe: asked after training, written as one number by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+import toys
+from torch import Tensor
+
+import metasiren as ms
+from metasiren import Fit, Metric, experiment
+from metasiren.catalogue import Catalogue, load_catalogue
+from metasiren.recipe import validate
+from metasiren.scores import score
+
+
+class ItemIndex(Metric):
+    """The item's own index, so that means are known."""
+
+    unit = "dB"
+
+    def __init__(self, *, plus: float = 0.0) -> None:
+        self.plus = plus
+
+    def __call__(self, fit: Fit) -> Tensor:
+        return fit.batch.context.items + self.plus
+
+
+class Slope(Metric):
+    """Mean absolute gradient, or NaN on demand."""
+
+    at, order = "pixels", "gradient"
+
+    def __init__(self, *, at: str = "pixels", broken: bool = False) -> None:
+        self.at, self.broken = at, broken
+
+    def __call__(self, fit: Fit) -> Tensor:
+        gradient = fit.jets[self.at].gradient
+        assert gradient is not None
+        return gradient.abs().mean((1, 2, 3)) * (torch.nan if self.broken else 1)
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    module = ModuleType("acme")
+
+    @ms.hookimpl
+    def metasiren_metrics() -> dict[str, Any]:
+        return {"index": ItemIndex, "slope": Slope}
+
+    module.metasiren_metrics = metasiren_metrics  # type: ignore[attr-defined]
+    return load_catalogue(extra=[toys.plugin(), module])
+
+
+def recipe(**evaluate: Any) -> ms.Recipe:
+    tree = {
+        "data": "waves",
+        "encoder": "mean_pair",
+        "decoder": "shift",
+        "siren": {"hidden_features": 8, "hidden_layers": 1},
+        "constraints": {"squares": 1.0},
+        "train": {"steps": 2, "batch": 4, "optimizer": {"name": "toy_adam", "lr": 1e-3}},
+        "evaluate": evaluate,
+    }
+    return validate(tree, "a test")
+
+
+def numbers(run: ms.Run) -> dict[str, float]:
+    found: dict[str, float] = json.loads((run.results / "metrics.json").read_text())
+    return found
+
+
+def test_a_run_writes_the_mean_of_each_metric_with_its_unit(tmp_path: Path, catalogue: Catalogue) -> None:
+    metrics = {"index": None, "shifted_db": {"name": "index", "plus": 10}, "slope": {"at": "pixels"}}
+    run = experiment.run(recipe(protocol="judge", metrics=metrics), tmp_path / "run", device="cpu", catalogue=catalogue)
+    found = numbers(run)
+    assert list(found) == ["index_db", "shifted_db", "slope"]
+    assert (found["index_db"], found["shifted_db"]) == (4.5, 14.5)
+    assert found["slope"] > 0
+
+
+def test_metrics_need_no_protocol_and_are_asked_again(tmp_path: Path, catalogue: Catalogue) -> None:
+    run = experiment.run(recipe(metrics={"slope": {}}), tmp_path / "run", device="cpu", catalogue=catalogue)
+    first = numbers(run)
+    table = experiment.evaluate(run.path, device="cpu", catalogue=catalogue)
+    assert numbers(run) == first
+    assert table["slope"].item() == pytest.approx(first["slope"])
+    limited = experiment.evaluate(run.path, device="cpu", catalogue=catalogue, limit=1)
+    assert limited["slope"].item() != pytest.approx(first["slope"])
+
+
+def test_neither_protocol_nor_metrics_is_an_error_of_evaluate(tmp_path: Path, catalogue: Catalogue) -> None:
+    run = experiment.run(recipe(), tmp_path / "run", device="cpu", catalogue=catalogue)
+    with pytest.raises(ms.RunError, match="neither protocol nor metrics"):
+        experiment.evaluate(run.path, device="cpu", catalogue=catalogue)
+
+
+def test_what_is_not_finite_is_null(tmp_path: Path, catalogue: Catalogue) -> None:
+    run = experiment.run(
+        recipe(metrics={"slope": {"broken": True}}), tmp_path / "run", device="cpu", catalogue=catalogue
+    )
+    assert numbers(run) == {"slope": None}
+
+
+def test_an_unknown_metric_or_option_is_found_before_training(tmp_path: Path, catalogue: Catalogue) -> None:
+    for metrics, expected in (
+        ({"slop": {}}, "Did you mean 'slope'"),
+        ({"slope": {"broke": 1}}, "Did you mean 'broken'"),
+    ):
+        with pytest.raises(ms.RecipeError, match=expected):
+            experiment.run(recipe(metrics=metrics), tmp_path / "run", device="cpu", catalogue=catalogue)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_point_set_that_is_not_there_is_named(tmp_path: Path, catalogue: Catalogue) -> None:
+    with pytest.raises(ms.RecipeError, match="no point set 'surface'; it has pixels"):
+        experiment.run(
+            recipe(metrics={"slope": {"at": "surface"}}), tmp_path / "run", device="cpu", catalogue=catalogue
+        )
+
+
+def test_the_test_split_is_judged_before_val_before_train() -> None:
+    asked: list[str] = []
+
+    class Splits(toys.Waves):
+        def batch(self, split: str, items: Tensor, **how: Any) -> ms.Batch:
+            asked.append(split)
+            return super().batch(split, items, **how)
+
+    data = Splits()
+    encoder = toys.Mean(data.domain)
+    decoder = toys.Shift(
+        ms.Siren(in_features=1, out_features=1, hidden_features=4, hidden_layers=0), encoder.latent_dim
+    )
+    for splits in ({"train": 3}, {"train": 3, "val": 2}, {"train": 3, "val": 2, "test": 1}, {"train": 3, "test": 0}):
+        data.splits = splits
+        score(ms.Model(encoder, decoder).eval(), data, {"index": ItemIndex()})
+    assert asked == ["train", "val", "test", "train"]
+
+
+def test_a_recipe_with_metrics_reads_back_unchanged() -> None:
+    from metasiren.recipe import parse_yaml
+
+    first = recipe(protocol="judge", seeds=2, metrics={"index": None, "x": {"name": "slope", "at": "pixels"}})
+    assert validate(parse_yaml(first.to_yaml(), "again"), "again") == first
+    assert first.evaluate.options == {"seeds": 2}
