@@ -162,7 +162,7 @@ def overfit(part: Part) -> None:
     with seeded(0):
         memory = Memory(replace(made.domain, items=items), 8)
         decoder = LastLayer(small_siren(made.domain), 8)
-    learns(Model(memory, decoder), Sample(made, batch, known[0]), items, at=known[0], against="start", rate=1e-2)
+    learns(Model(memory, decoder), Sample(made, batch, known[0]), items, at=known[0], against="start")
 
 
 CHECKS = (

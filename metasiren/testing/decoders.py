@@ -12,7 +12,7 @@ from metasiren.contracts import Decoder, Model
 from metasiren.siren import Params, Siren
 from metasiren.testing import common
 from metasiren.testing.common import compare, finite, latents, reach
-from metasiren.testing.overfit import Memory, learns
+from metasiren.testing.overfit import Centred, Memory, learns
 from metasiren.testing.part import Part, seeded
 from metasiren.testing.report import demand
 
@@ -114,7 +114,9 @@ def overfit(part: Part) -> None:
     made = part.make()
     with seeded(0):
         memory = Memory(part.dataset.domain, part.latent_dim)
-    learns(Model(memory, made), part.dataset, 4 if part.latent_dim else 1, at="pixels")
+    items = 4 if part.latent_dim else 1
+    batch = part.dataset.batch("train", torch.arange(items), generator=torch.Generator().manual_seed(0))
+    learns(Model(memory, made), Centred(part.dataset, batch, "pixels"), items, at="pixels")
 
 
 CHECKS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,22 +33,27 @@ train: {{steps: 1, optimizer: {{name: adam, lr: 1e-3}}}}
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Lay a distribution out as pip does: a module, and metadata with an entry point."""
     site = tmp_path / "site"
     site.mkdir()
     monkeypatch.syspath_prepend(str(site))
+    laid = []
 
     def lay(distribution: str, source: str, *, name: str | None = None, version: str = "1.0") -> None:
         module = distribution.replace("-", "_")
-        monkeypatch.delitem(sys.modules, module, raising=False)
+        sys.modules.pop(module, None)
+        laid.append(module)
         (site / f"{module}.py").write_text(source)
         info = site / f"{module}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
         (info / "entry_points.txt").write_text(f"[metasiren]\n{name or module} = {module}\n")
 
-    return lay
+    yield lay
+    # What was imported from here must not be found by tests of other names.
+    for module in laid:
+        sys.modules.pop(module, None)
 
 
 def call(*words: str) -> Result:
@@ -219,7 +224,7 @@ def test_a_run_whose_plugin_fails_now_gets_the_reason(install: Install, tmp_path
     install("acme-gru", GOOD)
     run(tmp_path, "acme_gru")
     (tmp_path / "site" / "acme_gru.py").write_text("raise OSError('no licence')")
-    sys.modules.pop("acme_gru")
+    sys.modules.pop("acme_gru", None)
     with pytest.raises(PluginError, match=r"comes from acme-gru 1.0, which failed to load: OSError: no licence"):
         open_run(tmp_path / "run").model()
 
