@@ -65,32 +65,37 @@ def test_they_pass_their_own_tests(
     assert "passed" in done.stdout
 
 
+@pytest.fixture(scope="module")
+def runs(
+    tmp_path_factory: pytest.TempPathFactory, installed: Environment, beside: Path, sources: dict[str, Path]
+) -> dict[str, Path]:
+    """Two steps of each example from its recipe."""
+    folder = tmp_path_factory.mktemp("runs")
+    settings = [word for pair in (*TINY, "evaluate.contexts=[10]") for word in ("--set", pair)]
+    for name in EXAMPLES:
+        command = ("-m", "metasiren", "run", sources[name] / "recipe.yaml", *settings, "--device", "cpu", "--out", name)
+        done = installed.run("env", f"PYTHONPATH={beside}", installed.python, *command, cwd=folder)
+        assert done.stdout.splitlines()[-1] == name
+    return {name: folder / name for name in EXAMPLES}
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_each_runs_from_its_recipe(
-    name: str, installed: Environment, beside: Path, sources: dict[str, Path], tmp_path: Path
-) -> None:
-    settings = [word for pair in (*TINY, "evaluate.contexts=[10]") for word in ("--set", pair)]
-    command = ("-m", "metasiren", "run", sources[name] / "recipe.yaml", *settings, "--device", "cpu", "--out", "run")
-    with_example = ("env", f"PYTHONPATH={beside}", installed.python)
-    done = installed.run(*with_example, *command, cwd=tmp_path)
-    assert done.stdout.splitlines()[-1] == "run"
-    environment = json.loads((tmp_path / "run" / "environment.json").read_text())
+def test_each_runs_from_its_recipe(name: str, runs: dict[str, Path]) -> None:
+    environment = json.loads((runs[name] / "environment.json").read_text())
     assert environment["plugins"][name] == f"{name.replace('_', '-')} 0.1.0"
-    assert json.loads((tmp_path / "run" / "results" / "metrics.json").read_text())["psnr_db"] > 0
+    assert json.loads((runs[name] / "results" / "metrics.json").read_text())["psnr_db"] > 0
 
 
+@pytest.mark.parametrize("words", [("evaluate",), ("run", "--resume")])
 def test_a_run_whose_example_is_gone_names_the_package(
-    installed: Environment, beside: Path, sources: dict[str, Path], tmp_path: Path
+    words: tuple[str, ...], installed: Environment, runs: dict[str, Path]
 ) -> None:
-    settings = [word for pair in (*TINY, "evaluate.contexts=[10]") for word in ("--set", pair)]
-    run = ("-m", "metasiren", "run", sources["acme_lowrank"] / "recipe.yaml", *settings, "--device", "cpu")
-    installed.run("env", f"PYTHONPATH={beside}", installed.python, *run, "--out", "run", cwd=tmp_path)
-    for again in (("evaluate", "run"), ("run", "--resume", "run")):
-        failed = installed.run(installed.python, "-m", "metasiren", *again, cwd=tmp_path, ok=False)
-        assert failed.returncode == 1
-        assert "decoder 'lowrank' comes from acme-lowrank 0.1.0, which is not here" in failed.stderr
-        assert "python -m pip install acme-lowrank==0.1.0" in failed.stderr
-        assert "Traceback" not in failed.stderr
+    run = runs["acme_lowrank"]
+    failed = installed.run(installed.python, "-m", "metasiren", *words, run, cwd=run.parent, ok=False)
+    assert failed.returncode == 1
+    assert "decoder 'lowrank' comes from acme-lowrank 0.1.0, which is not here" in failed.stderr
+    assert "python -m pip install acme-lowrank==0.1.0" in failed.stderr
+    assert "Traceback" not in failed.stderr
 
 
 def test_without_leaves_an_example_out(
