@@ -49,9 +49,17 @@ class Ripples(Dataset):
         values = torch.sin(angles.unsqueeze(-1) + self.phases[signals].unsqueeze(1)).mean(2)
         batch, size = values.shape[:2]
         low, most = (min(n, size) for n in context or (size, size))
-        cells = torch.rand(batch, size, generator=generator).argsort(1)[:, :most]
-        mask = torch.arange(most) < torch.randint(low, most + 1, (batch, 1), generator=generator)
+        place = values.device
+        cells = torch.rand(batch, size, generator=generator, device=place).argsort(1)[:, :most]
+        number = torch.randint(low, most + 1, (batch, 1), generator=generator, device=place)
+        mask = torch.arange(most, device=place) < number
         return Batch(self.observe(items, values, cells, mask), {self.at: Points(self.coords[None], {"values": values})})
+
+    def to(self, device: torch.device | str) -> Ripples:
+        """Move everything."""
+        for name in ("coords", "directions", "phases"):
+            setattr(self, name, getattr(self, name).to(device))
+        return self
 
     def observe(self, items: Tensor, values: Tensor, cells: Tensor, mask: Tensor) -> Context:
         """The context that sees `values` (batch, points, d_out) at `cells` (batch, pairs) where `mask` is true."""
