@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from metasiren import Batch, Domain, Model, Points, Siren, grid
-from metasiren.task import Weighted
+from metasiren.optimization import Weighted
 from metasiren.trainer import Objective
 from metasiren_basics.hypernetwork import Hypernetwork
 from metasiren_basics.optimizers import adam

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from metasiren.comparison import Comparison, ComparisonRow, write_metrics
     from metasiren.contracts import (
         Batch,
         Constraint,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         Model,
         Points,
         Protocol,
+        Renderer,
     )
     from metasiren.errors import (
         DataError,
@@ -34,20 +36,26 @@ if TYPE_CHECKING:
         did_you_mean,
     )
     from metasiren.experiment import run
+    from metasiren.extras import load_extra
     from metasiren.grids import grid
     from metasiren.hookspecs import hookimpl
     from metasiren.jets import Jet, jet
+    from metasiren.optimization import BatchOptimizer, Problem
     from metasiren.recipe import Recipe, load_recipe
     from metasiren.runs import Run, open_run
     from metasiren.siren import Params, Siren
 
 _HOMES = {
-    "contracts": "Batch Constraint Context Dataset Decoder Domain Encoder Field Fit Metric Model Points Protocol",
+    "comparison": "Comparison ComparisonRow write_metrics",
+    "contracts": "Batch Constraint Context Dataset Decoder Domain Encoder Field Fit Metric Model Points Protocol "
+    "Renderer",
     "errors": "DataError MetasirenError PluginError RecipeError RunError TrainingError did_you_mean",
     "experiment": "run",
+    "extras": "load_extra",
     "grids": "grid",
     "hookspecs": "hookimpl",
     "jets": "Jet jet",
+    "optimization": "BatchOptimizer Problem",
     "recipe": "Recipe load_recipe",
     "runs": "Run open_run",
     "siren": "Params Siren",
@@ -56,6 +64,9 @@ _HOME = {name: f"metasiren.{module}" for module, names in _HOMES.items() for nam
 
 __all__ = [
     "Batch",
+    "BatchOptimizer",
+    "Comparison",
+    "ComparisonRow",
     "Constraint",
     "Context",
     "DataError",
@@ -72,9 +83,11 @@ __all__ = [
     "Params",
     "PluginError",
     "Points",
+    "Problem",
     "Protocol",
     "Recipe",
     "RecipeError",
+    "Renderer",
     "Run",
     "RunError",
     "Siren",
@@ -83,9 +96,11 @@ __all__ = [
     "grid",
     "hookimpl",
     "jet",
+    "load_extra",
     "load_recipe",
     "open_run",
     "run",
+    "write_metrics",
 ]
 
 

@@ -36,6 +36,7 @@ SUPPLIED = {
     "optimizer": 1,
     "metric": 0,
     "protocol": 0,
+    "renderer": 0,
 }
 
 

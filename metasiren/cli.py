@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from metasiren.catalogue import SUPPLIED, Catalogue, load_catalogue
-from metasiren.errors import MetasirenError, PluginError, RecipeError, did_you_mean
+from metasiren.errors import MetasirenError, PluginError, RecipeError, RunError, did_you_mean
 from metasiren.scaffold import KINDS, scaffold
 
 
@@ -159,9 +160,12 @@ def _announce(console: Any, recipe: str, preset: str | None, misses: Mapping[str
 
 
 def _show_results(results: Path) -> None:
-    table = results / "table.md"
-    if table.is_file():
-        click.echo(table.read_text("utf-8"))
+    for name in ("table.md", "comparison.md"):
+        if (results / name).is_file():
+            click.echo((results / name).read_text("utf-8"))
+            return
+    if (results / "metrics.json").is_file():
+        click.echo((results / "metrics.json").read_text("utf-8"))
 
 
 @cli.command()
@@ -189,9 +193,48 @@ def evaluate(ctx: click.Context, run: Path, protocol: str | None, limit: int | N
 @click.option("--format", "form", type=click.Choice(["markdown", "latex", "csv", "json"]), default="markdown")
 def table(runs: tuple[Path, ...], form: str) -> None:
     """Put RUNS side by side in one table."""
+    from metasiren.comparison import is_single, join_comparisons, read_comparison
     from metasiren.table import join, read_table, render
 
+    single = [p for p in runs if is_single(p)]
+    if len(single) == len(runs):
+        click.echo(join_comparisons([(path.name, read_comparison(path)) for path in runs]).render(form))
+        return
+    if single:
+        names = ", ".join(map(str, single))
+        found = f"tables of many signals do not fit beside single signals; single: {names}."
+        raise RunError("table", found, "Name runs of one kind.")
     click.echo(render(join([read_table(path / "results" / "table.json") for path in runs]), form))
+
+
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+@click.option("--size", metavar="HxW", help="Samples along each axis, such as 1024x1024.")
+@click.option("--resolution", type=click.IntRange(min=2), metavar="N", help="Samples along every axis.")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="An option of the renderer (see describe).")
+@_device
+@click.pass_context
+def render(
+    ctx: click.Context,
+    run: Path,
+    out: Path,
+    size: str | None,
+    resolution: int | None,
+    pairs: tuple[str, ...],
+    device: str,
+) -> None:
+    """Sample the field of RUN at any resolution, and write a picture, sound, clip or mesh by FILE's suffix."""
+    from metasiren import rendering
+
+    options: dict[str, Any] = _overrides(pairs)
+    if size is not None:
+        if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", size):
+            raise RecipeError(f"--size {size}", "not a size.", "Write it as 512x512.")
+        options["size"] = tuple(map(int, size.split("x")))
+    if resolution is not None:
+        options["resolution"] = resolution
+    click.echo(rendering.render(run, out, options=options, device=device, catalogue=_catalogue(ctx)))
 
 
 @cli.command()

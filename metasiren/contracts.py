@@ -199,12 +199,17 @@ class Dataset(ABC):
         splits: number of items by split, such as {"train": 7952, "val": 1066}.
         domain: what the signals map from and to.
         provenance: facts that a table must carry, such as {"filter": "bilinear"}.
+        facts: plain data that turns a field's values and coordinates back into a person's units without the data:
+            a sampling rate, a shape's centre and scale. They are kept with the run.
+        renderer: name of the renderer that `metasiren render` takes for such fields, or None.
     """
 
     title: str
     splits: Mapping[str, int]
     domain: Domain
     provenance: Mapping[str, str] = {}
+    facts: Mapping[str, Any] = {}
+    renderer: str | None = None
 
     @abstractmethod
     def batch(
@@ -224,6 +229,17 @@ class Dataset(ABC):
                 as befits the dataset.
             generator: source of randomness, on the dataset's device.
         """
+
+    def at_progress(self, progress: float) -> Dataset:
+        """The set as training shall see it at this point: a curriculum, as a pure function of progress.
+
+        Args:
+            progress: the share of training that is done, from 0 to (below) 1.
+
+        Returns:
+            a set of the same domain and splits; the default is the set itself, always.
+        """
+        return self
 
     def to(self, device: torch.device | str) -> Dataset:
         """Move what fits to the device, and return the dataset. The default moves nothing."""
@@ -300,6 +316,16 @@ class Constraint(ABC):
     def __call__(self, fit: Fit) -> Tensor:
         """The unweighted loss, a scalar."""
 
+    def residuals(self, fit: Fit) -> Tensor | None:
+        """What the loss sums the squares of, for optimisers of least squares such as `gauss_newton`.
+
+        Returns:
+            (batch, points, components), where the loss is the mean over batch and points of the sum of the squared
+            components, and each point's components depend on the field at that point alone; None (the default)
+            where the loss is no such sum.
+        """
+        return None
+
 
 class Model(nn.Module):
     """An encoder and a decoder: Context -> Field."""
@@ -313,6 +339,12 @@ class Model(nn.Module):
         dtype = next((p.dtype for p in self.parameters()), torch.float32)
         context = context.cast(dtype)
         return self.decoder.field(self.encoder(context, self.decoder))
+
+    def signal(self, domain: Domain, item: int = 0) -> Field:
+        """The field of a single signal: of item `item`, with nothing observed."""
+        place = next((p.device for p in self.parameters()), torch.device("cpu"))
+        field: Field = self(Context.empty(torch.tensor([item], device=place), domain))
+        return field
 
 
 class Protocol(ABC):
@@ -369,3 +401,26 @@ class Metric(ABC):
     @abstractmethod
     def __call__(self, fit: Fit) -> Tensor:
         """(batch,) numbers."""
+
+
+class Renderer(ABC):
+    """Field -> file, at any resolution: a picture, a sound, a clip, a mesh.
+
+    A constructor takes keyword options: what `metasiren render --size`, `--resolution` and `--set` give.
+
+    Attributes:
+        suffixes: of the files that it writes, such as (".png", ".jpg").
+    """
+
+    suffixes: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def render(self, field: Field, domain: Domain, facts: Mapping[str, Any], path: Path) -> None:
+        """Sample the field and write it, in a person's units.
+
+        Args:
+            field: of a single signal; no gradients are kept.
+            domain: of the data that it was fitted to.
+            facts: `Dataset.facts` of that data.
+            path: the file to write; its suffix is one of `suffixes`.
+        """

@@ -17,10 +17,11 @@ import torch
 
 from metasiren import checkpoints, runs
 from metasiren.catalogue import Catalogue, load_catalogue
+from metasiren.comparison import write_metrics
 from metasiren.contracts import Dataset, Metric, Model
 from metasiren.errors import RecipeError, RunError
 from metasiren.progress import Progress, Silent
-from metasiren.recipe import Recipe, load_recipe, read_recipe
+from metasiren.recipe import Part, Recipe, load_recipe, read_recipe
 from metasiren.runs import Run, open_run
 from metasiren.scores import score
 from metasiren.task import Task, assemble, make_dataset, make_metrics, make_optimizer, make_protocol
@@ -162,7 +163,10 @@ def _carry_out(
     checkpoint: checkpoints.Checkpoint | None,
 ) -> Run:
     dataset, model = task.dataset.to(device), task.model.to(device)
-    optimizer = make_optimizer(task.recipe, catalogue, [p for p in model.parameters() if p.requires_grad])
+
+    def optimizer(part: Part) -> torch.optim.Optimizer:
+        return make_optimizer(task.recipe, catalogue, [p for p in model.parameters() if p.requires_grad], part)
+
     trainer = Trainer(task, device, optimizer, facts={"plugins": catalogue.versions()})
     if checkpoint is None:
         progress.say(f"{dataset.title}: {', '.join(f'{n:,} {s}' for s, n in dataset.splits.items())}")
@@ -237,10 +241,13 @@ def score_run(
     device: torch.device,
     limit: int | None = None,
 ) -> pd.DataFrame:
-    """Ask the recipe's metrics, write `results/metrics.json`, and return its one row."""
+    """Ask the recipe's metrics, write `results/metrics.json`, and return its one row.
+
+    Numbers that a protocol wrote there stay, where they have other names.
+    """
     context = made.recipe.train.context
     numbers = score(model.eval(), dataset, metrics, context=context, limit=limit, device=device)
-    runs.write_json(made.results / "metrics.json", numbers)
+    write_metrics(made.results, numbers)
     return pd.DataFrame(numbers, index=[made.label])
 
 

@@ -64,6 +64,11 @@ def metasiren_protocols() -> Parts:
 
 
 @hookspec
+def metasiren_renderers() -> Parts:
+    """Field to file, for `metasiren render`: `factory(**options) -> Renderer` (`metasiren.contracts.Renderer`)."""
+
+
+@hookspec
 def metasiren_commands(cli: click.Group) -> None:
     """Add commands to the command line."""
 

@@ -68,6 +68,7 @@ class SirenOptions(_Strict):
     hidden_omega: float = 30.0
     nonlinearity: str = "sine"
     input_layer: dict[str, Any] | None = None
+    init_scale: float = Field(1.0, gt=0)
 
 
 class Schedule(_Strict):
@@ -83,11 +84,22 @@ class Schedule(_Strict):
         return {"name": value} if isinstance(value, str) else value
 
 
+class Stage(_Strict):
+    """A part of the training, with a fresh optimiser, and perhaps with some of the constraints only."""
+
+    name: str
+    steps: int = Field(ge=1)
+    optimizer: Part | None = None
+    schedule: Schedule | None = None
+    constraints: list[str] | None = Field(None, min_length=1)
+
+
 class Train(_Strict):
     """How the parts are trained."""
 
     epochs: float | None = Field(None, gt=0)
     steps: int | None = Field(None, ge=0)
+    stages: list[Stage] | None = Field(None, min_length=1)
     batch: int = Field(1, ge=1)
     optimizer: Part = Part(name="adam")
     schedule: Schedule = Schedule()
@@ -105,10 +117,14 @@ class Train(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.epochs is not None and self.steps is not None:
-            raise ValueError("epochs and steps exclude each other; give one")
-        if self.epochs is None and self.steps is None:
-            raise ValueError("give epochs or steps")
+        given = [word for word in ("epochs", "steps", "stages") if getattr(self, word) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} exclude each other; give one")
+        if not given:
+            raise ValueError("give epochs or steps (or stages)")
+        names = [stage.name for stage in self.stages or []]
+        if len(set(names)) < len(names):
+            raise ValueError(f"stages must have names of their own; found {', '.join(names)}")
         if self.context is not None and not 0 <= self.context[0] <= self.context[1]:
             raise ValueError(f"context is {list(self.context)}; expected [least, most] with 0 <= least <= most")
         return self
@@ -154,6 +170,15 @@ class Recipe(_Strict):
     constraints: dict[str, ConstraintPart] = Field(min_length=1)
     train: Train
     evaluate: Evaluate = Evaluate()
+
+    @model_validator(mode="after")
+    def _stages_name_constraints(self) -> Self:
+        for stage in self.train.stages or []:
+            for name in stage.constraints or []:
+                if name not in self.constraints:
+                    known = ", ".join(self.constraints)
+                    raise ValueError(f"train.stages: {stage.name}: no constraint is called {name!r}; known: {known}")
+        return self
 
     _name: str = PrivateAttr("recipe")
     _preset: str | None = PrivateAttr(None)
@@ -329,7 +354,7 @@ def load_recipe(recipe: str | Path, *, preset: str | None = None, overrides: Map
 
 
 def _overlay(tree: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge, with two rules of recipes: null drops a constraint, and epochs and steps displace each other."""
+    """Merge, with two rules of recipes: null drops a constraint, and epochs, steps and stages displace each other."""
     merged: dict[str, Any] = merge(tree, change)
     constraints = merged.get("constraints")
     if isinstance(constraints, dict):
@@ -337,9 +362,11 @@ def _overlay(tree: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
         merged["constraints"] = {k: v for k, v in constraints.items() if k not in dropped}
     train, changed = merged.get("train"), change.get("train")
     if isinstance(train, dict) and isinstance(changed, Mapping):
-        for given, other in (("steps", "epochs"), ("epochs", "steps")):
-            if given in changed and other not in changed:
-                train.pop(other, None)
+        lengths = ("steps", "epochs", "stages")
+        if any(word in changed for word in lengths):
+            for other in lengths:
+                if other not in changed:
+                    train.pop(other, None)
     return merged
 
 

@@ -29,7 +29,7 @@ from metasiren.checkpoints import Checkpoint
 from metasiren.contracts import Context, Domain, Field, Model
 from metasiren.errors import PluginError, RunError
 from metasiren.recipe import Recipe, parse_yaml, validate
-from metasiren.task import Task, make_model
+from metasiren.task import Task, make_model, optimizers_of
 
 MODEL = ("data", "encoder", "decoder")
 EVERYTHING = (*MODEL, "constraints", "train", "evaluate")
@@ -71,6 +71,12 @@ class Run:
         facts = dict(self.environment["domain"])
         facts["grid"] = tuple(facts["grid"]) if facts["grid"] else None
         return Domain(**facts)
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What turns values and coordinates back into a person's units: `Dataset.facts` of the data."""
+        facts: Mapping[str, Any] = self.environment.get("facts", {})
+        return facts
 
     def checkpoint(self) -> Checkpoint:
         """The newest checkpoint.
@@ -195,7 +201,7 @@ def _named_parts(recipe: Recipe) -> dict[str, tuple[str, str]]:
         "data": ("dataset", recipe.data.name),
         "encoder": ("encoder", recipe.encoder.name),
         "decoder": ("decoder", recipe.decoder.name),
-        "train.optimizer": ("optimizer", recipe.train.optimizer.name),
+        **{key: ("optimizer", part.name) for key, part in optimizers_of(recipe).items()},
     }
     if recipe.evaluate.protocol is not None:
         parts["evaluate.protocol"] = ("protocol", recipe.evaluate.protocol)
@@ -224,6 +230,8 @@ def _environment(task: Task, catalogue: Catalogue, device: torch.device) -> dict
         "parts": parts,
         "dataset": {"title": task.dataset.title, "splits": dict(task.dataset.splits), **task.dataset.provenance},
         "domain": asdict(task.dataset.domain),
+        "facts": dict(task.dataset.facts),
+        "renderer": task.dataset.renderer,
         "parameters": sum(p.numel() for p in task.model.parameters()),
         "steps": task.steps,
     }

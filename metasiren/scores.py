@@ -15,6 +15,7 @@ from metasiren.errors import RecipeError
 from metasiren.jets import highest
 
 ITEMS_AT_ONCE = 16
+POINTS_AT_ONCE = 1 << 16
 
 
 def score(
@@ -55,7 +56,7 @@ def score(
             field = model.decoder.field(latent)
             jets = {}
             for at, orders in _asked(metrics, set(batch.points)).items():
-                jets[at] = field.jet(batch.points[at].coords, highest(orders))
+                jets[at] = field.jet(batch.points[at].coords, highest(orders), chunk_points=POINTS_AT_ONCE)
             for name, metric in metrics.items():
                 found[name].append(metric(Fit(batch, latent, field, jets)).double().cpu())
     means = {_with_unit(name, metrics[name].unit): float(torch.cat(parts).mean()) for name, parts in found.items()}

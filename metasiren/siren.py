@@ -60,6 +60,8 @@ class Siren:
         nonlinearity: `sine`, `relu`, `tanh`, `softplus`, `elu`, `selu` or `sigmoid`.
         input_layer: features that the first layer sees instead of the coordinates, as plain data such as
             `{"name": "positional_encoding", "frequencies": 7}`; see `metasiren.inputs`.
+        init_scale: factor on the initial weights (not the biases) of all layers but the last: above one, high
+            frequencies are learned sooner (Yeom et al. 2024, arXiv 2410.04779, "weight scaling").
 
     Attributes:
         encoding: the input layer, or None.
@@ -76,6 +78,7 @@ class Siren:
     hidden_omega: float = 30.0
     nonlinearity: str = "sine"
     input_layer: Mapping[str, Any] | None = field(default=None, hash=False)
+    init_scale: float = 1.0
     encoding: InputLayer | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -85,6 +88,8 @@ class Siren:
         for name in ("in_features", "out_features", "hidden_features"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"siren: {name}", f"{getattr(self, name)} is below one.", "Give a positive integer.")
+        if self.init_scale <= 0:
+            raise RecipeError("siren: init_scale", f"{self.init_scale} is not positive.", "1 is the paper's.")
         if self.hidden_layers < 0:
             raise RecipeError("siren: hidden_layers", f"{self.hidden_layers} is negative.", "Give zero or more.")
         object.__setattr__(self, "encoding", make_input_layer(self.input_layer) if self.input_layer else None)
@@ -161,6 +166,8 @@ class Siren:
             else:
                 bound = self.weight_bound(layer)
                 weight.uniform_(-bound, bound, generator=generator)
+            if not layer.last:
+                weight *= self.init_scale
             bias.uniform_(-1 / sqrt(n), 1 / sqrt(n), generator=generator)
             params[layer.weight], params[layer.bias] = weight, bias
         return params
@@ -171,13 +178,13 @@ class Siren:
         stds = dict.fromkeys(self.encoding.shapes(self.in_features), 1 / sqrt(3)) if self.encoding else {}
         for layer in self.layers:
             std = self.activation.weight_std
-            uniform = self.weight_bound(layer) / sqrt(3)
-            stds[layer.weight] = std(layer.in_features, layer.out_features) if std is not None else uniform
+            drawn = std(layer.in_features, layer.out_features) if std else self.weight_bound(layer) / sqrt(3)
+            stds[layer.weight] = drawn if layer.last else drawn * self.init_scale
             stds[layer.bias] = 1 / sqrt(3 * layer.in_features)
         return stds
 
     def weight_bound(self, layer: Layer) -> float:
-        """Half-width of the uniform distribution of a sine layer's initial weights."""
+        """Half-width of the uniform distribution of a sine layer's initial weights, before `init_scale`."""
         # 1/n, not sqrt(6/n)/omega: the first layer sees coordinates, not sines.
         n = layer.in_features
         return 1 / n if layer.name == "0" else sqrt(6 / n) / self.hidden_omega

@@ -7,15 +7,15 @@ images, every row carries a letter, and the letters are explained below the tabl
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from string import ascii_lowercase
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from metasiren.comparison import Number
 from metasiren.errors import RunError, did_you_mean
 from metasiren.table_text import latex, markdown
 
@@ -23,12 +23,6 @@ FORMATS = ("markdown", "latex", "csv", "json")
 MEASURES = ("mse", "mse_stderr", "mse_hidden", "psnr")
 
 
-def _finite(value: Any) -> Any:
-    # JSON has no infinity: the PSNR of an exact prediction, and every number that is not one, is null.
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-Number = Annotated[float | None, BeforeValidator(_finite)]
 Columns = dict[str, Number]
 
 

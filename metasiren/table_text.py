@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -18,21 +18,25 @@ PSNR = "Peak signal-to-noise ratio in dB, averaged over images"
 
 def markdown(table: Table) -> str:
     """Three Markdown tables (MSE, hidden pixels only, PSNR) under one line of conditions."""
-    blocks = [f"{_plain(table.conditions)}. The best of models and baselines is bold.", f"{MSE}:", _grid(table, "mse")]
+    blocks = [f"{plain(table.conditions)}. The best of models and baselines is bold.", f"{MSE}:", _grid(table, "mse")]
     for measure, title in (("mse_hidden", HIDDEN), ("psnr", PSNR)):
         if any(value is not None for row in table.rows for value in getattr(row, measure).values()):
             blocks += [f"{title}:", _grid(table, measure)]
     if table.notes:
-        blocks.append("\n".join(f"- ({letter}) {_plain(words)}" for letter, words in table.notes.items()))
+        blocks.append("\n".join(f"- ({letter}) {plain(words)}" for letter, words in table.notes.items()))
     return "\n\n".join(blocks) + "\n"
 
 
 def latex(table: Table) -> str:
     """A LaTeX table of mean squared errors; needs no package."""
-    heads, lines = cells(table, "mse", lambda text: f"\\textbf{{{text}}}", _tex, "$\\pm$")
+    heads, lines = cells(table, "mse", lambda text: f"\\textbf{{{text}}}", tex, "$\\pm$")
+    notes = "".join(f" ({letter}) {tex(words)}." for letter, words in table.notes.items())
+    return latex_grid(heads, lines, f"{tex(MSE)}. {tex(table.conditions)}.{notes}")
+
+
+def latex_grid(heads: Sequence[str], lines: Sequence[Sequence[str]], caption: str) -> str:
+    """A LaTeX table of cells that are LaTeX already."""
     body = " \\\\\n".join(" & ".join(line) for line in lines)
-    notes = "".join(f" ({letter}) {_tex(words)}." for letter, words in table.notes.items())
-    caption = f"{_tex(MSE)}. {_tex(table.conditions)}.{notes}"
     return (
         f"\\begin{{table}}\n\\centering\n\\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}\n\\hline\n"
         f"{' & '.join(heads)} \\\\\n\\hline\n{body} \\\\\n\\hline\n\\end{{tabular}}\n"
@@ -84,17 +88,23 @@ def number(value: float, measure: str, *, exact: bool = False) -> str:
 
 
 def _grid(table: Table, measure: str) -> str:
-    heads, lines = cells(table, measure, lambda text: f"**{text}**", _plain, "±")
+    return markdown_grid(*cells(table, measure, lambda text: f"**{text}**", plain, "±"))
+
+
+def markdown_grid(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table: the first column to the left, the others to the right."""
     rule = ["---", *["---:"] * (len(heads) - 1)]
     return "\n".join(f"| {' | '.join(line)} |" for line in (heads, rule, *lines))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Text as the cell of a Markdown table."""
     return text.replace("|", "\\|").replace("\n", " ")
 
 
 _TEX = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "±": "$\\pm$"}
 
 
-def _tex(text: str) -> str:
+def tex(text: str) -> str:
+    """Text as LaTeX."""
     return re.sub(r"[\\~^±&%$#_{}]", lambda m: _TEX.get(m[0], "\\" + m[0]), text.replace("\n", " "))

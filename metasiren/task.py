@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 
 from metasiren.catalogue import Catalogue
-from metasiren.contracts import Constraint, Dataset, Domain, Metric, Model, Protocol
+from metasiren.contracts import Dataset, Domain, Metric, Model, Protocol
 from metasiren.errors import RecipeError
-from metasiren.recipe import Recipe
+from metasiren.optimization import Weighted
+from metasiren.recipe import Part, Recipe, Schedule
 from metasiren.siren import Siren
 
 
 @dataclass(frozen=True)
-class Weighted:
-    """A constraint with its name and weight in the recipe."""
+class Stage:
+    """A part of the training: from step `start` to before `stop`, with a fresh optimiser."""
 
     name: str
-    weight: float
-    constraint: Constraint
+    start: int
+    stop: int
+    optimizer: Part
+    schedule: Schedule
+    constraints: tuple[Weighted, ...]
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,27 @@ class Task:
         return -(-self.dataset.splits["train"] // self.recipe.train.batch)
 
     @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of the training in order; a recipe without any has one."""
+        train, made, start = self.recipe.train, [], 0
+        for each in train.stages or []:
+            active = tuple(w for w in self.constraints if each.constraints is None or w.name in each.constraints)
+            optimizer, schedule = each.optimizer or train.optimizer, each.schedule or train.schedule
+            made.append(Stage(each.name, start, start + each.steps, optimizer, schedule, active))
+            start += each.steps
+        if made:
+            return tuple(made)
+        if train.steps is not None:
+            steps = train.steps
+        else:
+            assert train.epochs is not None
+            steps = max(1, round(train.epochs * self.steps_per_epoch))
+        return (Stage("training", 0, steps, train.optimizer, train.schedule, self.constraints),)
+
+    @property
     def steps(self) -> int:
         """Length of the training."""
-        train = self.recipe.train
-        if train.steps is not None:
-            return train.steps
-        assert train.epochs is not None
-        return max(1, round(train.epochs * self.steps_per_epoch))
+        return self.stages[-1].stop
 
 
 def make_dataset(recipe: Recipe, catalogue: Catalogue) -> Dataset:
@@ -107,9 +126,19 @@ def make_metrics(recipe: Recipe, catalogue: Catalogue) -> dict[str, Metric]:
     }
 
 
-def make_optimizer(recipe: Recipe, catalogue: Catalogue, parameters: Any) -> torch.optim.Optimizer:
-    """The recipe's optimiser over the given parameters."""
-    part = recipe.train.optimizer
+def optimizers_of(recipe: Recipe) -> dict[str, Part]:
+    """The optimisers that a recipe names, by their keys."""
+    train = recipe.train
+    own = {f"train.stages.{s.name}.optimizer": s.optimizer for s in train.stages or [] if s.optimizer is not None}
+    # Where every stage has its own, the default is nobody's.
+    return own if train.stages and len(own) == len(train.stages) else {"train.optimizer": train.optimizer, **own}
+
+
+def make_optimizer(
+    recipe: Recipe, catalogue: Catalogue, parameters: Any, part: Part | None = None
+) -> torch.optim.Optimizer:
+    """The recipe's optimiser (or a stage's, where `part` names one) over the given parameters."""
+    part = part or recipe.train.optimizer
     optimizer: torch.optim.Optimizer = catalogue.make(
         "optimizer", part.name, parameters, where=f"{recipe.name}: train.optimizer", options=part.options
     )
@@ -127,7 +156,10 @@ def assemble(recipe: Recipe, catalogue: Catalogue, *, seed: int | None = None) -
         lambda: catalogue.options("dataset", recipe.data.name, recipe.data.options, f"{recipe.name}: data"),
         lambda: catalogue.options("encoder", recipe.encoder.name, recipe.encoder.options, f"{recipe.name}: encoder"),
         lambda: catalogue.options("decoder", recipe.decoder.name, recipe.decoder.options, f"{recipe.name}: decoder"),
-        lambda: make_optimizer(recipe, catalogue, [torch.zeros(1, requires_grad=True)]),
+        *(
+            partial(make_optimizer, recipe, catalogue, [torch.zeros(1, requires_grad=True)], part)
+            for part in optimizers_of(recipe).values()
+        ),
     ]
     for check in checks:
         check()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -20,12 +21,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from metasiren.checkpoints import Checkpoint, optimizer_tensors, restore_optimizer
 from metasiren.compilation import compiled
 from metasiren.contracts import Batch, Fit, Model
-from metasiren.errors import TrainingError
+from metasiren.errors import RecipeError, TrainingError
 from metasiren.jets import Jet, highest
-from metasiren.recipe import Schedule
-from metasiren.task import Task, Weighted
-
-Losses = dict[str, Tensor]
+from metasiren.optimization import BatchOptimizer, Losses, Problem, Weighted
+from metasiren.recipe import Part, Schedule
+from metasiren.task import Task
 
 
 class Objective(nn.Module):
@@ -124,12 +124,12 @@ class Trainer:
     Args:
         task: the assembled parts; its model and data set already lie on `device`.
         device: where to train.
-        optimizer: over the model's parameters.
+        make_optimizer: the optimiser of a stage over the model's parameters, fresh.
     """
 
     task: Task
     device: torch.device
-    optimizer: torch.optim.Optimizer
+    make_optimizer: Callable[[Part], torch.optim.Optimizer]
     step: int = 0
     seconds: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)
@@ -137,13 +137,25 @@ class Trainer:
     def __post_init__(self) -> None:
         train = self.task.recipe.train
         model = self.task.model
-        self.objective = Objective(model, self.task.constraints, bf16=train.precision == "bf16", compile=train.compile)
         self.generator = torch.Generator(self.device).manual_seed(train.seed)
         self.average: AveragedModel | None = None
         if train.ema is not None:
             decay = get_ema_multi_avg_fn(train.ema)  # type: ignore[no-untyped-call]
             self.average = AveragedModel(model, multi_avg_fn=decay, use_buffers=True)
+        self._enter(0)
+
+    def _enter(self, number: int) -> None:
+        """Begin a stage: its constraints, and a fresh optimiser."""
+        train = self.task.recipe.train
+        self._number, self.stage = number, self.task.stages[number]
+        self.objective = Objective(
+            self.task.model, self.stage.constraints, bf16=train.precision == "bf16", compile=train.compile
+        )
+        self.optimizer = self.make_optimizer(self.stage.optimizer)
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
+        if isinstance(self.optimizer, BatchOptimizer) and train.clip is not None:
+            found = f"{self.stage.optimizer.name} chooses its steps itself; there is no gradient to clip."
+            raise RecipeError("train.clip", found, "Leave clip out.")
 
     @property
     def best_model(self) -> Model:
@@ -166,7 +178,6 @@ class Trainer:
         task, train = self.task, self.task.recipe.train
         steps = task.steps
         items = Items(task.dataset.splits["train"], train.batch, train.seed)
-        parameters = [p for p in task.model.parameters() if p.requires_grad]
         mark, seen = time.perf_counter(), 0
         began = mark - self.seconds
         dtype = getattr(torch, train.dtype)
@@ -177,20 +188,17 @@ class Trainer:
                 reason = stop()
                 if reason:
                     break
+                if self.step == self.stage.stop:
+                    self._enter(self._number + 1)
                 batch_items = items.at(self.step).to(self.device)
-                batch = task.dataset.batch("train", batch_items, context=train.context, generator=self.generator)
+                dataset = task.dataset.at_progress(self.step / steps)
+                batch = dataset.batch("train", batch_items, context=train.context, generator=self.generator)
                 for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
-                    group["lr"] = rate * learning_rate(train.schedule, self.step, steps)
-                losses = self.objective(batch.cast(dtype), self.generator)
-                self.optimizer.zero_grad(set_to_none=True)
-                losses["loss"].backward()
-                if train.clip is not None:
-                    nn.utils.clip_grad_norm_(parameters, train.clip)
+                    within, length = self.step - self.stage.start, self.stage.stop - self.stage.start
+                    group["lr"] = rate * learning_rate(self.stage.schedule, within, length)
                 # On a GPU a check would wait for the device: there it is made when losses are read anyway.
                 logged = self.step % train.log_every == 0 or self.step + 1 == steps
-                if logged or self.device.type == "cpu":
-                    self._demand_finite(losses)
-                self.optimizer.step()
+                losses = self._update(batch.cast(dtype), check=logged or self.device.type == "cpu")
                 if self.average is not None:
                     self.average.update_parameters(task.model)
                 self.step += 1
@@ -215,6 +223,27 @@ class Trainer:
             save(self.checkpoint())
         return Outcome(self.step, self.seconds, reason)
 
+    def _update(self, batch: Batch, *, check: bool) -> Losses:
+        """One step of the optimiser; the losses are those before it."""
+        objective, clip = self.objective, self.task.recipe.train.clip
+        losses: Losses
+        if isinstance(self.optimizer, BatchOptimizer):
+            evaluate = partial(objective, batch, self.generator)
+            problem = Problem(self.task.model, self.stage.constraints, batch, self.generator, evaluate)
+            losses = self.optimizer.step_on(problem)
+            if check:
+                self._demand_finite(losses)
+            return losses
+        losses = objective(batch, self.generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()  # type: ignore[no-untyped-call]
+        if clip is not None:
+            nn.utils.clip_grad_norm_([p for p in self.task.model.parameters() if p.requires_grad], clip)
+        if check:
+            self._demand_finite(losses)
+        self.optimizer.step()
+        return losses
+
     def _demand_finite(self, losses: Losses) -> None:
         if bool(torch.isfinite(losses["loss"])):
             return
@@ -236,7 +265,13 @@ class Trainer:
         tensors["random.cpu"], tensors["random.sampler"] = torch.get_rng_state(), self.generator.get_state()
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
-        facts = {"optimizer": facts, "seconds": self.seconds, "device": self.device.type, **self.facts}
+        facts = {
+            "optimizer": facts,
+            "stage": self._number,
+            "seconds": self.seconds,
+            "device": self.device.type,
+            **self.facts,
+        }
         return Checkpoint(self.step, tensors, facts)
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -244,6 +279,7 @@ class Trainer:
         self.task.model.load_state_dict(checkpoint.part("model"))
         if self.average is not None:
             self.average.load_state_dict(checkpoint.part("ema"))
+        self._enter(checkpoint.facts.get("stage", 0))
         restore_optimizer(self.optimizer, checkpoint.part("optimizer"), checkpoint.facts["optimizer"])
         random = checkpoint.part("random")
         torch.set_rng_state(random["cpu"])

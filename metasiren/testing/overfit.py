@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from metasiren.contracts import Batch, Dataset, Decoder, Domain, Encoder, Model, Points
 from metasiren.contracts import Context as Seen
-from metasiren.task import Weighted
+from metasiren.optimization import Weighted
 from metasiren.testing.part import seeded
 from metasiren.testing.report import fail
 from metasiren.testing.signals import SquaredError

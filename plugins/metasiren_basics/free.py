@@ -27,8 +27,9 @@ class FreeDecoder(Decoder):
                 "Use the encoder `fixed` with it, or the decoder `hypernetwork`.",
             )
         # Modules may not have dots in the names of their parameters: a list, in the order of `siren.shapes`.
-        self.weights = nn.ParameterList(siren.init().values())
+        # Matrices are kept as matrices, without the instance dimension: some optimisers heed them (Muon).
+        self.weights = nn.ParameterList(value[0] for value in siren.init().values())
 
     def forward(self, latent: Tensor) -> Params:
         """The weights, for whatever batch: {"0.weight": (1, out, in), ...}."""
-        return dict(zip(self.siren.shapes, self.weights, strict=True))
+        return {name: weight.unsqueeze(0) for name, weight in zip(self.siren.shapes, self.weights, strict=True)}

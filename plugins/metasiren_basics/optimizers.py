@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
+
+from metasiren import RecipeError
 
 Parameters = Iterable[nn.Parameter]
 
@@ -66,3 +69,106 @@ def sgd(parameters: Parameters, *, lr: float, momentum: float = 0.0, nesterov: b
     """
     chosen = list(parameters)
     return torch.optim.SGD(chosen, lr=lr, momentum=momentum, nesterov=nesterov, fused=_fused(chosen))
+
+
+def muon(
+    parameters: Parameters,
+    *,
+    lr: float,
+    matrix_lr: float | None = None,
+    momentum: float = 0.95,
+    betas: tuple[float, float] = (0.9, 0.999),
+    weight_decay: float = 0.0,
+) -> torch.optim.Optimizer:
+    """Muon (Jordan et al. 2024) for hidden matrices, Adam for all else; for SIRENs see arXiv 2512.14366.
+
+    Muon's updates are orthogonal matrices of about the size of Adam's (`match_rms_adamw`), so that one learning rate
+    can serve both.
+
+    Args:
+        parameters: on their device already.
+        lr: learning rate; the schedule multiplies it.
+        matrix_lr: learning rate of the matrices; `lr` where left out.
+        momentum: of Muon, with Nesterov's look ahead.
+        betas: of Adam.
+        weight_decay: fraction, times the learning rate, by which a step shrinks every parameter.
+
+    Raises:
+        RecipeError: there is no hidden matrix.
+    """
+    return Together(list(parameters), lr, lr if matrix_lr is None else matrix_lr, momentum, betas, weight_decay)
+
+
+class Together(torch.optim.Optimizer):
+    """Muon and Adam as one optimiser, each on its own parameters."""
+
+    def __init__(
+        self,
+        parameters: list[nn.Parameter],
+        lr: float,
+        matrix_lr: float,
+        momentum: float,
+        betas: tuple[float, float],
+        weight_decay: float,
+    ) -> None:
+        # A matrix is hidden where neither side is as small as a signal's dimension or channels.
+        hidden = [p for p in parameters if p.ndim == 2 and min(p.shape) > _SIGNAL]
+        if not hidden and any(p.numel() > 1 for p in parameters):
+            found = f"no parameter is a matrix of more than {_SIGNAL} rows and columns; Muon is for those."
+            raise RecipeError("train.optimizer: muon", found, "Use adam, or the decoder `free` with wider layers.")
+        rest = [p for p in parameters if not any(p is h for h in hidden)]
+        self.parts: list[torch.optim.Optimizer] = []
+        if hidden:
+            self.parts.append(
+                torch.optim.Muon(
+                    hidden, lr=matrix_lr, momentum=momentum, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
+                )
+            )
+        if rest:
+            self.parts.append(adamw(rest, lr=lr, betas=betas, weight_decay=weight_decay))
+        super().__init__(parameters, {"lr": lr})
+        # The schedule writes into these groups; the parts read the same dictionaries.
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One step of each."""
+        for part in self.parts:
+            part.step()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients."""
+        for part in self.parts:
+            part.zero_grad(set_to_none)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of both, parameters numbered through."""
+        state: dict[int, Any] = {}
+        groups: list[dict[str, Any]] = []
+        first = 0
+        for part in self.parts:
+            own = part.state_dict()
+            count = sum(len(group["params"]) for group in own["param_groups"])
+            state |= {first + index: entries for index, entries in own["state"].items()}
+            groups += [{**g, "params": [first + i for i in g["params"]]} for g in own["param_groups"]]
+            first += count
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        first, position = 0, 0
+        for part in self.parts:
+            own = part.state_dict()["param_groups"]
+            count = sum(len(group["params"]) for group in own)
+            groups = state_dict["param_groups"][position : position + len(own)]
+            part.load_state_dict(
+                {
+                    "state": {i - first: e for i, e in state_dict["state"].items() if first <= i < first + count},
+                    "param_groups": [{**g, "params": [i - first for i in g["params"]]} for g in groups],
+                }
+            )
+            first, position = first + count, position + len(own)
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+
+# Signals have at most so many dimensions and channels; hidden layers are wider.
+_SIGNAL = 12

@@ -35,7 +35,7 @@ def metasiren_constraints() -> Mapping[str, str]:
 @hookimpl
 def metasiren_optimizers() -> Mapping[str, str]:
     """Optimisers."""
-    return {name: f"metasiren_basics.optimizers:{name}" for name in ("adam", "adamw", "sgd")}
+    return {name: f"metasiren_basics.optimizers:{name}" for name in ("adam", "adamw", "muon", "sgd")}
 
 
 @hookimpl

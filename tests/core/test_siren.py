@@ -182,3 +182,16 @@ def test_shapes_that_do_not_fit_are_named() -> None:
         siren({}, torch.rand(5, 2))
     with pytest.raises(ValueError, match=r"0.weight is \(1, 4, 3\); expected \('instances', 4, 2\)"):
         siren({**params, "0.weight": torch.rand(1, 4, 3)}, torch.rand(5, 2))
+
+
+def test_init_scale_multiplies_all_weights_but_the_last_and_no_bias() -> None:
+    sizes = {"in_features": 2, "out_features": 1, "hidden_features": 16, "hidden_layers": 2}
+    for nonlinearity in ("sine", "relu"):
+        plain, scaled = (Siren(**sizes, nonlinearity=nonlinearity, init_scale=s) for s in (1.0, 2.5))
+        a, b = (s.init(generator=torch.Generator().manual_seed(3)) for s in (plain, scaled))
+        for name in a:
+            factor = 2.5 if name.endswith("weight") and not name.startswith("3") else 1.0
+            assert torch.allclose(a[name] * factor, b[name])
+            assert scaled.init_std()[name] == pytest.approx(plain.init_std()[name] * factor)
+    with pytest.raises(RecipeError, match="init_scale"):
+        Siren(**sizes, init_scale=0.0)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from metasiren import Batch, Context, Domain, Field, Fit, Jet, Points, RecipeError, Siren, grid
+from metasiren import Batch, Context, Domain, Field, Fit, Jet, Points, RecipeError, Siren, checkpoints, grid
+from metasiren_basics.free import FreeDecoder
 from metasiren_basics.metrics import MeanSquaredError, PsnrDb, RelativeL2
-from metasiren_basics.optimizers import adam, adamw, sgd
+from metasiren_basics.optimizers import adam, adamw, muon, sgd
 from metasiren_basics.priors import LatentPrior, Mse, WeightPrior
 
 SIREN = Siren(in_features=2, out_features=3, hidden_features=8, hidden_layers=1)
@@ -153,3 +155,66 @@ def test_a_resumed_optimiser_equals_an_uninterrupted_one(make: object) -> None:
 
     for once, twice in zip(run(False), run(True), strict=True):
         assert torch.equal(once, twice)
+
+
+def layers() -> list[nn.Parameter]:
+    siren = Siren(in_features=2, out_features=1, hidden_features=24, hidden_layers=2)
+    return list(FreeDecoder(siren, 0).weights)
+
+
+def test_muon_moves_hidden_matrices_by_orthogonal_steps_and_all_else_as_adam_does() -> None:
+    parameters, twins = layers(), layers()
+    for p, twin in zip(parameters, twins, strict=True):
+        twin.data.copy_(p.data)
+        p.grad = torch.randn_like(p)
+        twin.grad = p.grad.clone()
+    before = [p.detach().clone() for p in parameters]
+    muon(parameters, lr=0.01).step()
+    adam(twins, lr=0.01).step()
+    for p, twin, old in zip(parameters, twins, before, strict=True):
+        if p.ndim == 2 and min(p.shape) > 12:
+            sizes = torch.linalg.svdvals(p.detach() - old)
+            assert sizes.max() / sizes.min() < 3  # Adam's step of a random gradient has a ratio of hundreds
+        else:
+            torch.testing.assert_close(p, twin)
+
+
+def test_muon_resumes_where_it_was_and_heeds_the_schedule() -> None:
+    def go(steps: int, state: Any = None, parameters: Any = None) -> tuple[Any, Any]:
+        torch.manual_seed(1)
+        parameters = parameters or layers()
+        optimizer = muon(parameters, lr=0.01)
+        if state is not None:
+            optimizer.load_state_dict(state)
+        for _ in range(steps):
+            for group in optimizer.param_groups:
+                group["lr"] = 0.005
+            optimizer.zero_grad()
+            sum((p - 1).square().sum() for p in parameters).backward()  # type: ignore[union-attr]
+            optimizer.step()
+        return optimizer.state_dict(), parameters
+
+    _, whole = go(6)
+    state, half = go(3)
+    restored = muon(half, lr=0.01)
+    tensors, facts = checkpoints.optimizer_tensors(_loaded(restored, state))
+    again = muon(half, lr=0.01)
+    checkpoints.restore_optimizer(again, tensors, facts)
+    _, rest = go(3, again.state_dict(), half)
+    assert all(torch.equal(a, b) for a, b in zip(whole, rest, strict=True))
+    zero = muon(rest, lr=0.01)
+    for group in zero.param_groups:
+        group["lr"] = 0.0
+    kept = [p.detach().clone() for p in rest]
+    zero.step()
+    assert all(torch.equal(a, b) for a, b in zip(kept, rest, strict=True))
+
+
+def _loaded(optimizer: torch.optim.Optimizer, state: Any) -> torch.optim.Optimizer:
+    optimizer.load_state_dict(state)
+    return optimizer
+
+
+def test_muon_without_a_hidden_matrix_is_refused() -> None:
+    with pytest.raises(RecipeError, match="muon"):
+        muon([nn.Parameter(torch.ones(5))], lr=0.1)
