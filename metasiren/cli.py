@@ -12,6 +12,9 @@ from typing import Any
 import click
 
 from metasiren.catalogue import SUPPLIED, Catalogue, load_catalogue
+from metasiren.cli_options import catalogue_of, overrides
+from metasiren.cli_options import device as device_option
+from metasiren.cli_studies import compare, inspect
 from metasiren.errors import MetasirenError, PluginError, RecipeError, RunError, did_you_mean
 from metasiren.scaffold import KINDS, scaffold
 
@@ -69,32 +72,13 @@ def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
     ctx.obj = without
 
 
-def _catalogue(ctx: click.Context) -> Catalogue:
-    return load_catalogue(without=ctx.find_root().params.get("without", ()))
-
-
-def _overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
-    from metasiren.recipe import parse_yaml
-
-    found = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise RecipeError(f"--set {pair}", "not key=value.", "Write it as train.optimizer.lr=1e-3.")
-        found[key.strip()] = parse_yaml(value, f"--set {key}")
-    return found
-
-
-_device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
-
-
 @cli.command()
 @click.argument("recipe", required=False)
 @click.option("--preset", metavar="NAME", help="A preset of the recipe; the best that can run here if left out.")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a recipe value; may be given again.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory; must not exist.")
 @click.option("--resume", "resumed", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run.")
-@_device
+@device_option
 @click.option("--seed", type=click.IntRange(min=0), help="In place of the recipe's.")
 @click.option("--max-time", metavar="5m", help="Stop training cleanly after this long, then evaluate.")
 @click.option("--compile/--no-compile", "compile_", default=None, help="Compile the evaluator with torch.compile.")
@@ -121,12 +105,12 @@ def run(
         names = ", ".join(p.stem for p in shipped_recipes())
         raise RecipeError("run", "no recipe given.", f"metasiren run RECIPE, where RECIPE is a file or one of: {names}")
     from metasiren import experiment
-    from metasiren.allocation import keep_freed_memory
+    from metasiren.processor import prepare_processor
     from metasiren.progress import Shown
     from metasiren.recipe import load_recipe
 
-    keep_freed_memory()
-    console, catalogue = _console(), _catalogue(ctx)
+    prepare_processor()
+    console, catalogue = _console(), catalogue_of(ctx)
     progress = Shown(console)
     if resumed is not None:
         made = experiment.resume(resumed, device=device, max_time=max_time, catalogue=catalogue, progress=progress)
@@ -135,10 +119,10 @@ def run(
         if preset is None:
             preset, misses = experiment.choose_preset(recipe, catalogue)
             _announce(console, recipe, preset, misses)
-        overrides = _overrides(pairs)
+        changes = overrides(pairs)
         if compile_ is not None:
-            overrides["train.compile"] = compile_
-        loaded = load_recipe(recipe, preset=preset, overrides=overrides)
+            changes["train.compile"] = compile_
+        loaded = load_recipe(recipe, preset=preset, overrides=changes)
         made = experiment.run(
             loaded, out, device=device, seed=seed, max_time=max_time, catalogue=catalogue, progress=progress
         )
@@ -173,7 +157,7 @@ def _show_results(results: Path) -> None:
 @click.option("--protocol", metavar="NAME", help="In place of the recipe's.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Judge only the first N items.")
 @click.option("--refine", type=click.IntRange(min=0), default=0, metavar="K", help="K steps of test-time optimisation.")
-@_device
+@device_option
 @click.pass_context
 def evaluate(ctx: click.Context, run: Path, protocol: str | None, limit: int | None, refine: int, device: str) -> None:
     """Write the metric table of RUN anew: results/table.json, .csv, .md and .tex."""
@@ -182,7 +166,7 @@ def evaluate(ctx: click.Context, run: Path, protocol: str | None, limit: int | N
 
     experiment.evaluate(
         run, protocol=protocol, limit=limit, refine=refine, device=device,
-        catalogue=_catalogue(ctx), progress=Shown(_console()),
+        catalogue=catalogue_of(ctx), progress=Shown(_console()),
     )  # fmt: skip
     _show_results(run / "results")
     click.echo(run / "results")
@@ -213,7 +197,7 @@ def table(runs: tuple[Path, ...], form: str) -> None:
 @click.option("--size", metavar="HxW", help="Samples along each axis, such as 1024x1024.")
 @click.option("--resolution", type=click.IntRange(min=2), metavar="N", help="Samples along every axis.")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="An option of the renderer (see describe).")
-@_device
+@device_option
 @click.pass_context
 def render(
     ctx: click.Context,
@@ -227,14 +211,14 @@ def render(
     """Sample the field of RUN at any resolution, and write a picture, sound, clip or mesh by FILE's suffix."""
     from metasiren import rendering
 
-    options: dict[str, Any] = _overrides(pairs)
+    options: dict[str, Any] = overrides(pairs)
     if size is not None:
         if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", size):
             raise RecipeError(f"--size {size}", "not a size.", "Write it as 512x512.")
         options["size"] = tuple(map(int, size.split("x")))
     if resolution is not None:
         options["resolution"] = resolution
-    click.echo(rendering.render(run, out, options=options, device=device, catalogue=_catalogue(ctx)))
+    click.echo(rendering.render(run, out, options=options, device=device, catalogue=catalogue_of(ctx)))
 
 
 @cli.command()
@@ -243,7 +227,7 @@ def render(
 @click.pass_context
 def plugins(ctx: click.Context, as_json: bool, check: str | None) -> None:
     """List the installed plugins and what they offer."""
-    catalogue = _catalogue(ctx)
+    catalogue = catalogue_of(ctx)
     if check is not None:
         _check(catalogue, check)
     offered: dict[str, dict[str, list[str]]] = {p.name: {} for p in catalogue.plugins}
@@ -288,7 +272,7 @@ def describe(ctx: click.Context, kind: str, name: str) -> None:
     """Show a part's options with types, defaults and help, its source file, and which shipped recipes use it."""
     from metasiren.describe import describe as describe_part
 
-    click.echo(str(describe_part(_catalogue(ctx), kind, name)))
+    click.echo(str(describe_part(catalogue_of(ctx), kind, name)))
 
 
 @cli.command()
@@ -298,7 +282,7 @@ def describe(ctx: click.Context, kind: str, name: str) -> None:
 @click.pass_context
 def new(ctx: click.Context, kind: str, name: str, out: Path) -> None:
     """Write a plugin package: a KIND called NAME with packaging, tests, a recipe and a README."""
-    folder = scaffold(kind, name, out, taken=_catalogue(ctx).names(kind))
+    folder = scaffold(kind, name, out, taken=catalogue_of(ctx).names(kind))
     click.echo(f"Next: cd {folder} && python -m pip install -e '.[test]' && python -m pytest", err=True)
     click.echo(folder)
 
@@ -312,7 +296,7 @@ def schema(ctx: click.Context, out: Path | None) -> None:
     """Write a JSON schema of recipes, installed plugins included: editors complete and check with it."""
     from metasiren.schema import recipe_schema
 
-    text = json.dumps(recipe_schema(_catalogue(ctx)), indent=2)
+    text = json.dumps(recipe_schema(catalogue_of(ctx)), indent=2)
     if out is None:
         click.echo(text)
         return
@@ -322,6 +306,10 @@ def schema(ctx: click.Context, out: Path | None) -> None:
         raise RecipeError(f"schema -o {out}", f"cannot be written: {error}.", "Name another file.") from None
     click.echo(f"First line of a recipe beside it: # yaml-language-server: $schema={out.name}", err=True)
     click.echo(out)
+
+
+cli.add_command(compare)
+cli.add_command(inspect)
 
 
 def main() -> None:

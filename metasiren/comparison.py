@@ -98,7 +98,10 @@ class Comparison(BaseModel):
 
 
 def _cell(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+    if value is None:
+        return "–"
+    whole = value == int(value) and 1e3 <= abs(value) < 1e9
+    return f"{value:,.0f}" if whole else f"{value:.4g}"
 
 
 def write_metrics(results: Path, numbers: Mapping[str, float | None]) -> dict[str, float | None]:

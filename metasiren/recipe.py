@@ -206,10 +206,12 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen = set()
         for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                continue
             word = self.construct_object(key, deep=True)
             if not isinstance(word, str | int | float | bool | None):
                 raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key.start_mark)
-            if word in seen and key.tag != "tag:yaml.org,2002:merge":
+            if word in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {word!r} is given twice", key.start_mark)
             seen.add(word)
         return super().construct_mapping(node, deep)

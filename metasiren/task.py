@@ -80,6 +80,12 @@ def make_model(recipe: Recipe, catalogue: Catalogue, domain: Domain) -> Model:
     """Encoder and decoder for signals of `domain`, their weights drawn from torch's global generator."""
     name = recipe.name
     options = recipe.siren.model_dump(exclude_none=True)
+    layer = options.get("input_layer")
+    if layer and layer.get("samples") == "grid":
+        if domain.grid is None:
+            found = "this data has no grid to count samples on."
+            raise RecipeError(f"{name}: siren.input_layer.samples", found, "Give their number.")
+        options["input_layer"] = {**layer, "samples": max(domain.grid)}
     siren = Siren(in_features=domain.d_in, out_features=domain.d_out, **options)
     encoder = catalogue.make(
         "encoder", recipe.encoder.name, domain, where=f"{name}: encoder", options=recipe.encoder.options

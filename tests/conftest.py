@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
+
+# Examples are the same in every run, and a busy machine is not a fault of the code under test.
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 SHARED = "METASIREN_SHARED_DATA"
 
@@ -35,8 +41,11 @@ def faces_npz(shared_data: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _seeded() -> None:
+def _fresh() -> Iterator[None]:
+    """A seed, and the processor as it was: commands set it for their whole process."""
     torch.manual_seed(0)
+    yield
+    torch.set_flush_denormal(False)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -36,6 +36,7 @@ def _with_toys(monkeypatch: pytest.MonkeyPatch) -> None:
         return load_catalogue(extra=[toys.plugin()], **options)
 
     monkeypatch.setattr(cli, "load_catalogue", load)
+    monkeypatch.setattr("metasiren.cli_options.load_catalogue", load)
     monkeypatch.setattr(experiment, "load_catalogue", load)
     monkeypatch.setattr("metasiren.runs.load_catalogue", load)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)

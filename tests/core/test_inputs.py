@@ -8,8 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from metasiren import Domain
+from metasiren.catalogue import load_catalogue
 from metasiren.errors import RecipeError
 from metasiren.inputs import CENTRES, INPUT_LAYERS, PositionalEncoding, RbfGaussian, RbfQuartic, make_input_layer
+from metasiren.recipe import validate
+from metasiren.task import make_model
 
 SPECS: list[dict[str, Any]] = [
     {"name": "positional_encoding", "frequencies": 3},
@@ -103,3 +107,17 @@ def test_the_known_names() -> None:
     assert set(INPUT_LAYERS) == {"positional_encoding", "rbf_gaussian", "rbf_quartic"}
     assert make_input_layer({"name": "rbf_gaussian"}) == RbfGaussian(centres=1024, sigma=10.0)
     assert make_input_layer({"name": "rbf_gaussian", "sigma": 3}) == RbfGaussian(sigma=3.0)
+
+
+def test_a_recipe_may_leave_the_number_of_samples_to_the_grid() -> None:
+    tree = {
+        "data": "none",
+        "siren": {"hidden_features": 4, "input_layer": {"name": "positional_encoding", "samples": "grid"}},
+        "constraints": {"mse": 1},
+        "train": {"steps": 1},
+    }
+    recipe, catalogue = validate(tree, "toy", name="toy"), load_catalogue()
+    decoder = make_model(recipe, catalogue, Domain(2, 1, (128, 512))).decoder
+    assert decoder.siren.layers[0].in_features == 2 * (1 + 2 * 7)  # Nyquist at 512, as the paper has it
+    with pytest.raises(RecipeError, match="no grid"):
+        make_model(recipe, catalogue, Domain(2, 1))

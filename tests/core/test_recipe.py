@@ -154,3 +154,10 @@ def test_an_empty_word_in_a_key_is_refused(recipe: Path) -> None:
 def test_a_shipped_recipe_is_found_by_path_without_a_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert ms.load_recipe("recipes/celeba_cnn.yaml").name == "celeba_cnn"
+
+
+def test_an_anchor_may_be_merged_and_what_is_beside_it_wins(tmp_path: Path) -> None:
+    text = "data: {name: toy, size: &n 3}\nconstraints: {mse: 1}\ntrain: &t {steps: 1, batch: 2}\n"
+    text += "presets: {more: {train: {<<: *t, batch: 5}}}\n"
+    train = ms.load_recipe(write(tmp_path, text), preset="more").train
+    assert (train.steps, train.batch) == (1, 5)
