@@ -1,0 +1,107 @@
+"""A picture's field as a picture, at any resolution and beyond its frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from metasiren import DataError, Domain, Field, RecipeError, Renderer
+from metasiren_images.single.kernel import blurred
+from metasiren_images.single.photograph import MOST_PIXELS
+
+
+class PictureRenderer(Renderer):
+    """Sample a picture's field on a grid of any size. Values beyond the data's range are clipped.
+
+    Args:
+        size: (rows, columns); by default as dense as the picture that the field was fitted to.
+        resolution: pixels of the longer side, in place of `size`.
+        extent: the least and greatest coordinate, of both axes; [-2, 2] shows what lies around the picture.
+        kernel: `none` takes values at points; `bilinear` averages over a pixel and its neighbours, which prevents
+            aliasing where there are fewer pixels than the field has details (SIREN paper, Eq. 24).
+        samples: random points that estimate each average.
+        seed: of these.
+        chunk_points: points evaluated at a time, which bounds memory.
+
+    Raises:
+        RecipeError: sizes, extents or numbers that make no sense.
+    """
+
+    suffixes = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+
+    def __init__(
+        self,
+        *,
+        size: tuple[int, int] | None = None,
+        resolution: int | None = None,
+        extent: tuple[float, float] = (-1.0, 1.0),
+        kernel: Literal["none", "bilinear"] = "none",
+        samples: int = 64,
+        seed: int = 0,
+        chunk_points: int = 1 << 16,
+    ) -> None:
+        if size is not None and resolution is not None:
+            raise RecipeError("render: size", "given together with a resolution.", "Give one of them.")
+        if not extent[0] < extent[1]:
+            raise RecipeError("render: extent", f"{list(extent)} is no interval.", "Write it as [-2, 2].")
+        for name, number in (("resolution", resolution), ("samples", samples), ("chunk_points", chunk_points)):
+            if number is not None and number < 1:
+                raise RecipeError(f"render: {name}", f"{number} is below one.", "Give a positive integer.")
+        self.size, self.resolution, self.extent = size, resolution, extent
+        self.kernel, self.samples, self.seed, self.chunk_points = kernel, samples, seed, chunk_points
+
+    def render(self, field: Field, domain: Domain, facts: Mapping[str, Any], path: Path) -> None:
+        """Sample the field and write it; see `metasiren.Renderer.render`.
+
+        Raises:
+            DataError: the field is no picture's, the picture would be too large, or it cannot be written.
+        """
+        values = self.values(field, domain)
+        low, high = facts.get("range", (-1.0, 1.0))
+        unit = ((values.double() - low) / (high - low)).clamp(0, 1)
+        pixels = (unit * 255).round().byte().cpu().numpy()
+        picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+        try:
+            # Options that a format does not have are ignored by it.
+            picture.save(path, quality=95, lossless=True)
+        except (ValueError, OSError) as error:
+            raise DataError(str(path), f"cannot be written: {error}.", "Try a .png, or a smaller size.") from None
+
+    def values(self, field: Field, domain: Domain) -> Tensor:
+        """The field on the grid: (rows, columns, channels), neither scaled nor clipped."""
+        if domain.grid is None or len(domain.grid) != 2 or domain.d_out not in (1, 3):
+            found = f"a field from {domain.d_in} to {domain.d_out} numbers is no grey or RGB picture."
+            raise DataError("render: picture", found, "Name another renderer.")
+        rows, columns = self._shape((domain.grid[0], domain.grid[1]))
+        if min(rows, columns) < 1 or rows * columns > MOST_PIXELS:
+            found, advice = f"{rows} x {columns} pixels.", f"Give 1 to {MOST_PIXELS:,} pixels in all."
+            raise DataError("render: size", found, advice)
+        like = next(iter(field.params.values()))
+        low, high = self.extent
+        # A single row or column lies in the middle.
+        axes = [torch.linspace(low, high, n) if n > 1 else torch.tensor([(low + high) / 2]) for n in (rows, columns)]
+        coords = torch.cartesian_prod(*axes).to(like)
+        with torch.no_grad():
+            if self.kernel == "none":
+                made = field.jet(coords, "value", chunk_points=self.chunk_points).value[0]
+            else:
+                pixel = (high - low) / max(1, rows - 1), (high - low) / max(1, columns - 1)
+                generator = torch.Generator().manual_seed(self.seed)
+                made = blurred(field, coords, pixel, self.samples, generator, chunk_points=self.chunk_points)
+        return made.reshape(rows, columns, -1)
+
+    def _shape(self, fitted: tuple[int, int]) -> tuple[int, int]:
+        if self.size is not None:
+            return self.size
+        if self.resolution is not None:
+            factor = self.resolution / max(fitted)
+            return max(1, round(fitted[0] * factor)), max(1, round(fitted[1] * factor))
+        # As many pixels between -1 and 1 as the picture has: with [-2, 2] it is the middle of the new one, unchanged.
+        stretch = (self.extent[1] - self.extent[0]) / 2
+        rows, columns = (max(1, round((n - 1) * stretch) + 1) for n in fitted)
+        return rows, columns

@@ -1,0 +1,137 @@
+"""Three views of a picture, as in the SIREN paper's Figure 1: its values, its gradient and its Laplacian.
+
+Derivatives are per unit of a coordinate in which the longer side runs from -1 to 1 and pixels are square. For a square
+picture that is the field's own coordinate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from skimage.color import hsv2rgb
+from skimage.metrics import structural_similarity
+
+from metasiren import Field, grid
+from metasiren_images.single.differences import differentiate
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+PERCENTILE = 99.0
+"""The magnitude of the true derivatives that is drawn at full strength; the few that are larger look the same."""
+
+WINDOW = 7
+"""Side of the structural similarity's window, scikit-image's default."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """A picture and its derivatives.
+
+    Attributes:
+        value: (rows, columns, channels) in [-1, 1], where it is the truth.
+        gradient: (rows, columns, channels, 2), the rows' direction first.
+        laplacian: (rows, columns, channels).
+    """
+
+    value: Array
+    gradient: Array
+    laplacian: Array
+
+    def thinned(self, step: int) -> Views:
+        """Every so many-th row and column."""
+        return Views(*(each[::step, ::step] for each in (self.value, self.gradient, self.laplacian)))
+
+
+def true_views(value: Array) -> Views:
+    """The views of a sampled picture (rows, columns, channels), its derivatives by finite differences."""
+    step = 2 / (max(value.shape[:2]) - 1)
+    return Views(value, *differentiate(value, (step, step)))
+
+
+def field_views(field: Field, shape: tuple[int, int], *, step: int = 1, chunk_points: int = 1 << 14) -> Views:
+    """The views of a field on a picture's pixels, its derivatives exact.
+
+    Args:
+        field: of one signal.
+        shape: (rows, columns) of the picture.
+        step: evaluate every so many-th row and column only.
+        chunk_points: evaluated at a time.
+    """
+    like = next(iter(field.params.values()))
+    coords = grid(shape, dtype=torch.promote_types(like.dtype, torch.float32), device=like.device)
+    coords = coords.reshape(*shape, 2)[::step, ::step]
+    rows, columns = coords.shape[:2]
+    # The shorter side spans [-1, 1] too: its coordinate is stretched.
+    stretch = [(max(shape) - 1) / (n - 1) for n in shape]
+    with torch.no_grad():
+        weights = [s**2 for s in stretch]
+        jet = field.jet(coords.reshape(-1, 2), "laplacian", weights=weights, chunk_points=chunk_points)
+    assert jet.gradient is not None
+    assert jet.laplacian is not None
+    value, gradient, laplacian = (
+        each[0].double().cpu().numpy().reshape(rows, columns, *each.shape[2:])
+        for each in (jet.value, jet.gradient, jet.laplacian)
+    )
+    return Views(value, gradient * np.array(stretch), laplacian)
+
+
+def closeness(made: Views, truth: Views) -> dict[str, float | None]:
+    """How close a field's views are to the true ones.
+
+    `psnr_db`: values mapped to [0, 1], the made ones clipped, peak 1, as in the SIREN paper.
+    `ssim`: scikit-image's structural similarity of the same; None for pictures smaller than its window.
+    `gradient_psnr_db`, `laplacian_psnr_db`: the peak is the range (greatest less least component) of the true
+    derivatives, nothing is clipped, and the outermost pixels, where differences are one-sided, do not count. The true
+    ones are finite differences: a perfect field does not reach infinity.
+
+    Returns:
+        name -> number; None where it has no finite value (an exact fit, a constant picture).
+    """
+    guess, known = ((made.value + 1) / 2).clip(0, 1), (truth.value + 1) / 2
+    inside = (slice(1, -1), slice(1, -1))
+    ssim = None
+    if min(known.shape[:2]) >= WINDOW:
+        ssim = float(structural_similarity(known, guess, data_range=1.0, channel_axis=-1, win_size=WINDOW))  # type: ignore[no-untyped-call]
+    return {
+        "psnr_db": psnr(guess, known, 1.0),
+        "ssim": ssim,
+        "gradient_psnr_db": psnr(made.gradient[inside], truth.gradient[inside], float(np.ptp(truth.gradient[inside]))),
+        "laplacian_psnr_db": psnr(
+            made.laplacian[inside], truth.laplacian[inside], float(np.ptp(truth.laplacian[inside]))
+        ),
+    }
+
+
+def psnr(made: Array, truth: Array, peak: float) -> float | None:
+    """Peak signal-to-noise ratio in dB; None where error or peak are zero."""
+    error = float(np.mean((made - truth) ** 2))
+    if error == 0 or peak == 0:
+        return None
+    return float(10 * np.log10(peak**2 / error))
+
+
+def drawn(views: Views, truth: Views) -> tuple[Array, Array, Array]:
+    """The views as pictures (rows, columns, 3) in [0, 1], on the truth's scale.
+
+    The gradient (mean of the channels) is white where it vanishes; the hue is its direction, the saturation its
+    magnitude. The Laplacian is mid-grey where it vanishes, brighter where positive, channel by channel.
+    """
+    value = _colours(((views.value + 1) / 2).clip(0, 1))
+    slope = views.gradient.mean(axis=2)
+    direction = np.arctan2(slope[..., 0], slope[..., 1]) / (2 * np.pi) + 0.5
+    size = np.linalg.norm(slope, axis=-1) / _scale(np.linalg.norm(truth.gradient.mean(axis=2), axis=-1))
+    gradient = hsv2rgb(np.stack([direction, size.clip(0, 1), np.ones_like(size)], axis=-1))
+    laplacian = _colours((0.5 + 0.5 * views.laplacian / _scale(np.abs(truth.laplacian))).clip(0, 1))
+    return value, gradient, laplacian
+
+
+def _scale(magnitudes: Array) -> float:
+    return float(np.percentile(magnitudes, PERCENTILE)) or float(magnitudes.max()) or 1.0
+
+
+def _colours(values: Array) -> Array:
+    """(rows, columns, channels) -> (rows, columns, 3); other numbers of channels than three become grey."""
+    return values if values.shape[-1] == 3 else np.repeat(values.mean(axis=-1, keepdims=True), 3, axis=-1)
