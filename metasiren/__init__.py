@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from metasiren.hookspecs import hookimpl
     from metasiren.jets import Jet, jet
     from metasiren.optimization import BatchOptimizer, Problem
-    from metasiren.recipe import Recipe, load_recipe
+    from metasiren.recipe import Recipe, load_recipe, read_overrides
     from metasiren.runs import Run, open_run
     from metasiren.siren import Params, Siren
 
@@ -56,7 +56,7 @@ _HOMES = {
     "hookspecs": "hookimpl",
     "jets": "Jet jet",
     "optimization": "BatchOptimizer Problem",
-    "recipe": "Recipe load_recipe",
+    "recipe": "Recipe load_recipe read_overrides",
     "runs": "Run open_run",
     "siren": "Params Siren",
 }
@@ -99,6 +99,7 @@ __all__ = [
     "load_extra",
     "load_recipe",
     "open_run",
+    "read_overrides",
     "run",
     "write_metrics",
 ]

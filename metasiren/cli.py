@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from metasiren.catalogue import SUPPLIED, Catalogue, load_catalogue
-from metasiren.cli_options import catalogue_of, overrides
+from metasiren.cli_options import catalogue_of
 from metasiren.cli_options import device as device_option
 from metasiren.cli_studies import compare, inspect
 from metasiren.errors import MetasirenError, PluginError, RecipeError, RunError, did_you_mean
@@ -107,7 +107,7 @@ def run(
     from metasiren import experiment
     from metasiren.processor import prepare_processor
     from metasiren.progress import Shown
-    from metasiren.recipe import load_recipe
+    from metasiren.recipe import load_recipe, read_overrides
 
     prepare_processor()
     console, catalogue = _console(), catalogue_of(ctx)
@@ -119,7 +119,7 @@ def run(
         if preset is None:
             preset, misses = experiment.choose_preset(recipe, catalogue)
             _announce(console, recipe, preset, misses)
-        changes = overrides(pairs)
+        changes = read_overrides(pairs)
         if compile_ is not None:
             changes["train.compile"] = compile_
         loaded = load_recipe(recipe, preset=preset, overrides=changes)
@@ -210,8 +210,9 @@ def render(
 ) -> None:
     """Sample the field of RUN at any resolution, and write a picture, sound, clip or mesh by FILE's suffix."""
     from metasiren import rendering
+    from metasiren.recipe import read_overrides
 
-    options: dict[str, Any] = overrides(pairs)
+    options: dict[str, Any] = read_overrides(pairs)
     if size is not None:
         if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", size):
             raise RecipeError(f"--size {size}", "not a size.", "Write it as 512x512.")

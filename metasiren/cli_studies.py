@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from metasiren.cli_options import catalogue_of, overrides
+from metasiren.cli_options import catalogue_of
 from metasiren.cli_options import device as device_option
 from metasiren.errors import RunError
 
@@ -53,6 +53,7 @@ def compare(
     from metasiren import comparing, experiment
     from metasiren.processor import prepare_processor
     from metasiren.progress import Shown
+    from metasiren.recipe import read_overrides
 
     prepare_processor()
     progress, catalogue = Shown(Console(stderr=True)), catalogue_of(ctx)
@@ -63,7 +64,7 @@ def compare(
         if preset is not None:
             progress.say(f"comparing with the preset {preset}")
     folder, comparison = comparing.compare(
-        recipe, over, out, preset=preset, overrides=overrides(pairs), seed=seed, seeds=seeds, device=device,
+        recipe, over, out, preset=preset, overrides=read_overrides(pairs), seed=seed, seeds=seeds, device=device,
         max_time=max_time, catalogue=catalogue, progress=progress,
     )  # fmt: skip
     click.echo(comparison.render())

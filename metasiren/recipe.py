@@ -7,7 +7,7 @@ key given twice is an error.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -274,6 +274,21 @@ def nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
             branch = {word: branch}
         tree = merge(tree, branch)
     return tree
+
+
+def read_overrides(pairs: Iterable[str]) -> dict[str, Any]:
+    """What `--set key=value` gives: dotted keys to YAML values, as `load_recipe` takes them.
+
+    Raises:
+        RecipeError: not key=value, or no YAML.
+    """
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise RecipeError(f"--set {pair}", "not key=value.", "Write it as train.optimizer.lr=1e-3.")
+        found[key.strip()] = parse_yaml(value, f"--set {key}")
+    return found
 
 
 def find_recipe(recipe: str | Path) -> Path:

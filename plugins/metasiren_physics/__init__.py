@@ -1,0 +1,1 @@
+"""Waves: media, sources and absorbing layers; equations as constraints; solvers to compare with."""

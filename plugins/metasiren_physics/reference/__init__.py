@@ -1,0 +1,1 @@
+"""Solutions without a network: closed forms, finite differences, transforms, and an inversion by ADMM."""

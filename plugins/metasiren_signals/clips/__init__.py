@@ -1,0 +1,1 @@
+"""Video clips: decoded, made, judged, drawn and written."""

@@ -1,0 +1,1 @@
+"""Sounds: read, made, judged, drawn and written."""
