@@ -1,0 +1,148 @@
+"""How a fusion of two pictures is judged: by its gradient, and against the exact solution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
+
+from metasiren import Comparison, ComparisonRow, DataError, Dataset, Model, Protocol, write_metrics
+from metasiren_images.gradient_domain.alignment import psnr
+from metasiren_images.gradient_domain.editing import Editing
+from metasiren_images.gradient_domain.judge_poisson import field_views
+from metasiren_images.gradient_domain.schemes import Values
+from metasiren_images.single.sheet import as_image, sheet
+from metasiren_images.single.views import Views, drawn
+
+CUTOFF = 0.02
+"""Share of the true derivative below which the exact solution leaves waves out (see `Scheme.from_gradient`)."""
+
+Baseline = Literal["dct", "neighbours", "paste"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditingProtocol(Protocol):
+    """How far the result's gradient is from the mixed one, and its values from the exact solution's.
+
+    `gradient_relative_l2` is the norm of the gradient's error over the norm of the mixed gradient: a mixture of two
+    pictures is no picture's gradient in general, and the exact solution's error is the least there can be.
+    `psnr_to_exact_db` compares values in [0, 1], clipped, with the exact solution for the same targets, both moved to
+    the level of the pasted picture (of its untouched part, where there is one).
+
+    Args:
+        baselines: `dct`, the exact solution for the same targets; `neighbours`, the exact solution for differences of
+            neighbouring pixels, as Poisson editing is usually done; `paste`, values instead of gradients.
+        chunk_points: pixels evaluated at a time, which bounds memory.
+    """
+
+    baselines: Sequence[Baseline] = ("dct", "neighbours", "paste")
+    chunk_points: int = 1 << 14
+
+    def evaluate(
+        self,
+        model: Model,
+        dataset: Dataset,
+        results: Path,
+        *,
+        name: str,
+        limit: int | None = None,
+        refine: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> pd.DataFrame:
+        """As `metasiren.Protocol.evaluate`; writes result.png, exact.png, paste.png, gradient.png and figure.png too.
+
+        Raises:
+            DataError: data that are not two pictures.
+        """
+        data = _data(dataset)
+        made = field_views(model.signal(dataset.domain), data, self.chunk_points)
+        exact, result = _exact(data), level(made.value / data.contrast, data)
+        numbers = _numbers(result, made.gradient, data, exact)
+        for word, values in (("result", result), ("exact", exact), ("paste", data.composite)):
+            as_image(_colours(values)).save(results / f"{word}.png")
+        as_image(_drawn_gradient(made.gradient, data)).save(results / "gradient.png")
+        self._figure(result, made.gradient, data).save(results / "figure.png")
+        write_metrics(results, numbers)
+        rows = [ComparisonRow(name=name, kind="model", metrics=numbers)]
+        for key in self.baselines:
+            label, values = _baseline(key, data, exact)
+            metrics = _numbers(values, data.scheme.gradient(values), data, exact)
+            rows.append(ComparisonRow(name=label, kind="baseline", metrics=metrics))
+        comparison = Comparison(title=dataset.title, rows=rows)
+        comparison.write(results)
+        return comparison.frame()
+
+    def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
+        """The pictures, their mixed gradient and the result."""
+        data = _data(dataset)
+        made = field_views(model.signal(dataset.domain), data, self.chunk_points)
+        page = self._figure(level(made.value / data.contrast, data), made.gradient, data)
+        page.save(path)
+        picture: Tensor = pil_to_tensor(page)
+        return picture
+
+    def _figure(self, result: Values, gradient: Values, data: Editing) -> Image.Image:
+        gradients = (data.scheme.gradient(data.composite), data.gradient, gradient)
+        rows = [
+            ("values", [_colours(values) for values in (data.composite, _exact(data), result)]),
+            ("gradients", [_drawn_gradient(each, data) for each in gradients]),
+        ]
+        return sheet(rows, ["pasted", "exact solution / mixed gradient", "field"])
+
+
+def level(values: Values, data: Editing) -> Values:
+    """Move a picture, channel by channel, to the mean of the pasted one where that is the second picture untouched.
+
+    Args:
+        values: (rows, columns, channels), known up to a constant.
+        data: the two pictures; where the first covers all of the frame, the mean over all of it is taken.
+    """
+    free = ~data.overlay.region
+    where = free if free.any() else ~free
+    moved: Values = values + (data.composite[where] - values[where]).mean(0)
+    return moved
+
+
+def _exact(data: Editing) -> Values:
+    return level(data.scheme.from_gradient(data.gradient, cutoff=CUTOFF), data)
+
+
+def _baseline(key: Baseline, data: Editing, exact: Values) -> tuple[str, Values]:
+    if key == "dct":
+        return "exact solution, same targets (DCT)", exact
+    if key == "neighbours":
+        return "exact solution, neighbours' differences (DCT)", level(data.overlay.joined(), data)
+    return "cut and paste", data.composite
+
+
+def _numbers(values: Values, gradient: Values, data: Editing, exact: Values) -> dict[str, float | None]:
+    error = float(np.linalg.norm(gradient - data.gradient)) / max(float(np.linalg.norm(data.gradient)), 1e-12)
+    close = psnr(values.clip(-1, 1), exact.clip(-1, 1), 2.0)
+    return {"gradient_relative_l2": error, "psnr_to_exact_db": close}
+
+
+def _drawn_gradient(gradient: Values, data: Editing) -> Values:
+    blank = np.zeros(gradient.shape[:3])
+    truth = Views(blank, data.gradient, blank)
+    return drawn(Views(blank, gradient, blank), truth)[1]
+
+
+def _colours(values: Values) -> Values:
+    """(rows, columns, 1 or 3) in [-1, 1] as RGB in [0, 1], clipped."""
+    unit = ((values + 1) / 2).clip(0, 1)
+    return np.repeat(unit, 3, axis=-1) if unit.shape[-1] == 1 else unit
+
+
+def _data(dataset: Dataset) -> Editing:
+    if not isinstance(dataset, Editing):
+        advice = "Name data `editing`, or another protocol."
+        raise DataError("evaluate: editing", f"{dataset.title} is not made of two pictures.", advice)
+    return dataset

@@ -1,0 +1,129 @@
+"""A picture of which only derivatives are told: the Poisson equation, section 4.1 of the SIREN paper."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metasiren import Batch, Context, DataError, Dataset, Domain, grid
+from metasiren_images.gradient_domain.sampling import Sample, check_points
+from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives, Scheme, Values
+from metasiren_images.single.photograph import Crop, read_photograph
+from metasiren_images.single.picture import Picture
+
+FEWEST = 4
+
+
+class Poisson(Dataset):
+    """The gradient and the Laplacian of one picture at its pixels. Its values are in the split `test` alone.
+
+    The point set `pixels` knows `gradient` (1, points, channels, 2) and `laplacian` (1, points, channels). A field
+    that matches either is the picture in [-1, 1], times `Scheme.contrast`, up to a constant for each channel (from
+    Laplacians: up to a harmonic function).
+
+    Args:
+        photograph: the name of a photograph that scikit-image ships, such as camera, astronaut, coffee or cat.
+        path: a file, in place of the photograph.
+        size: pixels of the longer side, which keeps the proportions, or [rows, columns]; null leaves it as it is.
+        crop: none, square (the centre) or top_left (the square there, which the authors' code took of the starfish).
+        grey: make one channel of colours.
+        derivatives: `spectral`, the derivatives per unit of the coordinates of the cosine series through the pixels;
+            `central`, differences of neighbours per unit of the coordinates; `sobel`, as in the paper: Sobel filters
+            times 10 and the five-point Laplacian times 10,000, both per pixel.
+        points: random pixels of a training step; left out, all of them.
+
+    Raises:
+        DataError: a picture that cannot be read, or of less than 4 x 4 pixels; `sobel` where it is not square.
+        RecipeError: fewer than one point.
+    """
+
+    renderer = "levelled_picture"
+
+    def __init__(
+        self,
+        *,
+        photograph: str = "camera",
+        path: Path | None = None,
+        size: int | tuple[int, int] | None = 256,
+        crop: Crop = "square",
+        grey: bool = True,
+        derivatives: Derivatives = "spectral",
+        points: int | None = None,
+    ) -> None:
+        check_points(points)
+        pixels = pixels_of(photograph, path, size=size, crop=crop, grey=grey)
+        self.picture = 2 * pixels - 1
+        self.scheme: Scheme = SCHEMES[derivatives]
+        self.points = points
+        shape = (pixels.shape[0], pixels.shape[1])
+        contrast = self.scheme.contrast(shape, 1)
+        name = path.stem if path is not None else photograph
+        self.title = f"{name}, {shape[0]} x {shape[1]}, from {derivatives} derivatives"
+        self.splits = {"train": 1, "test": 1}
+        self.domain = Domain(d_in=2, d_out=pixels.shape[2], grid=shape)
+        self.provenance = {"source": str(path or photograph), "derivatives": derivatives}
+        self.facts = facts_of(name, contrast * self.picture, contrast)
+        derived = {"gradient": self.scheme.gradient(self.picture), "laplacian": self.scheme.laplacian(self.picture)}
+        self._pixels = Sample(grid(shape), {name: flat(values) for name, values in derived.items()})
+        self._values = flat(self.picture)
+
+    def batch(
+        self,
+        split: str,
+        items: Tensor,
+        *,
+        context: tuple[int, int] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """Derivatives at drawn pixels (`train`), or at all of them with `values` (`test`)."""
+        empty = Context.empty(items, self.domain)
+        if split == "train":
+            return Batch(empty, {"pixels": self._pixels.draw(self.points, generator)})
+        whole = Sample(self._pixels.coords, {**self._pixels.known, "values": self._values})
+        return Batch(empty, {"pixels": whole.all()})
+
+    def to(self, device: torch.device | str) -> Poisson:
+        """Move everything, and return the data set."""
+        self._pixels, self._values = self._pixels.to(device), self._values.to(device)
+        return self
+
+    @classmethod
+    def missing(cls, *, path: Path | str | None = None, photograph: str = "camera", **options: Any) -> str | None:
+        """Why this picture cannot be used here."""
+        return Picture.missing(path=path, photograph=photograph)
+
+
+def pixels_of(photograph: str, path: Path | None, **options: Any) -> Values:
+    """A picture (rows, columns, channels) in [0, 1], in double precision.
+
+    Raises:
+        DataError: it cannot be read, or has fewer than 4 rows or columns.
+    """
+    pixels = read_photograph(path if path is not None else photograph, **options)
+    if min(pixels.shape[:2]) < FEWEST:
+        found = f"{pixels.shape[0]} x {pixels.shape[1]} pixels."
+        raise DataError(str(path or photograph), found, f"Give a picture of at least {FEWEST} rows and columns.")
+    return pixels.astype(np.float64)
+
+
+def facts_of(title: str, values: Values, contrast: float) -> dict[str, Any]:
+    """What a renderer needs of a field known up to a constant: the picture's mean in the field's units, and its range.
+
+    Args:
+        title: of the picture.
+        values: (rows, columns, channels), as the field should have them.
+        contrast: what white is in the field's units; black is its negative.
+    """
+    rows, columns, channels = values.shape
+    size = {"size": [rows, columns], "channels": channels}
+    return {"title": title, **size, "range": [-contrast, contrast], "level": values.mean((0, 1)).tolist()}
+
+
+def flat(values: Values) -> Tensor:
+    """(rows, columns, ...) as float32 (points, ...), row by row."""
+    return torch.from_numpy(values.reshape(prod(values.shape[:2]), *values.shape[2:])).float()

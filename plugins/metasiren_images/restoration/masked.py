@@ -1,0 +1,157 @@
+"""One picture of which some pixels are seen: section 6.3 of the SIREN supplement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metasiren import Batch, Context, DataError, Dataset, Domain, Points, RecipeError, grid
+from metasiren_images.gradient_domain.poisson import flat, pixels_of
+from metasiren_images.gradient_domain.sampling import Sample, check_points
+from metasiren_images.restoration.blurring import jittered
+from metasiren_images.single.photograph import Crop
+from metasiren_images.single.picture import Picture
+
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+class MaskedPicture(Dataset):
+    """Seen pixels with values in [-1, 1], and places between pixels for priors.
+
+    Point sets: `observed` knows `values` of seen pixels; `free` are uniform points of [-1, 1]^2, drawn anew for every
+    step, where nothing is known. In the split `test` there is `pixels` too, all of them with `values` and `seen`.
+
+    Args:
+        photograph: the name of a photograph that scikit-image ships, such as brick, grass, coffee or cat.
+        path: a file, in place of the photograph.
+        size: pixels of the longer side, which keeps the proportions, or [rows, columns]; left out, as it is.
+        crop: none, square (the centre) or top_left (the square there).
+        grey: make one channel of colours.
+        fraction: of pixels seen, each by its own coin, as in the paper. 1 hides nothing.
+        mask: a picture as large as the photograph after size and crop, white where it is seen, in place of a fraction.
+        mask_seed: of the coins.
+        points: random seen pixels of a training step; left out, all of them.
+        prior_points: points of `free`; left out, half as many as the picture has pixels, as in the paper.
+        kernel: `none`, or `bilinear`: see the picture through the downsampling kernel of Eq. 24, by moving each seen
+            pixel's coordinates at random in every step.
+        kernel_samples: moved copies of a pixel; more than one need the constraint `blurred_mse` with as many samples.
+        kernel_width: half-width of the kernel in pixels: 1 in the paper, 0.5 in its code.
+
+    Raises:
+        DataError: a picture or mask that cannot be read, a mask of another size, or all pixels hidden.
+        RecipeError: a fraction outside (0, 1], numbers of points below one, or a kernel without width.
+    """
+
+    renderer = "picture"
+
+    def __init__(
+        self,
+        *,
+        photograph: str = "brick",
+        path: Path | None = None,
+        size: int | tuple[int, int] | None = None,
+        crop: Crop = "none",
+        grey: bool = False,
+        fraction: float = 0.1,
+        mask: Path | None = None,
+        mask_seed: int = 0,
+        points: int | None = None,
+        prior_points: int | None = None,
+        kernel: Literal["none", "bilinear"] = "none",
+        kernel_samples: int = 1,
+        kernel_width: float = 1.0,
+    ) -> None:
+        for option, number in (
+            ("points", points),
+            ("prior_points", prior_points),
+            ("kernel_samples", kernel_samples),
+        ):
+            check_points(number, option)
+        if kernel_samples > 1 and kernel == "none":
+            found = f"{kernel_samples} samples of no kernel."
+            raise RecipeError("data: kernel_samples", found, "Give kernel: bilinear, or leave the samples out.")
+        if not kernel_width > 0:
+            raise RecipeError("data: kernel_width", f"{kernel_width} pixels.", "Give a positive number, such as 1.")
+        pixels = pixels_of(photograph, path, size=size, crop=crop, grey=grey)
+        shape = (pixels.shape[0], pixels.shape[1])
+        self.seen = _coins(shape, fraction, mask_seed) if mask is None else _read(mask, shape)
+        if not self.seen.any():
+            found = f"all of {shape[0]} x {shape[1]} pixels are hidden."
+            raise DataError("data: mask" if mask else "data: fraction", found, "White in a mask marks what is seen.")
+        self.picture = pixels
+        name = path.stem if path is not None else photograph
+        colours = "grey" if pixels.shape[2] == 1 else "RGB"
+        self.title = f"{name}, {shape[0]} x {shape[1]} {colours}, {100 * self.seen.mean():.3g} % of the pixels seen"
+        self.splits = {"train": 1, "test": 1}
+        self.domain = Domain(d_in=2, d_out=pixels.shape[2], grid=shape)
+        self.provenance = {
+            "source": str(path or photograph),
+            "mask": str(mask) if mask else f"{fraction}, seed {mask_seed}",
+        }
+        self.facts = {"title": name, "size": list(shape), "channels": pixels.shape[2], "range": [-1.0, 1.0]}
+        self.points = points
+        self.prior_points = prior_points if prior_points is not None else max(1, self.seen.size // 2)
+        self._kernel = (kernel_samples, kernel_width) if kernel == "bilinear" else None
+        values, seen = flat(2 * pixels - 1), torch.from_numpy(self.seen).flatten()
+        self._all = Sample(grid(shape), {"values": values, "seen": seen})
+        self._observed = Sample(self._all.coords[seen], {"values": values[seen]})
+
+    def batch(
+        self,
+        split: str,
+        items: Tensor,
+        *,
+        context: tuple[int, int] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """Seen pixels and fresh points for priors; see `metasiren.Dataset.batch`."""
+        train = split == "train"
+        device = self._all.coords.device
+        observed = self._observed.draw(self.points if train else None, generator)
+        if train and self._kernel is not None:
+            samples, width = self._kernel
+            pixel = (2 * width / (self.seen.shape[0] - 1), 2 * width / (self.seen.shape[1] - 1))
+            observed = jittered(observed, samples, pixel, generator)
+        # Drawn after the seen pixels: these are the same whatever the priors ask for.
+        free = 2 * torch.rand(1, self.prior_points, 2, generator=generator, device=device) - 1
+        sets = {"observed": observed, "free": Points(free)}
+        return Batch(Context.empty(items, self.domain), sets if train else {**sets, "pixels": self._all.all()})
+
+    def to(self, device: torch.device | str) -> MaskedPicture:
+        """Move everything, and return the data set."""
+        self._all, self._observed = self._all.to(device), self._observed.to(device)
+        return self
+
+    @classmethod
+    def missing(
+        cls,
+        *,
+        path: Path | str | None = None,
+        photograph: str = "brick",
+        mask: Path | str | None = None,
+        **options: Any,
+    ) -> str | None:
+        """Why this picture cannot be used here."""
+        reason = Picture.missing(path=path, photograph=photograph)
+        return reason or (Picture.missing(path=mask) if mask is not None else None)
+
+
+def _coins(shape: tuple[int, int], fraction: float, seed: int) -> Mask:
+    """One coin per pixel: True with probability `fraction`."""
+    if not 0 < fraction <= 1:
+        found = f"{fraction} of the pixels."
+        raise RecipeError("data: fraction", found, "Give a number above 0, and at most 1, which hides nothing.")
+    drawn: Mask = np.random.default_rng(seed).random(shape) < fraction
+    return drawn
+
+
+def _read(mask: Path, shape: tuple[int, int]) -> Mask:
+    seen: Mask = np.ascontiguousarray(pixels_of("", mask, grey=True)[..., 0] > 0.5)
+    if seen.shape != shape:
+        found = f"{seen.shape[0]} x {seen.shape[1]} pixels; the picture has {shape[0]} x {shape[1]}."
+        raise DataError(str(mask), found, "Give a mask as large as the picture after size and crop.")
+    return seen

@@ -1,0 +1,110 @@
+"""Eq. 6 of the SIREN paper: what makes a field the signed distance of a surface.
+
+L = int_Omega | |grad Phi| - 1 |  +  int_surface |Phi| + (1 - <grad Phi, n>)  +  int_off exp(-alpha |Phi|).
+
+Each integral is a mean over a named set of points; its weight lives in the recipe.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from metasiren import Constraint, Fit, RecipeError
+
+
+class SdfZero(Constraint):
+    """|Phi|, the mean over points that lie on the surface.
+
+    Args:
+        at: the point set.
+    """
+
+    at: str
+
+    def __init__(self, *, at: str = "surface") -> None:
+        self.at = at
+
+    def __call__(self, fit: Fit) -> Tensor:
+        """A scalar."""
+        return fit.jets[self.at].value.abs().mean()
+
+
+class NormalAlignment(Constraint):
+    """One minus the agreement of the gradient with the surface's normal.
+
+    Args:
+        at: the point set, with known normals.
+        cosine: agreement is the angle's cosine, as in the authors' code; else the inner product, as in Eq. 6, which
+            a steeper gradient raises beyond one until the eikonal term holds it.
+
+    Raises:
+        RecipeError: a point set without normals.
+    """
+
+    at: str
+    order = "gradient"
+
+    def __init__(self, *, at: str = "surface", cosine: bool = True) -> None:
+        self.at, self.cosine = at, cosine
+
+    def __call__(self, fit: Fit) -> Tensor:
+        """A scalar."""
+        known = fit.batch.points[self.at].known
+        if "normals" not in known:
+            found = f"no normals are known there; known: {sorted(known)}."
+            raise RecipeError(f"constraints: normal_alignment: at: {self.at}", found, "Name a set with normals.")
+        return (1 - agreement(gradient(fit, self.at), known["normals"], cosine=self.cosine)).mean()
+
+
+class Eikonal(Constraint):
+    """| |grad Phi| - 1 |, the mean over points anywhere: distances grow by one for each unit of length.
+
+    Args:
+        at: the point set; Eq. 6 asks for all of them, so that a recipe names this constraint once for each.
+    """
+
+    at: str
+    order = "gradient"
+
+    def __init__(self, *, at: str = "space") -> None:
+        self.at = at
+
+    def __call__(self, fit: Fit) -> Tensor:
+        """A scalar."""
+        residual: Tensor = (torch.linalg.vector_norm(gradient(fit, self.at), dim=-1) - 1).abs()
+        return residual.mean()
+
+
+class OffSurface(Constraint):
+    """exp(-alpha |Phi|), the mean over points off the surface: the field may vanish nowhere else.
+
+    Args:
+        at: the point set.
+        alpha: how close to zero counts, in one over coordinate units.
+    """
+
+    at: str
+
+    def __init__(self, *, at: str = "space", alpha: float = 100.0) -> None:
+        if alpha <= 0:
+            raise RecipeError("constraints: off_surface: alpha", f"{alpha} is not positive.", "The paper has 100.")
+        self.at, self.alpha = at, alpha
+
+    def __call__(self, fit: Fit) -> Tensor:
+        """A scalar."""
+        return torch.exp(-self.alpha * fit.jets[self.at].value.abs()).mean()
+
+
+def gradient(fit: Fit, at: str) -> Tensor:
+    """The gradient (batch, points, 3) of a scalar field at a point set."""
+    found = fit.jets[at].gradient
+    assert found is not None
+    return found[..., 0, :]
+
+
+def agreement(gradient: Tensor, normals: Tensor, *, cosine: bool) -> Tensor:
+    """The cosine of the angle between gradient and normal, or their inner product: (batch, points)."""
+    found: Tensor = cosine_similarity(gradient, normals, dim=-1) if cosine else (gradient * normals).sum(-1)
+    return found

@@ -1,0 +1,118 @@
+"""A triangle mesh in plain arrays, with the questions that people ask of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metasiren import DataError
+from metasiren_shapes.frame import Frame
+from metasiren_shapes.triangles import Triangles, unit
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What it took to find a mesh.
+
+    Attributes:
+        evaluations: points at which the field was evaluated, checks included.
+        dense: points of the whole lattice, which is what a dense extraction evaluates.
+        gradient_bound: the largest gradient norm that was measured, and raised where a check refuted it.
+        restarts: how often a check refuted the bound.
+    """
+
+    evaluations: int
+    dense: int
+    gradient_bound: float
+    restarts: int = 0
+
+    @property
+    def share(self) -> float:
+        """Evaluations as a share of the dense lattice."""
+        return self.evaluations / self.dense
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Triangles, seen counter-clockwise from outside.
+
+    Attributes:
+        vertices: (vertices, 3).
+        faces: (faces, 3) indices of vertices.
+        normals: (vertices, 3) of length one, outwards: the field's own, not the triangles'.
+        effort: how the mesh was found, where it was extracted from a field.
+    """
+
+    vertices: Floats
+    faces: Integers
+    normals: Floats
+    effort: Effort | None = None
+
+    @cached_property
+    def triangles(self) -> Triangles:
+        """The mesh without its normals."""
+        return Triangles(self.vertices, self.faces)
+
+    @property
+    def area(self) -> float:
+        """Surface area, in the vertices' unit squared."""
+        return float(self.triangles.areas.sum())
+
+    @property
+    def watertight(self) -> bool:
+        """Whether every edge joins exactly two triangles that agree which side is out."""
+        return len(self.faces) > 0 and self.triangles.closed
+
+    @property
+    def volume(self) -> float | None:
+        """Enclosed volume, in the vertices' unit cubed; None where the mesh is not watertight."""
+        return self.triangles.signed_volume if self.watertight else None
+
+    @property
+    def bounds(self) -> tuple[Floats, Floats]:
+        """Lowest and highest corner of the bounding box, (3,) each."""
+        return self.vertices.min(axis=0), self.vertices.max(axis=0)
+
+    def placed(self, frame: Frame) -> Mesh:
+        """The mesh in a person's own units: vertices * scale + centre."""
+        return replace(self, vertices=frame.to_input(self.vertices))
+
+    def sample(self, count: int, generator: np.random.Generator) -> tuple[Floats, Floats]:
+        """Points uniform by area, (count, 3), and the normals there, (count, 3), blended from the corners'."""
+        areas = self.triangles.areas
+        chosen = self.faces[generator.choice(len(areas), count, p=areas / areas.sum())]
+        # Folding the unit square along its diagonal keeps the density uniform over the triangle.
+        u, v = generator.random((2, count, 1))
+        folded = u + v > 1
+        u, v = np.where(folded, 1 - u, u), np.where(folded, 1 - v, v)
+        points, normals = (
+            (1 - u - v) * of[chosen[:, 0]] + u * of[chosen[:, 1]] + v * of[chosen[:, 2]]
+            for of in (self.vertices, self.normals)
+        )
+        return points, unit(normals)
+
+
+def frame_of(facts: Mapping[str, Any]) -> Frame:
+    """The frame that a run recorded; where it recorded none, coordinates are a person's units already.
+
+    Raises:
+        DataError: a scale that is not positive, or a centre that is not three numbers.
+    """
+    advice = "Train again, or correct the facts in the run's environment.json."
+    try:
+        frame = Frame.of_facts({"scale": 1.0, "centre": [0.0, 0.0, 0.0], **facts})
+    except (TypeError, ValueError) as error:
+        raise DataError("facts: scale, centre", f"not numbers: {error}.", advice) from None
+    if not 0 < frame.scale < np.inf:
+        raise DataError("facts: scale", f"{frame.scale} is not a positive number.", advice)
+    if frame.centre.shape != (3,) or not np.isfinite(frame.centre).all():
+        raise DataError("facts: centre", f"{frame.centre.tolist()} is not three numbers.", advice)
+    return frame

@@ -1,0 +1,140 @@
+"""How far a field is from a signed distance, and a surface from another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from metasiren import DataError, Fit, Metric
+from metasiren_shapes.constraints import agreement, gradient
+from metasiren_shapes.triangles import Array
+
+
+@dataclass(frozen=True)
+class SurfaceDistances:
+    """Distances between two surfaces, each given by points, in the points' units.
+
+    Attributes:
+        mean_a_to_b: mean distance of a point of a to the nearest of b.
+        mean_b_to_a: mean distance of a point of b to the nearest of a.
+        max_a_to_b: the greatest of the former.
+        max_b_to_a: the greatest of the latter.
+    """
+
+    mean_a_to_b: float
+    mean_b_to_a: float
+    max_a_to_b: float
+    max_b_to_a: float
+
+    @property
+    def chamfer(self) -> float:
+        """The mean of both directions' mean distances (not their sum, and not squared)."""
+        return (self.mean_a_to_b + self.mean_b_to_a) / 2
+
+    @property
+    def hausdorff(self) -> float:
+        """The greatest distance of any point to the other surface."""
+        return max(self.max_a_to_b, self.max_b_to_a)
+
+
+def surface_distances(points_a: Array, points_b: Array) -> SurfaceDistances:
+    """Chamfer and Hausdorff distances of two sets of points.
+
+    Points sampled from one and the same surface are some half of their spacing apart: nothing finer can be seen.
+
+    Args:
+        points_a: (points, 3).
+        points_b: (points, 3), in the same units.
+
+    Raises:
+        DataError: a set that is empty or not finite.
+    """
+    for name, points in (("a", points_a), ("b", points_b)):
+        if len(points) == 0 or not np.isfinite(points).all():
+            found = f"the points of surface {name} are {'none' if len(points) == 0 else 'not all finite'}."
+            raise DataError("surface distances", found, "Compare surfaces that have points; is the level set empty?")
+    to_b = np.asarray(cKDTree(points_b).query(points_a)[0])
+    to_a = np.asarray(cKDTree(points_a).query(points_b)[0])
+    return SurfaceDistances(float(to_b.mean()), float(to_a.mean()), float(to_b.max()), float(to_a.max()))
+
+
+class _AtPoints(Metric):
+    """A metric at one point set.
+
+    Args:
+        at: the point set.
+    """
+
+    at: str
+
+    def __init__(self, *, at: str = "surface") -> None:
+        self.at = at
+
+
+class MeanAbsSdf(_AtPoints):
+    """Mean of |Phi| at points of the surface, in coordinate units (times the fact `scale`: the input's units)."""
+
+    def __call__(self, fit: Fit) -> Tensor:
+        """(batch,) numbers, one for each item."""
+        return fit.jets[self.at].value.abs().flatten(1).mean(dim=1)
+
+
+class NormalConsistency(_AtPoints):
+    """Mean cosine of the angle between the gradient and the known outward normal: 1 is best, -1 inside out."""
+
+    order = "gradient"
+
+    def __call__(self, fit: Fit) -> Tensor:
+        """(batch,) numbers, one for each item; NaN where no normals are known."""
+        known = fit.batch.points[self.at].known
+        if "normals" not in known:
+            return _unknown(fit, self.at)
+        return agreement(gradient(fit, self.at), known["normals"], cosine=True).mean(dim=1)
+
+
+class EikonalResidual(Metric):
+    """Mean of | |grad Phi| - 1 |.
+
+    Args:
+        at: the point set.
+    """
+
+    at: str
+    order = "gradient"
+
+    def __init__(self, *, at: str = "space") -> None:
+        self.at = at
+
+    def __call__(self, fit: Fit) -> Tensor:
+        """(batch,) numbers, one for each item."""
+        residual: Tensor = (torch.linalg.vector_norm(gradient(fit, self.at), dim=-1) - 1).abs()
+        return residual.mean(dim=1)
+
+
+class SdfError(Metric):
+    """Mean of |Phi - the exact signed distance|, in coordinate units, where that is known: closed meshes and solids.
+
+    Args:
+        at: the point set.
+    """
+
+    at: str
+
+    def __init__(self, *, at: str = "space") -> None:
+        self.at = at
+
+    def __call__(self, fit: Fit) -> Tensor:
+        """(batch,) numbers, one for each item; NaN (null in files) where no exact distance is known."""
+        known = fit.batch.points[self.at].known
+        if "sdf" not in known:
+            return _unknown(fit, self.at)
+        return (fit.jets[self.at].value - known["sdf"]).abs().flatten(1).mean(dim=1)
+
+
+def _unknown(fit: Fit, at: str) -> Tensor:
+    value = fit.jets[at].value
+    return value.new_full((value.shape[0],), float("nan"))
