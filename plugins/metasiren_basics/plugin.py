@@ -35,7 +35,11 @@ def metasiren_constraints() -> Mapping[str, str]:
 @hookimpl
 def metasiren_optimizers() -> Mapping[str, str]:
     """Optimisers."""
-    return {name: f"metasiren_basics.optimizers:{name}" for name in ("adam", "adamw", "muon", "sgd")}
+    return {
+        **{name: f"metasiren_basics.optimizers:{name}" for name in ("adam", "adamw", "muon", "sgd")},
+        "gauss_newton": "metasiren_basics.gauss_newton:GaussNewton",
+        "lbfgs": "metasiren_basics.lbfgs:Lbfgs",
+    }
 
 
 @hookimpl

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from metasiren import Domain, RecipeError
+from metasiren import Dataset, Domain, RecipeError
 from metasiren.catalogue import load_catalogue
 from metasiren.testing import (
     CHECKS,
@@ -30,6 +30,21 @@ from metasiren.testing import (
     run_check,
 )
 
+
+def data(name: str, **options: Any) -> Dataset:
+    """A small installed data set, for the parts that ask for what only such data know."""
+    made: Dataset = load_catalogue().make("dataset", name, where="a test", options=options)
+    return made
+
+
+SHAPE = {"dataset": data("shape", solid="sphere", points=32, samples=1000)}
+PHOTOGRAPH = {"dataset": data("poisson", photograph="camera", size=16)}
+HELMHOLTZ = {"dataset": data("helmholtz", points=32)}
+WAVE = {"dataset": data("wave", border="neumann", points=32, initial=16, boundary=16)}
+
+NUMBERS = ("per_item", "context_sizes", "float64", "independence", "determinism", "autocast")
+DOUBLE = {"batches": "coefficients of equations are float64, which the trainer casts; receivers know no medium"}
+
 # Small where the defaults are the paper's; every other part is checked with its defaults.
 SMALL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("encoder", "cnn"): {"options": {"features": 8, "latent_dim": 16, "blocks": 2}},
@@ -44,6 +59,23 @@ SMALL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("decoder", "hypernetwork"): {"options": {"hidden_features": 32}},
     ("decoder", "free"): {"latent_dim": 0},
     ("dataset", "sketch_faces"): {"options": {"train": 12, "val": 4, "test": 4}},
+    ("dataset", "audio"): {"options": {"source": "chord", "points": 256}},
+    ("dataset", "video"): {"options": {"source": "drift", "points": 256}},
+    ("dataset", "shape"): {"options": {"solid": "sphere", "points": 32, "samples": 1000}},
+    ("constraint", "gradient_mse"): PHOTOGRAPH,
+    ("constraint", "laplacian_mse"): PHOTOGRAPH,
+    ("constraint", "normal_alignment"): SHAPE,
+    ("metric", "normal_consistency"): SHAPE,
+    ("metric", "sdf_error"): {**SHAPE, "expected_failures": dict.fromkeys(NUMBERS, "distances are known in `test`")},
+    ("dataset", "helmholtz"): {"options": {"points": 32}, "expected_failures": DOUBLE},
+    ("dataset", "wave"): {"options": {"points": 32, "initial": 16}, "expected_failures": DOUBLE},
+    ("dataset", "fwi"): {
+        "options": {"points": 32},
+        "expected_failures": {**DOUBLE, "overfit": "receivers hear ten of eleven channels: the last is the medium"},
+    },
+    ("constraint", "helmholtz"): HELMHOLTZ,
+    ("constraint", "wave_equation"): WAVE,
+    ("constraint", "neumann"): WAVE,
 }
 VARIANTS = (
     Part("encoder", "set", {"hidden_features": 32, "latent_dim": 16, "nonlinearity": "relu"}),

@@ -101,6 +101,27 @@ def test_a_narrow_copy_of_each_trains_and_writes_its_table(name: str, faces: Pat
     assert all(bool(torch.isfinite(v).all()) for v in again.checkpoint().part("model").values())
 
 
+SINGLE = [name for name in RECIPES if not name.startswith("celeba_")]
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_quick_needs_nothing_and_two_steps_of_a_narrow_copy_write_metrics(name: str, tmp_path: Path) -> None:
+    assert not read_recipe(name)["presets"]["quick"].get("needs")
+    quick = ms.load_recipe(name, preset="quick")
+    overrides: dict[str, Any] = {"siren.hidden_features": 8, "train.log_every": 1}
+    if quick.train.stages:
+        stages = [stage.model_dump(mode="json", exclude_none=True) | {"steps": 1} for stage in quick.train.stages]
+        overrides["train.stages"] = stages
+    else:
+        overrides["train.steps"] = 2
+    made = ms.run(ms.load_recipe(name, preset="quick", overrides=overrides), tmp_path / "run", device="cpu")
+    numbers = json.loads((made.results / "metrics.json").read_text())
+    assert numbers
+    assert all(isinstance(value, float | int | None) for value in numbers.values())
+    assert any(value is not None for value in numbers.values())
+    assert list(made.results.glob("*.png"))
+
+
 def test_without_data_and_gpu_the_quick_preset_is_chosen_and_says_why(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

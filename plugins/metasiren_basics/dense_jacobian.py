@@ -1,0 +1,70 @@
+"""Residuals linearised in all the weights of a SIREN, with the Jacobian in memory.
+
+Each point is given its own copy of the weights (the evaluator's instances), so that one backward pass through the
+jets finds the rows of all points. It serves any architecture, and it is the check of the way without a Jacobian
+(`metasiren_basics.linearised`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from metasiren import Params, Siren
+from metasiren_basics.linearised import Direction, Question
+
+
+class DenseJacobian:
+    """Residuals r and their Jacobian J; rows run over point sets, then components, then points.
+
+    Args:
+        siren: the architecture, whatever its input layer.
+        params: (1, ...) weights.
+        questions: what is asked of each point set.
+
+    Attributes:
+        residual: r, (rows,).
+        matrix: J, (rows, parameters), parameters in the order of `siren.shapes`.
+    """
+
+    def __init__(self, siren: Siren, params: Params, questions: Sequence[Question]) -> None:
+        self.siren = siren
+        found = [self._rows(params, question) for question in questions]
+        self.residual = torch.cat([r for r, _ in found])
+        self.matrix = torch.cat([rows for _, rows in found])
+
+    def _rows(self, params: Params, question: Question) -> tuple[Tensor, Tensor]:
+        points = len(question.coords)
+        names = list(self.siren.shapes)
+        with torch.enable_grad():
+            copies = {
+                n: params[n].detach().expand(points, *self.siren.shapes[n]).clone().requires_grad_() for n in names
+            }
+            jet = self.siren.jet(copies, question.coords.unsqueeze(1), question.order)
+            together = replace(jet, **{k: v.transpose(0, 1) for k, v in vars(jet).items() if v is not None})
+            residual = question.residuals(together).mT
+            rows = []
+            for component in residual:
+                pulls = torch.autograd.grad(
+                    component.sum(), list(copies.values()), retain_graph=True, materialize_grads=True
+                )
+                rows.append(torch.cat([g.flatten(1) for g in pulls], 1))
+        return residual.detach().flatten(), torch.cat(rows)
+
+    def gram(self) -> Tensor:
+        """J J^T, (rows, rows)."""
+        return self.matrix @ self.matrix.mT
+
+    def pull(self, weights: Tensor) -> Direction:
+        """J^T w for w (rows,)."""
+        flat = self.matrix.mT @ weights
+        shapes = self.siren.shapes
+        parts = torch.split(flat, [torch.Size(shape).numel() for shape in shapes.values()])
+        return {name: part.view(shapes[name]) for name, part in zip(shapes, parts, strict=True)}
+
+    def push(self, direction: Mapping[str, Tensor]) -> Tensor:
+        """J v, (rows,)."""
+        return self.matrix @ torch.cat([direction[name].flatten() for name in self.siren.shapes])

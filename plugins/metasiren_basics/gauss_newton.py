@@ -1,0 +1,221 @@
+"""Gauss-Newton for losses that are sums of squares: Levenberg-Marquardt steps in dual form, on a fresh batch each.
+
+With the batch's residuals r, scaled so that the loss is |r|^2, and their Jacobian J by all weights, a step is
+
+    delta = mu p - J^T (J J^T + lambda m I)^-1 (r + mu J p),
+
+m being the mean diagonal of J J^T and p the step before: the least change, measured from mu p, that fits the
+linearised residuals. For mu = 0 that is the method of Levenberg (1944) and Marquardt (1963); p is the memory of
+earlier batches (Goldshlager et al. 2024, "A Kaczmarz-inspired approach to accelerate the optimization of neural
+network wavefunctions", arXiv 2401.10190). The matrix to factor has the size of the batch, not of the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import inf, isfinite, sqrt
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from metasiren import BatchOptimizer, Field, Fit, Jet, Problem, RecipeError
+from metasiren_basics.dense_jacobian import DenseJacobian
+from metasiren_basics.free import FreeDecoder
+from metasiren_basics.linearised import Direction, Linearised, Question, capturable
+
+Losses = dict[str, Tensor]
+MOST_DAMPING = 1e6
+ORDERS = ("value", "gradient", "laplacian", "hessian_diagonal", "hessian")
+
+
+class GaussNewton(BatchOptimizer):
+    """Levenberg-Marquardt steps for the free weights of a single signal.
+
+    Every active constraint must have `residuals`. The damping lambda is tried at `damping` times each of `trials`,
+    and steps that do not lower the batch's loss are halved; the best trial is kept, its lambda is where the next
+    step begins. Where nothing lowers the loss, the parameters stay and lambda grows.
+
+    Args:
+        parameters: all parameters of the model, whose decoder is `free`.
+        lr: factor on every step; 1 is a full step, and the schedule multiplies it.
+        damping: lambda at the start, relative to the mean diagonal of J J^T.
+        trials: factors on the damping that each step tries.
+        halvings: how often a step that does not lower the loss is halved.
+        momentum: mu, from 0 to below 1: how much of the last step is taken for granted. Minibatches of fewer
+            residuals than weights gain from 0.9 and more.
+        least_damping: where lambda stops shrinking.
+        jacobian: `columns` never writes J but sums its layers' Gram matrices (see `metasiren_basics.linearised`);
+            `rows` holds it; `auto` takes `rows` only where an input layer has weights of its own.
+        precision: of Jacobian and solve; `same` is that of the weights.
+
+    Raises:
+        RecipeError: an option outside its range.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        *,
+        lr: float = 1.0,
+        damping: float = 1e-2,
+        trials: tuple[float, ...] = (0.2, 1.0, 5.0),
+        halvings: int = 2,
+        momentum: float = 0.0,
+        least_damping: float = 1e-12,
+        jacobian: Literal["auto", "columns", "rows"] = "auto",
+        precision: Literal["float64", "same"] = "float64",
+    ) -> None:
+        for option, value, fits, advice in (
+            ("lr", lr, lr > 0, "1 is a full step."),
+            ("damping", damping, damping > 0 and isfinite(damping), "Give a positive number such as 0.01."),
+            ("trials", trials, bool(trials) and all(t > 0 for t in trials), "Give positive factors, [1] for none."),
+            ("halvings", halvings, halvings >= 0, "Give zero or more."),
+            ("momentum", momentum, 0 <= momentum < 1, "Give a number from 0 to below 1."),
+            ("least_damping", least_damping, least_damping > 0, "Give a positive number such as 1e-12."),
+        ):
+            if not fits:
+                raise RecipeError(f"train.optimizer: gauss_newton: {option}", f"{value} does not fit.", advice)
+        super().__init__(parameters, {"lr": lr, "damping": float(damping)})
+        if len(self.param_groups) > 1:
+            found = f"{len(self.param_groups)} groups of parameters."
+            raise RecipeError("train.optimizer: gauss_newton", found, "Give all parameters in one group.")
+        self.trials, self.halvings, self.momentum = tuple(trials), halvings, momentum
+        self.least_damping, self.jacobian, self.precision = least_damping, jacobian, precision
+
+    @torch.no_grad()
+    def step_on(self, problem: Problem) -> Losses:
+        """One step; returns the losses before it.
+
+        Raises:
+            RecipeError: a decoder other than `free`, or a constraint that is no sum of squares.
+        """
+        weights = self._weights(problem)
+        losses = {name: value.detach() for name, value in problem.losses().items()}
+        if not bool(torch.isfinite(losses["loss"])):
+            return losses
+        linear = self._linearise(problem)
+        before = {name: self.state[w].get("last") for name, w in weights.items()}
+        last = {n: v.to(linear.residual) for n, v in before.items() if v is not None}
+        target = linear.residual
+        if last and self.momentum:
+            target = target + self.momentum * linear.push(last)
+        group, start = self.param_groups[0], {name: w.clone() for name, w in weights.items()}
+        best = float(losses["loss"])
+        kept: tuple[float, float, Direction] | None = None
+        for damping, dual in damped_solutions(
+            linear.gram(), target, [max(group["damping"] * t, self.least_damping) for t in self.trials]
+        ):
+            direction = linear.pull(-dual)
+            if last and self.momentum:
+                direction = {n: v.add(last[n], alpha=self.momentum) for n, v in direction.items()}
+            for halving in range(self.halvings + 1):
+                length = group["lr"] * 0.5**halving
+                _move(weights, start, direction, length)
+                reached = float(problem.losses()["loss"])
+                if reached < best:
+                    best, kept = reached, (damping, length, direction)
+                if reached < float(losses["loss"]):
+                    break
+        if kept is None:
+            # Nothing helps: stay, trust the model of the loss less, and the memory too.
+            group["damping"] = min(group["damping"] * max(*self.trials, 2.0), MOST_DAMPING)
+            taken = {name: 0.5 * v for name, v in last.items()}
+            _move(weights, start, dict.fromkeys(weights, torch.zeros(())), 0.0)
+        else:
+            group["damping"], length, direction = kept
+            taken = {name: length * v for name, v in direction.items()}
+            _move(weights, start, direction, length)
+        if self.momentum:
+            for name, v in taken.items():
+                self.state[weights[name]]["last"] = v.to(weights[name].dtype)
+        return losses
+
+    def _weights(self, problem: Problem) -> dict[str, nn.Parameter]:
+        decoder = problem.model.decoder
+        if not isinstance(decoder, FreeDecoder) or len(problem.batch.context.items) != 1:
+            found = f"decoder {type(decoder).__name__}, {len(problem.batch.context.items)} items in a batch."
+            advice = "It fits the weights of one signal: take the decoder `free` and batch 1, or another optimiser."
+            raise RecipeError("train.optimizer: gauss_newton", found, advice)
+        return dict(zip(decoder.siren.shapes, decoder.weights, strict=True))
+
+    def _linearise(self, problem: Problem) -> Linearised | DenseJacobian:
+        model = problem.model
+        latent = model.encoder(problem.batch.context, model.decoder)
+        field = model.decoder.field(latent)
+        dtype = torch.float64 if self.precision == "float64" else next(model.parameters()).dtype
+        params = {name: value.to(dtype) for name, value in field.params.items()}
+        questions = questions_of(problem, Field(field.siren, params), latent.to(dtype), dtype)
+        dense = self.jacobian == "rows" or (self.jacobian == "auto" and not capturable(field.siren))
+        return (DenseJacobian if dense else Linearised)(field.siren, params, questions)
+
+
+def questions_of(problem: Problem, field: Field, latent: Tensor, dtype: torch.dtype) -> list[Question]:
+    """The constraints as residuals by point set, scaled so that their squares add up to the weighted loss.
+
+    Raises:
+        RecipeError: a constraint without residuals, or with a negative weight.
+    """
+    batch = problem.batch.cast(dtype)
+    by_set: dict[str, list[Any]] = {}
+    for each in problem.constraints:
+        if each.constraint.at is None:
+            raise _no_squares(each.name)
+        if each.weight < 0:
+            found = f"weight {each.weight} is negative, so the loss is no sum of squares."
+            raise RecipeError(f"constraints: {each.name}", found, "Give zero or more.")
+        by_set.setdefault(each.constraint.at, []).append(each)
+
+    def ask(at: str, members: Sequence[Any]) -> Callable[[Jet], Tensor]:
+        def residuals(jet: Jet) -> Tensor:
+            fit = Fit(batch, latent, field, {at: jet})
+            parts = []
+            for each in members:
+                found = each.constraint.residuals(fit)
+                if found is None:
+                    raise _no_squares(each.name)
+                parts.append(sqrt(each.weight / found.shape[1]) * found[0])
+            return torch.cat(parts, -1)
+
+        return residuals
+
+    return [
+        Question(
+            batch.points[at].coords[0], max((m.constraint.order for m in members), key=ORDERS.index), ask(at, members)
+        )
+        for at, members in by_set.items()
+    ]
+
+
+def damped_solutions(gram: Tensor, target: Tensor, dampings: Sequence[float]) -> Iterator[tuple[float, Tensor]]:
+    """Solve (G + lambda m I) x = target for each lambda, m being G's mean diagonal.
+
+    A matrix that rounding has made indefinite is damped ten times more, until it can be factored.
+
+    Yields:
+        the lambda that was used, and x (rows,).
+    """
+    mean = gram.diagonal().mean().clamp(min=torch.finfo(gram.dtype).tiny)
+    for damping in sorted(set(dampings)):
+        used = damping
+        while used < inf:
+            damped = gram.clone()
+            damped.diagonal().add_(used * mean)
+            factor, failed = torch.linalg.cholesky_ex(damped)
+            if not bool(failed):
+                yield used, torch.cholesky_solve(target.unsqueeze(1), factor).squeeze(1)
+                break
+            used *= 10
+
+
+def _move(weights: dict[str, nn.Parameter], start: Mapping[str, Tensor], direction: Direction, length: float) -> None:
+    for name, w in weights.items():
+        w.copy_(start[name] + (length * direction[name]).to(w.dtype))
+
+
+def _no_squares(name: str) -> RecipeError:
+    return RecipeError(
+        f"constraints: {name}",
+        "it gives no residuals, which gauss_newton needs: its loss is no sum of squares over points.",
+        "Choose the constraint's squared form where it has one (`norm: l2`), or train with adam or lbfgs.",
+    )

@@ -1,0 +1,71 @@
+"""L-BFGS with the settings of the SIREN authors' code for physics-informed networks, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from metasiren import BatchOptimizer, Problem, RecipeError
+
+
+class Lbfgs(BatchOptimizer):
+    """L-BFGS with strong Wolfe line search (Liu and Nocedal 1989): each step minimises its own batch's loss.
+
+    Curvature measured on one batch is wrong for the next, so that each step begins without memory: one step of
+    many iterations on many points is what this is for. The authors' code takes 50,000 iterations.
+
+    Args:
+        parameters: on their device already.
+        lr: length that each line search tries first.
+        iterations: at most so many in a step, with as many evaluations; the paper's setting is 50000.
+        history: pairs of steps and gradient changes that are kept.
+        tolerance: a step ends where no gradient exceeds this.
+
+    Raises:
+        RecipeError: an option below its range.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        *,
+        lr: float = 1.0,
+        iterations: int = 50,
+        history: int = 50,
+        tolerance: float = 1e-9,
+    ) -> None:
+        for option, value, least in (("iterations", iterations, 1), ("history", history, 1)):
+            if value < least:
+                raise RecipeError(f"train.optimizer: lbfgs: {option}", f"{value}.", f"Give {least} or more.")
+        if not (lr > 0 and tolerance >= 0):
+            found = f"lr {lr}, tolerance {tolerance}."
+            raise RecipeError("train.optimizer: lbfgs", found, "lr is positive, the tolerance is not negative.")
+        super().__init__(parameters, {"lr": lr})
+        self.iterations, self.history, self.tolerance = iterations, history, tolerance
+
+    def step_on(self, problem: Problem) -> dict[str, Tensor]:
+        """Minimise the loss on this batch; returns the losses before."""
+        with torch.no_grad():
+            before = {name: value.detach() for name, value in problem.losses().items()}
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        inner = torch.optim.LBFGS(
+            parameters,
+            lr=self.param_groups[0]["lr"],
+            max_iter=self.iterations,
+            max_eval=self.iterations,
+            history_size=self.history,
+            tolerance_grad=self.tolerance,
+            tolerance_change=0.0,
+            line_search_fn="strong_wolfe",
+        )
+
+        def evaluate() -> Tensor:
+            inner.zero_grad(set_to_none=True)
+            loss = problem.losses()["loss"]
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss
+
+        inner.step(evaluate)  # type: ignore[no-untyped-call]
+        return before

@@ -1,0 +1,244 @@
+"""Residuals linearised in the weights of a SIREN, without a Jacobian in memory.
+
+A residual at a point depends on the field's jet there alone, and every column of that jet (value, first and second
+derivatives) passes each layer as z_c = W a_c, the bias being a weight whose input is 1 in the value's column and 0
+in all others. With b_c the derivative of the residual by z_c, a row of the Jacobian is the sum over columns of the
+outer products b_c a_c^T, for each layer. Hence, without ever writing such a row,
+
+    (J J^T)_nm = sum over layers, c, c' of (a_nc . a_mc') (b_nc . b_mc').
+
+That is cheaper than J wherever a layer has more weights than some 25 times its width (`_Layer.sparing`); thin layers
+are written out. The columns come from ordinary torch, so that autograd supplies all b of a layer at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from metasiren import Jet, Params, Siren
+
+Direction = dict[str, Tensor]
+"""A change of the parameters: name -> tensor of the shape that `Siren.shapes` gives."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked at one point set.
+
+    Attributes:
+        coords: (points, d_in).
+        order: the derivatives that `residuals` needs.
+        residuals: jet of one item -> (points, components), scaled so that their squares add up to the loss.
+    """
+
+    coords: Tensor
+    order: str
+    residuals: Callable[[Jet], Tensor]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer's part in the rows of one point set.
+
+    Attributes:
+        inputs: a, (points, columns, in + 1).
+        adjoints: b, (components, points, columns, out), times the layer's frequency.
+    """
+
+    inputs: Tensor
+    adjoints: Tensor
+
+    @property
+    def sparing(self) -> bool:
+        """Whether sums over pairs of columns cost less than the rows themselves."""
+        columns, width = self.inputs.shape[1:]
+        components, out = self.adjoints.shape[0], self.adjoints.shape[-1]
+        # 30: a product that is added costs about as much memory traffic as so many multiplications.
+        return out * width > columns**2 * (out + width / components**2 + 30)
+
+    def rows(self) -> Tensor:
+        """The layer's columns of the Jacobian, (components * points, out * (in + 1))."""
+        return torch.einsum("knco,nci->knoi", self.adjoints, self.inputs).flatten(2).flatten(0, 1)
+
+    def cross(self, other: _Layer) -> Tensor:
+        """The layer's part of J J^T between two point sets."""
+        if not (self.sparing and other.sparing):
+            return self.rows() @ other.rows().mT
+        (k, n), (h, m) = self.adjoints.shape[:2], other.adjoints.shape[:2]
+        total, mirrored = self.inputs.new_zeros(2, k, n, h, m).unbind(0)
+        for c in range(self.inputs.shape[1]):
+            # Of a set with itself, the pair (c', c) is the transpose of (c, c').
+            for d in range(c + 1 if other is self else other.inputs.shape[1]):
+                a = self.inputs[:, c] @ other.inputs[:, d].mT
+                b = self.adjoints[:, :, c].flatten(0, 1) @ other.adjoints[:, :, d].flatten(0, 1).mT
+                into = mirrored if other is self and d < c else total
+                into.addcmul_(b.view(k, n, h, m), a[None, :, None, :])
+        whole = (total + mirrored).view(k * n, h * m)
+        return whole + mirrored.view(k * n, h * m).mT if other is self else whole
+
+    def pull(self, weights: Tensor) -> Tensor:
+        """The sum of rows times weights (components, points): (out, in + 1)."""
+        b = torch.einsum("kn,knco->nco", weights, self.adjoints)
+        return b.flatten(0, 1).mT @ self.inputs.flatten(0, 1)
+
+    def push(self, direction: Tensor) -> Tensor:
+        """Rows times a direction (out, in + 1): (components, points)."""
+        return torch.einsum("knco,nco->kn", self.adjoints, self.inputs @ direction.mT)
+
+
+class Linearised:
+    """Residuals r and their Jacobian J as an operator; rows run over point sets, then components, then points.
+
+    Args:
+        siren: the architecture; an input layer with weights of its own is refused (`ValueError`).
+        params: (1, ...) weights.
+        questions: what is asked of each point set.
+
+    Attributes:
+        residual: r, (rows,).
+    """
+
+    def __init__(self, siren: Siren, params: Params, questions: Sequence[Question]) -> None:
+        if not capturable(siren):
+            raise ValueError("the input layer has weights: its rows need `DenseJacobian`")
+        self.siren = siren
+        weights = {name: value.detach()[0] for name, value in params.items()}
+        found = [_capture(siren, weights, question) for question in questions]
+        self._sets = [layers for _, layers in found]
+        self.residual = torch.cat([r.flatten() for r, _ in found])
+
+    def gram(self) -> Tensor:
+        """J J^T, (rows, rows)."""
+        blocks: list[list[Tensor]] = []
+        for i, mine in enumerate(self._sets):
+            blocks.append([])
+            for theirs in self._sets[: i + 1]:
+                parts = [a.cross(b) for a, b in zip(mine, theirs, strict=True)]
+                blocks[i].append(torch.stack(parts).sum(0) if len(parts) < 2 else sum(parts[1:], parts[0]))
+        full = [
+            torch.cat([*row, *(blocks[j][i].mT for j in range(i + 1, len(blocks)))], 1) for i, row in enumerate(blocks)
+        ]
+        return torch.cat(full)
+
+    def pull(self, weights: Tensor) -> Direction:
+        """J^T w for w (rows,)."""
+        sizes = [layers[0].adjoints.shape[:2] for layers in self._sets]
+        parts = [w.view(size) for w, size in zip(torch.split(weights, [s.numel() for s in sizes]), sizes, strict=True)]
+        direction: Direction = {}
+        for position, layer in enumerate(self.siren.layers):
+            total = sum(layers[position].pull(w) for layers, w in zip(self._sets, parts, strict=True))
+            assert isinstance(total, Tensor)
+            direction[layer.weight], direction[layer.bias] = total[:, :-1], total[:, -1]
+        return direction
+
+    def push(self, direction: Mapping[str, Tensor]) -> Tensor:
+        """J v, (rows,)."""
+        both = [
+            torch.cat([direction[layer.weight], direction[layer.bias].unsqueeze(-1)], -1) for layer in self.siren.layers
+        ]
+        found = []
+        for layers in self._sets:
+            parts = [layer.push(v) for layer, v in zip(layers, both, strict=True)]
+            found.append(sum(parts[1:], parts[0]).flatten())
+        return torch.cat(found)
+
+
+def capturable(siren: Siren) -> bool:
+    """Whether all weights sit in affine layers."""
+    return siren.encoding is None or not siren.encoding.shapes(siren.in_features)
+
+
+def _capture(siren: Siren, weights: Mapping[str, Tensor], question: Question) -> tuple[Tensor, list[_Layer]]:
+    """Residuals (components, points), and what each layer contributes to their rows."""
+    terms = second_order_terms(question.order, siren.in_features)
+    inputs, outputs = [], []
+    h = _entrance(siren, weights, question, terms)
+    with torch.enable_grad():
+        for layer in siren.layers:
+            inputs.append(h.detach())
+            z = layer.omega * (h @ weights[layer.weight].mT)
+            bias = layer.omega * weights[layer.bias]
+            z = torch.cat([z[:, :1] + bias, z[:, 1:]], 1)
+            if not z.requires_grad:
+                z.requires_grad_()
+            outputs.append(z)
+            h = z if layer.last else _activated(siren, z, terms)
+        residual = question.residuals(_named(h, question.order, siren.in_features, terms))
+        residual = residual.mT.contiguous()
+        pulls = [torch.autograd.grad(r.sum(), outputs, retain_graph=True, materialize_grads=True) for r in residual]
+    layers = []
+    for position, layer in enumerate(siren.layers):
+        a = torch.nn.functional.pad(inputs[position], (0, 1))
+        a[:, 0, -1] = 1
+        b = layer.omega * torch.stack([pull[position] for pull in pulls])
+        if position == 0 and siren.encoding is None:
+            # Coordinates have no second derivatives.
+            used = 1 + (siren.in_features if question.order != "value" else 0)
+            a, b = a[:, :used], b[:, :, :used]
+        layers.append(_Layer(a.contiguous(), b.contiguous()))
+    return residual.detach(), layers
+
+
+def second_order_terms(order: str, d: int) -> list[list[tuple[int, int]]]:
+    """For each second-order column of a jet the pairs (i, j) whose u_ij it adds up."""
+    diagonal = [(i, i) for i in range(d)]
+    if order in ("value", "gradient"):
+        return []
+    if order == "laplacian":
+        return [diagonal]
+    mixed = [(i, j) for i in range(d) for j in range(i + 1, d)] if order == "hessian" else []
+    return [[pair] for pair in diagonal + mixed]
+
+
+def _entrance(
+    siren: Siren, weights: Mapping[str, Tensor], question: Question, terms: list[list[tuple[int, int]]]
+) -> Tensor:
+    """Columns of what the first layer sees, (points, columns, features)."""
+    x, d = question.coords, siren.in_features
+    if siren.encoding is not None:
+        expansion = siren.encoding.expand(x.unsqueeze(0), {name: w.unsqueeze(0) for name, w in weights.items()})
+        first = [] if question.order == "value" else [expansion.first(i)[0] for i in range(d)]
+        second = [torch.stack([expansion.second(i, j)[0] for i, j in pairs]).sum(0) for pairs in terms]
+        return torch.stack([expansion.value[0], *first, *second], 1)
+    if question.order == "value":
+        return x.unsqueeze(1)
+    tangents = torch.eye(d, dtype=x.dtype, device=x.device).expand(len(x), d, d)
+    return torch.cat([x.unsqueeze(1), tangents, x.new_zeros(len(x), len(terms), d)], 1)
+
+
+def _activated(siren: Siren, z: Tensor, terms: list[list[tuple[int, int]]]) -> Tensor:
+    """Columns (points, columns, features) after the nonlinearity: f, f' z_i, f' z_ij + f'' z_i z_j."""
+    if z.shape[1] == 1:
+        return siren.activation.value(z)
+    tangents = z.shape[1] - 1 - len(terms)
+    f = siren.activation.derivatives(z[:, 0], 2 if terms else 1)
+    columns = [f[0].unsqueeze(1), f[1].unsqueeze(1) * z[:, 1:]]
+    if terms:
+        bend = torch.stack([sum((z[:, 1 + i] * z[:, 1 + j] for i, j in pairs), 0 * f[0]) for pairs in terms], 1)
+        straight = columns.pop()
+        columns += [straight[:, :tangents], straight[:, tangents:] + f[2].unsqueeze(1) * bend]
+    return torch.cat(columns, 1)
+
+
+def _named(out: Tensor, order: str, d: int, terms: list[list[tuple[int, int]]]) -> Jet:
+    """The jet of one item whose columns are out (points, columns, d_out)."""
+    out = out.unsqueeze(0)
+    value = out[:, :, 0]
+    if order == "value":
+        return Jet(value)
+    gradient, second = out[:, :, 1 : 1 + d].mT, out[:, :, 1 + d :].mT
+    if order == "gradient":
+        return Jet(value, gradient)
+    if order == "laplacian":
+        return Jet(value, gradient, second[..., 0])
+    diagonal = second[..., :d]
+    if order == "hessian_diagonal":
+        return Jet(value, gradient, diagonal.sum(-1), diagonal)
+    places = {pairs[0]: k for k, pairs in enumerate(terms)}
+    rows = [second[..., places[min(i, j), max(i, j)]] for i in range(d) for j in range(d)]
+    hessian = torch.stack(rows, -1)
+    return Jet(value, gradient, diagonal.sum(-1), diagonal, hessian.view(*hessian.shape[:-1], d, d))

@@ -1,0 +1,1 @@
+"""Equations and conditions of waves as losses."""

@@ -1,0 +1,124 @@
+"""The Helmholtz equation with its absorbing layer, Eq. 11 of the paper's supplement.
+
+    a u_11 + a_1 u_1 + b u_22 + b_2 u_2 + c k² m u - f,    with the signs of `metasiren_physics.conventions`.
+
+The field's channels are (Re u, Im u) of each wave in turn; one more channel, where there is one, is m - 1.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from metasiren import Constraint, Fit, Jet, Points, RecipeError
+
+
+def helmholtz_residual(jet: Jet, points: Points, slowness: Tensor) -> Tensor:
+    """(batch, points, waves), complex: what Eq. 11 leaves of each wave.
+
+    Args:
+        jet: of order `hessian_diagonal`.
+        points: with the `operator` (1, points, 5, 2) and `source` (1, points, waves, 2) known there.
+        slowness: m, (batch, points, 1), real.
+    """
+    source = as_complex(points.known["source"])
+    waves = source.shape[-1]
+    a, a_1, b, b_2, ck2 = as_complex(points.known["operator"]).unsqueeze(-2).unbind(-1)
+    assert jet.gradient is not None
+    assert jet.hessian_diagonal is not None
+    u = paired(jet.value, waves)
+    u_1, u_2 = (paired(jet.gradient[..., i], waves) for i in range(2))
+    u_11, u_22 = (paired(jet.hessian_diagonal[..., i], waves) for i in range(2))
+    return a * u_11 + a_1 * u_1 + b * u_22 + b_2 * u_2 + ck2 * slowness * u - source
+
+
+def as_complex(pairs: Tensor) -> Tensor:
+    """(..., 2) real -> (...) complex."""
+    return torch.view_as_complex(pairs.contiguous())
+
+
+def paired(channels: Tensor, waves: int) -> Tensor:
+    """Channels (..., 2 * waves or more) as complex waves (..., waves)."""
+    return torch.complex(channels[..., 0 : 2 * waves : 2], channels[..., 1 : 2 * waves : 2])
+
+
+class Helmholtz(Constraint):
+    """The equation's residual over the square, the absorbing layer included.
+
+    `l2` is the mean of |residual|², weighted by the area that each point stands for, over `scale`². `l1` is the mean of
+    |Re residual| + |Im residual|, where points inside a source count `inside` times (the paper's lambda).
+
+    Args:
+        at: the point set.
+        norm: `l2`, which is a sum of squares and suits gauss_newton; or `l1`, the paper's.
+        inside: with `l1`, the factor where the source is not zero: number of points / 1000 in the authors' code,
+            / 5000 in the supplement (/ 10000 for the inversion).
+        scale: with `l2`, what residuals are divided by; k² makes them comparable with the wave itself.
+        free_slowness: take m from the field's last channel (m - 1), instead of from the medium.
+        bound: with `free_slowness`, m is that of the start, 1, where |x_i| exceeds this.
+
+    Raises:
+        RecipeError: a factor or scale that is not positive.
+    """
+
+    order = "hessian_diagonal"
+    at: str
+
+    def __init__(
+        self,
+        *,
+        at: str = "interior",
+        norm: Literal["l1", "l2"] = "l2",
+        inside: float = 1.0,
+        scale: float = 1.0,
+        free_slowness: bool = False,
+        bound: float = 0.75,
+    ) -> None:
+        if not (inside > 0 and scale > 0):
+            raise RecipeError("constraints: helmholtz", f"inside {inside}, scale {scale}.", "Both are positive.")
+        self.at, self.norm, self.inside, self.scale = at, norm, inside, scale
+        self.free_slowness, self.bound = free_slowness, bound
+
+    def _residual(self, fit: Fit) -> Tensor:
+        points, jet = fit.batch.points[self.at], fit.jets[self.at]
+        if "operator" not in points.known:
+            found = f"nothing is known there of the equation; known: {', '.join(points.known) or 'nothing'}."
+            raise RecipeError(f"constraints: helmholtz: at: {self.at}", found, "Use data: helmholtz or fwi.")
+        slowness = points.known["slowness"]
+        if self.free_slowness:
+            slowness = field_slowness(jet.value, points.coords, self.bound)
+        return helmholtz_residual(jet, points, slowness)
+
+    def __call__(self, fit: Fit) -> Tensor:
+        """A scalar."""
+        if self.norm == "l2":
+            return squares(self.residuals(fit))
+        points = fit.batch.points[self.at]
+        residual = self._residual(fit)
+        inside = as_complex(points.known["source"]) != 0
+        weight = points.known["weight"] * torch.where(inside, self.inside, 1.0)
+        return (weight * (residual.real.abs() + residual.imag.abs())).sum(-1).mean()
+
+    def residuals(self, fit: Fit) -> Tensor | None:
+        """(batch, points, 2 * waves): real, then imaginary parts; None for `l1`."""
+        if self.norm != "l2":
+            return None
+        residual = self._residual(fit)
+        root = fit.batch.points[self.at].known["weight"].sqrt() / self.scale
+        return torch.cat([residual.real, residual.imag], -1) * root
+
+
+def squares(residuals: Tensor | None) -> Tensor:
+    """The loss of residuals: the mean over batch and points of the sum of squared components."""
+    assert residuals is not None
+    return residuals.square().sum(-1).mean()
+
+
+def field_slowness(value: Tensor, coords: Tensor, bound: float) -> Tensor:
+    """The squared slowness m (batch, points, 1) from the last channel m - 1: at least 0.001, 1 where |x_i| > bound."""
+    # The authors' code clamps the same way; a negative m would let waves grow.
+    m = 1 + value[..., -1:].clamp(min=-0.999)
+    outside = (coords.abs() > bound).any(-1, keepdim=True)
+    return torch.where(outside, torch.ones_like(m), m)

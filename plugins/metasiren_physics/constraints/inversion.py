@@ -1,0 +1,81 @@
+"""What inversion adds to the equation: data at receivers, and what is thought of the medium beforehand."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from metasiren import Jet, Points
+from metasiren_physics.constraints.wave import Condition, Norm
+
+
+class Receivers(Condition):
+    """The waves minus what receivers heard: the data term of the supplement's Eq. 14.
+
+    Args:
+        at: the point set; its `values` are compared with as many of the field's first channels.
+        norm: `l2`, the mean square over receivers, which suits gauss_newton; or `l1`, the mean absolute value.
+        scale: what differences are divided by.
+
+    Raises:
+        RecipeError: a scale that is not positive; points without values.
+    """
+
+    called = "receivers"
+
+    def __init__(self, *, at: str = "receivers", norm: Norm = "l2", scale: float = 1.0) -> None:
+        super().__init__(at=at, norm=norm, scale=scale)
+
+    def what(self, jet: Jet, points: Points) -> Tensor:
+        """The difference u - r, by channel."""
+        heard = self.known(points, "values")
+        return jet.value[..., : heard.shape[-1]] - heard
+
+
+class SlownessPrior(Condition):
+    """How far the squared slowness is from that of the start: m - 1, the field's last channel.
+
+    The supplement's Eq. 13 weighs it by the number of points, while waves in the uniform medium are learned.
+
+    Args:
+        at: the point set.
+        norm: `l2`, the mean square, which suits gauss_newton; or `l1`, the mean absolute value, as in the paper.
+        scale: what the difference is divided by.
+        start: the squared slowness of the start.
+
+    Raises:
+        RecipeError: a scale that is not positive.
+    """
+
+    called = "slowness_prior"
+
+    def __init__(self, *, at: str = "interior", norm: Norm = "l2", scale: float = 1.0, start: float = 1.0) -> None:
+        super().__init__(at=at, norm=norm, scale=scale)
+        self.start = start
+
+    def what(self, jet: Jet, points: Points) -> Tensor:
+        """The difference m - m0."""
+        return jet.value[..., -1:] + (1 - self.start)
+
+
+class SlownessSlope(Condition):
+    """The gradient of m, whose mean (square) favours smooth media among all that explain the data.
+
+    Args:
+        at: the point set.
+        norm: `l2`, the mean square, which suits gauss_newton; or `l1`, total variation by coordinate.
+        scale: what slopes are divided by.
+
+    Raises:
+        RecipeError: a scale that is not positive.
+    """
+
+    order = "gradient"
+    called = "slowness_slope"
+
+    def __init__(self, *, at: str = "interior", norm: Norm = "l2", scale: float = 1.0) -> None:
+        super().__init__(at=at, norm=norm, scale=scale)
+
+    def what(self, jet: Jet, points: Points) -> Tensor:
+        """The derivatives ∂m/∂x and ∂m/∂y."""
+        assert jet.gradient is not None
+        return jet.gradient[..., -1, :]

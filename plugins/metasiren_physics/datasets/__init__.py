@@ -1,0 +1,1 @@
+"""Wave problems as data: points to question, and what is known there."""

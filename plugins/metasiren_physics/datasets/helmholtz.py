@@ -1,0 +1,188 @@
+"""One time-harmonic wave (Eq. 11 of the paper's supplement) as data: points, medium, layer and source there."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metasiren import Batch, Context, Dataset, Domain, Points, RecipeError
+from metasiren_physics.datasets.curriculum import check_curriculum, geometric, vanishing
+from metasiren_physics.datasets.sampling import Box, Discs, Region, check_shares, draw_mixture
+from metasiren_physics.media import Uniform
+from metasiren_physics.pml import Pml
+from metasiren_physics.problems import helmholtz_problem
+from metasiren_physics.sources import Gaussian
+
+SQUARE = Box((-1.0, -1.0), (1.0, 1.0))
+
+
+class HelmholtzDataset(Dataset):
+    """A wave of one frequency in [-1, 1]², its real and imaginary part as channels; the border absorbs.
+
+    The point set `interior` covers the square, absorbing layer included. It knows the equation's `operator`
+    (1, points, 5, 2), the `source` (1, points, 1, 2) and `slowness` (1, points, 1), and each point's `weight`.
+
+    Args:
+        medium: `uniform`, `disc` or `square`; a mapping such as {name: disc, inside: 2, radius: 0.1}; a picture as
+            {name: picture, path: speeds.png}; or a speed.
+        wavenumber: k at unit speed, in radians per unit of length.
+        source: its position; the middle of a uniform medium, (-0.35, 0) beside others.
+        variance: of the Gaussian source.
+        strength: real and imaginary part of the source.
+        pml_width: width of the absorbing layer.
+        pml_strength: how much the layer damps, a0.
+        points: drawn at each step.
+        near: share of the points that is drawn about the source.
+        near_radius: how far from the source these lie, in its standard deviations.
+        physics: share of the points that is drawn where nothing absorbs; the others cover the whole square.
+        weighted: weigh points by the area that they stand for; if not, each counts as much, as in the paper.
+        start_variance: variance of the source at the first step, from which it shrinks geometrically; by default
+            `variance` throughout.
+        shrink_from: share of the training after which it begins to shrink.
+        shrink_until: share of the training after which the source has its own variance.
+        start_damping: alpha of the first step, where k² (1 - j alpha) stands for k² everywhere, so that the wave dies
+            away after some 2 / (alpha k); it falls linearly to zero, and the wave spreads as it does. Training finds
+            the undamped wave much sooner by this way than at once.
+        damping_until: share of the training after which nothing damps but the layer.
+    """
+
+    def __init__(
+        self,
+        *,
+        medium: str | float | dict[str, Any] = "uniform",
+        wavenumber: float = 20.0,
+        source: tuple[float, float] | None = None,
+        variance: float = 1e-4,
+        strength: tuple[float, float] = (1.0, 1.0),
+        pml_width: float = 0.5,
+        pml_strength: float = 5.0,
+        points: int = 500,
+        near: float = 0.2,
+        near_radius: float = 5.0,
+        physics: float = 0.0,
+        weighted: bool = True,
+        start_variance: float | None = None,
+        shrink_from: float = 0.0,
+        shrink_until: float = 0.5,
+        start_damping: float = 0.0,
+        damping_until: float = 0.5,
+    ) -> None:
+        self.problem = helmholtz_problem(
+            medium=medium, wavenumber=wavenumber, source=source, variance=variance, strength=strength,
+            pml_width=pml_width, pml_strength=pml_strength,
+        )  # fmt: skip
+        self.points, self.weighted = check_count("data: helmholtz: points", points), weighted
+        self.elsewhere = check_shares("data: helmholtz", near=near, physics=physics)
+        self.near, self.near_radius, self.physics = near, near_radius, physics
+        if start_variance is not None and not start_variance > 0:
+            raise RecipeError("data: helmholtz: start_variance", f"{start_variance}.", "Give a positive number.")
+        if not near_radius > 0:
+            raise RecipeError("data: helmholtz: near_radius", f"{near_radius}.", "Give a positive number.")
+        check_curriculum("data: helmholtz: shrink", shrink_from, shrink_until)
+        if not start_damping >= 0:
+            raise RecipeError("data: helmholtz: start_damping", f"{start_damping}.", "Give zero or more; 1 is much.")
+        check_curriculum("data: helmholtz: damping", 0.0, damping_until)
+        self.start_variance, self.shrink = start_variance, (shrink_from, shrink_until)
+        self.start_damping, self.damping_until = start_damping, damping_until
+        self.title = f"Helmholtz, {type(self.problem.medium).__name__.lower()} medium, k = {wavenumber:g}"
+        self.splits, self.domain = {"train": 1, "test": 1}, Domain(2, 2)
+        self.facts = {"wavenumber": wavenumber, "channels": ["real", "imaginary"], "physics": self.problem.pml.start}
+        self.now, self.damping = self._source(0.0), start_damping
+
+    def _source(self, progress: float) -> Gaussian:
+        final = self.problem.source
+        return replace(final, variance=geometric(progress, *self.shrink, self.start_variance, final.variance))
+
+    def at_progress(self, progress: float) -> HelmholtzDataset:
+        """The same with the source's variance and the damping of this moment of training."""
+        if self.start_variance is None and not self.start_damping:
+            return self
+        moved = copy.copy(self)
+        moved.now = self._source(progress)
+        moved.damping = vanishing(progress, 0.0, self.damping_until, self.start_damping)
+        return moved
+
+    def batch(
+        self,
+        split: str,
+        items: Tensor,
+        *,
+        context: tuple[int, int] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """`train` draws points; `test` has the nodes of a grid over the physics and the final source."""
+        if split == "train":
+            source, damping = self.now, self.damping
+            radius = self.near_radius * math.sqrt(source.variance)
+            regions: list[tuple[float, Region]] = [(self.elsewhere, SQUARE)]
+            regions += [(self.physics, physics_box(self.problem.pml))] if self.physics else []
+            regions += [(self.near, Discs((source.position,), radius))] if self.near else []
+            coords, weight = draw_mixture(regions, SQUARE, self.points, generator, items.device)
+            weight = weight if self.weighted else torch.ones_like(weight)
+        else:
+            source, damping = self.problem.source, 0.0
+            coords = physics_grid(self.problem.pml, 64, items.device)
+            weight = coords.new_ones(len(coords))
+        points = equation_points(coords, weight, self.problem, (source,), damping)
+        return Batch(Context.empty(items, self.domain), {"interior": points})
+
+
+def equation_points(
+    coords: Tensor, weight: Tensor, problem: Any, sources: Sequence[Gaussian], damping: float = 0.0
+) -> Points:
+    """Points (points, 2) with what Eq. 11 needs there, complex numbers as (real, imaginary).
+
+    Args:
+        coords: in [-1, 1]².
+        weight: (points,), the area that each stands for, over the mean.
+        problem: with `medium`, `pml` and `wavenumber`.
+        sources: one for each wave.
+        damping: alpha, where k² (1 - j alpha) stands for k².
+    """
+    medium, pml, k = problem.medium, problem.pml, problem.wavenumber
+    # Uniform media need no table.
+    slowness = medium(coords) if not isinstance(medium, Uniform) else torch.full_like(weight, medium.value**-2.0)
+    c = pml.coefficients(coords)
+    operator = torch.stack([c.a, c.a_1, c.b, c.b_2, k**2 * (1 - 1j * damping) * c.c], -1)
+    source = torch.stack([truncated(s, coords) for s in sources], -1)
+    known = {
+        "operator": torch.view_as_real(operator),
+        "source": torch.view_as_real(source.resolve_conj()),
+        "slowness": slowness.unsqueeze(-1),
+        "weight": weight.unsqueeze(-1),
+    }
+    return Points(coords.unsqueeze(0), {name: value.unsqueeze(0) for name, value in known.items()})
+
+
+def truncated(source: Gaussian, coords: Tensor) -> Tensor:
+    """The source (points,), complex, zero where its unit Gaussian is below 1e-5, as in the paper's code."""
+    density = source.density(coords)
+    return torch.where(density < 1e-5, torch.zeros_like(density), density) * source.strength
+
+
+def physics_box(pml: Pml) -> Box:
+    """Where nothing absorbs."""
+    return Box((-pml.start, -pml.start), (pml.start, pml.start))
+
+
+def physics_grid(pml: Pml, nodes: int, device: torch.device | str) -> Tensor:
+    """Centres of nodes x nodes cells over the physics, (points, 2), coordinate 0 along rows; float64."""
+    axis = pml.start * ((torch.arange(nodes, dtype=torch.float64, device=device) + 0.5) * (2 / nodes) - 1)
+    return torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
+
+
+def check_count(where: str, count: int) -> int:
+    """A number of points.
+
+    Raises:
+        RecipeError: fewer than one.
+    """
+    if count < 1:
+        raise RecipeError(where, f"{count}.", "Give one or more; a few hundred suit gauss_newton.")
+    return count

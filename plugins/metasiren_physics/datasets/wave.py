@@ -1,0 +1,208 @@
+"""An initial value problem of the wave equation as data: points in time and space, and the wave's start."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metasiren import Batch, Context, Dataset, Domain, Points, RecipeError
+from metasiren_physics.datasets.curriculum import check_curriculum, share
+from metasiren_physics.datasets.helmholtz import check_count
+from metasiren_physics.datasets.sampling import Box, Region, check_shares, draw_mixture, even, polar
+from metasiren_physics.media import Uniform
+from metasiren_physics.problems import Border, wave_problem
+
+
+class WaveDataset(Dataset):
+    """A wave u(t, x, y) in [0, duration] x [-1, 1]² that starts as a Gaussian at rest.
+
+    Coordinate 0 is the time. The point set `interior` knows the `slowness` (1, points, 1), `initial` (t = 0) the
+    `values` that the wave starts with, `boundary` (for borders `dirichlet` and `neumann`) the outward `normals`
+    (1, points, 2). Each point knows its `weight`, so that means are taken over the volume (area, length) of the set.
+
+    Args:
+        medium: `uniform`, `disc` or `square`; a mapping such as {name: disc, inside: 2, radius: 0.1}; a picture as
+            {name: picture, path: speeds.png}; or a speed.
+        centre: of the Gaussian; the middle by default.
+        variance: of the Gaussian.
+        peak: its height; 0.02 in the paper, 1 suits a network better.
+        duration: the last time.
+        border: `open`, where waves leave and nothing is asked of the border; `dirichlet` (u = 0) or `neumann`
+            (no slope across it).
+        points: drawn in the interior at each step.
+        initial: points drawn at t = 0.
+        boundary: points drawn on the border, where it has a condition.
+        front: share of the interior points that is drawn near the front, at the background's speed.
+        front_width: how far from the front these lie (standard deviation), in the Gaussian's standard deviations.
+        near: share of the initial points that is drawn in a disc about the centre.
+        near_radius: the disc's radius, in the Gaussian's standard deviations.
+        weighted: weigh points by the volume that they stand for; if not, each counts as much, as in the paper.
+        start_duration: the interval of times at the first step, from which it grows linearly; by default `duration`
+            throughout.
+        grow_from: share of the training after which it begins to grow.
+        grow_until: share of the training after which the interval has its whole length.
+    """
+
+    def __init__(
+        self,
+        *,
+        medium: str | float | dict[str, Any] = "uniform",
+        centre: tuple[float, float] | None = None,
+        variance: float = 5e-4,
+        peak: float = 0.02,
+        duration: float = 0.4,
+        border: Border = "open",
+        points: int = 700,
+        initial: int = 350,
+        boundary: int = 100,
+        front: float = 0.5,
+        front_width: float = 2.0,
+        near: float = 0.5,
+        near_radius: float = 5.0,
+        weighted: bool = True,
+        start_duration: float | None = None,
+        grow_from: float = 0.0,
+        grow_until: float = 1.0,
+    ) -> None:
+        if border == "periodic":
+            advice = "Choose open, dirichlet or neumann; the solver fft has periodic ones."
+            raise RecipeError("data: wave: border", "a network is not asked for periodic borders.", advice)
+        self.problem = wave_problem(
+            medium=medium, centre=centre, variance=variance, peak=peak, duration=duration, border=border
+        )
+        for name, count in (("points", points), ("initial", initial), ("boundary", boundary)):
+            check_count(f"data: wave: {name}", count)
+        self.counts = {"interior": points, "initial": initial, "boundary": boundary}
+        self.elsewhere = check_shares("data: wave", front=front), check_shares("data: wave", near=near)
+        self.front, self.near, self.weighted = front, near, weighted
+        if not (front_width > 0 and near_radius > 0):
+            found = f"front_width {front_width}, near_radius {near_radius}."
+            raise RecipeError("data: wave", found, "Both are positive.")
+        check_curriculum("data: wave: grow", grow_from, grow_until)
+        if start_duration is not None and not 0 < start_duration <= duration:
+            found = f"{start_duration} is no part of 0 to {duration}."
+            raise RecipeError("data: wave: start_duration", found, "Give a positive time.")
+        sigma = math.sqrt(variance)
+        self.front_width, self.near_radius = front_width * sigma, near_radius * sigma
+        self.start_duration, self.grow = start_duration, (grow_from, grow_until)
+        self.title = f"Wave equation, {type(self.problem.medium).__name__.lower()} medium, t up to {duration:g}"
+        self.splits, self.domain = {"train": 1, "test": 1}, Domain(3, 1)
+        self.facts = {"duration": duration, "peak": peak, "channels": ["pressure"]}
+        self.until = self._until(0.0)
+
+    def _until(self, progress: float) -> float:
+        done, last = share(progress, *self.grow), self.problem.duration
+        return last if self.start_duration is None or done == 1 else (1 - done) * self.start_duration + done * last
+
+    def at_progress(self, progress: float) -> WaveDataset:
+        """The same with the interval of times of this moment of training."""
+        if self.start_duration is None:
+            return self
+        moved = copy.copy(self)
+        moved.until = self._until(progress)
+        return moved
+
+    def batch(
+        self,
+        split: str,
+        items: Tensor,
+        *,
+        context: tuple[int, int] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """`train` draws points; `test` draws others of the whole interval, the same at every call."""
+        place, until = items.device, self.until
+        if split != "train":
+            generator, until = torch.Generator(place).manual_seed(0), self.problem.duration
+        problem, sets = self.problem, {}
+        whole, speed = Box((0.0, -1.0, -1.0), (until, 1.0, 1.0)), getattr(problem.medium, "background", None)
+        if speed is None:
+            speed = problem.medium.value if isinstance(problem.medium, Uniform) else 1.0
+        regions: list[tuple[float, Region]] = [(self.elsewhere[0], whole)]
+        if self.front:
+            regions.append((self.front, Front(problem.centre, speed, until, self.front_width)))
+        coords, weight = draw_mixture(regions, whole, self.counts["interior"], generator, place)
+        known = {"slowness": problem.medium(coords[:, 1:]).unsqueeze(-1)}
+        sets["interior"] = self._points(coords, weight, known)
+        plane = Box((-1.0, -1.0), (1.0, 1.0))
+        regions = [(self.elsewhere[1], plane)]
+        if self.near:
+            regions.append((self.near, Near(problem.centre, self.near_radius)))
+        coords, weight = draw_mixture(regions, plane, self.counts["initial"], generator, place)
+        known = {"values": problem.initial(coords).unsqueeze(-1)}
+        sets["initial"] = self._points(torch.nn.functional.pad(coords, (1, 0)), weight, known)
+        if problem.border in ("dirichlet", "neumann"):
+            coords, normals = draw_border(self.counts["boundary"], until, generator, place)
+            sets["boundary"] = self._points(coords, torch.ones_like(coords[:, 0]), {"normals": normals})
+        return Batch(Context.empty(items, self.domain), sets)
+
+    def _points(self, coords: Tensor, weight: Tensor, known: dict[str, Tensor]) -> Points:
+        known["weight"] = (weight if self.weighted else torch.ones_like(weight)).unsqueeze(-1)
+        return Points(coords.unsqueeze(0), {name: value.unsqueeze(0) for name, value in known.items()})
+
+
+@dataclass(frozen=True)
+class Front(Region):
+    """Times uniform in [0, until]; in space a ring about the centre, normal in its distance from radius speed * t.
+
+    A distance that comes out negative is reflected, so the density has two normal parts.
+    """
+
+    centre: tuple[float, float]
+    speed: float
+    until: float
+    width: float
+
+    def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+        """See `Region.draw`."""
+        t, angle, quantile = even(count, 3, generator, device).unbind(-1)
+        t = self.until * t
+        spread = torch.special.ndtri(quantile.clamp(min=1e-12))
+        r = (self.speed * t + self.width * spread).abs()
+        space = polar(r, 2 * math.pi * angle) + t.new_tensor(self.centre)
+        return torch.cat([t.unsqueeze(-1), space], -1)
+
+    def density(self, points: Tensor) -> Tensor:
+        """See `Region.density`."""
+        t = points[:, 0]
+        r = (points[:, 1:] - points.new_tensor(self.centre)).norm(dim=-1).clamp(min=1e-12)
+        normal = sum(torch.exp(-((s * r - self.speed * t) ** 2) / (2 * self.width**2)) for s in (1, -1))
+        along = normal / (self.width * math.sqrt(2 * math.pi) * 2 * math.pi * r)
+        return torch.where((t >= 0) & (t <= self.until), along / self.until, torch.zeros_like(t))
+
+
+@dataclass(frozen=True)
+class Near(Region):
+    """Uniform over a disc."""
+
+    centre: tuple[float, float]
+    radius: float
+
+    def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+        """See `Region.draw`."""
+        r, angle = even(count, 2, generator, device).unbind(-1)
+        return polar(self.radius * r.sqrt(), 2 * math.pi * angle) + r.new_tensor(self.centre)
+
+    def density(self, points: Tensor) -> Tensor:
+        """See `Region.density`."""
+        within = (points - points.new_tensor(self.centre)).square().sum(-1) < self.radius**2
+        return within.to(points.dtype) / (math.pi * self.radius**2)
+
+
+def draw_border(
+    count: int, until: float, generator: torch.Generator | None, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Points (count, 3) on the four sides at times in [0, until], and outward normals (count, 2)."""
+    t, along = even(count, 2, generator, device).unbind(-1)
+    side = torch.arange(count, device=device) % 4
+    sign, axis = 2 * (side % 2).to(t) - 1, side // 2
+    normals = torch.zeros(count, 2, dtype=torch.float64, device=device)
+    normals[torch.arange(count, device=device), axis] = sign
+    along = 2 * along - 1
+    space = torch.stack([torch.where(axis == 0, sign, along), torch.where(axis == 0, along, sign)], -1)
+    return torch.cat([(until * t).unsqueeze(-1), space], -1), normals

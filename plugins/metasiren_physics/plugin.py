@@ -1,0 +1,55 @@
+"""What this package offers; modules are imported when a recipe names a part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from metasiren import hookimpl
+
+if TYPE_CHECKING:
+    import click
+
+
+@hookimpl
+def metasiren_datasets() -> Mapping[str, str]:
+    """Problems of waves."""
+    return {
+        "helmholtz": "metasiren_physics.datasets.helmholtz:HelmholtzDataset",
+        "wave": "metasiren_physics.datasets.wave:WaveDataset",
+        "fwi": "metasiren_physics.datasets.inversion:InversionDataset",
+    }
+
+
+@hookimpl
+def metasiren_constraints() -> Mapping[str, str]:
+    """Equations and conditions."""
+    return {
+        "helmholtz": "metasiren_physics.constraints.helmholtz:Helmholtz",
+        "wave_equation": "metasiren_physics.constraints.wave:WaveEquation",
+        "initial_value": "metasiren_physics.constraints.wave:InitialValue",
+        "initial_velocity": "metasiren_physics.constraints.wave:InitialVelocity",
+        "dirichlet": "metasiren_physics.constraints.wave:Dirichlet",
+        "neumann": "metasiren_physics.constraints.wave:Neumann",
+        "receivers": "metasiren_physics.constraints.inversion:Receivers",
+        "slowness_prior": "metasiren_physics.constraints.inversion:SlownessPrior",
+        "slowness_slope": "metasiren_physics.constraints.inversion:SlownessSlope",
+    }
+
+
+@hookimpl
+def metasiren_protocols() -> Mapping[str, str]:
+    """How fitted waves are judged."""
+    return {
+        "helmholtz": "metasiren_physics.protocols.helmholtz:HelmholtzProtocol",
+        "wave": "metasiren_physics.protocols.wave:WaveProtocol",
+        "fwi": "metasiren_physics.protocols.inversion:InversionProtocol",
+    }
+
+
+@hookimpl
+def metasiren_commands(cli: click.Group) -> None:
+    """Solve without a network."""
+    from metasiren_physics.commands import add_commands
+
+    add_commands(cli)

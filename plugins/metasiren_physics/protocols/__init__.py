@@ -1,0 +1,1 @@
+"""How fitted waves are judged, and pictures of them."""

@@ -1,0 +1,130 @@
+"""A fitted time-harmonic wave against the exact one, where nothing absorbs and outside the source."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from metasiren import Comparison, ComparisonRow, Dataset, Model, Protocol, RecipeError, write_metrics
+from metasiren_physics.arrays import Complex, Real
+from metasiren_physics.datasets.helmholtz import HelmholtzDataset
+from metasiren_physics.problems import HelmholtzProblem
+from metasiren_physics.protocols.measures import (
+    as_tensor,
+    cells,
+    on_grid,
+    relative,
+    require,
+    sample,
+    single,
+    truth_at,
+    waves_of,
+)
+from metasiren_physics.protocols.pictures import Panel, draw, size_panel, wave_panel
+
+Mask = NDArray[np.bool_]
+
+
+class HelmholtzProtocol(Protocol):
+    """Relative L2 error and mean squared error in the physics, outside the disc where the source is not zero.
+
+    The truth is the closed form of uniform media and of discs; other media have the 9-point grid solution. Writes
+    figure.png (speed; true and fitted real part; error), metrics.json and comparison.*, whose other rows are what the
+    grid solver needs for the same.
+
+    Args:
+        nodes: cells along each axis where the wave is judged and drawn.
+        solvers: nodes along each axis of the 5- and 9-point solutions that make the other rows; [] for none.
+        reference: nodes along each axis of the grid that stands for the truth where no closed form is known.
+
+    Raises:
+        RecipeError: fewer than 8 nodes.
+    """
+
+    def __init__(self, *, nodes: int = 128, solvers: tuple[int, ...] = (257,), reference: int = 513) -> None:
+        if min(nodes, reference, *solvers) < 8:
+            found = f"nodes {nodes}, solvers {list(solvers)}, reference {reference}."
+            raise RecipeError("evaluate: helmholtz", found, "Give at least 8 nodes each.")
+        self.nodes, self.solvers, self.reference = nodes, tuple(solvers), reference
+
+    def evaluate(
+        self,
+        model: Model,
+        dataset: Dataset,
+        results: Path,
+        *,
+        name: str,
+        limit: int | None = None,
+        refine: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> pd.DataFrame:
+        """As `metasiren.Protocol.evaluate`; `limit` and `refine` mean nothing to a single wave.
+
+        Raises:
+            RecipeError: the data is no Helmholtz problem.
+        """
+        require(dataset, HelmholtzDataset, "helmholtz")
+        assert isinstance(dataset, HelmholtzDataset)
+        problem = dataset.problem
+        points = cells(problem.pml.start, self.nodes)
+        truth, origin = truth_at(problem, points, self.reference)
+        judged = outside(problem, points)
+        made = waves_of(sample(single(model, dataset), points), 1)[..., 0]
+        numbers = errors(made, truth, judged)
+        rows = [ComparisonRow(name=name, kind="model", metrics=dict(numbers))]
+        for nodes in self.solvers:
+            for scheme in (5, 9):
+                began = time.perf_counter()
+                solved = on_grid(problem, points, nodes, scheme)
+                note = f"{time.perf_counter() - began:.1f} s on this machine"
+                label = f"{scheme}-point grid, {nodes} x {nodes}"
+                rows.append(
+                    ComparisonRow(name=label, kind="baseline", metrics=errors(solved, truth, judged), note=note)
+                )
+        write_metrics(results, numbers)
+        draw([figure(problem, points, truth, made)]).save(results / "figure.png")
+        title = f"{dataset.title}, source of variance {problem.source.variance:g}; against {origin}"
+        comparison = Comparison(title=title, rows=rows)
+        comparison.write(results)
+        return comparison.frame()
+
+    def preview(
+        self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu"
+    ) -> Tensor | None:
+        """Draw the real and the imaginary part."""
+        require(dataset, HelmholtzDataset, "helmholtz")
+        assert isinstance(dataset, HelmholtzDataset)
+        made = waves_of(sample(single(model, dataset), cells(dataset.problem.pml.start, 64)), 1)[..., 0]
+        page = draw([[wave_panel("real part", made.real, made.real), wave_panel("imaginary", made.imag, made.imag)]])
+        page.save(path)
+        return as_tensor(page)
+
+
+def outside(problem: HelmholtzProblem, points: Real) -> Mask:
+    """Which of the points (...) lie outside the source's disc; bool."""
+    return problem.source.distance_squared(points) > problem.source.radius() ** 2
+
+
+def errors(made: Complex, truth: Complex, judged: Mask) -> dict[str, float | None]:
+    """`relative_l2` and `mse` of complex waves over the judged points."""
+    error = (made - truth)[judged]
+    return {"relative_l2": relative(error, truth[judged]), "mse": float((abs(error) ** 2).mean())}
+
+
+def figure(problem: HelmholtzProblem, points: Real, truth: Complex, made: Complex) -> list[Panel]:
+    """Speed; true and fitted real part; error, on a scale of a tenth of the wave."""
+    place = tuple(np.asarray(problem.source.position) / problem.pml.start)
+    shown = wave_panel("exact, real part", truth.real, truth.real)
+    speed = problem.medium.speed(points)
+    return [
+        size_panel(f"speed {speed.min():g} to {speed.max():g}", speed, max(2.0, float(speed.max()))),
+        wave_panel("exact, real part", truth.real, truth.real, [(float(place[0]), float(place[1]))]),
+        wave_panel("field, real part", made.real, truth.real),
+        size_panel("error / 10 % of the wave", np.abs(made - truth), shown.high / 10),
+    ]

@@ -1,0 +1,170 @@
+"""An inverted medium against the true one, and the waves that were found on the way."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from metasiren import Comparison, ComparisonRow, Dataset, Field, Model, Protocol, RecipeError, write_metrics
+from metasiren_physics.arrays import Complex, Real
+from metasiren_physics.datasets.inversion import InversionDataset
+from metasiren_physics.problems import InversionProblem
+from metasiren_physics.protocols.measures import (
+    as_tensor,
+    cells,
+    relative,
+    require,
+    sample,
+    single,
+    truth_at,
+    waves_of,
+)
+from metasiren_physics.protocols.pictures import Panel, draw, size_panel, wave_panel
+
+
+class InversionProtocol(Protocol):
+    """The speed's relative L2 error where nothing absorbs, and the waves' errors outside their sources.
+
+    Writes figure.png (true and found speed; a true and found wave; its error), metrics.json and comparison.*. Rows
+    beside the model's: the speed that the inversion started from, and ADMM on a grid where it is asked for.
+
+    Args:
+        nodes: cells along each axis where all is judged and drawn.
+        reference: nodes along each axis of the grid that stands for true waves where no closed form is known.
+        admm: iterations of the grid's wavefield-reconstruction inversion; 0 leaves the row out.
+        admm_nodes: points along each axis of its grid.
+
+    Raises:
+        RecipeError: fewer than 8 nodes, or a negative number of iterations.
+    """
+
+    def __init__(self, *, nodes: int = 128, reference: int = 513, admm: int = 0, admm_nodes: int = 129) -> None:
+        if min(nodes, reference, admm_nodes) < 8 or admm < 0:
+            found = f"nodes {nodes}, reference {reference}, admm {admm}, admm_nodes {admm_nodes}."
+            raise RecipeError("evaluate: fwi", found, "Give at least 8 nodes, and no negative numbers.")
+        self.nodes, self.reference, self.admm, self.admm_nodes = nodes, reference, admm, admm_nodes
+
+    def evaluate(
+        self,
+        model: Model,
+        dataset: Dataset,
+        results: Path,
+        *,
+        name: str,
+        limit: int | None = None,
+        refine: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> pd.DataFrame:
+        """As `metasiren.Protocol.evaluate`; `limit` and `refine` mean nothing to a single medium.
+
+        Raises:
+            RecipeError: the data is no inversion.
+        """
+        require(dataset, InversionDataset, "fwi")
+        assert isinstance(dataset, InversionDataset)
+        problem = dataset.problem
+        points = cells(problem.pml.start, self.nodes)
+        speed = problem.medium.speed(points)
+        count = len(problem.sources)
+        truth = np.stack([truth_at(problem.single(i), points, self.reference)[0] for i in range(count)], -1)
+        judged = heard_outside(problem, points)
+        found, waves = sampled(single(model, dataset), problem, points)
+        numbers = errors(found, speed, waves, truth, judged)
+        start = np.full_like(speed, problem.start)
+        rows = [
+            ComparisonRow(name=name, kind="model", metrics=dict(numbers)),
+            ComparisonRow(name="where the inversion starts", kind="baseline", metrics=_speed_errors(start, speed)),
+        ]
+        if self.admm:
+            rows.append(self._admm(problem, points, speed, truth, judged))
+        write_metrics(results, numbers)
+        draw(figure(problem, speed, found, truth[..., 0], waves[..., 0])).save(results / "figure.png")
+        comparison = Comparison(title=f"{dataset.title}, k = {problem.wavenumber:.4g}", rows=rows)
+        comparison.write(results)
+        return comparison.frame()
+
+    def preview(
+        self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu"
+    ) -> Tensor | None:
+        """Draw the speed and the first wave."""
+        require(dataset, InversionDataset, "fwi")
+        assert isinstance(dataset, InversionDataset)
+        problem = dataset.problem
+        found, waves = sampled(single(model, dataset), problem, cells(problem.pml.start, 64))
+        first = waves[..., 0].real
+        page = draw([[size_panel("speed", found, 2.2), wave_panel("first wave, real part", first, first)]])
+        page.save(path)
+        return as_tensor(page)
+
+    def _admm(
+        self, problem: InversionProblem, points: Real, speed: Real, truth: Complex, judged: Real
+    ) -> ComparisonRow:
+        from scipy.interpolate import RegularGridInterpolator
+
+        from metasiren_physics.reference.admm import invert
+        from metasiren_physics.reference.receivers import receiver_data
+
+        began = time.perf_counter()
+        found = invert(problem, receiver_data(problem), nodes=self.admm_nodes, iterations=self.admm)
+        axis = np.linspace(-1, 1, self.admm_nodes)
+
+        def between(values: Real) -> Real:
+            read: Real = RegularGridInterpolator((axis, axis), values, method="linear")(points)
+            return read
+
+        waves = np.stack([between(u.real) + 1j * between(u.imag) for u in found.waves], -1)
+        note = f"{self.admm} iterations, {time.perf_counter() - began:.0f} s on this machine"
+        metrics = errors(between(found.speed), speed, waves, truth, judged)
+        label = f"ADMM, {self.admm_nodes} x {self.admm_nodes}"
+        return ComparisonRow(name=label, kind="baseline", metrics=metrics, note=note)
+
+
+def sampled(field: Field, problem: InversionProblem, points: Real) -> tuple[Real, Complex]:
+    """Speed (...) and waves (..., sources) of a fitted field at points (..., 2)."""
+    values = sample(field, points)
+    slowness = 1 + np.maximum(values[..., -1], -0.999)
+    slowness[(abs(points) > problem.free).any(-1)] = problem.start**-2.0
+    return slowness**-0.5, waves_of(values, len(problem.sources))
+
+
+def heard_outside(problem: InversionProblem, points: Real) -> Real:
+    """For each wave the points (..., sources) outside its own source's disc; bool."""
+    found: Real = np.stack([s.distance_squared(points) > s.radius() ** 2 for s in problem.sources], -1)
+    return found
+
+
+def errors(found: Real, speed: Real, waves: Complex, truth: Complex, judged: Real) -> dict[str, float | None]:
+    """Of the speed `speed_relative_l2` and `speed_mse`; of the waves `relative_l2` and `mse`."""
+    error = (waves - truth)[judged]
+    return {
+        **_speed_errors(found, speed),
+        "waves_relative_l2": relative(error, truth[judged]),
+        "waves_mse": float((abs(error) ** 2).mean()),
+    }
+
+
+def _speed_errors(found: Real, speed: Real) -> dict[str, float | None]:
+    return {"speed_relative_l2": relative(found - speed, speed), "speed_mse": float(((found - speed) ** 2).mean())}
+
+
+def figure(problem: InversionProblem, speed: Real, found: Real, truth: Complex, made: Complex) -> list[list[Panel]]:
+    """True and found speed and their difference; true and found first wave and their difference."""
+    scale = problem.pml.start
+    heard = [(float(x) / scale, float(y) / scale) for x, y in problem.receivers]
+    sounding = [(s.position[0] / scale, s.position[1] / scale) for s in problem.sources]
+    high = max(2.0, float(speed.max()))
+    shown = wave_panel("exact wave, real part", truth.real, truth.real, sounding[:1])
+    true_speed = Panel("true speed", speed, 0.0, high, signed=False, dots=[*heard, *sounding])
+    return [
+        [true_speed, size_panel("found speed", found, high), size_panel("difference", abs(found - speed), high / 2)],
+        [
+            shown,
+            wave_panel("found wave, real part", made.real, truth.real),
+            size_panel("error / 10 % of the wave", np.abs(made - truth), shown.high / 10),
+        ],
+    ]

@@ -1,0 +1,400 @@
+"""Gauss-Newton: its step is the damped least-squares step, with J in memory or without; L-BFGS beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+import metasiren as ms
+from metasiren import (
+    Batch,
+    Constraint,
+    Context,
+    Dataset,
+    Decoder,
+    Domain,
+    Fit,
+    Jet,
+    Model,
+    Params,
+    Points,
+    Problem,
+    RecipeError,
+    Siren,
+    hookimpl,
+)
+from metasiren.catalogue import Catalogue, load_catalogue
+from metasiren.experiment import resume
+from metasiren.experiment import run as run_recipe
+from metasiren.optimization import Weighted
+from metasiren.recipe import validate
+from metasiren.trainer import Objective
+from metasiren_basics.dense_jacobian import DenseJacobian
+from metasiren_basics.fixed import FixedEncoder
+from metasiren_basics.free import FreeDecoder
+from metasiren_basics.gauss_newton import GaussNewton, damped_solutions
+from metasiren_basics.lbfgs import Lbfgs
+from metasiren_basics.linearised import Linearised, Question, capturable
+
+F64 = torch.float64
+ORDERS = ("value", "gradient", "laplacian", "hessian_diagonal", "hessian")
+
+
+class Oscillation(Constraint):
+    """u'' + 9 u = 0: a second-order constraint."""
+
+    at, order = "inside", "laplacian"
+
+    def residuals(self, fit: Fit) -> Tensor:
+        jet = fit.jets[self.at]
+        assert jet.laplacian is not None
+        return (jet.laplacian + 9 * jet.value) / 9
+
+    def __call__(self, fit: Fit) -> Tensor:
+        return self.residuals(fit).square().sum(-1).mean()
+
+
+class Slope(Constraint):
+    """u' = 1 at the same points: a first-order one, with a component for each coordinate."""
+
+    at, order = "inside", "gradient"
+
+    def residuals(self, fit: Fit) -> Tensor:
+        gradient = fit.jets[self.at].gradient
+        assert gradient is not None
+        return gradient.flatten(2) - 1
+
+    def __call__(self, fit: Fit) -> Tensor:
+        return self.residuals(fit).square().sum(-1).mean()
+
+
+class Values(Constraint):
+    """The known values at the ends."""
+
+    at = "ends"
+
+    def residuals(self, fit: Fit) -> Tensor:
+        return fit.jets[self.at].value - fit.batch.points[self.at].values
+
+    def __call__(self, fit: Fit) -> Tensor:
+        return self.residuals(fit).square().sum(-1).mean()
+
+
+class Absolute(Constraint):
+    """A loss that is no sum of squares."""
+
+    at = "ends"
+
+    def __call__(self, fit: Fit) -> Tensor:
+        return (fit.jets[self.at].value - fit.batch.points[self.at].values).abs().mean()
+
+
+class Everywhere(Constraint):
+    """A prior, at no point set."""
+
+    def __call__(self, fit: Fit) -> Tensor:
+        return fit.latent.sum()
+
+
+class Line(Dataset):
+    """Points of [-1, 1] and what a sine is at a few of them."""
+
+    title, domain = "line", Domain(1, 1)
+
+    def __init__(self) -> None:
+        self.splits = {"train": 1}
+
+    def batch(
+        self,
+        split: str,
+        items: Tensor,
+        *,
+        context: tuple[int, int] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        draw = partial(torch.rand, generator=generator, dtype=F64)
+        inside, ends = 2 * draw(1, 12, 1) - 1, 2 * draw(1, 5, 1) - 1
+        points = {"inside": Points(inside), "ends": Points(ends, {"values": torch.sin(3 * ends)})}
+        return Batch(Context.empty(items, self.domain), points)
+
+
+def problem(
+    *constraints: tuple[float, Constraint], hidden: int = 6, dtype: torch.dtype = F64, batch: Batch | None = None
+) -> Problem:
+    torch.manual_seed(0)
+    siren = Siren(in_features=1, out_features=1, hidden_features=hidden, hidden_layers=1, first_omega=3)
+    model = Model(FixedEncoder(Line.domain), FreeDecoder(siren, 0)).to(dtype)
+    made = batch or Line().batch("train", torch.arange(1), generator=torch.Generator().manual_seed(1))
+    weighted = tuple(Weighted(type(c).__name__, w, c) for w, c in constraints)
+    made = made.cast(dtype)
+    evaluate = partial(Objective(model, weighted), made, None)
+    return Problem(model, weighted, made, None, evaluate)
+
+
+def flat(model: nn.Module) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def asked(order: str) -> Callable[[Jet], Tensor]:
+    """Nonlinear residuals of everything that a jet of this order has."""
+
+    def residuals(jet: Jet) -> Tensor:
+        parts = [jet.value[0] ** 2]
+        for name, size in (("gradient", 3), ("laplacian", 90), ("hessian_diagonal", 90), ("hessian", 90)):
+            part = getattr(jet, name)
+            if part is not None and ORDERS.index(name) <= ORDERS.index(order):
+                parts.append(torch.sin(part[0].flatten(1) / size))
+        return torch.cat(parts, -1)
+
+    return residuals
+
+
+@settings(deadline=None, max_examples=12, derandomize=True)
+@given(
+    order=st.sampled_from(ORDERS),
+    d=st.integers(1, 3),
+    out=st.integers(1, 3),
+    hidden=st.sampled_from([3, 40]),
+    nonlinearity=st.sampled_from(["sine", "tanh", "softplus"]),
+    encoded=st.booleans(),
+)
+def test_without_a_jacobian_in_memory_all_is_the_same(
+    order: str, d: int, out: int, hidden: int, nonlinearity: str, encoded: bool
+) -> None:
+    """The Gram matrix summed over columns, J^T w and J v agree with J itself to 1e-10."""
+    generator = torch.Generator().manual_seed(d)
+    siren = Siren(
+        in_features=d, out_features=out, hidden_features=hidden, hidden_layers=2, nonlinearity=nonlinearity,
+        first_omega=5, input_layer={"name": "positional_encoding", "frequencies": 2} if encoded else None,
+    )  # fmt: skip
+    params = siren.init(dtype=F64, generator=generator)
+    coords = 2 * torch.rand(9, d, dtype=F64, generator=generator) - 1
+    questions = [Question(coords, order, asked(order)), Question(coords[:4] / 2, "value", asked("value"))]
+    thin, dense = Linearised(siren, params, questions), DenseJacobian(siren, params, questions)
+    same = partial(torch.testing.assert_close, rtol=1e-10, atol=1e-10)
+    same(thin.residual, dense.residual)
+    scale = float(dense.gram().abs().max())
+    same(thin.gram() / scale, dense.gram() / scale)
+    w = torch.randn(len(dense.residual), dtype=F64, generator=generator)
+    v = {n: torch.randn(s, dtype=F64, generator=generator) for n, s in siren.shapes.items()}
+    same(thin.push(v) / scale, dense.push(v) / scale)
+    for name, pulled in dense.pull(w).items():
+        same(thin.pull(w)[name] / scale, pulled / scale)
+
+
+def test_the_jacobian_is_autograds() -> None:
+    siren = Siren(in_features=2, out_features=2, hidden_features=5, hidden_layers=1, first_omega=4)
+    params = siren.init(dtype=F64, generator=torch.Generator().manual_seed(0))
+    coords = torch.tensor([[0.1, -0.3], [0.7, 0.2], [-0.5, 0.9]], dtype=F64)
+    question = Question(coords, "hessian_diagonal", asked("hessian_diagonal"))
+
+    def residual(weights: Params) -> Tensor:
+        return question.residuals(siren.jet(weights, coords, question.order)).mT.flatten()
+
+    found = torch.func.jacrev(residual)(params)
+    expected = torch.cat([found[name].flatten(1) for name in siren.shapes], 1)
+    torch.testing.assert_close(DenseJacobian(siren, params, [question]).matrix, expected)
+
+
+def test_learnable_inputs_need_rows() -> None:
+    siren = Siren(in_features=2, out_features=1, hidden_features=4, input_layer={"name": "rbf_gaussian", "centres": 3})
+    params = siren.init(dtype=F64)
+    question = Question(torch.zeros(2, 2, dtype=F64), "value", asked("value"))
+    assert not capturable(siren)
+    with pytest.raises(ValueError, match="DenseJacobian"):
+        Linearised(siren, params, [question])
+    assert DenseJacobian(siren, params, [question]).matrix.shape == (2, siren.parameter_count)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.8])
+@pytest.mark.parametrize("jacobian", ["columns", "rows"])
+def test_a_step_is_the_damped_least_squares_step(jacobian: Any, momentum: float) -> None:
+    """delta minimises |r + J delta|^2 + lambda m |delta - mu p|^2, J and r being those of the weighted loss."""
+    task = problem((2.0, Oscillation()), (0.5, Slope()), (3.0, Values()))
+    optimizer = GaussNewton(
+        task.model.parameters(), damping=100.0, trials=(1.0,), halvings=0, momentum=momentum, jacobian=jacobian
+    )
+    optimizer.step_on(task)
+    middle = flat(task.model)
+    last = torch.cat([optimizer.state[p]["last"].flatten() for p in task.model.parameters()]) if momentum else 0.0
+    damping = optimizer.param_groups[0]["damping"]
+
+    def residual(theta: Tensor) -> Tensor:
+        shapes = task.model.decoder.siren.shapes
+        parts = torch.split(theta, [torch.Size(s).numel() for s in shapes.values()])
+        params = {n: p.view(1, *shapes[n]) for n, p in zip(shapes, parts, strict=True)}
+        field = ms.Field(task.model.decoder.siren, params)
+        sets = task.batch.points
+        jets = {
+            "inside": field.jet(sets["inside"].coords, "laplacian"),
+            "ends": field.jet(sets["ends"].coords, "value"),
+        }
+        fit = Fit(task.batch, torch.zeros(1, 0), field, jets)
+        found = [(w.weight, w.constraint.residuals(fit)) for w in task.constraints]
+        return torch.cat([(weight / r.shape[1]) ** 0.5 * r.flatten() for weight, r in found if r is not None])
+
+    r, j = residual(middle), torch.func.jacrev(residual)(middle)
+    torch.testing.assert_close(r.square().sum(), task.losses()["loss"].detach())
+    root = (damping * (j @ j.T).diagonal().mean()).sqrt()
+    stacked = torch.cat([j, root * torch.eye(j.shape[1], dtype=F64)])
+    target = torch.cat([-r, root * momentum * last * torch.ones(j.shape[1], dtype=F64)])
+    expected = torch.linalg.lstsq(stacked, target.unsqueeze(1)).solution[:, 0]
+    optimizer.step_on(task)
+    torch.testing.assert_close(flat(task.model) - middle, expected, rtol=1e-7, atol=1e-9)
+
+
+def test_one_step_solves_a_linear_problem() -> None:
+    """With its last weights at zero a network is linear in what a first step changes: only these count then."""
+    task = problem((1.0, Values()), hidden=3)
+    weights = list(task.model.parameters())
+    with torch.no_grad():
+        weights[-2].zero_()
+    features = torch.sin(30 * (torch.sin(3 * (task.batch.points["ends"].coords[0] @ weights[0].T + weights[1]))
+                               @ weights[2].T + weights[3]))  # fmt: skip
+    design = torch.cat([features, torch.ones_like(features[:, :1])], 1).detach()
+    known = task.batch.points["ends"].values[0]
+    least = (design @ torch.linalg.lstsq(design, known).solution - known).square().mean()
+    GaussNewton(task.model.parameters(), damping=1e-13, trials=(1.0,), least_damping=1e-14).step_on(task)
+    torch.testing.assert_close(task.losses()["loss"].detach(), least, rtol=1e-4, atol=1e-12)
+
+
+def test_it_fits_what_adam_would_take_long_for() -> None:
+    task = problem((1.0, Oscillation()), (1.0, Values()), hidden=24)
+    optimizer = GaussNewton(task.model.parameters())
+    first = float(optimizer.step_on(task)["loss"])
+    for _ in range(25):
+        optimizer.step_on(task)
+    assert float(task.losses()["loss"].detach()) < 1e-7 * first
+
+
+def test_single_precision_weights_learn_too() -> None:
+    task = problem((1.0, Oscillation()), (1.0, Values()), hidden=24, dtype=torch.float32)
+    optimizer = GaussNewton(task.model.parameters(), momentum=0.5)
+    first = float(optimizer.step_on(task)["loss"])
+    for _ in range(15):
+        optimizer.step_on(task)
+    assert float(task.losses()["loss"].detach()) < 1e-4 * first
+    assert all(p.dtype == torch.float32 for p in task.model.parameters())
+
+
+def test_where_nothing_helps_the_weights_stay_and_damping_grows() -> None:
+    task = problem((1.0, Values()))
+    truth = task.model.signal(Line.domain)(task.batch.points["ends"].coords).detach()
+    batch = Batch(task.batch.context, {"ends": Points(task.batch.points["ends"].coords, {"values": truth})})
+    solved = problem((1.0, Values()), batch=batch)
+    before, optimizer = flat(solved.model), GaussNewton(solved.model.parameters(), damping=0.1)
+    assert float(optimizer.step_on(solved)["loss"]) < 1e-25
+    assert torch.equal(flat(solved.model), before)
+    assert optimizer.param_groups[0]["damping"] == pytest.approx(0.5)
+
+
+def test_a_matrix_that_rounding_broke_is_damped_until_it_can_be_factored() -> None:
+    gram = torch.diag(torch.tensor([1.0, -1e-3], dtype=F64))
+    [(used, x)] = damped_solutions(gram, torch.ones(2, dtype=F64), [1e-6])
+    assert used >= 2e-3
+    torch.testing.assert_close(gram @ x + used * gram.diagonal().mean() * x, torch.ones(2, dtype=F64))
+
+
+@pytest.mark.parametrize(
+    ("constraint", "message"),
+    [
+        ((1.0, Absolute()), r"constraints: Absolute: it gives no residuals.*\n.*adam or lbfgs"),
+        ((1.0, Everywhere()), "constraints: Everywhere: it gives no residuals"),
+        ((-1.0, Values()), "constraints: Values: weight -1.0 is negative"),
+    ],
+)
+def test_what_is_no_sum_of_squares_is_named(constraint: tuple[float, Constraint], message: str) -> None:
+    task = problem(constraint)
+    with pytest.raises(RecipeError, match=message):
+        GaussNewton(task.model.parameters()).step_on(task)
+
+
+def test_other_decoders_are_refused() -> None:
+    class Linear(Decoder):
+        def __init__(self, siren: Siren) -> None:
+            super().__init__(siren, 0)
+            self.weights = nn.ParameterList(value[0] for value in siren.init(dtype=F64).values())
+
+        def forward(self, latent: Tensor) -> Params:
+            return {n: 2 * w.unsqueeze(0) for n, w in zip(self.siren.shapes, self.weights, strict=True)}
+
+    task = problem((1.0, Values()))
+    task.model.decoder = Linear(task.model.decoder.siren)
+    with pytest.raises(RecipeError, match=r"gauss_newton: decoder Linear.*\n.*`free`"):
+        GaussNewton(task.model.parameters()).step_on(task)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("lr", 0.0), ("damping", 0.0), ("trials", ()), ("trials", (-1.0,)), ("halvings", -1), ("momentum", 1.0),
+     ("least_damping", 0.0)],
+)  # fmt: skip
+def test_options_have_ranges(option: str, value: Any) -> None:
+    with pytest.raises(RecipeError, match=f"gauss_newton: {option}"):
+        GaussNewton([nn.Parameter(torch.zeros(1))], **{option: value})
+
+
+@pytest.mark.parametrize(("option", "value"), [("iterations", 0), ("history", 0), ("lr", 0.0), ("tolerance", -1.0)])
+def test_lbfgs_options_have_ranges(option: str, value: Any) -> None:
+    with pytest.raises(RecipeError, match="lbfgs"):
+        Lbfgs([nn.Parameter(torch.zeros(1))], **{option: value})
+
+
+def test_one_group_of_parameters() -> None:
+    groups: Any = [{"params": [nn.Parameter(torch.zeros(1))]}, {"params": [nn.Parameter(torch.zeros(1))]}]
+    with pytest.raises(RecipeError, match="2 groups"):
+        GaussNewton(groups)
+
+
+def test_lbfgs_descends_and_keeps_nothing() -> None:
+    task = problem((1.0, Oscillation()), (1.0, Absolute()), hidden=24)
+    optimizer = Lbfgs(task.model.parameters(), iterations=30)
+    before = float(optimizer.step_on(task)["loss"])
+    assert float(task.losses()["loss"].detach()) < 0.05 * before
+    assert not optimizer.state
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    module = ModuleType("line")
+    module.metasiren_datasets = hookimpl(lambda: {"line": Line})  # type: ignore[attr-defined]
+    module.metasiren_constraints = hookimpl(  # type: ignore[attr-defined]
+        lambda: {"oscillation": Oscillation, "values": Values, "absolute": Absolute}
+    )
+    return load_catalogue(extra=[module])
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [{"name": "gauss_newton", "momentum": 0.7}, {"name": "lbfgs", "iterations": 3}],
+    ids=lambda optimizer: str(optimizer["name"]),
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_resumed_equals_uninterrupted(
+    tmp_path: Path, catalogue: Catalogue, optimizer: dict[str, Any], dtype: str
+) -> None:
+    tree: dict[str, Any] = {
+        "data": "line",
+        "siren": {"hidden_features": 8, "hidden_layers": 1, "first_omega": 3},
+        "constraints": {"oscillation": {}, "values": {"weight": 2}},
+        "train": {"steps": 6, "optimizer": optimizer, "dtype": dtype, "log_every": 1, "checkpoint_every": 3},
+    }
+    whole = run_recipe(validate(tree, "line", name="line"), tmp_path / "whole", device="cpu", catalogue=catalogue)
+    parts = run_recipe(validate(tree, "line", name="line"), tmp_path / "parts", device="cpu", catalogue=catalogue)
+    newest = max((parts.path / "checkpoints").glob("*.safetensors"))
+    newest.unlink()
+    resumed = resume(parts.path, device="cpu", catalogue=catalogue)
+    a, b = whole.checkpoint(), resumed.checkpoint()
+    assert a.step == b.step == 6
+    assert a.tensors.keys() == b.tensors.keys()
+    assert all(torch.equal(a.tensors[name], b.tensors[name]) for name in a.tensors)
+    assert a.facts["optimizer"] == b.facts["optimizer"]
