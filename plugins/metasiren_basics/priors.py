@@ -32,12 +32,21 @@ class Mse(Constraint):
 
     def __call__(self, fit: Fit) -> Tensor:
         """A scalar."""
+        error = self._error(fit)
+        mean = error.square().mean()
+        return mean * error.shape[-1] if self.channels == "sum" else mean
+
+    def residuals(self, fit: Fit) -> Tensor:
+        """(batch, points, channels); see `Constraint.residuals`."""
+        error = self._error(fit)
+        return error if self.channels == "sum" else error / error.shape[-1] ** 0.5
+
+    def _error(self, fit: Fit) -> Tensor:
         points = fit.batch.points[self.at]
         if "values" not in points.known:
             found = f"nothing says what values the field should have there; known: {sorted(points.known)}."
             raise RecipeError(f"constraints: mse: at: {self.at}", found, "Name a point set with values.")
-        error = (fit.jets[self.at].value - points.values).square().mean()
-        return error * points.values.shape[-1] if self.channels == "sum" else error
+        return fit.jets[self.at].value - points.values
 
 
 class LatentPrior(Constraint):

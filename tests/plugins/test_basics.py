@@ -218,3 +218,9 @@ def _loaded(optimizer: torch.optim.Optimizer, state: Any) -> torch.optim.Optimiz
 def test_muon_without_a_hidden_matrix_is_refused() -> None:
     with pytest.raises(RecipeError, match="muon"):
         muon([nn.Parameter(torch.ones(5))], lr=0.1)
+
+
+@pytest.mark.parametrize("channels", ["mean", "sum"])
+def test_the_loss_is_the_mean_over_points_of_the_squared_residuals(channels: Any) -> None:
+    made, given = Mse(channels=channels), fit(torch.randn(2, 7, 3), torch.randn(2, 7, 3))
+    torch.testing.assert_close(made.residuals(given).square().sum(-1).mean(), made(given))
