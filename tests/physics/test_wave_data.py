@@ -106,13 +106,13 @@ def test_discs_may_overlap() -> None:
 
 def test_the_source_shrinks_then_stays() -> None:
     data = HelmholtzDataset(start_variance=1e-3, shrink_from=0.2, shrink_until=0.6)
-    variances = [data.at_progress(p).now.variance for p in (0.0, 0.2, 0.4, 0.5999, 0.6, 0.9, 1.0)]
+    variances = [data.at_progress(p).now[0].variance for p in (0.0, 0.2, 0.4, 0.5999, 0.6, 0.9, 1.0)]
     assert variances[:2] == [1e-3, 1e-3]
     assert variances[2] == pytest.approx(math.sqrt(1e-3 * 1e-4))
     assert variances[4:] == [1e-4, 1e-4, 1e-4]
     assert sorted(variances, reverse=True) == variances
     # What a step sees depends on its progress alone, and the set itself is left alone.
-    assert data.now.variance == 1e-3
+    assert data.now[0].variance == 1e-3
     late, end = drawn(data.at_progress(1.0)), drawn(HelmholtzDataset())
     assert torch.equal(late.coords, end.coords)
     assert torch.equal(late.known["source"], end.known["source"])

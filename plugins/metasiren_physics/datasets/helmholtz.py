@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Context, Dataset, Domain, Points, RecipeError
-from metasiren_physics.datasets.curriculum import check_curriculum, geometric, vanishing
-from metasiren_physics.datasets.sampling import Box, Discs, Region, check_shares, draw_mixture
+from metasiren import Batch, Context, Domain, Points
+from metasiren_physics.datasets.sourced import SourcedWaves
 from metasiren_physics.media import Uniform
-from metasiren_physics.pml import Pml
 from metasiren_physics.problems import helmholtz_problem
 from metasiren_physics.sources import Gaussian
 
-SQUARE = Box((-1.0, -1.0), (1.0, 1.0))
 
-
-class HelmholtzDataset(Dataset):
+class HelmholtzDataset(SourcedWaves):
     """A wave of one frequency in [-1, 1]², its real and imaginary part as channels; the border absorbs.
 
     The point set `interior` covers the square, absorbing layer included. It knows the equation's `operator`
@@ -77,36 +70,15 @@ class HelmholtzDataset(Dataset):
             medium=medium, wavenumber=wavenumber, source=source, variance=variance, strength=strength,
             pml_width=pml_width, pml_strength=pml_strength,
         )  # fmt: skip
-        self.points, self.weighted = check_count("data: helmholtz: points", points), weighted
-        self.elsewhere = check_shares("data: helmholtz", near=near, physics=physics)
-        self.near, self.near_radius, self.physics = near, near_radius, physics
-        if start_variance is not None and not start_variance > 0:
-            raise RecipeError("data: helmholtz: start_variance", f"{start_variance}.", "Give a positive number.")
-        if not near_radius > 0:
-            raise RecipeError("data: helmholtz: near_radius", f"{near_radius}.", "Give a positive number.")
-        check_curriculum("data: helmholtz: shrink", shrink_from, shrink_until)
-        if not start_damping >= 0:
-            raise RecipeError("data: helmholtz: start_damping", f"{start_damping}.", "Give zero or more; 1 is much.")
-        check_curriculum("data: helmholtz: damping", 0.0, damping_until)
-        self.start_variance, self.shrink = start_variance, (shrink_from, shrink_until)
-        self.start_damping, self.damping_until = start_damping, damping_until
+        super().__init__(
+            "data: helmholtz", self.problem.pml, [self.problem.source],
+            points=points, near=near, near_radius=near_radius, physics=physics, weighted=weighted,
+            start_variance=start_variance, shrink=(shrink_from, shrink_until),
+            start_damping=start_damping, damping_until=damping_until,
+        )  # fmt: skip
         self.title = f"Helmholtz, {type(self.problem.medium).__name__.lower()} medium, k = {wavenumber:g}"
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(2, 2)
         self.facts = {"wavenumber": wavenumber, "channels": ["real", "imaginary"], "physics": self.problem.pml.start}
-        self.now, self.damping = self._source(0.0), start_damping
-
-    def _source(self, progress: float) -> Gaussian:
-        final = self.problem.source
-        return replace(final, variance=geometric(progress, *self.shrink, self.start_variance, final.variance))
-
-    def at_progress(self, progress: float) -> HelmholtzDataset:
-        """The same with the source's variance and the damping of this moment of training."""
-        if self.start_variance is None and not self.start_damping:
-            return self
-        moved = copy.copy(self)
-        moved.now = self._source(progress)
-        moved.damping = vanishing(progress, 0.0, self.damping_until, self.start_damping)
-        return moved
 
     def batch(
         self,
@@ -117,19 +89,8 @@ class HelmholtzDataset(Dataset):
         generator: torch.Generator | None = None,
     ) -> Batch:
         """`train` draws points; `test` has the nodes of a grid over the physics and the final source."""
-        if split == "train":
-            source, damping = self.now, self.damping
-            radius = self.near_radius * math.sqrt(source.variance)
-            regions: list[tuple[float, Region]] = [(self.elsewhere, SQUARE)]
-            regions += [(self.physics, physics_box(self.problem.pml))] if self.physics else []
-            regions += [(self.near, Discs((source.position,), radius))] if self.near else []
-            coords, weight = draw_mixture(regions, SQUARE, self.points, generator, items.device)
-            weight = weight if self.weighted else torch.ones_like(weight)
-        else:
-            source, damping = self.problem.source, 0.0
-            coords = physics_grid(self.problem.pml, 64, items.device)
-            weight = coords.new_ones(len(coords))
-        points = equation_points(coords, weight, self.problem, (source,), damping)
+        coords, weight, sources, damping = self.drawn(split, items.device, generator)
+        points = equation_points(coords, weight, self.problem, sources, damping)
         return Batch(Context.empty(items, self.domain), {"interior": points})
 
 
@@ -164,25 +125,3 @@ def truncated(source: Gaussian, coords: Tensor) -> Tensor:
     """The source (points,), complex, zero where its unit Gaussian is below 1e-5, as in the paper's code."""
     density = source.density(coords)
     return torch.where(density < 1e-5, torch.zeros_like(density), density) * source.strength
-
-
-def physics_box(pml: Pml) -> Box:
-    """Where nothing absorbs."""
-    return Box((-pml.start, -pml.start), (pml.start, pml.start))
-
-
-def physics_grid(pml: Pml, nodes: int, device: torch.device | str) -> Tensor:
-    """Centres of nodes x nodes cells over the physics, (points, 2), coordinate 0 along rows; float64."""
-    axis = pml.start * ((torch.arange(nodes, dtype=torch.float64, device=device) + 0.5) * (2 / nodes) - 1)
-    return torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
-
-
-def check_count(where: str, count: int) -> int:
-    """A number of points.
-
-    Raises:
-        RecipeError: fewer than one.
-    """
-    if count < 1:
-        raise RecipeError(where, f"{count}.", "Give one or more; a few hundred suit gauss_newton.")
-    return count

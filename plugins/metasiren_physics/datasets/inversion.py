@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import replace
 from typing import Any
@@ -11,24 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Context, Dataset, Domain, Points, RecipeError
+from metasiren import Batch, Context, Domain, Points, RecipeError
 from metasiren_physics.arrays import Complex
-from metasiren_physics.datasets.curriculum import check_curriculum, geometric, vanishing
-from metasiren_physics.datasets.helmholtz import (
-    SQUARE,
-    check_count,
-    equation_points,
-    physics_box,
-    physics_grid,
-)
-from metasiren_physics.datasets.sampling import Discs, Region, check_shares, draw_mixture
+from metasiren_physics.datasets.helmholtz import equation_points
+from metasiren_physics.datasets.sourced import SourcedWaves
 from metasiren_physics.media import Uniform
 from metasiren_physics.problems import InversionProblem, fwi_problem
 from metasiren_physics.reference.receivers import receiver_data
-from metasiren_physics.sources import Gaussian
 
 
-class InversionDataset(Dataset):
+class InversionDataset(SourcedWaves):
     """Waves of several sources in an unknown medium, heard at receivers; channels (Re, Im) of each wave, then m - 1.
 
     The point set `interior` is as that of `helmholtz`, with a `source` for each wave; its `slowness` is that of the
@@ -91,40 +82,20 @@ class InversionDataset(Dataset):
             variance=variance, strength=strength, pml_width=pml_width, pml_strength=pml_strength, start=start,
             free=free,
         )  # fmt: skip
-        self.points, self.weighted = check_count("data: fwi: points", points), weighted
-        self.elsewhere = check_shares("data: fwi", near=near, physics=physics)
-        self.near, self.near_radius, self.physics = near, near_radius, physics
-        if not (near_radius > 0 and noise >= 0 and (start_variance is None or start_variance > 0)):
-            found = f"near_radius {near_radius}, noise {noise}, start_variance {start_variance}."
-            raise RecipeError("data: fwi", found, "A radius and a variance are positive, noise is not negative.")
-        check_curriculum("data: fwi: shrink", shrink_from, shrink_until)
-        if not start_damping >= 0:
-            raise RecipeError("data: fwi: start_damping", f"{start_damping}.", "Give zero or more; 1 is much.")
-        check_curriculum("data: fwi: damping", 0.0, damping_until)
-        self.start_variance, self.shrink = start_variance, (shrink_from, shrink_until)
-        self.start_damping, self.damping_until = start_damping, damping_until
+        if not noise >= 0:
+            raise RecipeError("data: fwi", f"noise {noise}.", "Give zero or more, a share of what is heard.")
+        super().__init__(
+            "data: fwi", self.problem.pml, self.problem.sources,
+            points=points, near=near, near_radius=near_radius, physics=physics, weighted=weighted,
+            start_variance=start_variance, shrink=(shrink_from, shrink_until),
+            start_damping=start_damping, damping_until=damping_until,
+        )  # fmt: skip
         count = len(self.problem.sources)
         self.title = f"Full-waveform inversion, {count} sources, {len(self.problem.receivers)} receivers"
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(2, 2 * count + 1)
         self.facts = {"wavenumber": self.problem.wavenumber, "sources": count, "start": start}
         self.heard = torch.from_numpy(_channels(heard_with_noise(self.problem, noise)))
         self.start_medium = Uniform(start)
-        self.now, self.damping = self._sources(0.0), start_damping
-
-    def _sources(self, progress: float) -> tuple[Gaussian, ...]:
-        return tuple(
-            replace(s, variance=geometric(progress, *self.shrink, self.start_variance, s.variance))
-            for s in self.problem.sources
-        )
-
-    def at_progress(self, progress: float) -> InversionDataset:
-        """The same with the sources' variance and the damping of this moment of training."""
-        if self.start_variance is None and not self.start_damping:
-            return self
-        moved = copy.copy(self)
-        moved.now = self._sources(progress)
-        moved.damping = vanishing(progress, 0.0, self.damping_until, self.start_damping)
-        return moved
 
     def batch(
         self,
@@ -136,17 +107,7 @@ class InversionDataset(Dataset):
     ) -> Batch:
         """`train` draws points; `test` has the nodes of a grid over the physics and the final sources."""
         place, problem = items.device, self.problem
-        if split == "train":
-            sources, damping = self.now, self.damping
-            radius = self.near_radius * math.sqrt(sources[0].variance)
-            regions: list[tuple[float, Region]] = [(self.elsewhere, SQUARE)]
-            regions += [(self.physics, physics_box(problem.pml))] if self.physics else []
-            regions += [(self.near, Discs(tuple(s.position for s in sources), radius))] if self.near else []
-            coords, weight = draw_mixture(regions, SQUARE, self.points, generator, place)
-            weight = weight if self.weighted else torch.ones_like(weight)
-        else:
-            sources, damping, coords = problem.sources, 0.0, physics_grid(problem.pml, 64, place)
-            weight = coords.new_ones(len(coords))
+        coords, weight, sources, damping = self.drawn(split, place, generator)
         interior = equation_points(coords, weight, replace(problem, medium=self.start_medium), sources, damping)
         at = torch.from_numpy(problem.receivers).to(place)
         receivers = Points(at.unsqueeze(0), {"values": self.heard.to(place, copy=True).unsqueeze(0)})

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from metasiren import Batch, Context, Dataset, Domain, Points, RecipeError
 from metasiren_physics.datasets.curriculum import check_curriculum, share
-from metasiren_physics.datasets.helmholtz import check_count
 from metasiren_physics.datasets.sampling import Box, Region, check_shares, draw_mixture, even, polar
+from metasiren_physics.datasets.sourced import check_count
 from metasiren_physics.media import Uniform
 from metasiren_physics.problems import Border, wave_problem
 
