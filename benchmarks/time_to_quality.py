@@ -2,7 +2,8 @@
 
 Both presets of one recipe train side by side in one run, a few steps each in turn, so that a noisy machine slows both.
 Only training is timed. The quality is a metric on the whole signal. `fast` is scheduled over its own, smaller budget;
-where it uses Muon, that optimiser's rate goes with the inverse root of the number of steps, as in the recipes.
+where it uses Muon, that optimiser's rate goes with the inverse root of the number of steps, and for sounds the other
+weights' rate with the inverse of the extent, as in the recipes.
 
     python benchmarks/time_to_quality.py                         # camera at 128 and 256 pixels
     python benchmarks/time_to_quality.py --photograph astronaut --photograph coffee --size 128
@@ -32,8 +33,9 @@ from metasiren.scores import score
 from metasiren.task import assemble, make_optimizer
 from metasiren.trainer import Trainer
 
-# Muon's rate times the root of the number of steps; the recipes say the same.
+# Muon's rate times the root of the number of steps, and Adam's times a sound's extent; the recipes say the same.
 MUON = 0.016
+EXTENT = 0.03
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class Contender:
         recipe = load_recipe(case.recipe, preset=preset, overrides=changes)
         if recipe.train.optimizer.name == "muon":
             changes["train.optimizer.matrix_lr"] = MUON / math.sqrt(steps)
+            if "data.extent" in changes:
+                changes["train.optimizer.lr"] = min(1e-3, EXTENT / changes["data.extent"])
             recipe = load_recipe(case.recipe, preset=preset, overrides=changes)
         self.task = assemble(recipe, catalogue)
         self.task.dataset.to(device)
