@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from metasiren.errors import RunError, did_you_mean
-from metasiren.table_text import latex_grid, markdown_grid, plain, tex
+from metasiren.errors import RunError
+from metasiren.table_text import latex_grid, markdown_grid, plain, tex, unknown_format
 
 JSON = "comparison.json"
 
@@ -87,9 +87,7 @@ class Comparison(BaseModel):
             return self.frame().to_csv(index_label="name", lineterminator="\n")
         if format == "json":
             return self.model_dump_json(indent=2) + "\n"
-        formats = ("markdown", "latex", "csv", "json")
-        advice = f"{did_you_mean(format, formats)}\nformats: {', '.join(formats)}".strip()
-        raise RunError("table: format", f"no format is called {format!r}.", advice)
+        raise unknown_format(format)
 
     def write(self, results: Path) -> None:
         """Write comparison.json, .csv and .md into a run's `results`."""

@@ -16,10 +16,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from metasiren.comparison import Number
-from metasiren.errors import RunError, did_you_mean
-from metasiren.table_text import latex, markdown
+from metasiren.errors import RunError
+from metasiren.table_text import latex, markdown, unknown_format
 
-FORMATS = ("markdown", "latex", "csv", "json")
 MEASURES = ("mse", "mse_stderr", "mse_hidden", "psnr")
 
 
@@ -196,8 +195,7 @@ def render(table: Table, format: str = "markdown") -> str:
         return frame(table).to_csv(index=False, lineterminator="\n")
     if format == "json":
         return json.dumps(table.model_dump(exclude_defaults=False), indent=2, allow_nan=False) + "\n"
-    advice = f"{did_you_mean(format, FORMATS)}\nformats: {', '.join(FORMATS)}".strip()
-    raise RunError("table: format", f"no format is called {format!r}.", advice)
+    raise unknown_format(format)
 
 
 def write(table: Table, folder: str | Path) -> None:

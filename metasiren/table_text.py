@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from metasiren.errors import RunError, did_you_mean
+
 if TYPE_CHECKING:
     from metasiren.table import Row, Table
+
+FORMATS = ("markdown", "latex", "csv", "json")
 
 MSE = "Mean squared error of values in [0, 1], clipped, over all pixels and channels (± standard error over images)"
 HIDDEN = "The same over hidden pixels only"
@@ -100,6 +104,12 @@ def markdown_grid(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 def plain(text: str) -> str:
     """Text as the cell of a Markdown table."""
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def unknown_format(format: str) -> RunError:
+    """The error of a format that tables are not written in."""
+    advice = f"{did_you_mean(format, FORMATS)}\nformats: {', '.join(FORMATS)}".strip()
+    return RunError("table: format", f"no format is called {format!r}.", advice)
 
 
 _TEX = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "±": "$\\pm$"}
