@@ -8,7 +8,11 @@ weights' rate with the inverse of the extent, as in the recipes.
     python benchmarks/time_to_quality.py                         # camera at 128 and 256 pixels
     python benchmarks/time_to_quality.py --photograph astronaut --photograph coffee --size 128
     python benchmarks/time_to_quality.py --sound gt_bach.wav --sound gt_counting.wav
-    python benchmarks/time_to_quality.py --recipe poisson_gradient --metric psnr_db
+    python benchmarks/time_to_quality.py --poisson gradient --poisson laplacian --photograph camera --size 96
+    python benchmarks/time_to_quality.py --recipe image --metric psnr_db
+
+Pictures from derivatives are judged by their protocol, which takes off what derivatives do not tell: one row for the
+picture, one for its gradient, one for its Laplacian.
 """
 
 from __future__ import annotations
@@ -17,8 +21,9 @@ import argparse
 import json
 import math
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +32,13 @@ from torch import nn
 
 from metasiren.allocation import keep_freed_memory
 from metasiren.catalogue import Catalogue, load_catalogue
+from metasiren.contracts import Metric
 from metasiren.extras import load_extra
 from metasiren.recipe import Part, load_recipe
 from metasiren.scores import score
 from metasiren.task import assemble, make_optimizer
 from metasiren.trainer import Trainer
+from metasiren_images.gradient_domain.verdict import Verdict
 
 # Muon's rate times the root of the number of steps, and Adam's times a sound's extent; the recipes say the same.
 MUON = 0.016
@@ -46,22 +53,24 @@ class Case:
         name: as the table prints it.
         recipe: with the presets `paper` and `fast`.
         changes: to both.
-        metric: a metric of basics; higher is better for `psnr_db`, lower else.
+        metric: a metric of basics, or None for what the recipe's protocol says. More is better of decibels, less of
+            all else.
         options: of the metric.
     """
 
     name: str
     recipe: str
     changes: dict[str, Any]
-    metric: str
+    metric: str | None
     options: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one case gave; seconds are of training alone."""
+    """What one case gave by one number; seconds are of training alone."""
 
     case: str
+    judged_by: str
     paper_steps: int
     paper_seconds: float
     quality: float
@@ -98,7 +107,13 @@ class Contender:
             return make_optimizer(recipe, catalogue, parameters, part)
 
         self.trainer = Trainer(self.task, device, optimizer)
-        self.metric = catalogue.make("metric", case.metric, where="benchmark", options=case.options)
+        self.judge: Metric | Verdict[Any]
+        if case.metric is not None:
+            self.judge = catalogue.make("metric", case.metric, where="benchmark", options=case.options)
+        else:
+            assert isinstance(self.task.protocol, Verdict)
+            self.judge = self.task.protocol
+        self.case = case
         self.device = device
 
     def advance(self, steps: int) -> None:
@@ -113,18 +128,23 @@ class Contender:
     def done(self) -> bool:
         return self.trainer.step >= self.task.steps
 
-    def quality(self) -> float:
-        found = score(self.task.model.eval(), self.task.dataset, {"q": self.metric}, device=self.device)
-        value = next(iter(found.values()))
-        assert value is not None
-        return value
+    def quality(self) -> dict[str, float]:
+        """Finite numbers by name."""
+        model, dataset = self.task.model.eval(), self.task.dataset
+        found: Mapping[str, float | None]
+        if isinstance(self.judge, Verdict):
+            found = self.judge.numbers(model, dataset)
+        else:
+            scored = score(model, dataset, {"q": self.judge}, device=self.device)
+            found = {self.case.metric or "": next(iter(scored.values()))}
+        return {name: value for name, value in found.items() if value is not None and "coloured" not in name}
 
 
-def race(case: Case, options: argparse.Namespace, device: torch.device, catalogue: Catalogue) -> Result:
+def race(case: Case, options: argparse.Namespace, device: torch.device, catalogue: Catalogue) -> list[Result]:
     """Train both; `fast` is judged after every slice, the paper's settings at their end."""
     paper = Contender(case, "paper", options.steps, device, catalogue, options.seed)
     fast = Contender(case, "fast", options.budget, device, catalogue, options.seed)
-    history: list[tuple[int, float, float]] = []
+    history: list[tuple[int, float, dict[str, float]]] = []
     pace = options.steps / options.budget * options.slice
     while not (paper.done and fast.done):
         if not fast.done:
@@ -132,13 +152,16 @@ def race(case: Case, options: argparse.Namespace, device: torch.device, catalogu
             history.append((fast.trainer.step, fast.trainer.seconds, fast.quality()))
         if not paper.done:
             paper.advance(max(1, round(pace)))
-    goal = paper.quality()
-    better = (lambda q: q >= goal) if case.metric == "psnr_db" else (lambda q: q <= goal)
-    first = next((entry for entry in history if better(entry[2])), None)
-    return Result(
-        case.name, paper.trainer.step, paper.trainer.seconds, goal,
-        first[0] if first else None, first[1] if first else None, history[-1][2],
-    )  # fmt: skip
+    results = []
+    for name, goal in paper.quality().items():
+        sign = 1 if name.endswith("_db") else -1
+        first = next((entry for entry in history if sign * entry[2][name] >= sign * goal), None)
+        steps, seconds = (first[0], first[1]) if first else (None, None)
+        end = history[-1][2][name]
+        results.append(
+            Result(case.name, name, paper.trainer.step, paper.trainer.seconds, goal, steps, seconds, end),
+        )
+    return results
 
 
 def cases(options: argparse.Namespace) -> Iterator[Case]:
@@ -153,10 +176,27 @@ def cases(options: argparse.Namespace) -> Iterator[Case]:
         cut = {"data.start": options.start, "data.duration": options.seconds, "data.extent": extent}
         name = f"{path.stem}, {options.seconds:g} s in ±{extent:g}"
         yield Case(name, "audio_bach", {"data.path": str(path), **cut}, "mse", {"at": "samples"})
+    for source in options.poisson:
+        for name, size in product(options.photograph or ["camera"], options.size or [96]):
+            changes = {"data.photograph": name, "data.path": None, "data.size": size, "data.crop": "square"}
+            changes["data.derivatives"] = options.derivatives
+            yield Case(f"{name}, {size} x {size}, from its {source}", f"poisson_{source}", changes, None, {})
+    if options.poisson:
+        return
     for name in options.photograph or ([] if options.sound else ["camera"]):
         for size in options.size or [128, 256]:
             changes = {"data.photograph": name, "data.size": size, "data.crop": "square"}
             yield Case(f"{name}, {size} x {size}", "image", changes, "psnr_db", {"at": "pixels"})
+
+
+def line(r: Result) -> str:
+    """A result as a row of the table."""
+    form = "{:.2f} dB" if r.judged_by.endswith("_db") else "{:.2e}"
+    fast = f"{r.fast_steps}, {r.fast_seconds:.1f}" if r.fast_steps else "not reached"
+    ratios = f"{r.step_ratio:.1f} | {r.second_ratio:.1f}" if r.fast_steps else "– | –"
+    quality, end = form.format(r.quality), form.format(r.fast_final)
+    paper = f"{quality} | {r.paper_steps}, {r.paper_seconds:.1f}"
+    return f"| {r.case} | {r.judged_by} | {paper} | {fast} | {ratios} | {end} |"
 
 
 def main() -> None:
@@ -166,6 +206,10 @@ def main() -> None:
     parser.add_argument("--sound", action="append", type=Path, default=[], help="a sound file; may be repeated")
     parser.add_argument("--start", type=float, default=1.0, help="where the sound is cut, in seconds")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each sound")
+    parser.add_argument(
+        "--poisson", action="append", default=[], choices=["gradient", "laplacian"], help="photographs from these alone"
+    )
+    parser.add_argument("--derivatives", default="spectral", help="with --poisson: how both are given them")
     parser.add_argument("--recipe", help="any recipe of a single signal with presets paper and fast")
     parser.add_argument("--metric", default="psnr_db", help="with --recipe")
     parser.add_argument("--at", default="pixels", help="with --recipe: the metric's point set")
@@ -180,17 +224,15 @@ def main() -> None:
     device, catalogue = torch.device(options.device), load_catalogue()
     place = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     print(f"{platform.machine()}, {place}, torch {torch.__version__}, seed {options.seed}")
-    print("| signal | quality of paper | steps, s | fast: steps, s | fewer steps | fewer seconds | fast at its end |")
-    print("|---|---|---|---|---|---|---|")
-    results = []
+    heads = ["signal", "judged by", "quality of paper", "steps, s", "fast: steps, s"]
+    print("|", " | ".join([*heads, "fewer steps", "fewer seconds", "fast at its end"]), "|")
+    print("|" + "---|" * 8)
+    results: list[Result] = []
     for case in cases(options):
-        r = race(case, options, device, catalogue)
-        results.append(r)
-        unit = f"{r.quality:.2f} dB" if case.metric == "psnr_db" else f"{r.quality:.2e}"
-        end = f"{r.fast_final:.2f} dB" if case.metric == "psnr_db" else f"{r.fast_final:.2e}"
-        fast = f"{r.fast_steps}, {r.fast_seconds:.1f}" if r.fast_steps else "not reached"
-        ratios = f"{r.step_ratio:.1f} | {r.second_ratio:.1f}" if r.fast_steps else "– | –"
-        print(f"| {r.case} | {unit} | {r.paper_steps}, {r.paper_seconds:.1f} | {fast} | {ratios} | {end} |", flush=True)
+        found = race(case, options, device, catalogue)
+        results += found
+        for result in found:
+            print(line(result), flush=True)
     if options.json:
         options.json.write_text(json.dumps([asdict(r) for r in results], indent=2) + "\n")
 

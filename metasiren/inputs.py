@@ -1,21 +1,20 @@
 """Input layers: fixed or learnable features of the coordinates, before the first affine layer.
 
 The rivals of the SIREN paper's section 4: positional encoding (Mildenhall et al. 2020, Eq. 4) and radial basis
-functions. A recipe names one as plain data: `input_layer: {name: positional_encoding, frequencies: 7}`.
+functions. How a recipe names one is told in `metasiren.input_layers`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import floor, log2, pi
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from metasiren.errors import RecipeError, did_you_mean
+from metasiren.errors import RecipeError
 
 CENTRES = "input.centres"
 
@@ -175,35 +174,3 @@ class RbfQuartic(RadialBasis):
         rate = self.sigma**2
         g = torch.exp(-rate * q * q)
         return g, -2 * rate * q * g, (4 * rate**2 * q * q - 2 * rate) * g
-
-
-INPUT_LAYERS: dict[str, type[PositionalEncoding | RadialBasis]] = {
-    "positional_encoding": PositionalEncoding,
-    "rbf_gaussian": RbfGaussian,
-    "rbf_quartic": RbfQuartic,
-}
-
-
-def make_input_layer(spec: Mapping[str, Any]) -> InputLayer:
-    """The input layer that `spec` names: `{"name": "rbf_gaussian", "centres": 256}`.
-
-    Raises:
-        RecipeError: no name, an unknown name or option, or a number out of range.
-    """
-    name = spec.get("name")
-    if not isinstance(name, str) or name not in INPUT_LAYERS:
-        advice = f"{did_you_mean(str(name), INPUT_LAYERS)}\nknown: {', '.join(INPUT_LAYERS)}".strip()
-        raise RecipeError("siren: input_layer", f"no input layer is called {name!r}.", advice)
-    kind = INPUT_LAYERS[name]
-    known = [f.name for f in fields(kind)]
-    options = {key: value for key, value in spec.items() if key != "name"}
-    for key, value in options.items():
-        if key not in known:
-            advice = f"{did_you_mean(key, known)}\nknown: {', '.join(known)}".strip()
-            raise RecipeError(f"siren: input_layer: {name}", f"no option is called {key!r}.", advice)
-        wanted = float if key == "sigma" else int
-        if isinstance(value, bool) or not isinstance(value, (int, wanted)):
-            article = "a" if wanted is float else "an"
-            found = f"{key} is {value!r}, which is not {article} {wanted.__name__}."
-            raise RecipeError(f"siren: input_layer: {name}", found, "Give a number.")
-    return kind(**options)

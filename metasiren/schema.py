@@ -15,7 +15,7 @@ from metasiren.activations import ACTIVATIONS
 from metasiren.catalogue import Catalogue, options_model
 from metasiren.docstrings import argument_help, documentation, prose
 from metasiren.errors import PluginError
-from metasiren.inputs import INPUT_LAYERS
+from metasiren.input_layers import INPUT_LAYERS
 from metasiren.recipe import SirenOptions, Train
 
 Schema = dict[str, Any]

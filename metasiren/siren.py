@@ -16,7 +16,8 @@ from torch import Tensor
 
 from metasiren.activations import ACTIVATIONS, Activation
 from metasiren.errors import RecipeError, did_you_mean
-from metasiren.inputs import InputLayer, make_input_layer
+from metasiren.input_layers import make_input_layer
+from metasiren.inputs import InputLayer
 
 if TYPE_CHECKING:
     from metasiren.jets import Jet
@@ -59,7 +60,7 @@ class Siren:
         hidden_omega: frequency of the other sines, 30 in the paper.
         nonlinearity: `sine`, `relu`, `tanh`, `softplus`, `elu`, `selu` or `sigmoid`.
         input_layer: features that the first layer sees instead of the coordinates, as plain data such as
-            `{"name": "positional_encoding", "frequencies": 7}`; see `metasiren.inputs`.
+            `{"name": "positional_encoding", "frequencies": 7}`; see `metasiren.input_layers`.
         init_scale: factor on the initial weights (not the biases) of all layers but the last: above one, high
             frequencies are learned sooner (Yeom et al. 2024, arXiv 2410.04779, "weight scaling").
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from metasiren.catalogue import Catalogue, options_model
 from metasiren.errors import RecipeError, did_you_mean
-from metasiren.inputs import INPUT_LAYERS
+from metasiren.input_layers import INPUT_LAYERS
 from metasiren.recipe import Recipe, parse_yaml
 
 if TYPE_CHECKING:

@@ -12,21 +12,21 @@ network wavefunctions", arXiv 2401.10190). The matrix to factor has the size of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from math import inf, isfinite, sqrt
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf, isfinite
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from metasiren import BatchOptimizer, Field, Fit, Jet, Problem, RecipeError
+from metasiren import BatchOptimizer, Problem, RecipeError
 from metasiren_basics.dense_jacobian import DenseJacobian
-from metasiren_basics.free import FreeDecoder
-from metasiren_basics.linearised import Direction, Linearised, Question, capturable
+from metasiren_basics.linearised import Direction, Linearised, capturable
+from metasiren_basics.questions import asked, free_weights
 
 Losses = dict[str, Tensor]
 MOST_DAMPING = 1e6
-ORDERS = ("value", "gradient", "laplacian", "hessian_diagonal", "hessian")
+NAME = "gauss_newton"
 
 
 class GaussNewton(BatchOptimizer):
@@ -90,7 +90,7 @@ class GaussNewton(BatchOptimizer):
         Raises:
             RecipeError: a decoder other than `free`, or a constraint that is no sum of squares.
         """
-        weights = self._weights(problem)
+        weights = free_weights(problem, NAME)
         losses = {name: value.detach() for name, value in problem.losses().items()}
         if not bool(torch.isfinite(losses["loss"])):
             return losses
@@ -131,60 +131,11 @@ class GaussNewton(BatchOptimizer):
                 self.state[weights[name]]["last"] = v.to(weights[name].dtype)
         return losses
 
-    def _weights(self, problem: Problem) -> dict[str, nn.Parameter]:
-        decoder = problem.model.decoder
-        if not isinstance(decoder, FreeDecoder) or len(problem.batch.context.items) != 1:
-            found = f"decoder {type(decoder).__name__}, {len(problem.batch.context.items)} items in a batch."
-            advice = "It fits the weights of one signal: take the decoder `free` and batch 1, or another optimiser."
-            raise RecipeError("train.optimizer: gauss_newton", found, advice)
-        return dict(zip(decoder.siren.shapes, decoder.weights, strict=True))
-
     def _linearise(self, problem: Problem) -> Linearised | DenseJacobian:
-        model = problem.model
-        latent = model.encoder(problem.batch.context, model.decoder)
-        field = model.decoder.field(latent)
-        dtype = torch.float64 if self.precision == "float64" else next(model.parameters()).dtype
-        params = {name: value.to(dtype) for name, value in field.params.items()}
-        questions = questions_of(problem, Field(field.siren, params), latent.to(dtype), dtype)
+        dtype = torch.float64 if self.precision == "float64" else next(problem.model.parameters()).dtype
+        field, questions = asked(problem, dtype, NAME)
         dense = self.jacobian == "rows" or (self.jacobian == "auto" and not capturable(field.siren))
-        return (DenseJacobian if dense else Linearised)(field.siren, params, questions)
-
-
-def questions_of(problem: Problem, field: Field, latent: Tensor, dtype: torch.dtype) -> list[Question]:
-    """The constraints as residuals by point set, scaled so that their squares add up to the weighted loss.
-
-    Raises:
-        RecipeError: a constraint without residuals, or with a negative weight.
-    """
-    batch = problem.batch.cast(dtype)
-    by_set: dict[str, list[Any]] = {}
-    for each in problem.constraints:
-        if each.constraint.at is None:
-            raise _no_squares(each.name)
-        if each.weight < 0:
-            found = f"weight {each.weight} is negative, so the loss is no sum of squares."
-            raise RecipeError(f"constraints: {each.name}", found, "Give zero or more.")
-        by_set.setdefault(each.constraint.at, []).append(each)
-
-    def ask(at: str, members: Sequence[Any]) -> Callable[[Jet], Tensor]:
-        def residuals(jet: Jet) -> Tensor:
-            fit = Fit(batch, latent, field, {at: jet})
-            parts = []
-            for each in members:
-                found = each.constraint.residuals(fit)
-                if found is None:
-                    raise _no_squares(each.name)
-                parts.append(sqrt(each.weight / found.shape[1]) * found[0])
-            return torch.cat(parts, -1)
-
-        return residuals
-
-    return [
-        Question(
-            batch.points[at].coords[0], max((m.constraint.order for m in members), key=ORDERS.index), ask(at, members)
-        )
-        for at, members in by_set.items()
-    ]
+        return (DenseJacobian if dense else Linearised)(field.siren, field.params, questions)
 
 
 def damped_solutions(gram: Tensor, target: Tensor, dampings: Sequence[float]) -> Iterator[tuple[float, Tensor]]:
@@ -211,11 +162,3 @@ def damped_solutions(gram: Tensor, target: Tensor, dampings: Sequence[float]) ->
 def _move(weights: dict[str, nn.Parameter], start: Mapping[str, Tensor], direction: Direction, length: float) -> None:
     for name, w in weights.items():
         w.copy_(start[name] + (length * direction[name]).to(w.dtype))
-
-
-def _no_squares(name: str) -> RecipeError:
-    return RecipeError(
-        f"constraints: {name}",
-        "it gives no residuals, which gauss_newton needs: its loss is no sum of squares over points.",
-        "Choose the constraint's squared form where it has one (`norm: l2`), or train with adam or lbfgs.",
-    )

@@ -152,30 +152,44 @@ def capturable(siren: Siren) -> bool:
     return siren.encoding is None or not siren.encoding.shapes(siren.in_features)
 
 
-def _capture(siren: Siren, weights: Mapping[str, Tensor], question: Question) -> tuple[Tensor, list[_Layer]]:
-    """Residuals (components, points), and what each layer contributes to their rows."""
+def output_rows(siren: Siren, params: Params, questions: Sequence[Question]) -> tuple[Tensor, Tensor]:
+    """Residuals and their Jacobian by the output layer alone, whatever the architecture.
+
+    Returns:
+        r (rows,), and (rows, out * (in + 1)): for each channel the weights, then the bias.
+    """
+    weights = {name: value.detach()[0] for name, value in params.items()}
+    found = [_capture(siren, weights, question, first=len(siren.layers) - 1) for question in questions]
+    return torch.cat([r.flatten() for r, _ in found]), torch.cat([layers[0].rows() for _, layers in found])
+
+
+def _capture(
+    siren: Siren, weights: Mapping[str, Tensor], question: Question, first: int = 0
+) -> tuple[Tensor, list[_Layer]]:
+    """Residuals (components, points), and what each layer from `first` on contributes to their rows."""
     terms = second_order_terms(question.order, siren.in_features)
     inputs, outputs = [], []
     h = _entrance(siren, weights, question, terms)
     with torch.enable_grad():
-        for layer in siren.layers:
-            inputs.append(h.detach())
+        for position, layer in enumerate(siren.layers):
             z = layer.omega * (h @ weights[layer.weight].mT)
             bias = layer.omega * weights[layer.bias]
             z = torch.cat([z[:, :1] + bias, z[:, 1:]], 1)
-            if not z.requires_grad:
-                z.requires_grad_()
-            outputs.append(z)
+            if position >= first:
+                inputs.append(h.detach())
+                if not z.requires_grad:
+                    z.requires_grad_()
+                outputs.append(z)
             h = z if layer.last else _activated(siren, z, terms)
         residual = question.residuals(_named(h, question.order, siren.in_features, terms))
         residual = residual.mT.contiguous()
         pulls = [torch.autograd.grad(r.sum(), outputs, retain_graph=True, materialize_grads=True) for r in residual]
     layers = []
-    for position, layer in enumerate(siren.layers):
-        a = torch.nn.functional.pad(inputs[position], (0, 1))
+    for number, layer in enumerate(siren.layers[first:]):
+        a = torch.nn.functional.pad(inputs[number], (0, 1))
         a[:, 0, -1] = 1
-        b = layer.omega * torch.stack([pull[position] for pull in pulls])
-        if position == 0 and siren.encoding is None:
+        b = layer.omega * torch.stack([pull[number] for pull in pulls])
+        if first + number == 0 and siren.encoding is None:
             # Coordinates have no second derivatives.
             used = 1 + (siren.in_features if question.order != "value" else 0)
             a, b = a[:, :used], b[:, :, :used]

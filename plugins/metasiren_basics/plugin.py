@@ -39,6 +39,7 @@ def metasiren_optimizers() -> Mapping[str, str]:
         **{name: f"metasiren_basics.optimizers:{name}" for name in ("adam", "adamw", "muon", "sgd")},
         "gauss_newton": "metasiren_basics.gauss_newton:GaussNewton",
         "lbfgs": "metasiren_basics.lbfgs:Lbfgs",
+        "least_squares": "metasiren_basics.least_squares:LeastSquares",
     }
 
 

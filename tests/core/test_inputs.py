@@ -11,7 +11,8 @@ from torch import Tensor
 from metasiren import Domain
 from metasiren.catalogue import load_catalogue
 from metasiren.errors import RecipeError
-from metasiren.inputs import CENTRES, INPUT_LAYERS, PositionalEncoding, RbfGaussian, RbfQuartic, make_input_layer
+from metasiren.input_layers import INPUT_LAYERS, make_input_layer
+from metasiren.inputs import CENTRES, PositionalEncoding, RbfGaussian, RbfQuartic
 from metasiren.recipe import validate
 from metasiren.task import make_model
 
@@ -19,6 +20,8 @@ SPECS: list[dict[str, Any]] = [
     {"name": "positional_encoding", "frequencies": 3},
     {"name": "rbf_gaussian", "centres": 5, "sigma": 1.5},
     {"name": "rbf_quartic", "centres": 5, "sigma": 1.5},
+    {"name": "magnifier", "places": [{"centre": [0.2], "width": 0.3}], "axes": [0], "distance": True},
+    {"name": "magnifier", "places": [{"centre": [-0.1], "width": 0.3, "radius": 0.5}], "axes": [0], "gain": 2},
 ]
 
 
@@ -96,6 +99,16 @@ def test_radial_bases_peak_at_their_centres_and_fall_as_their_names_say() -> Non
         ({"name": "positional_encoding", "frequencies": "7"}, "is not an int"),
         ({"name": "rbf_gaussian", "centres": 2.5}, "is not an int"),
         ({"name": "rbf_gaussian", "sigma": True}, "is not a float"),
+        ({"name": "magnifier"}, "there is none"),
+        ({"name": "magnifier", "places": "0, 0"}, "is not a list"),
+        ({"name": "magnifier", "places": [3]}, "a mapping such as"),
+        ({"name": "magnifier", "places": [{"centre": [0, 0]}]}, "a mapping such as"),
+        ({"name": "magnifier", "places": [{"centre": [0, 0], "width": 1, "radios": 1}]}, "Did you mean 'radius'"),
+        ({"name": "magnifier", "places": [{"centre": ["a"], "width": 1}]}, "a list of numbers"),
+        ({"name": "magnifier", "places": [{"centre": [0, 0], "width": 0}]}, "positive length"),
+        ({"name": "magnifier", "places": [{"centre": [0, 0], "width": 1, "radius": -1}]}, "zero for a point"),
+        ({"name": "magnifier", "places": [{"centre": [0, 0], "width": 1}], "gain": 0}, "positive number"),
+        ({"name": "magnifier", "places": [{"centre": [0, 0], "width": 1}], "distance": 1}, "is not a bool"),
     ],
 )
 def test_wrong_specifications_are_named(spec: dict[str, Any], match: str) -> None:
@@ -104,9 +117,41 @@ def test_wrong_specifications_are_named(spec: dict[str, Any], match: str) -> Non
 
 
 def test_the_known_names() -> None:
-    assert set(INPUT_LAYERS) == {"positional_encoding", "rbf_gaussian", "rbf_quartic"}
+    assert set(INPUT_LAYERS) == {"positional_encoding", "rbf_gaussian", "rbf_quartic", "magnifier"}
     assert make_input_layer({"name": "rbf_gaussian"}) == RbfGaussian(centres=1024, sigma=10.0)
     assert make_input_layer({"name": "rbf_gaussian", "sigma": 3}) == RbfGaussian(sigma=3.0)
+
+
+def test_places_are_magnified() -> None:
+    point = {"centre": [0.3, -0.2], "width": 0.01}
+    layer = make_input_layer({"name": "magnifier", "places": [point], "gain": 0.5, "axes": [1, 2], "distance": True})
+    x = torch.tensor([[[7.0, 0.3, -0.2], [7.0, 1.3, -0.2]]], dtype=torch.float64)
+    value = layer.expand(x, {}).value[0]
+    # At the place the new coordinates are zero and 0.5 / w steep; far away they have levelled off at 0.5.
+    torch.testing.assert_close(value[0], torch.tensor([7, 0.3, -0.2, 0, 0, 0.01], dtype=torch.float64))
+    torch.testing.assert_close(layer.expand(x, {}).first(1)[0, 0, 3], torch.tensor(50, dtype=torch.float64))
+    assert 0.4999 < value[1, 3] < 0.5
+    torch.testing.assert_close(value[1, 5], torch.tensor(1.0, dtype=torch.float64), atol=1e-4, rtol=0)
+
+
+def test_a_circle_is_magnified_across_not_along() -> None:
+    layer = make_input_layer({"name": "magnifier", "places": [{"centre": [0, 0], "width": 0.05, "radius": 0.4}]})
+    angle = torch.linspace(0, 6, 7, dtype=torch.float64)
+    x = 0.4 * torch.stack([angle.cos(), angle.sin()], -1).unsqueeze(0)
+    found = layer.expand(x, {})
+    torch.testing.assert_close(found.value[0, :, 2], torch.zeros(7, dtype=torch.float64))
+    across = sum(found.first(i)[0, :, 2] * x[0, :, i] / 0.4 for i in range(2))
+    torch.testing.assert_close(across, torch.full((7,), 0.05 / 0.05, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [({"axes": [0, 3]}, "one of 0 to 1"), ({"axes": []}, "one of 0 to 1"), ({"axes": [1]}, "one number for each axis")],
+)
+def test_places_that_do_not_fit_the_coordinates_are_named(options: dict[str, Any], match: str) -> None:
+    layer = make_input_layer({"name": "magnifier", "places": [{"centre": [0, 0], "width": 1}], **options})
+    with pytest.raises(RecipeError, match=match):
+        layer.features(2)
 
 
 def test_a_recipe_may_leave_the_number_of_samples_to_the_grid() -> None:

@@ -40,6 +40,22 @@ def test_weighted_means_are_means_over_the_square(near: float, physics: float) -
     assert float((weight * bump).mean()) == pytest.approx(2 * math.pi * 0.05**2 / 4, rel=0.2)
 
 
+@pytest.mark.parametrize("medium", ["disc", "square"])
+def test_points_along_an_edge_leave_means_as_they_are(medium: str) -> None:
+    data = HelmholtzDataset(points=20_000, near=0.1, edges=0.4, medium=medium, edge_width=0.05)
+    points = drawn(data)
+    weight, x = points.known["weight"][0, :, 0], points.coords[0]
+    assert float(weight.mean()) == pytest.approx(1, abs=0.05)
+    assert float((weight * x[:, 1] ** 2).mean()) == pytest.approx(1 / 3, abs=0.02)
+    across = x.norm(dim=-1) - 0.1 if medium == "disc" else x.abs().amax(-1) - 0.3
+    inside, outside = (across.abs() < 0.05) & (across < 0), (across.abs() < 0.05) & (across > 0)
+    assert float((inside | outside).double().mean()) > 0.4
+    # Both sides of the edge, and their areas right.
+    area = {"disc": math.pi * (0.15**2 - 0.1**2), "square": 4 * (0.35**2 - 0.3**2)}[medium] / 4
+    assert float((weight * outside).mean()) == pytest.approx(area, rel=0.05)
+    assert bool(inside.any())
+
+
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_even_points_leave_no_holes(d: int) -> None:
     """Each is uniform over draws; together they fill the cells of a grid better than independent ones."""
@@ -200,6 +216,9 @@ def test_noise_is_a_share_of_the_data() -> None:
         (lambda: HelmholtzDataset(near=0.8, physics=0.3), "near 0.8, physics 0.3"),
         (lambda: HelmholtzDataset(near=-0.1), "near -0.1"),
         (lambda: HelmholtzDataset(near_radius=0), "near_radius"),
+        (lambda: HelmholtzDataset(edges=0.2), "uniform has no edge"),
+        (lambda: HelmholtzDataset(edges=0.2, medium="disc", edge_width=0), "edge_width 0"),
+        (lambda: HelmholtzDataset(edges=-0.2, medium="disc"), "edges -0.2"),
         (lambda: HelmholtzDataset(start_variance=-1.0), "start_variance"),
         (lambda: HelmholtzDataset(shrink_from=0.7, shrink_until=0.3), "helmholtz: shrink: from 0.7 until 0.3"),
         (lambda: HelmholtzDataset(start_damping=-1.0), "start_damping"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from metasiren import Domain, RecipeError, load_recipe
 from metasiren.catalogue import Catalogue
-from metasiren.inputs import make_input_layer
+from metasiren.input_layers import make_input_layer
 from metasiren.variants import Axis, cross, read_axes, rival_options
 
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
-import torch
 from PIL import Image
-from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
-from metasiren import Comparison, ComparisonRow, DataError, Dataset, Model, Protocol, write_metrics
+from metasiren import ComparisonRow, DataError, Dataset
 from metasiren_images.gradient_domain.alignment import psnr
 from metasiren_images.gradient_domain.editing import Editing
-from metasiren_images.gradient_domain.judge_poisson import field_views
 from metasiren_images.gradient_domain.schemes import Values
+from metasiren_images.gradient_domain.verdict import Verdict
 from metasiren_images.single.sheet import as_image, sheet
 from metasiren_images.single.views import Views, drawn
 
@@ -29,7 +24,7 @@ Baseline = Literal["dct", "neighbours", "paste"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class EditingProtocol(Protocol):
+class EditingProtocol(Verdict[Editing]):
     """How far the result's gradient is from the mixed one, and its values from the exact solution's.
 
     `gradient_relative_l2` is the norm of the gradient's error over the norm of the mixed gradient: a mixture of two
@@ -44,58 +39,43 @@ class EditingProtocol(Protocol):
     """
 
     baselines: Sequence[Baseline] = ("dct", "neighbours", "paste")
-    chunk_points: int = 1 << 14
 
-    def evaluate(
-        self,
-        model: Model,
-        dataset: Dataset,
-        results: Path,
-        *,
-        name: str,
-        limit: int | None = None,
-        refine: int = 0,
-        device: torch.device | str = "cpu",
-    ) -> pd.DataFrame:
-        """As `metasiren.Protocol.evaluate`; writes result.png, exact.png, paste.png, gradient.png and figure.png too.
+    def of(self, dataset: Dataset) -> Editing:
+        """The data set, where it is made of two pictures."""
+        if not isinstance(dataset, Editing):
+            advice = "Name data `editing`, or another protocol."
+            raise DataError("evaluate: editing", f"{dataset.title} is not made of two pictures.", advice)
+        return dataset
 
-        Raises:
-            DataError: data that are not two pictures.
-        """
-        data = _data(dataset)
-        made = field_views(model.signal(dataset.domain), data, self.chunk_points)
-        exact, result = _exact(data), level(made.value / data.contrast, data)
-        numbers = _numbers(result, made.gradient, data, exact)
-        for word, values in (("result", result), ("exact", exact), ("paste", data.composite)):
-            as_image(_colours(values)).save(results / f"{word}.png")
-        as_image(_drawn_gradient(made.gradient, data)).save(results / "gradient.png")
-        self._figure(result, made.gradient, data).save(results / "figure.png")
-        write_metrics(results, numbers)
-        rows = [ComparisonRow(name=name, kind="model", metrics=numbers)]
+    def judged(self, made: Views, data: Editing) -> dict[str, float | None]:
+        """The gradient's error, and the values' closeness to the exact solution."""
+        return _numbers(_result(made, data), made.gradient, data, _exact(data))
+
+    def pictures(self, made: Views, data: Editing) -> Mapping[str, Image.Image]:
+        """The result beside the exact solution and the pasted picture, and the result's gradient."""
+        values = {"result": _result(made, data), "exact": _exact(data), "paste": data.composite}
+        drawings = {name: as_image(_colours(each)) for name, each in values.items()}
+        return {**drawings, "gradient": as_image(_drawn_gradient(made.gradient, data))}
+
+    def figure(self, made: Views, data: Editing, numbers: Mapping[str, float | None] | None = None) -> Image.Image:
+        """The pasted picture, the exact solution and the result, over the gradients that they should have."""
+        gradients = (data.scheme.gradient(data.composite), data.gradient, made.gradient)
+        rows = [
+            ("values", [_colours(values) for values in (data.composite, _exact(data), _result(made, data))]),
+            ("gradients", [_drawn_gradient(each, data) for each in gradients]),
+        ]
+        close = (numbers or {}).get("psnr_to_exact_db")
+        head = "field" + (f", {close:.1f} dB from exact" if close is not None else "")
+        return sheet(rows, ["pasted", "exact solution / mixed gradient", head])
+
+    def others(self, data: Editing) -> list[ComparisonRow]:
+        """The exact solutions, and cutting and pasting."""
+        exact, rows = _exact(data), []
         for key in self.baselines:
             label, values = _baseline(key, data, exact)
             metrics = _numbers(values, data.scheme.gradient(values), data, exact)
             rows.append(ComparisonRow(name=label, kind="baseline", metrics=metrics))
-        comparison = Comparison(title=dataset.title, rows=rows)
-        comparison.write(results)
-        return comparison.frame()
-
-    def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
-        """The pictures, their mixed gradient and the result."""
-        data = _data(dataset)
-        made = field_views(model.signal(dataset.domain), data, self.chunk_points)
-        page = self._figure(level(made.value / data.contrast, data), made.gradient, data)
-        page.save(path)
-        picture: Tensor = pil_to_tensor(page)
-        return picture
-
-    def _figure(self, result: Values, gradient: Values, data: Editing) -> Image.Image:
-        gradients = (data.scheme.gradient(data.composite), data.gradient, gradient)
-        rows = [
-            ("values", [_colours(values) for values in (data.composite, _exact(data), result)]),
-            ("gradients", [_drawn_gradient(each, data) for each in gradients]),
-        ]
-        return sheet(rows, ["pasted", "exact solution / mixed gradient", "field"])
+        return rows
 
 
 def level(values: Values, data: Editing) -> Values:
@@ -109,6 +89,10 @@ def level(values: Values, data: Editing) -> Values:
     where = free if free.any() else ~free
     moved: Values = values + (data.composite[where] - values[where]).mean(0)
     return moved
+
+
+def _result(made: Views, data: Editing) -> Values:
+    return level(made.value / data.contrast, data)
 
 
 def _exact(data: Editing) -> Values:
@@ -139,10 +123,3 @@ def _colours(values: Values) -> Values:
     """(rows, columns, 1 or 3) in [-1, 1] as RGB in [0, 1], clipped."""
     unit = ((values + 1) / 2).clip(0, 1)
     return np.repeat(unit, 3, axis=-1) if unit.shape[-1] == 1 else unit
-
-
-def _data(dataset: Dataset) -> Editing:
-    if not isinstance(dataset, Editing):
-        advice = "Name data `editing`, or another protocol."
-        raise DataError("evaluate: editing", f"{dataset.title} is not made of two pictures.", advice)
-    return dataset

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
-import torch
 from PIL import Image
-from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
-from metasiren import Comparison, ComparisonRow, DataError, Dataset, Field, Model, Protocol, grid, write_metrics
+from metasiren import ComparisonRow, DataError, Dataset
 from metasiren_images.gradient_domain.alignment import align, psnr
 from metasiren_images.gradient_domain.poisson import Poisson
 from metasiren_images.gradient_domain.schemes import Values
+from metasiren_images.gradient_domain.verdict import Verdict
 from metasiren_images.single.sheet import as_image, sheet
 from metasiren_images.single.views import Views, drawn
 
@@ -39,7 +35,7 @@ Baseline = Literal["gradient", "laplacian"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoissonProtocol(Protocol):
+class PoissonProtocol(Verdict[Poisson]):
     """PSNR of picture, gradient and Laplacian, each aligned to the truth's by one scale and an offset per component.
 
     The scale and the offsets are those of least squares. `psnr_db` is of the aligned picture in [0, 1], clipped.
@@ -55,63 +51,46 @@ class PoissonProtocol(Protocol):
 
     baselines: Sequence[Baseline] = ("gradient", "laplacian")
     paper: bool = True
-    chunk_points: int = 1 << 14
 
-    def evaluate(
-        self,
-        model: Model,
-        dataset: Dataset,
-        results: Path,
-        *,
-        name: str,
-        limit: int | None = None,
-        refine: int = 0,
-        device: torch.device | str = "cpu",
-    ) -> pd.DataFrame:
-        """As `metasiren.Protocol.evaluate`; writes value.png, gradient.png, laplacian.png and figure.png too.
+    def of(self, dataset: Dataset) -> Poisson:
+        """The data set, where it holds a picture's derivatives."""
+        if not isinstance(dataset, Poisson):
+            advice = "Name data `poisson`, or another protocol."
+            raise DataError("evaluate: poisson", f"{dataset.title} holds no picture's derivatives.", advice)
+        return dataset
 
-        Raises:
-            DataError: data that are not a picture's derivatives.
-        """
-        data, truth = _truth(dataset)
-        made = _aligned(field_views(model.signal(dataset.domain), data, self.chunk_points), truth)
-        for view, picture in zip(("value", "gradient", "laplacian"), drawn(made, truth), strict=True):
-            as_image(picture).save(results / f"{view}.png")
-        numbers = closeness(made, truth)
-        figure(made, truth, numbers).save(results / "figure.png")
-        write_metrics(results, numbers)
-        rows = [ComparisonRow(name=name, kind="model", metrics=numbers)]
+    def judged(self, made: Views, data: Poisson) -> dict[str, float | None]:
+        """PSNR of the aligned views."""
+        truth = true_views(data)
+        return closeness(aligned(made, truth), truth)
+
+    def pictures(self, made: Views, data: Poisson) -> Mapping[str, Image.Image]:
+        """The aligned views: value, gradient and laplacian."""
+        truth = true_views(data)
+        views = drawn(aligned(made, truth), truth)
+        return {name: as_image(view) for name, view in zip(("value", "gradient", "laplacian"), views, strict=True)}
+
+    def figure(self, made: Views, data: Poisson, numbers: Mapping[str, float | None] | None = None) -> Image.Image:
+        """The targets' row and the result's."""
+        truth = true_views(data)
+        heads = ["picture (aligned)", "gradient", "Laplacian"]
+        for i, key in enumerate(KEYS):
+            found = (numbers or {}).get(key)
+            heads[i] += f" {found:.1f} dB" if found is not None else ""
+        return sheet([("truth", drawn(truth, truth)), ("field", drawn(aligned(made, truth), truth))], heads)
+
+    def others(self, data: Poisson) -> list[ComparisonRow]:
+        """Exact solutions, and the paper's table beside its starfish."""
+        truth, rows = true_views(data), []
         for source in self.baselines:
-            solved = closeness(_aligned(SOLVERS[source](data, truth), truth), truth)
+            solved = closeness(aligned(SOLVERS[source](data, truth), truth), truth)
             rows.append(ComparisonRow(name=f"exact solution from {source} (DCT)", kind="baseline", metrics=solved))
         if self.paper and STARFISH in data.provenance["source"]:
             note = "of coloured, normalised pictures"
             for key, told in PAPER.items():
                 metrics = dict(zip(KEYS, told, strict=True))
                 rows.append(ComparisonRow(name=f"{key} (paper)", kind="paper", metrics=metrics, note=note))
-        comparison = Comparison(title=dataset.title, rows=rows)
-        comparison.write(results)
-        return comparison.frame()
-
-    def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
-        """The truth's views and the field's."""
-        data, truth = _truth(dataset)
-        page = figure(_aligned(field_views(model.signal(dataset.domain), data, self.chunk_points), truth), truth)
-        page.save(path)
-        picture: Tensor = pil_to_tensor(page)
-        return picture
-
-
-def field_views(field: Field, data: Dataset, chunk_points: int) -> Views:
-    """Values and exact derivatives per unit of the coordinates at the pixels of a data set."""
-    shape = data.domain.grid
-    assert shape is not None
-    like = next(iter(field.params.values()))
-    with torch.no_grad():
-        jet = field.jet(grid(shape).to(like), "laplacian", chunk_points=chunk_points)
-    parts = (jet.value, jet.gradient, jet.laplacian)
-    arrays = [part[0].double().cpu().numpy() for part in parts if part is not None]
-    return Views(*(array.reshape(*shape, *array.shape[1:]) for array in arrays))
+        return rows
 
 
 def closeness(made: Views, truth: Views) -> dict[str, float | None]:
@@ -127,15 +106,6 @@ def closeness(made: Views, truth: Views) -> dict[str, float | None]:
     }
 
 
-def figure(made: Views, truth: Views, numbers: Mapping[str, float | None] | None = None) -> Image.Image:
-    """The targets' row and the result's."""
-    heads = ["picture (aligned)", "gradient", "Laplacian"]
-    for i, key in enumerate(KEYS):
-        found = (numbers or {}).get(key)
-        heads[i] += f" {found:.1f} dB" if found is not None else ""
-    return sheet([("truth", drawn(truth, truth)), ("field", drawn(made, truth))], heads)
-
-
 def _solved(picture: Values, data: Poisson) -> Views:
     return Views(picture, data.scheme.gradient(picture), data.scheme.laplacian(picture))
 
@@ -146,15 +116,13 @@ SOLVERS: Mapping[str, Callable[[Poisson, Views], Views]] = {
 }
 
 
-def _truth(dataset: Dataset) -> tuple[Poisson, Views]:
-    if not isinstance(dataset, Poisson):
-        advice = "Name data `poisson`, or another protocol."
-        raise DataError("evaluate: poisson", f"{dataset.title} holds no picture's derivatives.", advice)
-    picture = dataset.picture
-    return dataset, Views(picture, dataset.scheme.gradient(picture), dataset.scheme.laplacian(picture))
+def true_views(data: Poisson) -> Views:
+    """The picture in [-1, 1], and the derivatives that are its targets."""
+    return Views(data.picture, data.scheme.gradient(data.picture), data.scheme.laplacian(data.picture))
 
 
-def _aligned(made: Views, truth: Views) -> Views:
+def aligned(made: Views, truth: Views) -> Views:
+    """Each view with a scale and offsets of its own, nearest to the truth's; see `align`."""
     flat = (*truth.gradient.shape[:2], -1)
     gradient = align(made.gradient.reshape(flat), truth.gradient.reshape(flat)).reshape(truth.gradient.shape)
     return Views(align(made.value, truth.value), gradient, align(made.laplacian, truth.laplacian))

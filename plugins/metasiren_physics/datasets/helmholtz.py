@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Batch, Context, Domain, Points
+from metasiren_physics.datasets.edges import edge_region
 from metasiren_physics.datasets.sourced import SourcedWaves
 from metasiren_physics.media import Uniform
 from metasiren_physics.problems import helmholtz_problem
@@ -34,6 +35,8 @@ class HelmholtzDataset(SourcedWaves):
         near: share of the points that is drawn about the source.
         near_radius: how far from the source these lie, in its standard deviations.
         physics: share of the points that is drawn where nothing absorbs; the others cover the whole square.
+        edges: share of the points that is drawn along the edge of a disc or square medium.
+        edge_width: how far from the edge these lie.
         weighted: weigh points by the area that they stand for; if not, each counts as much, as in the paper.
         start_variance: variance of the source at the first step, from which it shrinks geometrically; by default
             `variance` throughout.
@@ -59,6 +62,8 @@ class HelmholtzDataset(SourcedWaves):
         near: float = 0.2,
         near_radius: float = 5.0,
         physics: float = 0.0,
+        edges: float = 0.0,
+        edge_width: float = 0.05,
         weighted: bool = True,
         start_variance: float | None = None,
         shrink_from: float = 0.0,
@@ -75,6 +80,7 @@ class HelmholtzDataset(SourcedWaves):
             points=points, near=near, near_radius=near_radius, physics=physics, weighted=weighted,
             start_variance=start_variance, shrink=(shrink_from, shrink_until),
             start_damping=start_damping, damping_until=damping_until,
+            along=(edges, edge_region("data: helmholtz: edges", self.problem.medium, edge_width)) if edges else None,
         )  # fmt: skip
         self.title = f"Helmholtz, {type(self.problem.medium).__name__.lower()} medium, k = {wavenumber:g}"
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(2, 2)

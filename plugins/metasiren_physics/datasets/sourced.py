@@ -37,6 +37,7 @@ class SourcedWaves(Dataset):
         shrink: shares of the training between which they shrink.
         start_damping: alpha at the first step.
         damping_until: share of the training after which it is zero.
+        along: another share of the points, and their distribution.
 
     Raises:
         RecipeError: an option out of its range.
@@ -57,9 +58,11 @@ class SourcedWaves(Dataset):
         shrink: tuple[float, float],
         start_damping: float,
         damping_until: float,
+        along: tuple[float, Region] | None = None,
     ) -> None:
         self.points, self.weighted = check_count(f"{where}: points", points), weighted
-        self.elsewhere = check_shares(where, near=near, physics=physics)
+        self.along = along
+        self.elsewhere = check_shares(where, near=near, physics=physics, edges=along[0] if along else 0.0)
         self.near, self.near_radius, self.physics = near, near_radius, physics
         if start_variance is not None and not start_variance > 0:
             raise RecipeError(f"{where}: start_variance", f"{start_variance}.", "Give a positive number.")
@@ -102,6 +105,8 @@ class SourcedWaves(Dataset):
         regions: list[tuple[float, Region]] = [(self.elsewhere, SQUARE)]
         if self.physics:
             regions.append((self.physics, physics_box(self.pml)))
+        if self.along:
+            regions.append(self.along)
         if self.near:
             radius = self.near_radius * math.sqrt(self.now[0].variance)
             regions.append((self.near, Discs(tuple(s.position for s in self.now), radius)))

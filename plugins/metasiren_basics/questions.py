@@ -1,0 +1,88 @@
+"""A training step as least squares: whose weights, which residuals at which points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from metasiren import Field, Fit, Jet, Problem, RecipeError
+from metasiren_basics.free import FreeDecoder
+from metasiren_basics.linearised import Question
+
+ORDERS = ("value", "gradient", "laplacian", "hessian_diagonal", "hessian")
+
+
+def free_weights(problem: Problem, optimizer: str) -> dict[str, nn.Parameter]:
+    """The weights of the one signal that is fitted, by the names that `Siren.shapes` gives.
+
+    Raises:
+        RecipeError: a decoder other than `free`, or several items; it names the `optimizer`.
+    """
+    decoder = problem.model.decoder
+    if not isinstance(decoder, FreeDecoder) or len(problem.batch.context.items) != 1:
+        found = f"decoder {type(decoder).__name__}, {len(problem.batch.context.items)} items in a batch."
+        advice = "It fits the weights of one signal: take the decoder `free` and batch 1, or another optimiser."
+        raise RecipeError(f"train.optimizer: {optimizer}", found, advice)
+    return dict(zip(decoder.siren.shapes, decoder.weights, strict=True))
+
+
+def asked(problem: Problem, dtype: torch.dtype, optimizer: str) -> tuple[Field, list[Question]]:
+    """The field as it is now, and the step's constraints as residuals, both in `dtype`.
+
+    Raises:
+        RecipeError: see `questions_of`.
+    """
+    model = problem.model
+    latent = model.encoder(problem.batch.context, model.decoder)
+    field = model.decoder.field(latent)
+    field = Field(field.siren, {name: value.to(dtype) for name, value in field.params.items()})
+    return field, questions_of(problem, field, latent.to(dtype), dtype, optimizer)
+
+
+def questions_of(problem: Problem, field: Field, latent: Tensor, dtype: torch.dtype, optimizer: str) -> list[Question]:
+    """The constraints as residuals by point set, scaled so that their squares add up to the weighted loss.
+
+    Raises:
+        RecipeError: a constraint without residuals, or with a negative weight.
+    """
+    batch = problem.batch.cast(dtype)
+    by_set: dict[str, list[Any]] = {}
+    for each in problem.constraints:
+        if each.constraint.at is None:
+            raise _no_squares(each.name, optimizer)
+        if each.weight < 0:
+            found = f"weight {each.weight} is negative, so the loss is no sum of squares."
+            raise RecipeError(f"constraints: {each.name}", found, "Give zero or more.")
+        by_set.setdefault(each.constraint.at, []).append(each)
+
+    def ask(at: str, members: Sequence[Any]) -> Callable[[Jet], Tensor]:
+        def residuals(jet: Jet) -> Tensor:
+            fit = Fit(batch, latent, field, {at: jet})
+            parts = []
+            for each in members:
+                found = each.constraint.residuals(fit)
+                if found is None:
+                    raise _no_squares(each.name, optimizer)
+                parts.append(sqrt(each.weight / found.shape[1]) * found[0])
+            return torch.cat(parts, -1)
+
+        return residuals
+
+    return [
+        Question(
+            batch.points[at].coords[0], max((m.constraint.order for m in members), key=ORDERS.index), ask(at, members)
+        )
+        for at, members in by_set.items()
+    ]
+
+
+def _no_squares(name: str, optimizer: str) -> RecipeError:
+    return RecipeError(
+        f"constraints: {name}",
+        f"it gives no residuals, which {optimizer} needs: its loss is no sum of squares over points.",
+        "Choose the constraint's squared form where it has one (`norm: l2`), or train with adam or lbfgs.",
+    )

@@ -1,0 +1,84 @@
+"""Points along the edges of media, where a wave's second derivatives jump."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from metasiren import RecipeError
+from metasiren_physics.datasets.sampling import Region, even, polar
+from metasiren_physics.media import Disc, Medium, Square
+
+
+@dataclass(frozen=True)
+class Ring(Region):
+    """Uniform over the area within `width` of a circle."""
+
+    centre: tuple[float, float]
+    radius: float
+    width: float
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The squared inner and outer radius."""
+        return max(self.radius - self.width, 0.0) ** 2, (self.radius + self.width) ** 2
+
+    def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+        """See `Region.draw`."""
+        inner, outer = self.bounds
+        share, angle = even(count, 2, generator, device).unbind(-1)
+        r = (inner + (outer - inner) * share).sqrt()
+        return polar(r, 2 * math.pi * angle) + r.new_tensor(self.centre)
+
+    def density(self, points: Tensor) -> Tensor:
+        """See `Region.density`."""
+        inner, outer = self.bounds
+        q = (points - points.new_tensor(self.centre)).square().sum(-1)
+        return ((q >= inner) & (q <= outer)).to(points.dtype) / (math.pi * (outer - inner))
+
+
+@dataclass(frozen=True)
+class Frame(Region):
+    """Uniform over the area within `width` of the square |x_i| = half, its corners square too."""
+
+    half: float
+    width: float
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The inner and outer half-width."""
+        return max(self.half - self.width, 0.0), self.half + self.width
+
+    def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+        """See `Region.draw`; four strips of one size, turned about the middle."""
+        inner, outer = self.bounds
+        across, along = even(count, 2, generator, device).unbind(-1)
+        x, y = inner + (outer - inner) * across, -inner + (outer + inner) * along
+        turns = torch.arange(count, device=device) % 4
+        sides = [(x, y), (-y, x), (-x, -y), (y, -x)]
+        strips = torch.stack([torch.stack(side, -1) for side in sides])
+        return strips[turns, torch.arange(count, device=device)]
+
+    def density(self, points: Tensor) -> Tensor:
+        """See `Region.density`."""
+        inner, outer = self.bounds
+        far = points.abs().amax(-1)
+        return ((far >= inner) & (far <= outer)).to(points.dtype) / (4 * (outer**2 - inner**2))
+
+
+def edge_region(where: str, medium: Medium, width: float) -> Region:
+    """Where a medium jumps.
+
+    Raises:
+        RecipeError: a medium without an edge, or a width that is not positive.
+    """
+    if not width > 0:
+        raise RecipeError(where, f"edge_width {width}.", "Give a positive length.")
+    if isinstance(medium, Disc):
+        return Ring(medium.centre, medium.radius, width)
+    if isinstance(medium, Square):
+        return Frame(medium.half_width, width)
+    raise RecipeError(where, f"a medium of type {type(medium).__name__.lower()} has no edge.", "Give edges: 0.")
