@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from metasiren.extras import load_extra
     from metasiren.grids import grid
     from metasiren.hookspecs import hookimpl
-    from metasiren.jets import Jet, jet
+    from metasiren.jets import Jet, feature_jet, jet
     from metasiren.optimization import BatchOptimizer, Problem
     from metasiren.recipe import Recipe, load_recipe, read_overrides
     from metasiren.runs import Run, open_run
@@ -54,7 +54,7 @@ _HOMES = {
     "extras": "load_extra",
     "grids": "grid",
     "hookspecs": "hookimpl",
-    "jets": "Jet jet",
+    "jets": "Jet feature_jet jet",
     "optimization": "BatchOptimizer Problem",
     "recipe": "Recipe load_recipe read_overrides",
     "runs": "Run open_run",
@@ -93,6 +93,7 @@ __all__ = [
     "Siren",
     "TrainingError",
     "did_you_mean",
+    "feature_jet",
     "grid",
     "hookimpl",
     "jet",

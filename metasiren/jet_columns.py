@@ -85,6 +85,12 @@ def plain_columns(features: Tensor, layers: Layers, activation: Activation, colu
     return z
 
 
+def feature_columns(features: Tensor, layers: Layers, activation: Activation, columns: Columns) -> Tensor:
+    """What leaves the last activation when every layer has one, (instances, columns, points, width)."""
+    z = plain_columns(features, layers, activation, columns)
+    return _activate(z, activation.derivatives(z[:, 0], 2 if columns.second else 1), _quadratics(z, columns))
+
+
 def exact_columns(features: Tensor, weight: Tensor) -> Tensor:
     """The first layer's product, in full precision, without its bias."""
     instances, columns, points, size = features.shape

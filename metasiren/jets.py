@@ -17,7 +17,7 @@ from torch import Tensor
 from metasiren.errors import RecipeError, did_you_mean
 from metasiren.inputs import Expansion
 from metasiren.jet_adjoint import pass_adjoint
-from metasiren.jet_columns import Columns, pass_columns
+from metasiren.jet_columns import Columns, feature_columns, pass_columns
 from metasiren.jet_layers import Layers
 from metasiren.siren import Params, Siren
 
@@ -107,6 +107,38 @@ def jet(
             whole = torch.cat(tensors, 1) if len(tensors) > 1 else tensors[0]
             joined[name] = whole.reshape(batch, whole.shape[0] * whole.shape[1] // batch, *whole.shape[2:])
     return Jet(**joined)
+
+
+@torch.no_grad()
+def feature_jet(siren: Siren, params: Params, coords: Tensor, order: str) -> Jet:
+    """The jet of the features h that the output layer sees: for its weights W and bias b, u = W h + b.
+
+    A problem that is linear in the field is linear in W and b, with this jet as its matrix.
+
+    Args:
+        siren: the architecture.
+        params: as `Siren.init` returns them, with leading size `batch` or 1; the output layer's are not used.
+        coords: (batch, points, in), or (points, in) for the same points everywhere.
+        order: one of `ORDERS`.
+
+    Returns:
+        The jet of `hidden_features` channels, without gradients.
+
+    Raises:
+        RecipeError: an unknown order.
+        ValueError: shapes that do not fit; the message names both.
+    """
+    _rank(order)
+    x, params, batch = siren.prepare(params, coords)
+    with torch.autocast(x.device.type, enabled=False):
+        layers, ones = _layers(siren, params), (1.0,) * siren.in_features
+        columns = Columns(0) if order == "value" else _columns(order, ones)
+        expansion = siren.encoding.expand(x, params) if siren.encoding else None
+        features = _expanded(expansion, columns) if expansion else x.unsqueeze(1)
+        hidden = Layers(layers.weights[:-1], layers.biases[:-1])
+        out = feature_columns(features, hidden, siren.activation, columns)
+    found = Jet(out[:, 0]) if order == "value" else _read(out, order, ones)
+    return Jet(**{k: v.reshape(batch, -1, *v.shape[2:]) for k, v in vars(found).items() if v is not None})
 
 
 def _rank(order: str) -> int:

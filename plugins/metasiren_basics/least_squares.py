@@ -15,7 +15,7 @@ from math import isfinite
 import torch
 from torch import Tensor, nn
 
-from metasiren import BatchOptimizer, Problem, RecipeError
+from metasiren import BatchOptimizer, Problem, RecipeError, TrainingError
 from metasiren_basics.linearised import output_rows
 from metasiren_basics.questions import asked, free_weights
 
@@ -90,7 +90,7 @@ class LeastSquares(BatchOptimizer):
     def _solution(self, gram: Tensor, moment: Tensor) -> Tensor:
         ridge = self.ridge
         mean = gram.diagonal().mean().clamp(min=torch.finfo(gram.dtype).tiny)
-        while True:
+        while bool(torch.isfinite(gram).all()):
             # A matrix that rounding has made indefinite needs more.
             damped = gram.clone()
             damped.diagonal().add_(ridge * mean)
@@ -98,6 +98,8 @@ class LeastSquares(BatchOptimizer):
             if not bool(failed):
                 return torch.cholesky_solve(moment.unsqueeze(1), factor).squeeze(1)
             ridge *= 10
+        found = "its equations are not finite."
+        raise TrainingError(f"train.optimizer: {NAME}", found, "Look for broken values in the data or the weights.")
 
     def _check(self, problem: Problem, before: dict[str, Tensor], expected: float) -> None:
         reached, start = float(problem.losses()["loss"]), float(before["loss"])

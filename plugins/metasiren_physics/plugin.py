@@ -38,6 +38,12 @@ def metasiren_constraints() -> Mapping[str, str]:
 
 
 @hookimpl
+def metasiren_optimizers() -> Mapping[str, str]:
+    """Optimisers for coupled problems."""
+    return {"waveform_inversion": "metasiren_physics.waveform_inversion:WaveformInversion"}
+
+
+@hookimpl
 def metasiren_protocols() -> Mapping[str, str]:
     """How fitted waves are judged."""
     return {

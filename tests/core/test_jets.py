@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import metasiren.jet_layers
-from metasiren import Field, Jet, Params, Siren, jet
+from metasiren import Field, Jet, Params, Siren, feature_jet, jet
 from metasiren.activations import ACTIVATIONS
 from metasiren.errors import RecipeError
 from metasiren.jets import ORDERS, highest
@@ -510,3 +510,23 @@ def test_wrong_questions_are_told_apart(order: str, options: dict[str, Any], mat
 def test_an_unknown_order_among_many_is_named() -> None:
     with pytest.raises(RecipeError, match="no order is called 'curl'"):
         highest(["value", "curl"])
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("hidden_layers", [0, 2])
+@pytest.mark.parametrize("encoded", [False, True])
+def test_the_field_is_linear_in_what_its_output_layer_sees(order: str, hidden_layers: int, encoded: bool) -> None:
+    layer = {"name": "rbf_gaussian", "centres": 4, "sigma": 1.0} if encoded else None
+    siren = Siren(in_features=2, out_features=3, hidden_features=5, hidden_layers=hidden_layers, input_layer=layer)
+    params = siren.init(2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = torch.rand(2, 7, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    names = list(siren.shapes)
+    whole, features = siren.jet(params, x, order), feature_jet(siren, params, x, order)
+    for name, expected in vars(whole).items():
+        if expected is None:
+            assert getattr(features, name) is None
+            continue
+        found = torch.einsum("bnf...,bof->bno...", getattr(features, name), params[names[-2]])
+        if name == "value":
+            found = found + params[names[-1]].unsqueeze(1)
+        torch.testing.assert_close(found, expected)

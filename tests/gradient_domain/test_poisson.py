@@ -161,3 +161,11 @@ def test_rendering_needs_no_data_to_find_the_level(tmp_path: Path) -> None:
             drawn.append(np.asarray(picture).astype(float))
     assert np.abs(drawn[0] - drawn[1]).max() <= 1
     assert abs(drawn[0].mean() / 127.5 - 1 - dataset.facts["level"][0]) < 0.02
+
+
+def test_numbers_are_those_that_are_written(tmp_path: Path) -> None:
+    dataset = Poisson(size=16)
+    made = model(dataset)
+    numbers = PoissonProtocol().numbers(made, dataset)
+    PoissonProtocol(baselines=[]).evaluate(made, dataset, tmp_path, name="ours")
+    assert json.loads((tmp_path / "metrics.json").read_text()) == pytest.approx(numbers)

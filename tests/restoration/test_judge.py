@@ -128,6 +128,14 @@ def test_every_method_has_its_row_and_the_best_is_named(tmp_path: Path) -> None:
             assert np.asarray(picture).std() > 1, name
 
 
+def test_a_seed_of_deep_image_prior_changes_its_row_alone(tmp_path: Path) -> None:
+    dataset = MaskedPicture(photograph="coffee", size=24, fraction=0.5)
+    methods: dict[str, Any] = {"baselines": ["biharmonic", "deep_image_prior"], "dip_steps": 2, "dip_features": 4}
+    first, second = (judge(dataset, tmp_path, **methods, dip_seed=seed)["rows"] for seed in (0, 1))
+    assert first[1] == second[1]
+    assert first[2] != second[2]
+
+
 def test_without_opencv_its_rows_are_absent_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(PluginError, match=r"telea: needs the package 'cv2'[\s\S]*metasiren\[inpainting\]"):

@@ -51,12 +51,14 @@ class InpaintingProtocol(Protocol):
             `inpainting`; without it their rows are absent.
         dip_steps: of Deep Image Prior.
         dip_features: its channels at every scale.
+        dip_seed: of its noise and weights; it does not follow the field's seed.
         chunk_points: pixels evaluated at a time, which bounds memory.
     """
 
     baselines: Sequence[Baseline] = ("biharmonic", "navier_stokes", "telea")
     dip_steps: int = 3000
     dip_features: int = 128
+    dip_seed: int = 0
     chunk_points: int = 1 << 16
 
     def __post_init__(self) -> None:
@@ -122,7 +124,7 @@ class InpaintingProtocol(Protocol):
         return opencv(data.picture, data.seen, key)
 
     def _dip(self) -> DeepImagePrior:
-        return DeepImagePrior(steps=self.dip_steps, features=self.dip_features)
+        return DeepImagePrior(steps=self.dip_steps, features=self.dip_features, seed=self.dip_seed)
 
     def _pictures(
         self,

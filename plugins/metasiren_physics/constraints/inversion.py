@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor
 
-from metasiren import Jet, Points
+from metasiren import Fit, Jet, Points, RecipeError
 from metasiren_physics.constraints.wave import Condition, Norm
 
 
@@ -62,20 +64,42 @@ class SlownessSlope(Condition):
 
     Args:
         at: the point set.
-        norm: `l2`, the mean square, which suits gauss_newton; or `l1`, total variation by coordinate.
+        norm: `l2`, the mean square, which suits gauss_newton; `l1`, total variation by coordinate; or `tv`, the
+            mean of sqrt(|slope|² + sharpness²) - sharpness, which lets media jump.
         scale: what slopes are divided by.
+        sharpness: with `tv`, the slope below which it is as a square.
 
     Raises:
-        RecipeError: a scale that is not positive.
+        RecipeError: a scale or sharpness that is not positive.
     """
 
     order = "gradient"
     called = "slowness_slope"
 
-    def __init__(self, *, at: str = "interior", norm: Norm = "l2", scale: float = 1.0) -> None:
-        super().__init__(at=at, norm=norm, scale=scale)
+    def __init__(
+        self,
+        *,
+        at: str = "interior",
+        norm: Literal["l1", "l2", "tv"] = "l2",
+        scale: float = 1.0,
+        sharpness: float = 1.0,
+    ) -> None:
+        super().__init__(at=at, norm="l2" if norm == "tv" else norm, scale=scale)
+        if not sharpness > 0:
+            raise RecipeError("constraints: slowness_slope: sharpness", f"{sharpness}.", "Give a positive number.")
+        self.norm, self.sharpness = norm, sharpness
 
     def what(self, jet: Jet, points: Points) -> Tensor:
         """The derivatives ∂m/∂x and ∂m/∂y."""
         assert jet.gradient is not None
         return jet.gradient[..., -1, :]
+
+    def steepness(self, slope: Tensor) -> Tensor:
+        """sqrt(|slope|² + sharpness²) (..., 1) of scaled slopes (..., 2)."""
+        return (slope.square().sum(-1, keepdim=True) + self.sharpness**2).sqrt()
+
+    def __call__(self, fit: Fit) -> Tensor:
+        """A scalar."""
+        if self.norm != "tv":
+            return super().__call__(fit)
+        return (self._weight(fit) * (self.steepness(self._scaled(fit)) - self.sharpness)).sum(-1).mean()

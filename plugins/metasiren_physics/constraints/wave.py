@@ -40,6 +40,7 @@ class Condition(Constraint):
     """
 
     at: str
+    norm: str
     called: ClassVar[str]
 
     def __init__(self, *, at: str, norm: Norm = "l2", scale: float = 1.0) -> None:
