@@ -121,6 +121,10 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tenso
         for name, value in entries.items():
             if isinstance(value, Tensor):
                 tensors[f"{index}.{name}"] = value
+            elif isinstance(value, list) and any(isinstance(each, Tensor) for each in value):
+                # Such as SOAP's preconditioners, one for each side of a matrix; empty where a side has none.
+                plain[f"{index}.{name}"] = [None if isinstance(each, Tensor) else each for each in value]
+                tensors |= {f"{index}.{name}.{k}": each for k, each in enumerate(value) if isinstance(each, Tensor)}
             else:
                 plain[f"{index}.{name}"] = value
     return tensors, {"groups": state["param_groups"], "plain": plain}
@@ -131,9 +135,15 @@ def restore_optimizer(
 ) -> None:
     """The inverse of `optimizer_tensors`."""
     state: dict[int, dict[str, Any]] = {}
-    for key, value in [*tensors.items(), *facts["plain"].items()]:
+    for key, value in facts["plain"].items():
         index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = value
+        state.setdefault(int(index), {})[name] = list(value) if isinstance(value, list) else value
+    for key, value in tensors.items():
+        index, name, *place = key.split(".")
+        if place:
+            state[int(index)][name][int(place[0])] = value
+        else:
+            state.setdefault(int(index), {})[name] = value
     groups = [
         {k: tuple(v) if isinstance(now.get(k), tuple) else v for k, v in group.items()}
         for group, now in zip(facts["groups"], optimizer.state_dict()["param_groups"], strict=True)

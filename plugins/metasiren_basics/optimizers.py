@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from metasiren import RecipeError
+from metasiren import RecipeError, load_extra
 
 Parameters = Iterable[nn.Parameter]
 
@@ -97,6 +97,32 @@ def muon(
         RecipeError: there is no hidden matrix.
     """
     return Together(list(parameters), lr, lr if matrix_lr is None else matrix_lr, momentum, betas, weight_decay)
+
+
+def soap(
+    parameters: Parameters,
+    *,
+    lr: float,
+    betas: tuple[float, float] = (0.95, 0.95),
+    weight_decay: float = 0.0,
+    precondition_frequency: int = 10,
+) -> torch.optim.Optimizer:
+    """SOAP (Vyas et al. 2024, arXiv 2409.11321): Adam in the eigenbasis of Shampoo's preconditioner.
+
+    It is that of the package `pytorch-optimizer`; `pip install 'metasiren[soap]'`.
+
+    Args:
+        parameters: on their device already.
+        lr: learning rate; the schedule multiplies it.
+        betas: decay of the moments.
+        weight_decay: fraction, times `lr`, by which a step shrinks every parameter.
+        precondition_frequency: steps between two updates of the eigenbasis.
+    """
+    package: Any = load_extra("pytorch_optimizer", extra="soap", where="train.optimizer: soap")
+    found: torch.optim.Optimizer = package.SOAP(
+        list(parameters), lr=lr, betas=betas, weight_decay=weight_decay, precondition_frequency=precondition_frequency
+    )
+    return found
 
 
 class Together(torch.optim.Optimizer):

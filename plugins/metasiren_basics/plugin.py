@@ -37,6 +37,8 @@ def metasiren_optimizers() -> Mapping[str, str]:
     """Optimisers."""
     return {
         **{name: f"metasiren_basics.optimizers:{name}" for name in ("adam", "adamw", "muon", "sgd")},
+        "balanced_adam": "metasiren_basics.balanced:BalancedAdam",
+        "soap": "metasiren_basics.optimizers:soap",
         "gauss_newton": "metasiren_basics.gauss_newton:GaussNewton",
         "lbfgs": "metasiren_basics.lbfgs:Lbfgs",
         "least_squares": "metasiren_basics.least_squares:LeastSquares",

@@ -61,6 +61,7 @@ class InversionProblem:
         pml: the absorbing layer.
         start: the speed that the inversion starts from.
         free: m is sought where |x_i| < free and is that of `start` elsewhere.
+        speeds: the slowest and fastest that an answer may have.
     """
 
     medium: Medium
@@ -70,11 +71,20 @@ class InversionProblem:
     pml: Pml = field(default_factory=Pml)
     start: float = 1.0
     free: float = 0.75
+    speeds: tuple[float, float] = (0.7, 2.5)
+
+    @property
+    def slownesses(self) -> tuple[float, float]:
+        """The least and greatest squared slowness that an answer may have."""
+        return self.speeds[1] ** -2.0, self.speeds[0] ** -2.0
 
     def __post_init__(self) -> None:
         _positive("fwi: wavenumber", self.wavenumber)
         _positive("fwi: start", self.start)
         _positive("fwi: free", self.free)
+        if not 0 < self.speeds[0] <= self.start <= self.speeds[1] < math.inf:
+            found = f"{self.speeds} do not hold the start, {self.start}."
+            raise RecipeError("fwi: speeds", found, "Give [slowest, fastest] around it.")
         check_medium(self.medium)
         if not self.sources:
             raise RecipeError("fwi: sources", "there is none.", "Give at least one position.")
@@ -163,6 +173,7 @@ def fwi_problem(
     pml_strength: float = 5.0,
     start: float = 1.0,
     free: float = 0.75,
+    speeds: tuple[float, float] = (0.7, 2.5),
 ) -> InversionProblem:
     """An inversion from a recipe's options; by default the paper's positions, and k = 2π frequency."""
     places = paper_sources() if sources is None else sources
@@ -172,7 +183,7 @@ def fwi_problem(
         wavenumber_of(frequency) if wavenumber is None else float(wavenumber),
         sounding,
         paper_receivers() if receivers is None else np.asarray(receivers, dtype=np.float64),
-        Pml(pml_width, pml_strength), float(start), float(free),
+        Pml(pml_width, pml_strength), float(start), float(free), _pair(speeds),
     )  # fmt: skip
 
 

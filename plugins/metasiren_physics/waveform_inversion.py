@@ -208,7 +208,8 @@ class _Task:
         free = (inside.coords[0].abs() <= equation.bound).all(-1, keepdim=True)
         media = values[:, chosen] * free
         medium = table[-1, chosen]
-        slowness = 1 + (media @ medium).clamp(min=-0.999)
+        least, most = inside.known["range"].flatten()
+        slowness = torch.where(free[:, 0], (1 + media @ medium).clamp(least, most), 1.0)
         stiffness = ck2 * root
         parts = [(a, second[0]), (a_1, first[0]), (b, second[1]), (b_2, first[1]), (ck2 * slowness, values)]
         rows = sum((torch.complex(c.real.unsqueeze(1) * h, c.imag.unsqueeze(1) * h) for c, h in parts), torch.zeros(()))

@@ -203,6 +203,12 @@ def test_a_border_is_asked_only_where_it_has_a_condition() -> None:
     assert set(WaveDataset(border="dirichlet").batch("train", ITEM).points) == {"interior", "initial", "boundary"}
 
 
+def test_an_inversion_may_keep_its_points() -> None:
+    kept, redrawn = InversionDataset(redraw=False), InversionDataset()
+    assert torch.equal(drawn(kept, seed=1).coords, drawn(kept, seed=2).coords)
+    assert not torch.equal(drawn(redrawn, seed=1).coords, drawn(redrawn, seed=2).coords)
+
+
 def test_noise_is_a_share_of_the_data() -> None:
     clean, noisy = InversionDataset().heard, InversionDataset(noise=0.1).heard
     assert float((noisy - clean).norm() / clean.norm()) == pytest.approx(0.1, rel=0.2)
@@ -235,6 +241,7 @@ def test_noise_is_a_share_of_the_data() -> None:
         (lambda: WaveDataset(grow_until=2.0), "wave: grow"),
         (lambda: InversionDataset(receivers=[(0.7, 0.0)]), "outside the physics"),
         (lambda: InversionDataset(noise=-1.0), "noise -1"),
+        (lambda: InversionDataset(speeds=(1.2, 2.0)), "do not hold the start"),
         (lambda: InversionDataset(shrink_until=-0.1), "fwi: shrink"),
     ],
 )  # fmt: skip

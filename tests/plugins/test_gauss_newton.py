@@ -375,7 +375,12 @@ def catalogue() -> Catalogue:
 
 @pytest.mark.parametrize(
     "optimizer",
-    [{"name": "gauss_newton", "momentum": 0.7}, {"name": "lbfgs", "iterations": 3}],
+    [
+        {"name": "gauss_newton", "momentum": 0.7},
+        {"name": "lbfgs", "iterations": 3},
+        {"name": "balanced_adam", "lr": 1e-3, "every": 2},
+        {"name": "soap", "lr": 1e-3, "precondition_frequency": 2},
+    ],
     ids=lambda optimizer: str(optimizer["name"]),
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

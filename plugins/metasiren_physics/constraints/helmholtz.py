@@ -88,7 +88,7 @@ class Helmholtz(Constraint):
             raise RecipeError(f"constraints: helmholtz: at: {self.at}", found, "Use data: helmholtz or fwi.")
         slowness = points.known["slowness"]
         if self.free_slowness:
-            slowness = field_slowness(jet.value, points.coords, self.bound)
+            slowness = field_slowness(jet.value, points.coords, self.bound, points.known.get("range"))
         return helmholtz_residual(jet, points, slowness)
 
     def __call__(self, fit: Fit) -> Tensor:
@@ -116,9 +116,13 @@ def squares(residuals: Tensor | None) -> Tensor:
     return residuals.square().sum(-1).mean()
 
 
-def field_slowness(value: Tensor, coords: Tensor, bound: float) -> Tensor:
-    """The squared slowness m (batch, points, 1) from the last channel m - 1: at least 0.001, 1 where |x_i| > bound."""
-    # The authors' code clamps the same way; a negative m would let waves grow.
-    m = 1 + value[..., -1:].clamp(min=-0.999)
+def field_slowness(value: Tensor, coords: Tensor, bound: float, limits: Tensor | None = None) -> Tensor:
+    """The squared slowness m (batch, points, 1) from the last channel m - 1; 1 where |x_i| > bound.
+
+    It is kept between `limits` (1, 1, 2), or at least at 0.001 as in the authors' code: a negative m would let waves
+    grow.
+    """
+    m = 1 + value[..., -1:]
+    m = m.clamp(min=0.001) if limits is None else torch.clamp(m, limits[..., :1], limits[..., 1:])
     outside = (coords.abs() > bound).any(-1, keepdim=True)
     return torch.where(outside, torch.ones_like(m), m)

@@ -23,8 +23,9 @@ class InversionDataset(SourcedWaves):
     """Waves of several sources in an unknown medium, heard at receivers; channels (Re, Im) of each wave, then m - 1.
 
     The point set `interior` is as that of `helmholtz`, with a `source` for each wave; its `slowness` is that of the
-    start, never the truth. The set `receivers` knows the `values` (1, receivers, 2 * sources) that were heard: the
-    exact series of a disc, or a 9-point grid solution for other media.
+    start, never the truth, and `range` (1, 1, 2) holds the least and greatest that an answer may have. The set
+    `receivers` knows the `values` (1, receivers, 2 * sources) that were heard: the exact series of a disc, or a 9-point
+    grid solution for other media.
 
     Args:
         medium: the truth, which makes the data; as for `helmholtz`.
@@ -38,6 +39,8 @@ class InversionDataset(SourcedWaves):
         pml_strength: how much the layer damps, a0.
         start: speed that the inversion starts from.
         free: m is sought where |x_i| is below this.
+        speeds: slowest and fastest speed that an answer may have.
+        redraw: draw new points at each step; if not, each step has the first one's.
         points: drawn at each step.
         near: share of the points that is drawn about the sources.
         near_radius: how far from a source these lie, in its standard deviations.
@@ -65,6 +68,8 @@ class InversionDataset(SourcedWaves):
         pml_strength: float = 5.0,
         start: float = 1.0,
         free: float = 0.75,
+        speeds: tuple[float, float] = (0.7, 2.5),
+        redraw: bool = True,
         points: int = 300,
         near: float = 0.4,
         near_radius: float = 5.0,
@@ -80,7 +85,7 @@ class InversionDataset(SourcedWaves):
         self.problem: InversionProblem = fwi_problem(
             medium=medium, frequency=frequency, wavenumber=wavenumber, sources=sources, receivers=receivers,
             variance=variance, strength=strength, pml_width=pml_width, pml_strength=pml_strength, start=start,
-            free=free,
+            free=free, speeds=speeds,
         )  # fmt: skip
         if not noise >= 0:
             raise RecipeError("data: fwi", f"noise {noise}.", "Give zero or more, a share of what is heard.")
@@ -95,7 +100,7 @@ class InversionDataset(SourcedWaves):
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(2, 2 * count + 1)
         self.facts = {"wavenumber": self.problem.wavenumber, "sources": count, "start": start}
         self.heard = torch.from_numpy(_channels(heard_with_noise(self.problem, noise)))
-        self.start_medium = Uniform(start)
+        self.start_medium, self.redraw = Uniform(start), redraw
 
     def batch(
         self,
@@ -107,8 +112,12 @@ class InversionDataset(SourcedWaves):
     ) -> Batch:
         """`train` draws points; `test` has the nodes of a grid over the physics and the final sources."""
         place, problem = items.device, self.problem
+        if not self.redraw:
+            generator = torch.Generator(place).manual_seed(0)
         coords, weight, sources, damping = self.drawn(split, place, generator)
         interior = equation_points(coords, weight, replace(problem, medium=self.start_medium), sources, damping)
+        limits = coords.new_tensor(problem.slownesses).view(1, 1, 2)
+        interior = replace(interior, known={**interior.known, "range": limits})
         at = torch.from_numpy(problem.receivers).to(place)
         receivers = Points(at.unsqueeze(0), {"values": self.heard.to(place, copy=True).unsqueeze(0)})
         return Batch(Context.empty(items, self.domain), {"interior": interior, "receivers": receivers})

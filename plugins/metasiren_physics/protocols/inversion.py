@@ -110,7 +110,8 @@ class InversionProtocol(Protocol):
         from metasiren_physics.reference.receivers import receiver_data
 
         began = time.perf_counter()
-        found = invert(problem, receiver_data(problem), nodes=self.admm_nodes, iterations=self.admm)
+        found = invert(problem, receiver_data(problem), nodes=self.admm_nodes, iterations=self.admm,
+                       speeds=problem.speeds)  # fmt: skip
         axis = np.linspace(-1, 1, self.admm_nodes)
 
         def between(values: Real) -> Real:
@@ -127,7 +128,7 @@ class InversionProtocol(Protocol):
 def sampled(field: Field, problem: InversionProblem, points: Real) -> tuple[Real, Complex]:
     """Speed (...) and waves (..., sources) of a fitted field at points (..., 2)."""
     values = sample(field, points)
-    slowness = 1 + np.maximum(values[..., -1], -0.999)
+    slowness = np.clip(1 + values[..., -1], *problem.slownesses)
     slowness[(abs(points) > problem.free).any(-1)] = problem.start**-2.0
     return slowness**-0.5, waves_of(values, len(problem.sources))
 
