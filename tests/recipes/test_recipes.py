@@ -44,9 +44,10 @@ def test_the_first_comment_states_the_expected_numbers(name: str) -> None:
 @pytest.mark.parametrize(("name", "preset"), PRESETS)
 def test_every_preset_s_parts_exist_and_take_their_options(name: str, preset: str) -> None:
     recipe, catalogue = ms.load_recipe(name, preset=preset), load_catalogue()
-    domain = ms.Domain(2, 3, (32, 32), 8)
+    # An input layer may name the coordinates that it is for.
+    domain = ms.Domain(3, 3) if recipe.data.name == "wave" else ms.Domain(2, 3, (32, 32), 8)
     with torch.device("meta"):
-        siren = ms.Siren(in_features=2, out_features=3, **recipe.siren.model_dump(exclude_none=True))
+        siren = ms.Siren(in_features=domain.d_in, out_features=3, **recipe.siren.model_dump(exclude_none=True))
         assert siren.parameter_count > 0
     catalogue.options("dataset", recipe.data.name, recipe.data.options, "data")
     for kind in ("encoder", "decoder"):
