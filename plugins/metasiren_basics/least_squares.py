@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from metasiren import BatchOptimizer, Problem, RecipeError, TrainingError
+from metasiren_basics.gauss_newton import damped_solutions
 from metasiren_basics.linearised import output_rows
 from metasiren_basics.questions import asked, free_weights
 
@@ -88,16 +89,9 @@ class LeastSquares(BatchOptimizer):
         return gram, moment
 
     def _solution(self, gram: Tensor, moment: Tensor) -> Tensor:
-        ridge = self.ridge
-        mean = gram.diagonal().mean().clamp(min=torch.finfo(gram.dtype).tiny)
-        while bool(torch.isfinite(gram).all()):
-            # A matrix that rounding has made indefinite needs more.
-            damped = gram.clone()
-            damped.diagonal().add_(ridge * mean)
-            factor, failed = torch.linalg.cholesky_ex(damped)
-            if not bool(failed):
-                return torch.cholesky_solve(moment.unsqueeze(1), factor).squeeze(1)
-            ridge *= 10
+        if bool(torch.isfinite(gram).all()):
+            for _, solution in damped_solutions(gram, moment, [self.ridge]):
+                return solution
         found = "its equations are not finite."
         raise TrainingError(f"train.optimizer: {NAME}", found, "Look for broken values in the data or the weights.")
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Constraint, Fit, Model, Problem, RecipeError, Siren
+from metasiren import Batch, Constraint, Fit, Model, Problem, RecipeError, Siren, TrainingError
 from metasiren.optimization import Weighted
 from metasiren.trainer import Objective
 from metasiren_basics.fixed import FixedEncoder
@@ -23,6 +24,7 @@ F64 = torch.float64
 EQUATION = Helmholtz(free_slowness=True, scale=100)
 
 
+@cache
 def data() -> InversionDataset:
     return InversionDataset(
         frequency=0.8, points=90, near=0.3, physics=0.3, variance=4e-3, sources=[(0.2, -0.2), (-0.2, -0.1)],
@@ -136,6 +138,13 @@ def test_constraints_that_are_no_inversion_are_named(constraints: Any, message: 
     task = problem(*constraints)
     with pytest.raises(RecipeError, match=message):
         WaveformInversion(task.model.parameters()).step_on(task)
+
+
+def test_equations_that_are_no_numbers_are_named() -> None:
+    task = problem((1.0, EQUATION), (1.0, Receivers()))
+    found = replace(_Task.of(task, 8), rows=torch.full((90, 9), float("nan"), dtype=torch.complex128))
+    with pytest.raises(TrainingError, match="not finite"):
+        WaveformInversion(task.model.parameters())._factor(found, heard=False)
 
 
 def test_channels_must_fit() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Constraint, Context, Domain, Fit, Model, Points, Problem, RecipeError, Siren
+from metasiren import Batch, Constraint, Context, Domain, Fit, Model, Points, Problem, RecipeError, Siren, TrainingError
 from metasiren.optimization import Weighted
 from metasiren.trainer import Objective
 from metasiren_basics.fixed import FixedEncoder
@@ -192,6 +192,14 @@ def test_a_loss_that_is_no_number_is_left_to_the_trainer() -> None:
         next(iter(task.model.parameters())).fill_(float("nan"))
     before = output_layer(task)
     assert torch.equal(solve(task), before)
+
+
+def test_equations_that_are_no_numbers_are_named() -> None:
+    task = problem(Values())
+    optimizer = LeastSquares(task.model.parameters())
+    broken = torch.full((3, 3), float("nan"), dtype=F64)
+    with pytest.raises(TrainingError, match="not finite"):
+        optimizer._solution(broken, broken[0])
 
 
 @pytest.mark.parametrize(("option", "value"), [("lr", 0.0), ("lr", 1.5), ("ridge", 0.0), ("memory", 1.1)])
