@@ -218,7 +218,7 @@ class _Task:
             weight, bias, torch.complex(table[0:-1:2], table[1:-1:2]).mT.contiguous(), medium, values, media, stiffness,
             rows * root.unsqueeze(1), as_complex(inside.known["source"])[0] * root.unsqueeze(1), heard,
             as_complex(at.values[0].view(len(heard), -1, 2)), receivers.weight / receivers.scale**2 / len(heard),
-            _roughness(slope, first[:, :, chosen], medium, area),
+            _roughness(slope, first[:, :, chosen], medium, area, inside.coords[0]),
         )  # fmt: skip
 
     def write(self, waves: Tensor, medium: Tensor) -> None:
@@ -278,13 +278,15 @@ def _output_layer(problem: Problem) -> tuple[Siren, dict[str, Tensor], nn.Parame
     return field.siren, params, parameters[-2], parameters[-1]
 
 
-def _roughness(slope: tuple[float, SlownessSlope] | None, first: Tensor, medium: Tensor, area: Tensor) -> Tensor:
+def _roughness(
+    slope: tuple[float, SlownessSlope] | None, first: Tensor, medium: Tensor, area: Tensor, coords: Tensor
+) -> Tensor:
     """The quadratic form of slopes of features `first` (2, points, features); for `tv`, about the present medium."""
     if slope is None:
         return first.new_zeros(first.shape[-1], first.shape[-1])
     weight, constraint = slope
     scaled = first / constraint.scale
-    each = weight * area / len(area)
+    each = weight * area * constraint.counts(coords)[:, 0] / len(area)
     if constraint.norm == "tv":
         steep = constraint.steepness((scaled @ medium).mT)[:, 0]
         each = each / (2 * steep)

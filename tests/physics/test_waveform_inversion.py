@@ -107,7 +107,7 @@ def test_a_step_that_does_not_help_is_left_out() -> None:
 
 def test_total_variation_is_reweighted_squares() -> None:
     """The quadratic form's slope at the present medium is the loss's own."""
-    slope = SlownessSlope(norm="tv", sharpness=0.3, scale=2.0)
+    slope = SlownessSlope(norm="tv", sharpness=0.3, scale=2.0, within=0.5)
     task = problem((1.0, EQUATION), (1.0, Receivers()), (3.0, slope))
     found = _Task.of(task, 8)
     weight, bias = list(task.model.decoder.parameters())[-2:]
@@ -121,8 +121,9 @@ def test_total_variation_of_a_constant_is_zero() -> None:
     with torch.no_grad():
         list(task.model.decoder.parameters())[-2].zero_()
     assert float(task.losses()["loss"].detach()) == 0
-    with pytest.raises(RecipeError, match="sharpness"):
-        SlownessSlope(norm="tv", sharpness=0.0)
+    for option in ("sharpness", "within"):
+        with pytest.raises(RecipeError, match=option):
+            SlownessSlope(norm="tv", **{option: 0.0})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

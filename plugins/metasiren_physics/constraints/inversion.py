@@ -68,9 +68,10 @@ class SlownessSlope(Condition):
             mean of sqrt(|slope|² + sharpness²) - sharpness, which lets media jump.
         scale: what slopes are divided by.
         sharpness: with `tv`, the slope below which it is as a square.
+        within: slopes count where every |x_i| is below this; everywhere by default.
 
     Raises:
-        RecipeError: a scale or sharpness that is not positive.
+        RecipeError: a scale, sharpness or limit that is not positive.
     """
 
     order = "gradient"
@@ -83,11 +84,21 @@ class SlownessSlope(Condition):
         norm: Literal["l1", "l2", "tv"] = "l2",
         scale: float = 1.0,
         sharpness: float = 1.0,
+        within: float = 1.0,
     ) -> None:
         super().__init__(at=at, norm="l2" if norm == "tv" else norm, scale=scale)
         if not sharpness > 0:
             raise RecipeError("constraints: slowness_slope: sharpness", f"{sharpness}.", "Give a positive number.")
-        self.norm, self.sharpness = norm, sharpness
+        if not within > 0:
+            raise RecipeError("constraints: slowness_slope: within", f"{within}.", "Give a positive length.")
+        self.norm, self.sharpness, self.within = norm, sharpness, within
+
+    def counts(self, coords: Tensor) -> Tensor:
+        """Where slopes count: bool (..., 1) at coordinates (..., 2)."""
+        return (coords.abs() <= self.within).all(-1, keepdim=True)
+
+    def _weight(self, fit: Fit) -> Tensor:
+        return super()._weight(fit) * self.counts(fit.batch.points[self.at].coords)
 
     def what(self, jet: Jet, points: Points) -> Tensor:
         """The derivatives ∂m/∂x and ∂m/∂y."""
