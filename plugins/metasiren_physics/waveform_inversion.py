@@ -14,7 +14,7 @@ inversion by expanding the search space", Geophysical Journal International 195)
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import torch
@@ -78,13 +78,15 @@ class WaveformInversion(BatchOptimizer):
             RecipeError: a decoder other than `free`, constraints that are no inversion, or channels that do not fit.
         """
         group = self.param_groups[0]
+        begun = group["begun"]
+        if not begun:
+            for parameter in _output_layer(problem)[2:]:
+                parameter.zero_()
         task = _Task.of(problem, self.medium_features)
-        if not group["begun"]:
-            task.write(torch.zeros_like(task.waves), torch.zeros_like(task.medium))
-            task = _Task.of(problem, self.medium_features)
+        if not begun:
             factor, right = self._factor(task, heard=False)
-            task.write(torch.cholesky_solve(right, factor), task.medium)
-            task = _Task.of(problem, self.medium_features)
+            task = replace(task, waves=torch.cholesky_solve(right, factor))
+            task.write(task.waves, task.medium)
             group["begun"] = True
         losses = {name: value.detach() for name, value in problem.losses().items()}
         if not bool(torch.isfinite(losses["loss"])):
