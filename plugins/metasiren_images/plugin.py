@@ -43,6 +43,7 @@ def metasiren_constraints() -> Mapping[str, str]:
     return {
         "blurred_mse": "metasiren_images.restoration.blurring:BlurredMse",
         "gradient_mse": "metasiren_images.gradient_domain.constraints:GradientMse",
+        "growth_mse": "metasiren_images.gradient_domain.constraints:GrowthMse",
         "hessian_frobenius": "metasiren_images.restoration.priors:HessianFrobenius",
         "laplacian_mse": "metasiren_images.gradient_domain.constraints:LaplacianMse",
         "tv": "metasiren_images.restoration.priors:TotalVariation",

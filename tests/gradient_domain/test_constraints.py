@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from metasiren import Batch, Constraint, Context, Domain, Field, Fit, Points, RecipeError, Siren, grid
 from metasiren.testing import check_constraint
-from metasiren_images.gradient_domain.constraints import GradientMse, LaplacianMse
+from metasiren_images.gradient_domain.constraints import GradientMse, GrowthMse, LaplacianMse
 from metasiren_images.gradient_domain.poisson import Poisson
 
 SINES = Siren(in_features=2, out_features=2, hidden_features=2, hidden_layers=0, first_omega=1.0)
@@ -73,6 +73,28 @@ def test_the_loss_is_the_mean_of_the_residuals_squared_norm(constraint: Constrai
 def test_points_without_that_derivative_are_refused(constraint: Constraint) -> None:
     with pytest.raises(RecipeError, match=rf"{constraint.order}_mse: at: pixels: .*known: \['values'\]"):
         constraint(fit(sines(), COORDS, {"values": PHASE}, constraint.order))
+
+
+ENDS = torch.tensor([[-1.0, 0.3], [0.2, 0.5], [0.7, 0.3], [0.2, -0.9]], dtype=torch.float64)
+LEVELS = torch.tensor([[5.0, -2.0], [1.0, 4.0]], dtype=torch.float64).repeat(2, 1)
+"""A constant for each line: integrals are known up to it, and so is growth."""
+
+
+def test_growth_over_spans_is_the_integral_s() -> None:
+    exact = {"integral": torch.sin(ENDS @ K.T) + LEVELS}
+    assert GrowthMse(at="pixels")(fit(sines(), ENDS, exact, "value")).item() < 1e-20
+    half = {"integral": torch.sin(ENDS @ K.T) / 2 + LEVELS}
+    rises = torch.sin(ENDS[2:] @ K.T) - torch.sin(ENDS[:2] @ K.T)
+    made = fit(sines(), ENDS, half, "value")
+    torch.testing.assert_close(GrowthMse(at="pixels")(made), (rises / 2).square().mean())
+    residuals = GrowthMse(at="pixels").residuals(made)
+    assert residuals.shape == (1, 2, 2)
+    torch.testing.assert_close(residuals.square().sum(-1).mean(), GrowthMse(at="pixels")(made))
+
+
+def test_spans_without_integrals_are_refused() -> None:
+    with pytest.raises(RecipeError, match=r"growth_mse: at: pixels: .*known: \['values'\]\.\n.*data: spans"):
+        GrowthMse(at="pixels")(fit(sines(), COORDS, {"values": PHASE}, "value"))
 
 
 def test_a_small_siren_recovers_a_ramp_from_its_constant_gradient() -> None:

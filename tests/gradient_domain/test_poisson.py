@@ -63,10 +63,33 @@ def test_a_step_s_pixels_are_drawn_by_the_generator_alone() -> None:
     assert torch.equal(once.known["gradient"][0], whole.known["gradient"][0, cells])
 
 
-@pytest.mark.parametrize("points", [0, -3])
-def test_a_draw_of_nothing_is_refused(points: int) -> None:
-    with pytest.raises(RecipeError, match=r"points: .*below one"):
-        Poisson(size=16, points=points)
+@pytest.mark.parametrize("option", ["points", "spans"])
+@pytest.mark.parametrize("number", [0, -3])
+def test_a_draw_of_nothing_is_refused(option: str, number: int) -> None:
+    with pytest.raises(RecipeError, match=rf"data: {option}: .*below one"):
+        Poisson(size=16, **{option: number})  # type: ignore[arg-type]
+
+
+def test_spans_lie_in_one_row_or_column_and_know_how_the_picture_grows() -> None:
+    dataset = Poisson(photograph="coffee", size=(10, 14), crop="none", grey=False, spans=31, points=5)
+    spans = dataset.batch("train", ITEM, generator=random()).points["spans"]
+    assert spans.coords.shape == (1, 62, 2)
+    assert set(spans.known) == {"integral"}
+    start, end = spans.coords[0].chunk(2)
+    same = start == end
+    assert bool(same[:16, 1].all())
+    assert bool(same[16:, 0].all())
+    assert float(same.float().mean()) < 0.7
+    whole = dataset.batch("test", ITEM).points["pixels"]
+    values = whole.values[0, torch.cdist(spans.coords[0], whole.coords[0]).argmin(1)]
+    grown, told = (torch.sub(*each.chunk(2)) for each in (values, spans.known["integral"][0]))
+    torch.testing.assert_close(told, grown, atol=1e-5, rtol=0)
+
+
+def test_spans_are_drawn_by_the_generator_alone() -> None:
+    dataset = Poisson(size=16, spans=20)
+    once, twice = (dataset.batch("train", ITEM, generator=random()).points["spans"] for _ in range(2))
+    assert torch.equal(once.coords, twice.coords)
 
 
 def test_pictures_that_cannot_be_are_refused(tmp_path: Path) -> None:

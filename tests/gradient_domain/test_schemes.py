@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import fft, ndimage
 
 from metasiren import DataError
-from metasiren_images.gradient_domain.schemes import SCHEMES, Values, join
+from metasiren_images.gradient_domain.schemes import SCHEMES, Values, antiderivative, join
 
 PATIENT = settings(deadline=None, max_examples=25, derandomize=True)
 SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 12), st.sampled_from([1, 3]))
@@ -31,6 +31,14 @@ def test_derivatives_of_any_picture_give_it_back_up_to_a_constant(
     picture, scheme = noise(shape), SCHEMES[name]
     np.testing.assert_allclose(scheme.from_gradient(scheme.gradient(picture + level)), picture, atol=1e-9)
     np.testing.assert_allclose(scheme.from_laplacian(scheme.laplacian(picture + level)), picture, atol=1e-9)
+
+
+@PATIENT
+@given(shape=SHAPES, axis=st.sampled_from([0, 1]))
+def test_an_antiderivative_undoes_a_derivative_line_by_line(shape: tuple[int, int, int], axis: int) -> None:
+    picture = noise(shape)
+    again = antiderivative(SCHEMES["spectral"].gradient(picture)[..., axis], axis)
+    np.testing.assert_allclose(again, picture - picture.mean(axis, keepdims=True), atol=1e-9)
 
 
 def test_the_paper_s_filters_are_scipy_s_times_ten_and_ten_thousand() -> None:

@@ -6,16 +6,18 @@ picture has colours, would leave the channels free to drift apart.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from torch import Tensor
 
 from metasiren import Constraint, Fit, RecipeError
 
 
-class _Match(Constraint):
-    """Mean over batch, points and channels of the squared error of a derivative.
+class _Squares(Constraint):
+    """Mean over batch and points of the residuals' squared norm.
 
     Args:
-        at: the point set, which knows the derivative.
+        at: the point set, which knows what is asked for.
 
     Raises:
         RecipeError: a point set that does not know it.
@@ -32,15 +34,30 @@ class _Match(Constraint):
         errors: Tensor = self.residuals(fit).square().sum(-1)
         return errors.mean()
 
+    @abstractmethod
+    def residuals(self, fit: Fit) -> Tensor:
+        """(batch, points, components)."""
+
+    def known(self, fit: Fit, name: str, missing: str, advice: str) -> Tensor:
+        """What the point set knows by that name."""
+        known = fit.batch.points[self.at].known
+        if name not in known:
+            found = f"{missing}; known: {sorted(known)}."
+            raise RecipeError(f"constraints: {self.name}: at: {self.at}", found, advice)
+        return known[name]
+
+
+class _Match(_Squares):
     def residuals(self, fit: Fit) -> Tensor:
         """(batch, points, components): the error of every channel's derivative, over the root of their number."""
-        points = fit.batch.points[self.at]
-        if self.order not in points.known:
-            found = f"nothing says what {self.order} the field should have there; known: {sorted(points.known)}."
-            advice = "Name a point set with it: the data sets poisson and editing have `pixels`."
-            raise RecipeError(f"constraints: {self.name}: at: {self.at}", found, advice)
+        known = self.known(
+            fit,
+            self.order,
+            f"nothing says what {self.order} the field should have there",
+            "Name a point set with it: the data sets poisson and editing have `pixels`.",
+        )
         asked: Tensor = getattr(fit.jets[self.at], self.order)
-        error: Tensor = asked - points.known[self.order]
+        error: Tensor = asked - known
         residuals: Tensor = error.flatten(2) / error.shape[2] ** 0.5
         return residuals
 
@@ -63,3 +80,32 @@ class LaplacianMse(_Match):
     """
 
     name, order = "laplacian_mse", "laplacian"
+
+
+class GrowthMse(_Squares):
+    """Squared error of how much the field grows over spans, its mean over spans and channels; needs known `integral`.
+
+    The fundamental theorem of calculus: f(end) - f(start) is the gradient's integral between. It holds slow waves,
+    which gradients hardly feel. Where the targets are no gradient of any field, it is a choice of its own among the
+    fields that are near to them.
+
+    Args:
+        at: the point set: all starts, then as many ends; it knows `integral` (batch, points, channels).
+    """
+
+    name = "growth_mse"
+
+    def __init__(self, *, at: str = "spans") -> None:
+        super().__init__(at=at)
+
+    def residuals(self, fit: Fit) -> Tensor:
+        """(batch, spans, channels): the error of each span's growth, over the root of the channels' number."""
+        integral = self.known(
+            fit,
+            "integral",
+            "nothing says what gradients add up to there",
+            "Give data: spans, a number of them, to poisson or editing.",
+        )
+        start, end = (fit.jets[self.at].value - integral).chunk(2, dim=1)
+        residuals: Tensor = (end - start) / integral.shape[-1] ** 0.5
+        return residuals

@@ -14,6 +14,7 @@ from metasiren_images.gradient_domain.mixing import Mix, Mixture, Region, overla
 from metasiren_images.gradient_domain.poisson import facts_of, flat, pixels_of
 from metasiren_images.gradient_domain.sampling import Sample, check_points
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives
+from metasiren_images.gradient_domain.spans import Spans
 from metasiren_images.single.photograph import Crop
 from metasiren_images.single.picture import Picture
 
@@ -41,10 +42,12 @@ class Editing(Dataset):
         offset: rows and columns by which the first picture is moved; with it sizes may differ.
         derivatives: `spectral` or `central`, per unit of the coordinates, or `sobel`, times 10, as in the paper.
         points: random pixels of a training step; left out, all of them.
+        spans: pairs of pixels of one row or column in a training step: the point set `spans` knows what the gradient
+            adds up to between them (`integral`), for the constraint `growth_mse`. None by default.
 
     Raises:
         DataError: a picture that cannot be read; sizes that do not fit; nothing left to mix.
-        RecipeError: alpha outside [0, 1] or beside `max`; fewer than one point.
+        RecipeError: alpha outside [0, 1] or beside `max`; fewer than one point or span.
     """
 
     renderer = "levelled_picture"
@@ -66,8 +69,10 @@ class Editing(Dataset):
         offset: tuple[int, int] | None = None,
         derivatives: Derivatives = "spectral",
         points: int | None = None,
+        spans: int | None = None,
     ) -> None:
         check_points(points)
+        check_points(spans, "spans")
         if mix == "max" and alpha is not None:
             raise RecipeError("data: alpha", "`max` takes no shares.", "Leave alpha out, or give mix: alpha.")
         given = alpha if alpha is not None else 0.5 if mask is None else 1.0
@@ -77,7 +82,7 @@ class Editing(Dataset):
         region = None if mask is None else _region(mask, sizes[0], crop)
         mixture = Mixture(given, mix)
         self.overlay = overlay(2 * first - 1, 2 * second - 1, mixture, mask=region, offset=offset)
-        self.scheme, self.points = SCHEMES[derivatives], points
+        self.scheme, self.points, self.spans = SCHEMES[derivatives], points, spans
         shape = self.overlay.shape
         self.contrast = self.scheme.contrast(shape, 1)
         self.gradient = self.overlay.gradient(self.scheme)
@@ -90,6 +95,7 @@ class Editing(Dataset):
         self.provenance = {"derivatives": derivatives}
         self.facts = facts_of(self.title, self.contrast * self.composite, self.contrast)
         self._sets = {"pixels": Sample(grid(shape), {"gradient": flat(self.gradient)})}
+        self._spans = Spans.of(self.gradient) if spans else None
         outside = torch.from_numpy(~self.overlay.region).flatten()
         if bool(outside.any()):
             values = flat(self.contrast * self.overlay.second)
@@ -107,7 +113,10 @@ class Editing(Dataset):
         """Mixed gradients at drawn pixels (`train`), or at all of them beside the pasted values (`test`)."""
         empty = Context.empty(items, self.domain)
         if split == "train":
-            return Batch(empty, {name: each.draw(self.points, generator) for name, each in self._sets.items()})
+            sets = {name: each.draw(self.points, generator) for name, each in self._sets.items()}
+            if self._spans and self.spans:
+                sets["spans"] = self._spans.draw(self.spans, generator)
+            return Batch(empty, sets)
         pixels = self._sets["pixels"]
         whole = Sample(pixels.coords, {**pixels.known, "composite": self._composite})
         return Batch(empty, {name: each.all() for name, each in {**self._sets, "pixels": whole}.items()})
@@ -116,6 +125,7 @@ class Editing(Dataset):
         """Move everything, and return the data set."""
         self._sets = {name: each.to(device) for name, each in self._sets.items()}
         self._composite = self._composite.to(device)
+        self._spans = self._spans.to(device) if self._spans else None
         return self
 
     @classmethod

@@ -13,6 +13,7 @@ from torch import Tensor
 from metasiren import Batch, Context, DataError, Dataset, Domain, grid
 from metasiren_images.gradient_domain.sampling import Sample, check_points
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives, Scheme, Values
+from metasiren_images.gradient_domain.spans import Spans
 from metasiren_images.single.photograph import Crop, read_photograph
 from metasiren_images.single.picture import Picture
 
@@ -36,10 +37,12 @@ class Poisson(Dataset):
             `central`, differences of neighbours per unit of the coordinates; `sobel`, as in the paper: Sobel filters
             times 10 and the five-point Laplacian times 10,000, both per pixel.
         points: random pixels of a training step; left out, all of them.
+        spans: pairs of pixels of one row or column in a training step: the point set `spans` knows what the gradient
+            adds up to between them (`integral`), for the constraint `growth_mse`. None by default.
 
     Raises:
         DataError: a picture that cannot be read, or of less than 4 x 4 pixels; `sobel` where it is not square.
-        RecipeError: fewer than one point.
+        RecipeError: fewer than one point or span.
     """
 
     renderer = "levelled_picture"
@@ -54,12 +57,14 @@ class Poisson(Dataset):
         grey: bool = True,
         derivatives: Derivatives = "spectral",
         points: int | None = None,
+        spans: int | None = None,
     ) -> None:
         check_points(points)
+        check_points(spans, "spans")
         pixels = pixels_of(photograph, path, size=size, crop=crop, grey=grey)
         self.picture = 2 * pixels - 1
         self.scheme: Scheme = SCHEMES[derivatives]
-        self.points = points
+        self.points, self.spans = points, spans
         shape = (pixels.shape[0], pixels.shape[1])
         contrast = self.scheme.contrast(shape, 1)
         name = path.stem if path is not None else photograph
@@ -70,6 +75,7 @@ class Poisson(Dataset):
         self.facts = facts_of(name, contrast * self.picture, contrast)
         derived = {"gradient": self.scheme.gradient(self.picture), "laplacian": self.scheme.laplacian(self.picture)}
         self._pixels = Sample(grid(shape), {name: flat(values) for name, values in derived.items()})
+        self._spans = Spans.of(derived["gradient"]) if spans else None
         self._values = flat(self.picture)
 
     def batch(
@@ -83,13 +89,17 @@ class Poisson(Dataset):
         """Derivatives at drawn pixels (`train`), or at all of them with `values` (`test`)."""
         empty = Context.empty(items, self.domain)
         if split == "train":
-            return Batch(empty, {"pixels": self._pixels.draw(self.points, generator)})
+            sets = {"pixels": self._pixels.draw(self.points, generator)}
+            if self._spans and self.spans:
+                sets["spans"] = self._spans.draw(self.spans, generator)
+            return Batch(empty, sets)
         whole = Sample(self._pixels.coords, {**self._pixels.known, "values": self._values})
         return Batch(empty, {"pixels": whole.all()})
 
     def to(self, device: torch.device | str) -> Poisson:
         """Move everything, and return the data set."""
         self._pixels, self._values = self._pixels.to(device), self._values.to(device)
+        self._spans = self._spans.to(device) if self._spans else None
         return self
 
     @classmethod

@@ -137,6 +137,25 @@ SCHEMES: Mapping[str, Scheme] = {
 }
 
 
+def antiderivative(component: Values, axis: int) -> Values:
+    """One component of a gradient, integrated along its own axis; each line has mean zero.
+
+    Args:
+        component: (rows, columns, channels), per unit of [-1, 1].
+        axis: 0 for the component along rows' coordinate, 1 for the other.
+
+    Returns:
+        (rows, columns, channels): of the series of cosines whose derivative is the series of sines through `component`.
+    """
+    count = component.shape[axis]
+    waves = _from_sines(fft.dst(component, axis=axis, norm="ortho"), axis)
+    # A single pixel spans no length.
+    rates = _angles(count) * max(count - 1, 1) / 2
+    along = tuple(count if a == axis else 1 for a in range(3))
+    rise = np.divide(-1.0, rates, out=np.zeros(count), where=rates > 0).reshape(along)
+    return fft.idct(rise * waves, axis=axis, norm="ortho")
+
+
 def join(down: Values, right: Values) -> Values:
     """The picture of mean zero whose differences of neighbours are nearest, by least squares; exact for true ones.
 

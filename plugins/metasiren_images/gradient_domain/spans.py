@@ -1,0 +1,62 @@
+"""What a gradient says across a distance: how much a field grows from one pixel to another of its row or column.
+
+A gradient weighs a wave by its frequency, so that slow shading is learnt last. Its integral along a line tells the same
+of the picture and weighs all waves alike: growth over a span has no such bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from metasiren import Points, grid
+from metasiren_images.gradient_domain.schemes import Values, antiderivative
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Pairs of pixels, half of them in one column each, half in one row.
+
+    Attributes:
+        shape: rows and columns of the grid.
+        coords: (rows * columns, 2) in [-1, 1].
+        integrals: for each axis the gradient's component along it, integrated along it; (rows * columns, channels).
+    """
+
+    shape: tuple[int, int]
+    coords: Tensor
+    integrals: Sequence[Tensor]
+
+    @classmethod
+    def of(cls, gradient: Values) -> Self:
+        """From a gradient (rows, columns, channels, 2), in the units of the field's own."""
+        rows, columns, channels = gradient.shape[:3]
+        integrals = [antiderivative(gradient[..., axis], axis).reshape(-1, channels) for axis in (0, 1)]
+        return cls((rows, columns), grid((rows, columns)), [torch.from_numpy(i).float() for i in integrals])
+
+    def draw(self, number: int, generator: torch.Generator | None) -> Points:
+        """So many spans, drawn uniformly: all starts, then all ends (1, 2 * number, 2), with the known `integral`.
+
+        A field f grows over a span by what the integral grows: f(end) - f(start) = integral(end) - integral(start).
+        """
+        device, starts, ends = self.coords.device, [], []
+        for axis, count in enumerate((number - number // 2, number // 2)):
+            along, across = (
+                torch.randint(self.shape[a], size, generator=generator, device=device)
+                for a, size in ((axis, (2, count)), (1 - axis, (1, count)))
+            )
+            at = along * self.shape[1] + across if axis == 0 else across * self.shape[1] + along
+            starts.append((at[0], self.integrals[axis]))
+            ends.append((at[1], self.integrals[axis]))
+        picked = [*starts, *ends]
+        coords = torch.cat([self.coords[at] for at, _ in picked])
+        integral = torch.cat([values[at] for at, values in picked])
+        return Points(coords.unsqueeze(0), {"integral": integral.unsqueeze(0)})
+
+    def to(self, device: torch.device | str) -> Self:
+        """A copy on `device`."""
+        return type(self)(self.shape, self.coords.to(device), [i.to(device) for i in self.integrals])
