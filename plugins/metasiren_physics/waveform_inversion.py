@@ -6,7 +6,8 @@ bilinear: A(m) u = f, where A(m) = A0 + k² c diag(m) H. A step linearises it ab
     minimise  sum over sources |A δw + B δv + r|² + ρ |P (w + δw) - d|²  +  λ |slope of (v + δv)|²,
 
 with B = k² c diag(u) H for each source. All sources share A, so that one factor of G = AᴴA + ρPᴴP serves them; the
-waves are eliminated, and what is left is a dense system for the medium alone (the Schur complement). This is the
+waves are eliminated, and what is left is a dense system for the medium alone (the Schur complement). Where m is at a
+bound and the residual pushes it out, it is held: points of that active set do not enter B. This is the
 reduced form of wavefield reconstruction (van Leeuwen and Herrmann 2013, "Mitigating local minima in full-waveform
 inversion by expanding the search space", Geophysical Journal International 195) with the step of Gauss and Newton.
 """
@@ -128,19 +129,21 @@ class WaveformInversion(BatchOptimizer):
         count = len(task.medium)
         bent = [task.stiffness.unsqueeze(1) * u.unsqueeze(1) for u in (task.values.to(right) @ task.waves).unbind(1)]
         power = sum((b.real.square() + b.imag.square() for b in bent), torch.zeros_like(task.values[:, :1]))
-        system = (task.media * power).mT @ task.media + task.roughness + self.medium_ridge * torch.eye(count).to(power)
+        pushed = sum((b.conj() * residual[:, k : k + 1]).real for k, b in enumerate(bent))
+        media = task.media * (task.beyond * pushed >= 0)
+        system = (media * power).mT @ media + task.roughness + self.medium_ridge * torch.eye(count).to(power)
         target = -(task.roughness @ task.medium + self.medium_ridge * task.medium)
         halves = []
         for k, b in enumerate(bent):
             turned = task.rows.mH * b.mT
-            coupling = torch.complex(turned.real @ task.media, turned.imag @ task.media)
+            coupling = torch.complex(turned.real @ media, turned.imag @ media)
             both = torch.cat([coupling, wrong[:, k : k + 1]], 1)
             half = torch.linalg.solve_triangular(factor, both, upper=False)
             halves.append(half)
             real, imag = half.real.contiguous(), half.imag.contiguous()
             product = real.mT @ real + imag.mT @ imag
             system -= product[:-1, :-1]
-            target += product[:-1, -1] - (task.media.mT @ (b.conj() * residual[:, k : k + 1]).real)[:, 0]
+            target += product[:-1, -1] - (media.mT @ (b.conj() * residual[:, k : k + 1]).real)[:, 0]
         medium = torch.linalg.solve(system, target)
         step = medium.to(right)
         waves = [torch.linalg.solve_triangular(factor.mH, (h[:, -1] + h[:, :-1] @ step).unsqueeze(1), upper=True)
@@ -159,6 +162,7 @@ class _Task:
         medium: v (medium features + 1,).
         values: H (points, features + 1).
         media: the medium's features where it is free, zero elsewhere, (points, medium features + 1).
+        beyond: what the bounds take away from 1 + H v, (points, 1): negative below, positive above, zero between.
         stiffness: weighted k² c (points,), complex.
         rows: weighted A (points, features + 1), complex.
         source: weighted f (points, sources), complex.
@@ -174,6 +178,7 @@ class _Task:
     medium: Tensor
     values: Tensor
     media: Tensor
+    beyond: Tensor
     stiffness: Tensor
     rows: Tensor
     source: Tensor
@@ -211,13 +216,15 @@ class _Task:
         media = values[:, chosen] * free
         medium = table[-1, chosen]
         least, most = inside.known["range"].flatten()
-        slowness = torch.where(free[:, 0], (1 + media @ medium).clamp(least, most), 1.0)
+        wanted = 1 + media @ medium
+        slowness = torch.where(free[:, 0], wanted.clamp(least, most), 1.0)
         stiffness = ck2 * root
         parts = [(a, second[0]), (a_1, first[0]), (b, second[1]), (b_2, first[1]), (ck2 * slowness, values)]
         rows = sum((torch.complex(c.real.unsqueeze(1) * h, c.imag.unsqueeze(1) * h) for c, h in parts), torch.zeros(()))
         heard = torch.nn.functional.pad(feature_jet(siren, params, at.coords, "value").value[0], (0, 1), value=1.0)
         return cls(
-            weight, bias, torch.complex(table[0:-1:2], table[1:-1:2]).mT.contiguous(), medium, values, media, stiffness,
+            weight, bias, torch.complex(table[0:-1:2], table[1:-1:2]).mT.contiguous(), medium, values, media,
+            (wanted - wanted.clamp(least, most)).unsqueeze(1), stiffness,
             rows * root.unsqueeze(1), as_complex(inside.known["source"])[0] * root.unsqueeze(1), heard,
             as_complex(at.values[0].view(len(heard), -1, 2)), receivers.weight / receivers.scale**2 / len(heard),
             _roughness(slope, first[:, :, chosen], medium, area, inside.coords[0]),

@@ -25,16 +25,19 @@ EQUATION = Helmholtz(free_slowness=True, scale=100)
 
 
 @cache
-def data() -> InversionDataset:
+def data(speeds: tuple[float, float] = (0.7, 2.5)) -> InversionDataset:
     return InversionDataset(
-        frequency=0.8, points=90, near=0.3, physics=0.3, variance=4e-3, sources=[(0.2, -0.2), (-0.2, -0.1)],
+        speeds=speeds, frequency=0.8, points=90, near=0.3, physics=0.3, variance=4e-3, sources=[(0.2, -0.2), (-0.2, -0.1)],
         receivers=[(0.1, 0.3), (-0.3, 0.3), (0.0, 0.2)],
     )  # fmt: skip
 
 
-def problem(*constraints: tuple[float, Constraint], width: int = 8, channels: int = 5) -> Problem:
+def problem(
+    *constraints: tuple[float, Constraint], width: int = 8, channels: int = 5,
+    speeds: tuple[float, float] = (0.7, 2.5),
+) -> Problem:  # fmt: skip
     torch.manual_seed(0)
-    dataset = data()
+    dataset = data(speeds)
     siren = Siren(
         in_features=2, out_features=channels, hidden_features=width, hidden_layers=1, first_omega=6, hidden_omega=10
     )
@@ -90,6 +93,17 @@ def test_it_starts_from_the_waves_of_the_uniform_medium_and_descends() -> None:
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < 0.2 * losses[0]
     assert all(torch.equal(a, b) for a, b in zip(before, list(task.model.decoder.parameters())[:-2], strict=True))
+
+
+def test_full_steps_descend_where_the_medium_is_at_its_bounds() -> None:
+    """A disc of speed 2 cannot be had below 1.1; what a step expects of m beyond its bounds must not spoil it."""
+    terms = ((1.0, EQUATION), (100.0, Receivers()), (1e-6, SlownessSlope(norm="tv")))
+    task = problem(*terms, width=60, speeds=(0.95, 1.1))
+    optimizer = WaveformInversion(task.model.parameters(), medium_features=30, halvings=0)
+    losses = [float(optimizer.step_on(task)["loss"]) for _ in range(4)]
+    assert int((_Task.of(task, 30).beyond != 0).sum()) > 20
+    assert losses[2] < 0.2 * losses[1]
+    assert losses[3] < 0.6 * losses[2]
 
 
 def test_a_step_that_does_not_help_is_left_out() -> None:
