@@ -144,6 +144,7 @@ def draw(made: Initialisation, path: Path, title: str) -> None:
         _before(line[0], layer, reach if number else 3 * float(layer.pre_activation.std()), prediction)
         _after(line[1], layer, prediction, sine=bool(made.predictions))
         _histogram(line[2], layer.gradient, 4 * (max(spreads) if common else spread))
+        line[2].locator_params(axis="x", nbins=4)
         line[2].ticklabel_format(axis="x", scilimits=(-3, 3))
         _spectrum(line[3], layer)
         for panel, samples in zip(line, (layer.pre_activation, layer.activation, layer.gradient), strict=False):
