@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Up = Literal["x", "y", "z"]
+Up = Literal["x", "y", "z", "-x", "-y", "-z"]
 Triple = tuple[float, float, float]
 
 
@@ -24,7 +24,7 @@ class Camera:
         centre: of the ball.
         radius: of the ball.
         view: angle of view in degrees; 0 makes rays parallel.
-        up: the axis that points upwards in the picture.
+        up: the axis that points upwards in the picture, or with a minus downwards.
     """
 
     azimuth: float = 30.0
@@ -43,9 +43,12 @@ class Camera:
         upwards = (-sin(a) * sin(e), cos(e), -cos(a) * sin(e))
         towards = (sin(a) * cos(e), sin(e), cos(a) * cos(e))
         frame = torch.tensor([right, upwards, towards], dtype=torch.float64)
-        if self.up == "z":
+        if self.up.startswith("-"):
+            # The half turn about the axis on which the camera stands.
+            frame = frame * torch.tensor([-1.0, -1.0, 1.0], dtype=frame.dtype)
+        if self.up.endswith("z"):
             return torch.stack([frame[:, 0], -frame[:, 2], frame[:, 1]], dim=1)
-        if self.up == "x":
+        if self.up.endswith("x"):
             return torch.stack([frame[:, 1], frame[:, 2], frame[:, 0]], dim=1)
         return frame
 

@@ -46,7 +46,7 @@ class ShapeProtocol(Protocol):
         samples: points drawn on the mesh, and points of the truth at most.
         size: side of each view in pixels.
         views: number of views, 1 to 3.
-        up: the axis that points upwards in pictures.
+        up: the axis that points upwards in pictures, such as z; -z where it points downwards.
         slice: the axis across which slice.png cuts.
         at: where it does, in the field's coordinates.
         smooth: take the steps out of edges in pictures.

@@ -28,7 +28,7 @@ class ShapeRenderer(Renderer):
         size: rows and columns of a picture.
         azimuths: degrees around the shape from where a picture shows it; several stand side by side.
         elevation: degrees above the horizon.
-        up: the axis that points upwards in a picture.
+        up: the axis that points upwards in a picture, such as z; -z where it points downwards.
         smooth: take the steps out of edges.
 
     Raises:

@@ -82,15 +82,16 @@ def test_a_solid_that_fills_the_cube_is_cut_by_its_walls() -> None:
     assert hits.cut.tolist() == [[0, 0, 1]]
 
 
-@pytest.mark.parametrize("up", ["x", "y", "z"])
+@pytest.mark.parametrize("up", ["x", "y", "z", "-x", "-y", "-z"])
 def test_up_is_up_and_right_is_right(up: str) -> None:
     camera = Camera(0, 0, up=up)  # type: ignore[arg-type]
     right, upwards, towards = camera.axes
-    assert upwards["xyz".index(up)] == 1
+    axis, sign = "xyz".index(up[-1]), -1.0 if up[0] == "-" else 1.0
+    assert upwards[axis] == sign
     assert torch.allclose(torch.linalg.cross(right, upwards), towards)
     low = Camera(20, 0, radius=1.0, up=up)  # type: ignore[arg-type]
     where = [0.0, 0.0, 0.0]
-    where["xyz".index(up)] = 0.5
+    where[axis] = 0.5 * sign
     cover = shade(space(balls(0.2, tuple(where))), low, (40, 40), smooth=False).cover  # type: ignore[arg-type]
     assert cover[:20].sum() > 20
     assert cover[20:].sum() == 0
