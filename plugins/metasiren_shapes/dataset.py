@@ -32,9 +32,8 @@ class Shape(Dataset):
     outside.
 
     A cloud is kept as 24 bytes a point. Binary PLY and NPY files are mapped into memory and converted piece by piece:
-    2 million points of a PLY took 2 s of one core and 205 MB at the peak. 20 million should take ten times as long,
-    and 480 MB beside the mapped file, whose pages the system may take back. What would not fit into the free memory
-    is refused before it is read.
+    20 million points of a PLY took 21 s of one busy core and, beside the mapped file, whose pages the system may take
+    back, some 450 MB. What would not fit into the free memory is refused before it is read.
 
     Args:
         path: a mesh (.ply, .obj, .stl, .off, .glb) or a cloud with normals (.ply, .xyz, .npz, .npy).
