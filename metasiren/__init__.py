@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Protocol,
         Renderer,
     )
+    from metasiren.damped import damped_cholesky
     from metasiren.errors import (
         DataError,
         MetasirenError,
@@ -49,6 +50,7 @@ _HOMES = {
     "comparison": "Comparison ComparisonRow write_metrics",
     "contracts": "Batch Constraint Context Dataset Decoder Domain Encoder Field Fit Metric Model Points Protocol "
     "Renderer",
+    "damped": "damped_cholesky",
     "errors": "DataError MetasirenError PluginError RecipeError RunError TrainingError did_you_mean",
     "experiment": "run",
     "extras": "load_extra",
@@ -92,6 +94,7 @@ __all__ = [
     "RunError",
     "Siren",
     "TrainingError",
+    "damped_cholesky",
     "did_you_mean",
     "feature_jet",
     "grid",

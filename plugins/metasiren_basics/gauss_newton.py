@@ -13,13 +13,13 @@ network wavefunctions", arXiv 2401.10190). The matrix to factor has the size of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import inf, isfinite
+from math import isfinite
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from metasiren import BatchOptimizer, Problem, RecipeError
+from metasiren import BatchOptimizer, Problem, RecipeError, damped_cholesky
 from metasiren_basics.dense_jacobian import DenseJacobian
 from metasiren_basics.linearised import Direction, Linearised, capturable
 from metasiren_basics.questions import asked, free_weights
@@ -146,17 +146,11 @@ def damped_solutions(gram: Tensor, target: Tensor, dampings: Sequence[float]) ->
     Yields:
         the lambda that was used, and x (rows,).
     """
-    mean = gram.diagonal().mean().clamp(min=torch.finfo(gram.dtype).tiny)
     for damping in sorted(set(dampings)):
-        used = damping
-        while used < inf:
-            damped = gram.clone()
-            damped.diagonal().add_(used * mean)
-            factor, failed = torch.linalg.cholesky_ex(damped)
-            if not bool(failed):
-                yield used, torch.cholesky_solve(target.unsqueeze(1), factor).squeeze(1)
-                break
-            used *= 10
+        found = damped_cholesky(gram, damping)
+        if found is not None:
+            used, factor = found
+            yield used, torch.cholesky_solve(target.unsqueeze(1), factor).squeeze(1)
 
 
 def _move(weights: dict[str, nn.Parameter], start: Mapping[str, Tensor], direction: Direction, length: float) -> None:

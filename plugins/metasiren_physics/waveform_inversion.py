@@ -21,7 +21,7 @@ from math import isfinite
 import torch
 from torch import Tensor, nn
 
-from metasiren import BatchOptimizer, Problem, RecipeError, Siren, TrainingError, feature_jet
+from metasiren import BatchOptimizer, Problem, RecipeError, Siren, TrainingError, damped_cholesky, feature_jet
 from metasiren_physics.constraints.helmholtz import Helmholtz, as_complex
 from metasiren_physics.constraints.inversion import Receivers, SlownessSlope
 
@@ -108,16 +108,10 @@ class WaveformInversion(BatchOptimizer):
         if heard:
             gram += task.trust * (task.heard.mT @ task.heard)
             right = right + task.trust * task.heard.mT.to(right) @ task.data
-        ridge = self.ridge * gram.diagonal().real.mean()
-        while bool(torch.isfinite(gram).all()):
-            # A matrix that rounding has made indefinite needs more.
-            damped = gram.clone()
-            damped.diagonal().add_(ridge)
-            factor, failed = torch.linalg.cholesky_ex(damped)
-            if not bool(failed):
-                return factor, right
-            ridge = 10 * ridge
-        raise _not_finite()
+        found = damped_cholesky(gram, self.ridge)
+        if found is None:
+            raise _not_finite()
+        return found[1], right
 
     def _direction(self, task: _Task) -> tuple[Tensor, Tensor]:
         """δw (features, sources), complex, and δv (medium features)."""
