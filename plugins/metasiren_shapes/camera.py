@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import cos, radians, sin, tan
 from typing import Literal
@@ -9,7 +10,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+Axis = Literal["x", "y", "z"]
 Up = Literal["x", "y", "z", "-x", "-y", "-z"]
+LETTER: Mapping[Up, Axis] = {"x": "x", "y": "y", "z": "z", "-x": "x", "-y": "y", "-z": "z"}
+"""The coordinate that runs upwards or downwards."""
 Triple = tuple[float, float, float]
 
 
@@ -46,9 +50,9 @@ class Camera:
         if self.up.startswith("-"):
             # The half turn about the axis on which the camera stands.
             frame = frame * torch.tensor([-1.0, -1.0, 1.0], dtype=frame.dtype)
-        if self.up.endswith("z"):
+        if LETTER[self.up] == "z":
             return torch.stack([frame[:, 0], -frame[:, 2], frame[:, 1]], dim=1)
-        if self.up.endswith("x"):
+        if LETTER[self.up] == "x":
             return torch.stack([frame[:, 1], frame[:, 2], frame[:, 0]], dim=1)
         return frame
 

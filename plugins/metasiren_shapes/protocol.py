@@ -19,14 +19,14 @@ from metasiren import (
     RecipeError,
     write_metrics,
 )
-from metasiren_shapes.camera import Up
+from metasiren_shapes.camera import LETTER, Axis, Up
 from metasiren_shapes.mesh import frame_of
 from metasiren_shapes.mesh_files import write_mesh
 from metasiren_shapes.meshing import EmptyLevelSetError, extract
 from metasiren_shapes.pictures import AZIMUTHS, as_image, cameras, views
 from metasiren_shapes.probe import BrokenFieldError, Probe
 from metasiren_shapes.reference import Reference, compare, floor, reference_of, unknown
-from metasiren_shapes.slices import Axis, slice_picture
+from metasiren_shapes.slices import slice_picture
 from metasiren_shapes.tracing import Space
 
 PREVIEW = 192
@@ -145,7 +145,7 @@ class ShapeProtocol(Protocol):
             path.unlink(missing_ok=True)
         try:
             probe = Probe(field)
-            slice_picture(probe, level=self.level, axis=self.slice, at=self.at, up=self.up).save(cut)
+            slice_picture(probe, level=self.level, axis=self.slice, at=self.at, up=LETTER[self.up]).save(cut)
             space = Space(probe, self.level)
             picture = views(
                 space, cameras(space, AZIMUTHS[: self.views], up=self.up), (self.size, self.size), smooth=self.smooth

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from metasiren_shapes.camera import Axis
 from metasiren_shapes.mesh import Floats
 from metasiren_shapes.probe import Probe
-
-Axis = Literal["x", "y", "z"]
 
 SAMPLES = 385
 FINER = 2

@@ -156,6 +156,7 @@ def test_a_protocol_judges_its_own_kind_of_data(tmp_path: Path) -> None:
         (lambda: wave.WaveProtocol(times=(0.2, 0.1)), "ascending times"),
         (lambda: wave.WaveProtocol(times=(-0.1,)), "evaluate: wave"),
         (lambda: inversion.InversionProtocol(admm=-1), "evaluate: fwi"),
+        (lambda: inversion.InversionProtocol(admm_smoothness=-1.0), "evaluate: fwi"),
     ],
 )
 def test_options_have_ranges(make: Any, message: str) -> None:

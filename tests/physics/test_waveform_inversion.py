@@ -27,8 +27,8 @@ EQUATION = Helmholtz(free_slowness=True, scale=100)
 @cache
 def data(speeds: tuple[float, float] = (0.7, 2.5)) -> InversionDataset:
     return InversionDataset(
-        speeds=speeds, frequency=0.8, points=90, near=0.3, physics=0.3, variance=4e-3, sources=[(0.2, -0.2), (-0.2, -0.1)],
-        receivers=[(0.1, 0.3), (-0.3, 0.3), (0.0, 0.2)],
+        speeds=speeds, frequency=0.8, points=90, near=0.3, physics=0.3, variance=4e-3,
+        sources=[(0.2, -0.2), (-0.2, -0.1)], receivers=[(0.1, 0.3), (-0.3, 0.3), (0.0, 0.2)],
     )  # fmt: skip
 
 

@@ -38,16 +38,29 @@ class InversionProtocol(Protocol):
         reference: nodes along each axis of the grid that stands for true waves where no closed form is known.
         admm: iterations of the grid's wavefield-reconstruction inversion; 0 leaves the row out.
         admm_nodes: points along each axis of its grid.
+        admm_smoothness: how much it dislikes slopes of the medium (`reference.admm.invert`).
 
     Raises:
-        RecipeError: fewer than 8 nodes, or a negative number of iterations.
+        RecipeError: fewer than 8 nodes, or a negative number of iterations or smoothness.
     """
 
-    def __init__(self, *, nodes: int = 128, reference: int = 513, admm: int = 0, admm_nodes: int = 129) -> None:
-        if min(nodes, reference, admm_nodes) < 8 or admm < 0:
-            found = f"nodes {nodes}, reference {reference}, admm {admm}, admm_nodes {admm_nodes}."
+    def __init__(
+        self,
+        *,
+        nodes: int = 128,
+        reference: int = 513,
+        admm: int = 0,
+        admm_nodes: int = 129,
+        admm_smoothness: float = 1e-2,
+    ) -> None:
+        if min(nodes, reference, admm_nodes) < 8 or admm < 0 or not admm_smoothness >= 0:
+            found = (
+                f"nodes {nodes}, reference {reference}, admm {admm}, admm_nodes {admm_nodes}, "
+                f"admm_smoothness {admm_smoothness}."
+            )
             raise RecipeError("evaluate: fwi", found, "Give at least 8 nodes, and no negative numbers.")
         self.nodes, self.reference, self.admm, self.admm_nodes = nodes, reference, admm, admm_nodes
+        self.admm_smoothness = admm_smoothness
 
     def evaluate(
         self,
@@ -111,7 +124,7 @@ class InversionProtocol(Protocol):
 
         began = time.perf_counter()
         found = invert(problem, receiver_data(problem), nodes=self.admm_nodes, iterations=self.admm,
-                       speeds=problem.speeds)  # fmt: skip
+                       smoothness=self.admm_smoothness, speeds=problem.speeds)  # fmt: skip
         axis = np.linspace(-1, 1, self.admm_nodes)
 
         def between(values: Real) -> Real:
