@@ -110,7 +110,9 @@ class WaveformInversion(BatchOptimizer):
             right = right + task.trust * task.heard.mT.to(right) @ task.data
         found = damped_cholesky(gram, self.ridge)
         if found is None:
-            raise _not_finite()
+            raise TrainingError(
+                WHERE, "its equations are not finite.", "Look for broken values in the data or the weights."
+            )
         return found[1], right
 
     def _direction(self, task: _Task) -> tuple[Tensor, Tensor]:
@@ -123,10 +125,10 @@ class WaveformInversion(BatchOptimizer):
         count = len(task.medium)
         bent = [task.stiffness.unsqueeze(1) * u.unsqueeze(1) for u in (task.values.to(right) @ task.waves).unbind(1)]
         power = sum((b.real.square() + b.imag.square() for b in bent), torch.zeros_like(task.values[:, :1]))
-        pushed = sum((b.conj() * residual[:, k : k + 1]).real for k, b in enumerate(bent))
+        pushed = sum(((b.conj() * residual[:, k : k + 1]).real for k, b in enumerate(bent)), torch.zeros_like(power))
         media = task.media * (task.beyond * pushed >= 0)
         system = (media * power).mT @ media + task.roughness + self.medium_ridge * torch.eye(count).to(power)
-        target = -(task.roughness @ task.medium + self.medium_ridge * task.medium)
+        target = -(task.roughness @ task.medium + self.medium_ridge * task.medium + (media.mT @ pushed)[:, 0])
         halves = []
         for k, b in enumerate(bent):
             turned = task.rows.mH * b.mT
@@ -137,7 +139,7 @@ class WaveformInversion(BatchOptimizer):
             real, imag = half.real.contiguous(), half.imag.contiguous()
             product = real.mT @ real + imag.mT @ imag
             system -= product[:-1, :-1]
-            target += product[:-1, -1] - (media.mT @ (b.conj() * residual[:, k : k + 1]).real)[:, 0]
+            target += product[:-1, -1]
         medium = torch.linalg.solve(system, target)
         step = medium.to(right)
         waves = [torch.linalg.solve_triangular(factor.mH, (h[:, -1] + h[:, :-1] @ step).unsqueeze(1), upper=True)
@@ -231,10 +233,6 @@ class _Task:
         table[-1, : len(medium) - 1], table[-1, -1] = medium[:-1], medium[-1]
         self.weight.copy_(table[:, :-1])
         self.bias.copy_(table[:, -1])
-
-
-def _not_finite() -> TrainingError:
-    return TrainingError(WHERE, "its equations are not finite.", "Look for broken values in the data or the weights.")
 
 
 @dataclass(frozen=True)

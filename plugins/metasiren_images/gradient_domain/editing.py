@@ -82,7 +82,7 @@ class Editing(Dataset):
         region = None if mask is None else _region(mask, sizes[0], crop)
         mixture = Mixture(given, mix)
         self.overlay = overlay(2 * first - 1, 2 * second - 1, mixture, mask=region, offset=offset)
-        self.scheme, self.points, self.spans = SCHEMES[derivatives], points, spans
+        self.scheme, self.points = SCHEMES[derivatives], points
         shape = self.overlay.shape
         self.contrast = self.scheme.contrast(shape, 1)
         self.gradient = self.overlay.gradient(self.scheme)
@@ -95,7 +95,7 @@ class Editing(Dataset):
         self.provenance = {"derivatives": derivatives}
         self.facts = facts_of(self.title, self.contrast * self.composite, self.contrast)
         self._sets = {"pixels": Sample(grid(shape), {"gradient": flat(self.gradient)})}
-        self._spans = Spans.of(self.gradient) if spans else None
+        self._spans = Spans.of(self.gradient, spans) if spans else None
         outside = torch.from_numpy(~self.overlay.region).flatten()
         if bool(outside.any()):
             values = flat(self.contrast * self.overlay.second)
@@ -114,8 +114,8 @@ class Editing(Dataset):
         empty = Context.empty(items, self.domain)
         if split == "train":
             sets = {name: each.draw(self.points, generator) for name, each in self._sets.items()}
-            if self._spans and self.spans:
-                sets["spans"] = self._spans.draw(self.spans, generator)
+            if self._spans:
+                sets["spans"] = self._spans.draw(generator)
             return Batch(empty, sets)
         pixels = self._sets["pixels"]
         whole = Sample(pixels.coords, {**pixels.known, "composite": self._composite})

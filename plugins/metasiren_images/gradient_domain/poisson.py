@@ -64,7 +64,7 @@ class Poisson(Dataset):
         pixels = pixels_of(photograph, path, size=size, crop=crop, grey=grey)
         self.picture = 2 * pixels - 1
         self.scheme: Scheme = SCHEMES[derivatives]
-        self.points, self.spans = points, spans
+        self.points = points
         shape = (pixels.shape[0], pixels.shape[1])
         contrast = self.scheme.contrast(shape, 1)
         name = path.stem if path is not None else photograph
@@ -75,7 +75,7 @@ class Poisson(Dataset):
         self.facts = facts_of(name, contrast * self.picture, contrast)
         derived = {"gradient": self.scheme.gradient(self.picture), "laplacian": self.scheme.laplacian(self.picture)}
         self._pixels = Sample(grid(shape), {name: flat(values) for name, values in derived.items()})
-        self._spans = Spans.of(derived["gradient"]) if spans else None
+        self._spans = Spans.of(derived["gradient"], spans) if spans else None
         self._values = flat(self.picture)
 
     def batch(
@@ -90,8 +90,8 @@ class Poisson(Dataset):
         empty = Context.empty(items, self.domain)
         if split == "train":
             sets = {"pixels": self._pixels.draw(self.points, generator)}
-            if self._spans and self.spans:
-                sets["spans"] = self._spans.draw(self.spans, generator)
+            if self._spans:
+                sets["spans"] = self._spans.draw(generator)
             return Batch(empty, sets)
         whole = Sample(self._pixels.coords, {**self._pixels.known, "values": self._values})
         return Batch(empty, {"pixels": whole.all()})

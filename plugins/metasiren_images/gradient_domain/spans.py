@@ -25,26 +25,28 @@ class Spans:
         shape: rows and columns of the grid.
         coords: (rows * columns, 2) in [-1, 1].
         integrals: for each axis the gradient's component along it, integrated along it; (rows * columns, channels).
+        number: of spans in a draw.
     """
 
     shape: tuple[int, int]
     coords: Tensor
     integrals: Sequence[Tensor]
+    number: int
 
     @classmethod
-    def of(cls, gradient: Values) -> Self:
+    def of(cls, gradient: Values, number: int) -> Self:
         """From a gradient (rows, columns, channels, 2), in the units of the field's own."""
         rows, columns, channels = gradient.shape[:3]
         integrals = [antiderivative(gradient[..., axis], axis).reshape(-1, channels) for axis in (0, 1)]
-        return cls((rows, columns), grid((rows, columns)), [torch.from_numpy(i).float() for i in integrals])
+        return cls((rows, columns), grid((rows, columns)), [torch.from_numpy(i).float() for i in integrals], number)
 
-    def draw(self, number: int, generator: torch.Generator | None) -> Points:
-        """So many spans, drawn uniformly: all starts, then all ends (1, 2 * number, 2), with the known `integral`.
+    def draw(self, generator: torch.Generator | None) -> Points:
+        """Spans, drawn uniformly: all starts, then all ends (1, 2 * number, 2), with the known `integral`.
 
         A field f grows over a span by what the integral grows: f(end) - f(start) = integral(end) - integral(start).
         """
         device, starts, ends = self.coords.device, [], []
-        for axis, count in enumerate((number - number // 2, number // 2)):
+        for axis, count in enumerate((self.number - self.number // 2, self.number // 2)):
             along, across = (
                 torch.randint(self.shape[a], size, generator=generator, device=device)
                 for a, size in ((axis, (2, count)), (1 - axis, (1, count)))
@@ -59,4 +61,4 @@ class Spans:
 
     def to(self, device: torch.device | str) -> Self:
         """A copy on `device`."""
-        return type(self)(self.shape, self.coords.to(device), [i.to(device) for i in self.integrals])
+        return type(self)(self.shape, self.coords.to(device), [i.to(device) for i in self.integrals], self.number)
