@@ -9,10 +9,11 @@ weights' rate with the inverse of the extent, as in the recipes.
     python benchmarks/time_to_quality.py --photograph astronaut --photograph coffee --size 128
     python benchmarks/time_to_quality.py --sound gt_bach.wav --sound gt_counting.wav
     python benchmarks/time_to_quality.py --poisson gradient --poisson laplacian --photograph camera --size 96
+    python benchmarks/time_to_quality.py --wave helmholtz --points 2000 --steps 1200 --budget 4 --slice 1
     python benchmarks/time_to_quality.py --recipe image --metric psnr_db
 
 Pictures from derivatives are judged by their protocol, which takes off what derivatives do not tell: one row for the
-picture, one for its gradient, one for its Laplacian.
+picture, one for its gradient, one for its Laplacian. So are waves, by their error against the exact one.
 """
 
 from __future__ import annotations
@@ -22,27 +23,33 @@ import json
 import math
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
 from metasiren.allocation import keep_freed_memory
 from metasiren.catalogue import Catalogue, load_catalogue
-from metasiren.contracts import Metric
+from metasiren.contracts import Dataset, Metric, Model
 from metasiren.extras import load_extra
 from metasiren.recipe import Part, load_recipe
 from metasiren.scores import score
 from metasiren.task import assemble, make_optimizer
 from metasiren.trainer import Trainer
-from metasiren_images.gradient_domain.verdict import Verdict
 
 # Muon's rate times the root of the number of steps, and Adam's times a sound's extent; the recipes say the same.
 MUON = 0.016
 EXTENT = 0.03
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """A protocol that tells a model's numbers without writing anything."""
+
+    def numbers(self, model: Model, dataset: Dataset) -> Mapping[str, float | None]: ...
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,8 @@ class Case:
         metric: a metric of basics, or None for what the recipe's protocol says. More is better of decibels, less of
             all else.
         options: of the metric.
+        paper: changes to the paper's settings alone.
+        told: the protocol's numbers that count; all by default.
     """
 
     name: str
@@ -63,6 +72,8 @@ class Case:
     changes: dict[str, Any]
     metric: str | None
     options: dict[str, Any]
+    paper: dict[str, Any] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,8 @@ class Contender:
     """One preset in training, a few steps at a time."""
 
     def __init__(self, case: Case, preset: str, steps: int, device: torch.device, catalogue: Catalogue, seed: int):
-        changes = {**case.changes, "train.steps": steps, "train.seed": seed, "train.log_every": 10**9}
+        own = case.paper if preset == "paper" else {}
+        changes = {**case.changes, **own, "train.steps": steps, "train.seed": seed, "train.log_every": 10**9}
         recipe = load_recipe(case.recipe, preset=preset, overrides=changes)
         if recipe.train.optimizer.name == "muon":
             changes["train.optimizer.matrix_lr"] = MUON / math.sqrt(steps)
@@ -107,11 +119,11 @@ class Contender:
             return make_optimizer(recipe, catalogue, parameters, part)
 
         self.trainer = Trainer(self.task, device, optimizer)
-        self.judge: Metric | Verdict[Any]
+        self.judge: Metric | Judge
         if case.metric is not None:
             self.judge = catalogue.make("metric", case.metric, where="benchmark", options=case.options)
         else:
-            assert isinstance(self.task.protocol, Verdict)
+            assert isinstance(self.task.protocol, Judge)
             self.judge = self.task.protocol
         self.case = case
         self.device = device
@@ -130,10 +142,11 @@ class Contender:
 
     def quality(self) -> dict[str, float]:
         """Finite numbers by name."""
-        model, dataset = self.task.model.eval(), self.task.dataset
+        model, dataset = self.trainer.best_model.eval(), self.task.dataset
         found: Mapping[str, float | None]
-        if isinstance(self.judge, Verdict):
-            found = self.judge.numbers(model, dataset)
+        if isinstance(self.judge, Judge):
+            told = self.judge.numbers(model, dataset)
+            found = {name: told[name] for name in self.case.told or told}
         else:
             scored = score(model, dataset, {"q": self.judge}, device=self.device)
             found = {self.case.metric or "": next(iter(scored.values()))}
@@ -181,7 +194,11 @@ def cases(options: argparse.Namespace) -> Iterator[Case]:
             changes = {"data.photograph": name, "data.path": None, "data.size": size, "data.crop": "square"}
             changes["data.derivatives"] = options.derivatives
             yield Case(f"{name}, {size} x {size}, from its {source}", f"poisson_{source}", changes, None, {})
-    if options.poisson:
+    for name in options.wave:
+        told = {"helmholtz": "relative_l2", "wave": "worst_relative_l2"}[name]
+        fewer = {"data.points": options.points} if options.points else {}
+        yield Case(name, name, {}, None, {}, fewer, (told,))
+    if options.poisson or options.wave:
         return
     for name in options.photograph or ([] if options.sound else ["camera"]):
         for size in options.size or [128, 256]:
@@ -210,6 +227,10 @@ def main() -> None:
         "--poisson", action="append", default=[], choices=["gradient", "laplacian"], help="photographs from these alone"
     )
     parser.add_argument("--derivatives", default="spectral", help="with --poisson: how both are given them")
+    parser.add_argument("--wave", action="append", default=[], choices=["helmholtz", "wave"], help="waves by equations")
+    parser.add_argument(
+        "--points", type=int, help="with --wave: of a step of the paper's settings, in place of its own"
+    )
     parser.add_argument("--recipe", help="any recipe of a single signal with presets paper and fast")
     parser.add_argument("--metric", default="psnr_db", help="with --recipe")
     parser.add_argument("--at", default="pixels", help="with --recipe: the metric's point set")

@@ -88,6 +88,25 @@ def test_previews_are_pictures_of_the_field(tmp_path: Path, protocol: ms.Protoco
     assert picture.double().std() > 10
 
 
+@pytest.mark.parametrize(
+    ("protocol", "dataset"),
+    [
+        (helmholtz.HelmholtzProtocol(nodes=12, solvers=()), HelmholtzDataset()),
+        (wave.WaveProtocol(nodes=65, times=(0.0, 0.1), solver=False), WaveDataset(variance=5e-3)),
+    ],
+)
+def test_numbers_are_those_that_are_written(
+    tmp_path: Path,
+    protocol: helmholtz.HelmholtzProtocol | wave.WaveProtocol,
+    dataset: HelmholtzDataset | WaveDataset,
+) -> None:
+    model = model_for(dataset)
+    protocol.evaluate(model, dataset, tmp_path, name="m")
+    assert protocol.numbers(model, dataset) == json.loads((tmp_path / "metrics.json").read_text())
+    with pytest.raises(RecipeError, match="no such problem"):
+        protocol.numbers(model, InversionDataset())
+
+
 def test_the_truth_has_no_error_and_nothing_has_all_of_it() -> None:
     problem = HelmholtzDataset().problem
     points = cells(0.5, 24)

@@ -91,6 +91,15 @@ class WaveProtocol(Protocol):
         page.save(path)
         return as_tensor(page)
 
+    def numbers(self, model: Model, dataset: Dataset) -> dict[str, float | None]:
+        """The errors of a model by time, and the worst, without writing anything.
+
+        Raises:
+            RecipeError: the data is no wave problem.
+        """
+        problem, times, made = self._made(model, dataset, self.nodes)
+        return by_time(made, wave_truth(problem, times, self.nodes)[0], times)
+
     def _made(self, model: Model, dataset: Dataset, nodes: int) -> tuple[WaveProblem, Real, Real]:
         """The problem, times (times,), and the fitted wave there, (times, nodes, nodes)."""
         require(dataset, WaveDataset, "wave")
