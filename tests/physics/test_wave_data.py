@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from metasiren import DataError, Dataset, Points, RecipeError
 from metasiren_physics.datasets.curriculum import geometric, share
+from metasiren_physics.datasets.front import Arrival, Front, travel
 from metasiren_physics.datasets.helmholtz import HelmholtzDataset
 from metasiren_physics.datasets.inversion import InversionDataset
 from metasiren_physics.datasets.sampling import Box, Discs, draw_mixture, even
-from metasiren_physics.datasets.wave import Front, Near, WaveDataset
+from metasiren_physics.datasets.wave import Near, WaveDataset
+from metasiren_physics.media import Disc, Square, Uniform
 
 ITEM = torch.arange(1)
 
@@ -81,7 +83,12 @@ def test_unweighted_points_count_alike() -> None:
 
 @pytest.mark.parametrize(
     "region",
-    [Front((0.1, 0.0), 1.0, 0.4, 0.05), Front((0.0, 0.0), 0.2, 0.3, 0.2)],
+    [
+        Front((0.1, 0.0), 1.0, 0.4, 0.05),
+        Front((0.0, 0.0), 0.2, 0.3, 0.2),
+        Front((0.05, 0.0), travel(Disc(), (0.05, 0.0), 0.3), 0.3, 0.05),
+        Front((0.0, 0.0), travel(Square(half_width=0.1), (0.0, 0.0), 0.2), 0.2, 0.1),
+    ],
 )
 def test_a_front_s_density_is_that_of_its_points(region: Front) -> None:
     """The mean of g/q over points from q is the integral of g, reflected distances included."""
@@ -100,6 +107,34 @@ def test_a_front_s_density_is_that_of_its_points(region: Front) -> None:
     expected = float((g * (region.density(there) > 0.5)).mean()) * region.until * 0.8**2
     assert found == pytest.approx(expected, rel=0.1)
     assert expected <= exact * 1.02
+
+
+def test_fronts_go_with_the_speed_of_the_medium() -> None:
+    """Within the disc twice as far, beyond it as far as in the background; from any centre, in any direction."""
+    t = torch.linspace(0, 0.4, 81, dtype=torch.float64)
+    middle = travel(Disc(inside=2.0, radius=0.1), (0.0, 0.0), 0.4)
+    assert isinstance(middle, Arrival)
+    expected = torch.where(t < 0.05, 2 * t, 0.05 + t)
+    for angle in (0.0, 1.0, -2.0, 7.0):
+        torch.testing.assert_close(middle(t, torch.full_like(t, angle)), expected, rtol=0, atol=2e-3)
+    beside = travel(Disc(inside=2.0, radius=0.1), (-0.35, 0.0), 0.4)
+    assert isinstance(beside, Arrival)
+    through = torch.where(t < 0.25, t, torch.where(t < 0.35, 0.25 + 2 * (t - 0.25), 0.1 + t))
+    torch.testing.assert_close(beside(t, torch.zeros_like(t)), through, rtol=0, atol=2e-3)
+    torch.testing.assert_close(beside(t, torch.full_like(t, math.pi)), t, rtol=0, atol=2e-3)
+    assert travel(Uniform(1.5), (0.0, 0.0), 0.4) == 1.5
+
+
+@pytest.mark.parametrize("medium", ["uniform", "disc", "square"])
+def test_points_near_the_front_are_where_waves_arrive(medium: str) -> None:
+    data = WaveDataset(medium=medium, points=2000, front=0.99, front_width=0.2)
+    coords = drawn(data).coords[0]
+    r, t = coords[:, 1:].norm(dim=-1), coords[:, 0]
+    arrival = travel(data.problem.medium, (0.0, 0.0), 0.4)
+    angle = torch.atan2(coords[:, 2], coords[:, 1])
+    front = arrival(t, angle) if isinstance(arrival, Arrival) else arrival * t
+    close = (r - front).abs() < 4 * 0.2 * math.sqrt(data.problem.variance)
+    assert float(close.double().mean()) > 0.98
 
 
 def test_near_points_fill_their_disc_evenly() -> None:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from metasiren import Batch, Context, Dataset, Domain, Points, RecipeError
 from metasiren_physics.datasets.curriculum import check_curriculum, share
+from metasiren_physics.datasets.front import Front, travel
 from metasiren_physics.datasets.sampling import Box, Region, check_shares, draw_mixture, even, polar
 from metasiren_physics.datasets.sourced import check_count
-from metasiren_physics.media import Uniform
 from metasiren_physics.problems import Border, wave_problem
 
 
@@ -37,7 +37,7 @@ class WaveDataset(Dataset):
         points: drawn in the interior at each step.
         initial: points drawn at t = 0.
         boundary: points drawn on the border, where it has a condition.
-        front: share of the interior points that is drawn near the front, at the background's speed.
+        front: share of the interior points that is drawn near the front: where straight rays from the centre arrive.
         front_width: how far from the front these lie (standard deviation), in the Gaussian's standard deviations.
         near: share of the initial points that is drawn in a disc about the centre.
         near_radius: the disc's radius, in the Gaussian's standard deviations.
@@ -94,6 +94,7 @@ class WaveDataset(Dataset):
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(3, 1)
         self.facts = {"duration": duration, "peak": peak, "channels": ["pressure"]}
         self.until = self._until(0.0)
+        self.arrival = travel(self.problem.medium, self.problem.centre, duration)
 
     def _until(self, progress: float) -> float:
         done, last = share(progress, *self.grow), self.problem.duration
@@ -120,12 +121,10 @@ class WaveDataset(Dataset):
         if split != "train":
             generator, until = torch.Generator(place).manual_seed(0), self.problem.duration
         problem, sets = self.problem, {}
-        whole, speed = Box((0.0, -1.0, -1.0), (until, 1.0, 1.0)), getattr(problem.medium, "background", None)
-        if speed is None:
-            speed = problem.medium.value if isinstance(problem.medium, Uniform) else 1.0
+        whole = Box((0.0, -1.0, -1.0), (until, 1.0, 1.0))
         regions: list[tuple[float, Region]] = [(self.elsewhere[0], whole)]
         if self.front:
-            regions.append((self.front, Front(problem.centre, speed, until, self.front_width)))
+            regions.append((self.front, Front(problem.centre, self.arrival, until, self.front_width)))
         coords, weight = draw_mixture(regions, whole, self.counts["interior"], generator, place)
         known = {"slowness": problem.medium(coords[:, 1:]).unsqueeze(-1)}
         sets["interior"] = self._points(coords, weight, known)
@@ -144,36 +143,6 @@ class WaveDataset(Dataset):
     def _points(self, coords: Tensor, weight: Tensor, known: dict[str, Tensor]) -> Points:
         known["weight"] = (weight if self.weighted else torch.ones_like(weight)).unsqueeze(-1)
         return Points(coords.unsqueeze(0), {name: value.unsqueeze(0) for name, value in known.items()})
-
-
-@dataclass(frozen=True)
-class Front(Region):
-    """Times uniform in [0, until]; in space a ring about the centre, normal in its distance from radius speed * t.
-
-    A distance that comes out negative is reflected, so the density has two normal parts.
-    """
-
-    centre: tuple[float, float]
-    speed: float
-    until: float
-    width: float
-
-    def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-        """See `Region.draw`."""
-        t, angle, quantile = even(count, 3, generator, device).unbind(-1)
-        t = self.until * t
-        spread = torch.special.ndtri(quantile.clamp(min=1e-12))
-        r = (self.speed * t + self.width * spread).abs()
-        space = polar(r, 2 * math.pi * angle) + t.new_tensor(self.centre)
-        return torch.cat([t.unsqueeze(-1), space], -1)
-
-    def density(self, points: Tensor) -> Tensor:
-        """See `Region.density`."""
-        t = points[:, 0]
-        r = (points[:, 1:] - points.new_tensor(self.centre)).norm(dim=-1).clamp(min=1e-12)
-        normal = sum(torch.exp(-((s * r - self.speed * t) ** 2) / (2 * self.width**2)) for s in (1, -1))
-        along = normal / (self.width * math.sqrt(2 * math.pi) * 2 * math.pi * r)
-        return torch.where((t >= 0) & (t <= self.until), along / self.until, torch.zeros_like(t))
 
 
 @dataclass(frozen=True)
