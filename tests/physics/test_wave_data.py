@@ -137,6 +137,24 @@ def test_points_near_the_front_are_where_waves_arrive(medium: str) -> None:
     assert float(close.double().mean()) > 0.98
 
 
+def test_points_stay_along_edges_at_all_times() -> None:
+    data = WaveDataset(medium="disc", points=4000, front=0.0, edges=0.6, edge_width=0.02)
+    points = drawn(data)
+    t, r = points.coords[0, :, 0], points.coords[0, :, 1:].norm(dim=-1)
+    along = (r - 0.1).abs() < 0.02
+    assert float(along.double().mean()) == pytest.approx(0.6, abs=0.02)
+    # Times of these points are uniform, and know nothing of their places.
+    assert float(t[along].mean()) == pytest.approx(0.2, abs=0.01)
+    both = torch.stack([t[along], points.coords[0, along, 1]])
+    assert abs(float(torch.corrcoef(both)[0, 1])) < 0.05
+    # Weights make up for it: the mean of a function is that over the whole volume.
+    weight = points.known["weight"][0, :, 0]
+    assert float(weight.mean()) == pytest.approx(1, abs=0.02)
+    assert float((weight * t * points.coords[0, :, 1] ** 2).mean()) == pytest.approx(0.2 / 3, rel=0.05)
+    with pytest.raises(RecipeError, match="has no edge"):
+        WaveDataset(edges=0.1)
+
+
 def test_near_points_fill_their_disc_evenly() -> None:
     region = Near((0.2, 0.1), 0.3)
     points = region.draw(20_000, torch.Generator().manual_seed(0), torch.device("cpu"))

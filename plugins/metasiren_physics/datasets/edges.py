@@ -69,6 +69,25 @@ class Frame(Region):
         return ((far >= inner) & (far <= outer)).to(points.dtype) / (4 * (outer**2 - inner**2))
 
 
+@dataclass(frozen=True)
+class Lasting(Region):
+    """A region of the plane at times uniform in [0, until]; points are (t, x, y)."""
+
+    region: Region
+    until: float
+
+    def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+        """See `Region.draw`; times in a random order, so that they do not march with the places."""
+        order = torch.randperm(count, generator=generator, device=device)
+        t = self.until * even(count, 1, generator, device)[order]
+        return torch.cat([t, self.region.draw(count, generator, device)], -1)
+
+    def density(self, points: Tensor) -> Tensor:
+        """See `Region.density`."""
+        t = points[:, 0]
+        return self.region.density(points[:, 1:]) * ((t >= 0) & (t <= self.until)) / self.until
+
+
 def edge_region(where: str, medium: Medium, width: float) -> Region:
     """Where a medium jumps.
 

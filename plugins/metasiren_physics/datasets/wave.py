@@ -12,6 +12,7 @@ from torch import Tensor
 
 from metasiren import Batch, Context, Dataset, Domain, Points, RecipeError
 from metasiren_physics.datasets.curriculum import check_curriculum, share
+from metasiren_physics.datasets.edges import Lasting, edge_region
 from metasiren_physics.datasets.front import Front, travel
 from metasiren_physics.datasets.sampling import Box, Region, check_shares, draw_mixture, even, polar
 from metasiren_physics.datasets.sourced import check_count
@@ -38,6 +39,9 @@ class WaveDataset(Dataset):
         initial: points drawn at t = 0.
         boundary: points drawn on the border, where it has a condition.
         front: share of the interior points that is drawn near the front: where straight rays from the centre arrive.
+        edges: share of the interior points that is drawn along the edge of a disc or square medium, at all times: waves
+            that are thrown back there are behind the front.
+        edge_width: how far from the edge these lie.
         front_width: how far from the front these lie (standard deviation), in the Gaussian's standard deviations.
         near: share of the initial points that is drawn in a disc about the centre.
         near_radius: the disc's radius, in the Gaussian's standard deviations.
@@ -62,6 +66,8 @@ class WaveDataset(Dataset):
         boundary: int = 100,
         front: float = 0.5,
         front_width: float = 2.0,
+        edges: float = 0.0,
+        edge_width: float = 0.05,
         near: float = 0.5,
         near_radius: float = 5.0,
         weighted: bool = True,
@@ -78,7 +84,7 @@ class WaveDataset(Dataset):
         for name, count in (("points", points), ("initial", initial), ("boundary", boundary)):
             check_count(f"data: wave: {name}", count)
         self.counts = {"interior": points, "initial": initial, "boundary": boundary}
-        self.elsewhere = check_shares("data: wave", front=front), check_shares("data: wave", near=near)
+        self.elsewhere = check_shares("data: wave", front=front, edges=edges), check_shares("data: wave", near=near)
         self.front, self.near, self.weighted = front, near, weighted
         if not (front_width > 0 and near_radius > 0):
             found = f"front_width {front_width}, near_radius {near_radius}."
@@ -94,6 +100,8 @@ class WaveDataset(Dataset):
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(3, 1)
         self.facts = {"duration": duration, "peak": peak, "channels": ["pressure"]}
         self.until = self._until(0.0)
+        self.edges = edges
+        self.edge = edge_region("data: wave: edges", self.problem.medium, edge_width) if edges else None
         self.arrival = travel(self.problem.medium, self.problem.centre, duration)
 
     def _until(self, progress: float) -> float:
@@ -125,6 +133,8 @@ class WaveDataset(Dataset):
         regions: list[tuple[float, Region]] = [(self.elsewhere[0], whole)]
         if self.front:
             regions.append((self.front, Front(problem.centre, self.arrival, until, self.front_width)))
+        if self.edge is not None:
+            regions.append((self.edges, Lasting(self.edge, until)))
         coords, weight = draw_mixture(regions, whole, self.counts["interior"], generator, place)
         known = {"slowness": problem.medium(coords[:, 1:]).unsqueeze(-1)}
         sets["interior"] = self._points(coords, weight, known)
