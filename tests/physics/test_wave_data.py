@@ -130,10 +130,9 @@ def test_points_near_the_front_are_where_waves_arrive(medium: str) -> None:
     data = WaveDataset(medium=medium, points=2000, front=0.99, front_width=0.2)
     coords = drawn(data).coords[0]
     r, t = coords[:, 1:].norm(dim=-1), coords[:, 0]
-    arrival = travel(data.problem.medium, (0.0, 0.0), 0.4)
-    angle = torch.atan2(coords[:, 2], coords[:, 1])
-    front = arrival(t, angle) if isinstance(arrival, Arrival) else arrival * t
-    close = (r - front).abs() < 4 * 0.2 * math.sqrt(data.problem.variance)
+    front = Front((0.0, 0.0), travel(data.problem.medium, (0.0, 0.0), 0.4), 0.4, 1.0)
+    radius = front.radius(t, torch.atan2(coords[:, 2], coords[:, 1]))
+    close = (r - radius).abs() < 4 * 0.2 * math.sqrt(data.problem.variance)
     assert float(close.double().mean()) > 0.98
 
 

@@ -39,10 +39,10 @@ class WaveDataset(Dataset):
         initial: points drawn at t = 0.
         boundary: points drawn on the border, where it has a condition.
         front: share of the interior points that is drawn near the front: where straight rays from the centre arrive.
+        front_width: how far from the front these lie (standard deviation), in the Gaussian's standard deviations.
         edges: share of the interior points that is drawn along the edge of a disc or square medium, at all times: waves
             that are thrown back there are behind the front.
         edge_width: how far from the edge these lie.
-        front_width: how far from the front these lie (standard deviation), in the Gaussian's standard deviations.
         near: share of the initial points that is drawn in a disc about the centre.
         near_radius: the disc's radius, in the Gaussian's standard deviations.
         weighted: weigh points by the volume that they stand for; if not, each counts as much, as in the paper.
@@ -100,8 +100,7 @@ class WaveDataset(Dataset):
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(3, 1)
         self.facts = {"duration": duration, "peak": peak, "channels": ["pressure"]}
         self.until = self._until(0.0)
-        self.edges = edges
-        self.edge = edge_region("data: wave: edges", self.problem.medium, edge_width) if edges else None
+        self.along = (edges, edge_region("data: wave: edges", self.problem.medium, edge_width)) if edges else None
         self.arrival = travel(self.problem.medium, self.problem.centre, duration)
 
     def _until(self, progress: float) -> float:
@@ -133,8 +132,9 @@ class WaveDataset(Dataset):
         regions: list[tuple[float, Region]] = [(self.elsewhere[0], whole)]
         if self.front:
             regions.append((self.front, Front(problem.centre, self.arrival, until, self.front_width)))
-        if self.edge is not None:
-            regions.append((self.edges, Lasting(self.edge, until)))
+        if self.along:
+            edges, edge = self.along
+            regions.append((edges, Lasting(edge, until)))
         coords, weight = draw_mixture(regions, whole, self.counts["interior"], generator, place)
         known = {"slowness": problem.medium(coords[:, 1:]).unsqueeze(-1)}
         sets["interior"] = self._points(coords, weight, known)
