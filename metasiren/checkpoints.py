@@ -114,7 +114,11 @@ def latest(folder: Path) -> Checkpoint | None:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """An optimiser's state as named tensors and plain data."""
+    """An optimiser's state as named tensors and plain data.
+
+    Files hold tensors row by row. A matrix product may round differently for another layout in memory, so the strides
+    of tensors that are laid out otherwise (such as bases from a QR decomposition) are kept among the plain data.
+    """
     state = optimizer.state_dict()
     tensors, plain = {}, {}
     for index, entries in state["state"].items():
@@ -127,7 +131,8 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tenso
                 tensors |= {f"{index}.{name}.{k}": each for k, each in enumerate(value) if isinstance(each, Tensor)}
             else:
                 plain[f"{index}.{name}"] = value
-    return tensors, {"groups": state["param_groups"], "plain": plain}
+    strides = {name: list(tensor.stride()) for name, tensor in tensors.items() if not tensor.is_contiguous()}
+    return tensors, {"groups": state["param_groups"], "plain": plain, "strides": strides}
 
 
 def restore_optimizer(
@@ -138,7 +143,11 @@ def restore_optimizer(
     for key, value in facts["plain"].items():
         index, _, name = key.partition(".")
         state.setdefault(int(index), {})[name] = list(value) if isinstance(value, list) else value
-    for key, value in tensors.items():
+    strides = facts.get("strides", {})
+    for key, stored in tensors.items():
+        # A fresh tensor, too, because a file's tensors lie at odd addresses, where products may round differently.
+        value = torch.empty_strided(stored.shape, strides.get(key, stored.stride()), dtype=stored.dtype)
+        value.copy_(stored)
         index, name, *place = key.split(".")
         if place:
             state[int(index)][name][int(place[0])] = value
