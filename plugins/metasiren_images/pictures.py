@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from einops import rearrange, repeat
@@ -63,6 +64,31 @@ def figure(strips: Sequence[Strip], truth: Tensor, grid: tuple[int, int], *, lea
         word = ("context", "reconstruction", "truth")[column % 3]
         draw.text((MARGIN + column * wide + wide // 2, HEAD // 2), word, "black", font, anchor="mm")
     return page
+
+
+def panels(labels: Sequence[str], count: int, grid: tuple[int, int], *, least: int = 96) -> list[dict[str, Any]]:
+    """Where `figure` puts each picture, for viewers that cut the sheet apart.
+
+    Args:
+        labels: of the rows.
+        count: number of images.
+        grid: (rows, columns) of an image.
+        least: as for `figure`.
+
+    Returns:
+        for each picture its row's label as `group`, the image's number as `item`, its `role` (`context`, `field` or
+        `truth`), and its `box`: left, top, right and bottom in pixels of the sheet.
+    """
+    factor = max(1, -(-least // max(grid)))
+    high, wide = grid[0] * factor, grid[1] * factor
+    found = []
+    for row, label in enumerate(labels):
+        for column in range(3 * count):
+            left, top = MARGIN + GAP + column * (wide + GAP), HEAD + GAP + row * (high + GAP)
+            role = ("context", "field", "truth")[column % 3]
+            box = [left, top, left + wide, top + high]
+            found.append({"group": label, "item": column // 3, "role": role, "box": box})
+    return found
 
 
 def _colours(values: Tensor, grid: tuple[int, int]) -> Tensor:

@@ -6,6 +6,7 @@ of an image, seen ones included, and then over images. `mse_hidden` counts hidde
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from metasiren_images.baselines import BASELINES
 from metasiren_images.imageset import observe
 from metasiren_images.masks import DRAWS, cells_of, views
 from metasiren_images.paper import paper_rows
-from metasiren_images.pictures import Strip, figure
+from metasiren_images.pictures import Strip, figure, panels
 from metasiren_images.refinement import refine as refine_latent
 from metasiren_images.scoring import Exam, Predict
 
@@ -85,7 +86,8 @@ class Exact(Protocol):
         refine: int = 0,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
-        """As `metasiren.Protocol.evaluate`; writes table.json, .csv, .md, .tex and figure6.png.
+        """As `metasiren.Protocol.evaluate`; writes table.json, .csv, .md, .tex, figure6.png and panels.json,
+        which says where each picture lies in figure6.png.
 
         Raises:
             DataError: signals that are not images, or a split that is missing or empty.
@@ -120,7 +122,10 @@ class Exact(Protocol):
         )
         write(table, results)
         if self.pictures > 0:
-            self._figure(exam, predict, min(count, self.pictures), shape).save(results / "figure6.png")
+            shown, labels = min(count, self.pictures), [view.label for view in exam.columns]
+            self._figure(exam, predict, shown, shape).save(results / "figure6.png")
+            where = {"figure6.png": panels(labels, shown, (shape[0], shape[1]))}
+            (results / "panels.json").write_text(json.dumps(where) + "\n", "utf-8")
         return frame(table)
 
     def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:

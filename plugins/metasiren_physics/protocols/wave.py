@@ -15,6 +15,7 @@ from metasiren_physics.arrays import Real
 from metasiren_physics.datasets.wave import WaveDataset
 from metasiren_physics.media import Uniform
 from metasiren_physics.problems import WaveProblem
+from metasiren_physics.protocols.animation import moments, write_animation
 from metasiren_physics.protocols.measures import as_tensor, relative, require, sample, single
 from metasiren_physics.protocols.pictures import draw, size_panel, wave_panel
 from metasiren_physics.reference.helmholtz_grid import grid_points
@@ -26,7 +27,8 @@ class WaveProtocol(Protocol):
     """Relative L2 error and mean squared error over the square at each of several times.
 
     The truth is exact at constant speed (transforms), and otherwise a leapfrog solution of order four on a grid twice
-    as fine. Writes figure.png (true wave, fitted wave and error by time), metrics.json and comparison.*; the
+    as fine. Writes figure.png (true wave, fitted wave and error by time), wave.webp (both moving), metrics.json and
+    comparison.*; the
     comparison's other row is leapfrog on the grid where the wave is judged.
 
     Args:
@@ -63,6 +65,7 @@ class WaveProtocol(Protocol):
         problem, times, made = self._made(model, dataset, self.nodes)
         truth, origin = wave_truth(problem, times, self.nodes)
         numbers = by_time(made, truth, times)
+        self._animate(model, dataset, results)
         rows = [ComparisonRow(name=name, kind="model", metrics=dict(numbers))]
         if self.solver:
             began = time.perf_counter()
@@ -100,15 +103,29 @@ class WaveProtocol(Protocol):
         problem, times, made = self._made(model, dataset, self.nodes)
         return by_time(made, wave_truth(problem, times, self.nodes)[0], times)
 
+    def _animate(self, model: Model, dataset: Dataset, results: Path) -> None:
+        """Write wave.webp from every second node, which colours do not tell from all of them."""
+        assert isinstance(dataset, WaveDataset)
+        problem, nodes = dataset.problem, self.nodes - (1 - self.nodes % 2)
+        times = moments(problem.duration)
+        truth, _ = wave_truth(problem, times, nodes)
+        made = _sampled(model, dataset, times, (nodes + 1) // 2)
+        write_animation(times, truth[:, ::2, ::2], made, results / "wave.webp")
+
     def _made(self, model: Model, dataset: Dataset, nodes: int) -> tuple[WaveProblem, Real, Real]:
         """The problem, times (times,), and the fitted wave there, (times, nodes, nodes)."""
         require(dataset, WaveDataset, "wave")
         assert isinstance(dataset, WaveDataset)
         problem = dataset.problem
         times = np.asarray(self.times) if self.times else np.linspace(0, problem.duration, 5)
-        plane, field = grid_points(nodes), single(model, dataset)
-        made = [sample(field, np.concatenate([np.full((nodes, nodes, 1), t), plane], -1))[..., 0] for t in times]
-        return problem, times, np.stack(made)
+        return problem, times, _sampled(model, dataset, times, nodes)
+
+
+def _sampled(model: Model, dataset: Dataset, times: Real, nodes: int) -> Real:
+    """The fitted wave (times, nodes, nodes)."""
+    plane, field = grid_points(nodes), single(model, dataset)
+    made = [sample(field, np.concatenate([np.full((nodes, nodes, 1), t), plane], -1))[..., 0] for t in times]
+    return np.stack(made)
 
 
 def wave_truth(problem: WaveProblem, times: Real, nodes: int) -> tuple[Real, str]:

@@ -1,0 +1,97 @@
+"""The commands `report`, `runs`, `diff` and `clean`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+RUNS = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+
+
+def add_commands(cli: click.Group) -> None:
+    """Add this package's commands."""
+    for command in (report, list_runs, diff, clean):
+        cli.add_command(command)
+
+
+@click.command()
+@RUNS
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.html",
+    help="The page to write; must not exist.",
+)  # fmt: skip
+def report(runs: tuple[Path, ...], out: Path) -> None:
+    """Show RUNS on one HTML page that needs no network: numbers, curves, pictures, meshes and sounds."""
+    from metasiren import open_run
+    from metasiren_report.page import write_report
+
+    click.echo(write_report([open_run(path) for path in runs], out))
+
+
+@click.command("runs")
+@click.argument("folder", type=click.Path(path_type=Path), default="runs")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def list_runs(folder: Path, as_json: bool) -> None:
+    """List every run in FOLDER (by default `runs`) and below with its main numbers, the newest last."""
+    from metasiren_report.summary import find_runs, summarise
+
+    found = [summarise(run) for run in find_runs(folder)]
+    if as_json:
+        rows = [{"path": str(s.run.path), "recipe": s.run.label, "data": s.data, "steps": s.steps, "state": s.state,
+                 "seconds": s.seconds, "numbers": dict(s.numbers), "bytes": s.size} for s in found]  # fmt: skip
+        click.echo(json.dumps(rows, indent=2))
+        return
+    if not found:
+        click.echo(f"no runs in {folder}", err=True)
+        return
+    heads = ("run", "recipe", "numbers", "training", "state", "MB")
+    lines = [(str(s.run.path.relative_to(folder)), s.run.label, s.headline, s.duration, s.state, f"{s.size / 1e6:.1f}")
+             for s in found]  # fmt: skip
+    _show(heads, lines)
+
+
+@click.command()
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def diff(first: Path, second: Path, as_json: bool) -> None:
+    """Show where two runs differ: their recipes, environments and results."""
+    from metasiren import open_run
+    from metasiren_report.differences import of_runs
+
+    found = of_runs(open_run(first), open_run(second))
+    if as_json:
+        click.echo(json.dumps({part: [vars(d) for d in rows] for part, rows in found.items()}, indent=2))
+        return
+    for part, rows in found.items():
+        click.echo(f"{part}: {'no difference' if not rows else ''}".rstrip())
+        if rows:
+            _show(("key", first.name, second.name), [(d.key, d.first, d.second) for d in rows])
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default="runs")
+@click.option("--delete", is_flag=True, help="Delete what is listed; without it, nothing is touched.")
+@click.option("--checkpoints", is_flag=True, help="All checkpoints of finished runs, not only the older ones.")
+@click.option("--unfinished", is_flag=True, help="Also runs without results that nothing has written to for an hour.")
+def clean(folder: Path, delete: bool, checkpoints: bool, unfinished: bool) -> None:
+    """List what runs in FOLDER (by default `runs`) no longer need: older checkpoints and half-written files."""
+    from metasiren_report.cleaning import find_leftovers, remove
+
+    found = find_leftovers(folder, checkpoints=checkpoints, unfinished=unfinished)
+    for leftover in found:
+        click.echo(f"{leftover.size / 1e6:8.1f} MB  {leftover.path}  ({leftover.reason})")
+    total = sum(leftover.size for leftover in found)
+    if delete:
+        remove(found)
+    click.echo(f"{total / 1e6:8.1f} MB  {'deleted' if delete else 'can be deleted: add --delete'}", err=not delete)
+
+
+def _show(heads: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> None:
+    """Print columns as wide as their longest cell."""
+    widths = [max(len(row[i]) for row in [heads, *lines]) for i in range(len(heads))]
+    for row in [heads, *lines]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,82 @@
+"""Where two recipes, or two runs, differ: dotted keys with both values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from metasiren import MetasirenError, Recipe, Run, load_recipe
+from metasiren_report.summary import read_json, summarise
+
+ABSENT = "–"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One key with its two values as text; `–` where a side lacks the key."""
+
+    key: str
+    first: str
+    second: str
+
+
+def between(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Difference]:
+    """The dotted keys whose values differ, in the order of the first mapping and then of the second."""
+    one, two = dict(_flat(first)), dict(_flat(second))
+    keys = list(dict.fromkeys([*one, *two]))
+    pairs = ((key, _text(one, key), _text(two, key)) for key in keys)
+    return [Difference(key, a, b) for key, a, b in pairs if a != b]
+
+
+def recipe_tree(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as nested mappings."""
+    return recipe.model_dump(mode="json")
+
+
+def from_base(run: Run) -> list[Difference] | None:
+    """How the run's recipe differs from the shipped recipe of its name; None where no such recipe ships."""
+    try:
+        base = load_recipe(run.recipe.name)
+    except MetasirenError:
+        return None
+    return between(recipe_tree(base), recipe_tree(run.recipe))
+
+
+def of_runs(first: Run, second: Run) -> dict[str, list[Difference]]:
+    """How two runs differ: `recipe`, `environment` and `results`, each a list that may be empty."""
+    facts = ("recipe", "preset", "seed", "device", "threads", "processor", "python", "versions", "commit", "plugins",
+             "dataset", "parameters", "steps")  # fmt: skip
+    worlds = [{key: run.environment.get(key) for key in facts} for run in (first, second)]
+    numbers = []
+    for run in (first, second):
+        summary = summarise(run)
+        numbers.append({"training seconds": summary.seconds, "steps": summary.steps, **_results(run)})
+    return {
+        "recipe": between(recipe_tree(first.recipe), recipe_tree(second.recipe)),
+        "environment": between(*worlds),
+        "results": between(*numbers),
+    }
+
+
+def _results(run: Run) -> dict[str, Any]:
+    table = read_json(run.results / "table.json")
+    models = [row for row in table.get("rows") or [] if isinstance(row, dict) and row.get("kind") == "model"]
+    mse = (models[0].get("mse") or {}) if models else {}
+    return {**read_json(run.results / "metrics.json"), **{f"mse at {key}": value for key, value in mse.items()}}
+
+
+def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        path = f"{above}.{key}" if above else str(key)
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, path)
+        else:
+            yield path, value
+
+
+def _text(flat: Mapping[str, Any], key: str) -> str:
+    if key not in flat:
+        return ABSENT
+    value = flat[key]
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,160 @@
+"""Runs as one HTML file that needs nothing else: what `metasiren report` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from metasiren import MetasirenError, Run, RunError
+from metasiren_report.differences import Difference, from_base
+from metasiren_report.embedding import LEVELS, Limits
+from metasiren_report.gallery import Gallery, gather
+from metasiren_report.summary import Summary, summarise
+from metasiren_report.svg_curves import curves, legend
+from metasiren_report.tables import Grid, grid_of
+from metasiren_report.turning_mesh import TurningMesh, read_mesh
+
+MOST_BYTES = 5_000_000
+MOST_RUNS = 30
+MESHES = (".ply", ".obj", ".stl", ".glb")
+SHEET_WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Section:
+    """One run's part of the page."""
+
+    summary: Summary
+    facts: Mapping[str, str]
+    changes: list[Difference] | None
+    recipe: str
+    grid: Grid | None
+    by_step: Markup
+    legend: Markup
+    gallery: Gallery
+    mesh: TurningMesh | None
+
+
+def write_report(runs: Sequence[Run], out: Path, *, overwrite: bool = False) -> Path:
+    """Write one HTML file about runs: below 5 MB, without links to anything else.
+
+    Args:
+        runs: 1 to 30.
+        out: the file.
+        overwrite: whether an existing file is replaced.
+
+    Raises:
+        RunError: no run, more than 30, or a file that exists or cannot be written.
+    """
+    if not 1 <= len(runs) <= MOST_RUNS:
+        raise RunError("report", f"{len(runs)} runs.", f"Name 1 to {MOST_RUNS} run directories.")
+    if out.exists() and not overwrite:
+        raise RunError(f"report -o {out}", "the file exists.", "Name another file; nothing is overwritten.")
+    html = render_report(runs)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial = out.with_suffix(".partial")
+        partial.write_text(html, "utf-8")
+        partial.replace(out)
+    except OSError as error:
+        raise RunError(f"report -o {out}", f"cannot be written: {error}.", "Name another file.") from None
+    return out
+
+
+def render_report(runs: Sequence[Run]) -> str:
+    """The page's HTML. Pictures shrink, and are at last left out, until the page has less than 5 MB."""
+    html = ""
+    for limits in LEVELS:
+        # Several runs share the page: each gets a smaller part of it.
+        html = _page([_section(run, limits) for run in runs])
+        if len(html.encode("utf-8")) < MOST_BYTES:
+            break
+    return html
+
+
+def _page(sections: list[Section]) -> str:
+    here = resources.files("metasiren_report") / "templates"
+    style, script = ((here / name).read_text("utf-8") for name in ("report.css", "report.js"))
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string((here / "report.html").read_text("utf-8"))
+    total = {s.summary.run.path.name: _losses(s.summary.run).get("loss", []) for s in sections}
+    seconds = {s.summary.run.path.name: _losses(s.summary.run, "seconds").get("loss", []) for s in sections}
+    return template.render(
+        title=" · ".join(dict.fromkeys(s.summary.run.label for s in sections))[:120],
+        sections=sections,
+        style=Markup(style),  # noqa: S704  # both are this package's own files
+        script=Markup(script),  # noqa: S704
+        together=_svg(curves(total, across="step", title="Total loss by step")),
+        together_seconds=_svg(curves(seconds, across="seconds", title="Total loss by seconds")),
+        together_legend=_svg(legend(list(total))),
+    )
+
+
+def _section(run: Run, limits: Limits) -> Section:
+    by_name = _losses(run)
+    shown = {name: points for name, points in by_name.items() if len(by_name) > 2 or name == "loss"}
+    gallery = gather(run.results, limits)
+    return Section(
+        summary=summarise(run),
+        facts=_facts(run),
+        changes=from_base(run),
+        recipe=run.recipe.to_yaml(),
+        grid=grid_of(run),
+        by_step=_svg(curves(shown, across="step", title=f"Losses of {run.label} by step")),
+        legend=_svg(legend(list(shown))),
+        gallery=gallery,
+        mesh=_mesh(run, gallery, limits),
+    )
+
+
+def _svg(text: str) -> Markup:
+    return Markup(text)  # noqa: S704  # svg_curves escapes every name
+
+
+def _losses(run: Run, across: str = "step") -> dict[str, list[tuple[float, float]]]:
+    """Loss name -> (step or seconds, value), as far as metrics.jsonl is readable."""
+    series: dict[str, list[tuple[float, float]]] = {}
+    try:
+        for line in run.losses():
+            for name, value in line.items():
+                if name not in ("step", "seconds", "images_per_second") and isinstance(value, int | float):
+                    series.setdefault(name, []).append((float(line[across]), float(value)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # A line cut off by a full disk ends the curve.
+    return series
+
+
+def _facts(run: Run) -> dict[str, str]:
+    known = run.environment
+    versions: Mapping[str, Any] = known.get("versions") or {}
+    dataset: Mapping[str, Any] = known.get("dataset") or {}
+    training_part = {k: v for k, v in dataset.items() if k not in ("title", "splits") and isinstance(v, str)}
+    facts = {
+        "Command": " ".join(map(str, known.get("command") or [])),
+        "Started": str(known.get("started", "")),
+        "Device": f"{known.get('device')}, {known.get('threads')} threads, {known.get('processor')}",
+        "Seed": str(known.get("seed")),
+        "Parameters": f"{known['parameters']:,}" if isinstance(known.get("parameters"), int) else "",
+        "Versions": ", ".join(f"{name} {version}" for name, version in versions.items() if version),
+        "Commit": str(known.get("commit") or ""),
+        **{f"Data: {key}": value for key, value in training_part.items()},
+    }
+    return {key: value for key, value in facts.items() if value}
+
+
+def _mesh(run: Run, gallery: Gallery, limits: Limits) -> TurningMesh | None:
+    files = [p for p in sorted(run.results.glob("*")) if p.suffix.lower() in MESHES and not p.is_symlink()]
+    if not files or not limits.pictures:
+        gallery.left_out += [p.name for p in files]
+        return None
+    try:
+        return read_mesh(files[0], limits.vertices)
+    except (MetasirenError, ValueError, OSError, IndexError, KeyError, MemoryError) as error:
+        gallery.left_out.append(f"{files[0].name}: {error}")
+        return None

@@ -1,0 +1,134 @@
+"""A run directory in a few lines: what ran, on what, how long, and its main numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metasiren import MetasirenError, Run, RunError, open_run
+
+MOST_JSON = 16 << 20
+HEADLINES = 3
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The main facts of a run.
+
+    Attributes:
+        run: the run.
+        data: the title of its data.
+        steps: steps done, or None where training has not ended.
+        planned: steps that the recipe asks for.
+        seconds: of training, or None.
+        state: `finished`, `stopped early` (the reason follows), or `not finished`.
+        numbers: name -> value of the model's first metrics.
+        size: bytes on disk.
+    """
+
+    run: Run
+    data: str
+    steps: int | None
+    planned: int | None
+    seconds: float | None
+    state: str
+    numbers: Mapping[str, float]
+    size: int
+
+    @property
+    def headline(self) -> str:
+        """The main numbers as text, such as `psnr_db 31.2, ssim 0.94`."""
+        return ", ".join(f"{name} {value:.4g}" for name, value in self.numbers.items()) or "–"
+
+    @property
+    def duration(self) -> str:
+        """The training time as text."""
+        return "–" if self.seconds is None else words_of(self.seconds)
+
+
+def words_of(seconds: float) -> str:
+    """A duration in words: 8.1 s, 2 min 5 s, 3 h 12 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, left = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {left} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def summarise(run: Run) -> Summary:
+    """Read a run's small files; whatever is missing or damaged is left out."""
+    training = read_json(run.results / "training.json")
+    steps, planned = _integer(training.get("steps")), _integer(run.environment.get("steps"))
+    state, stopped = "not finished", training.get("stopped")
+    if steps is not None:
+        early = bool(stopped) and (planned is None or steps < planned)
+        state = f"stopped early: {stopped}" if early else "finished"
+    return Summary(
+        run=run,
+        data=str((run.environment.get("dataset") or {}).get("title", "?")),
+        steps=steps,
+        planned=planned,
+        seconds=_number(training.get("seconds")),
+        state=state,
+        numbers=headline_numbers(run),
+        size=sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file() and not path.is_symlink()),
+    )
+
+
+def headline_numbers(run: Run, most: int = HEADLINES) -> dict[str, float]:
+    """The model's first metrics: mean squared errors by context for a prior, else those of results/metrics.json."""
+    table = read_json(run.results / "table.json")
+    for row in table.get("rows") or []:
+        if isinstance(row, dict) and row.get("kind") == "model" and isinstance(row.get("mse"), dict):
+            named = {f"mse at {key}": value for key, value in row["mse"].items()}
+            return _finite(named, most)
+    return _finite(read_json(run.results / "metrics.json"), most)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; an empty one where the file is missing, larger than 16 MB, damaged or something else."""
+    try:
+        if path.is_symlink() or path.stat().st_size > MOST_JSON:
+            return {}
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def find_runs(folder: Path) -> list[Run]:
+    """Every run in a folder and the folders below it, the newest last.
+
+    Raises:
+        RunError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise RunError(str(folder), "there is no such folder.", "Name a folder that holds runs, such as runs.")
+    found = list(_walk(folder))
+    return sorted(found, key=lambda run: str(run.environment.get("started", "")))
+
+
+def _walk(folder: Path) -> Iterator[Run]:
+    for path in sorted(folder.rglob("environment.json")):
+        try:
+            yield open_run(path.parent)
+        except MetasirenError:
+            continue
+
+
+def _finite(named: Mapping[str, Any], most: int) -> dict[str, float]:
+    numbers = {name: _number(value) for name, value in named.items()}
+    kept = [(name, value) for name, value in numbers.items() if value is not None]
+    return dict(kept[:most])
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,58 @@
+"""Metric tables of runs as plain rows of text, for pages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from metasiren import Run
+from metasiren_report.summary import read_json
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table.
+
+    Attributes:
+        title: what its numbers are.
+        heads: of the columns after the first two (name, kind).
+        rows: name, kind, cells.
+    """
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, str, tuple[str, ...]], ...]
+
+
+def grid_of(run: Run) -> Grid | None:
+    """The run's table of a prior, else its comparison, else its metrics; None where it has no numbers yet."""
+    table = read_json(run.results / "table.json")
+    if isinstance(table.get("rows"), list) and table["rows"]:
+        labels = table.get("labels") if isinstance(table.get("labels"), dict) else {}
+        title = f"Mean squared error by observed pixels. {table.get('dataset')}, {table.get('images')} images, "
+        title += f"resize filter {table.get('filter')}, protocol {table.get('protocol')}"
+        return _grid(title, table["rows"], "mse", labels or {})
+    comparison = read_json(run.results / "comparison.json")
+    if isinstance(comparison.get("rows"), list) and comparison["rows"]:
+        return _grid(str(comparison.get("title", "")), comparison["rows"], "metrics", {})
+    metrics = read_json(run.results / "metrics.json")
+    row = {"name": run.label, "kind": "model", "metrics": metrics}
+    return _grid("Metrics", [row], "metrics", {}) if metrics else None
+
+
+def _grid(title: str, rows: Sequence[Any], measure: str, labels: Mapping[str, Any]) -> Grid:
+    kept = [row for row in rows if isinstance(row, dict) and isinstance(row.get(measure), dict)]
+    keys = list(dict.fromkeys(key for row in kept for key in row[measure]))
+    lines = tuple(
+        (str(row.get("name")), str(row.get("kind")), tuple(cell(row[measure].get(key)) for key in keys)) for row in kept
+    )
+    return Grid(title, tuple(str(labels.get(key, key)) for key in keys), lines)
+
+
+def cell(value: Any) -> str:
+    """A number with four significant digits; a dash for what is unknown."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        return "–"
+    return f"{value:,.0f}" if value == int(value) and 1e3 <= abs(value) < 1e9 else f"{value:.4g}"

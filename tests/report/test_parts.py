@@ -1,0 +1,185 @@
+"""Curves, decimated meshes, differences, lists and leftovers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import metasiren as ms
+from metasiren.cli import cli
+from metasiren_report.cleaning import find_leftovers, remove
+from metasiren_report.differences import Difference, between, from_base, of_runs
+from metasiren_report.summary import find_runs, headline_numbers, summarise, words_of
+from metasiren_report.svg_curves import curves, legend
+from metasiren_report.turning_mesh import merge_vertices
+
+
+def _polyline(svg: str) -> np.ndarray:
+    root = ElementTree.fromstring(svg)
+    line = next(element for element in root if element.tag.endswith("polyline"))
+    return np.array([[float(v) for v in pair.split(",")] for pair in line.attrib["points"].split()])
+
+
+def test_a_power_law_is_a_straight_line_on_the_logarithmic_axis() -> None:
+    points = _polyline(curves({"loss": [(x, 10.0**-x) for x in range(6)]}, across="step", title="loss"))
+    slopes = np.diff(points[:, 1]) / np.diff(points[:, 0])
+    np.testing.assert_allclose(slopes, slopes[0], rtol=1e-2)
+    assert slopes[0] > 0  # SVG counts downwards: a falling loss falls
+
+
+def test_values_of_both_signs_have_a_linear_axis() -> None:
+    points = _polyline(curves({"loss": [(x, x - 2.0) for x in range(5)]}, across="step", title="loss"))
+    np.testing.assert_allclose(np.diff(points[:, 1]), np.diff(points[:, 1])[0], atol=0.2)
+
+
+def test_curves_are_thinned_and_skip_what_is_not_finite() -> None:
+    series = [(float(i), float("nan") if i % 2 else 1.0 + i) for i in range(4000)]
+    assert len(_polyline(curves({"loss": series}, across="step", title="loss"))) == 400
+
+
+@pytest.mark.parametrize("series", [{}, {"loss": []}, {"loss": [(1.0, 1.0)]}, {"loss": [(1.0, float("nan"))] * 3}])
+def test_nothing_to_draw_is_no_picture(series: dict[str, list[tuple[float, float]]]) -> None:
+    assert curves(series, across="step", title="loss") == ""
+
+
+def test_a_constant_curve_is_drawn() -> None:
+    assert "polyline" in curves({"loss": [(0.0, 1.0), (1.0, 1.0)]}, across="step", title="loss")
+
+
+def test_names_are_escaped() -> None:
+    text = curves({"<b>": [(0.0, 1.0), (1.0, 2.0)]}, across="<i>", title='"<u>') + legend(["<b>"])
+    assert not any(tag in text for tag in ("<b>", "<i>", "<u>"))
+
+
+def test_a_merged_sphere_is_still_a_sphere() -> None:
+    trimesh = pytest.importorskip("trimesh", reason="NO TRIMESH: python -m pip install 'metasiren[shapes]'")
+    sphere = trimesh.creation.icosphere(subdivisions=6)
+    vertices, faces = merge_vertices(np.asarray(sphere.vertices), np.asarray(sphere.faces), 4000)
+    assert 1500 < len(vertices) <= 4000
+    np.testing.assert_allclose(np.linalg.norm(vertices, axis=1), 1, atol=0.01)
+    assert trimesh.Trimesh(vertices, faces, process=False).volume == pytest.approx(4 / 3 * np.pi, rel=0.02)
+    assert all(len(set(face)) == 3 for face in faces.tolist())
+
+
+def test_a_small_mesh_is_left_as_it_is() -> None:
+    vertices, faces = np.eye(3), np.array([[0, 1, 2]])
+    same, also = merge_vertices(vertices, faces, 8)
+    assert same is vertices
+    assert also is faces
+
+
+def test_differences_are_none_for_equal_trees_and_swap_with_their_order() -> None:
+    one, two = {"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 1, "c": 4}, "e": 5}
+    assert between(one, one) == []
+    assert between(one, two) == [Difference("a.c", "2", "4"), Difference("d", "3", "–"), Difference("e", "–", "5")]
+    assert {(d.key, d.first, d.second) for d in between(two, one)} == {
+        (d.key, d.second, d.first) for d in between(one, two)
+    }
+
+
+def test_what_a_run_changed_of_its_recipe(pictures: tuple[ms.Run, ms.Run]) -> None:
+    changes = from_base(pictures[0])
+    assert changes is not None
+    assert {"data.size", "siren.hidden_features", "train.steps"} <= {d.key for d in changes}
+
+
+def test_runs_differ_where_they_were_made_to(pictures: tuple[ms.Run, ms.Run]) -> None:
+    found = of_runs(*pictures)
+    assert {d.key for d in found["recipe"]} == {"train.optimizer.lr", "train.seed"}
+    assert "seed" in {d.key for d in found["environment"]}
+    assert "psnr_db" in {d.key for d in found["results"]}
+
+
+def test_the_diff_command_is_read_by_programs(pictures: tuple[ms.Run, ms.Run]) -> None:
+    paths = [str(run.path) for run in pictures]
+    told = json.loads(CliRunner().invoke(cli, ["diff", *paths, "--json"]).stdout)
+    assert {row["key"] for row in told["recipe"]} == {"train.optimizer.lr", "train.seed"}
+    assert "train.optimizer.lr" in CliRunner().invoke(cli, ["diff", *paths]).stdout
+    assert "recipe: no difference" in CliRunner().invoke(cli, ["diff", paths[0], paths[0]]).stdout
+
+
+def test_all_runs_below_a_folder_are_listed(pictures: tuple[ms.Run, ms.Run]) -> None:
+    folder = pictures[0].path.parent
+    assert [run.path.name for run in find_runs(folder.parent)][:2]
+    listed = json.loads(CliRunner().invoke(cli, ["runs", str(folder), "--json"]).stdout)
+    assert {Path(row["path"]).name for row in listed} == {"first", "second"}
+    metrics = json.loads((pictures[0].results / "metrics.json").read_text())
+    first = next(row for row in listed if row["path"].endswith("first"))
+    assert first["numbers"]["psnr_db"] == metrics["psnr_db"]
+    assert first["state"] == "finished"
+    assert first["steps"] == 3
+    assert "psnr_db" in CliRunner().invoke(cli, ["runs", str(folder)]).stdout
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ms.RunError, match="no such folder"):
+        find_runs(tmp_path / "nowhere")
+
+
+def test_the_headline_of_a_prior_is_its_error_by_context(prior: ms.Run) -> None:
+    assert list(headline_numbers(prior)) == ["mse at 10", "mse at 100", "mse at 1000"]
+
+
+def test_a_run_without_results_is_not_finished(pictures: tuple[ms.Run, ms.Run], tmp_path: Path) -> None:
+    shutil.copytree(pictures[0].path, tmp_path / "run", ignore=shutil.ignore_patterns("results"))
+    assert summarise(ms.open_run(tmp_path / "run")).state == "not finished"
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(8.06, "8.1 s"), (125, "2 min 5 s"), (11520, "3 h 12 min")])
+def test_durations(seconds: float, words: str) -> None:
+    assert words_of(seconds) == words
+
+
+@pytest.fixture
+def old(pictures: tuple[ms.Run, ms.Run], tmp_path: Path) -> Path:
+    """A finished run with an older checkpoint and a half-written file, untouched for two hours."""
+    run = tmp_path / "runs" / "old"
+    shutil.copytree(pictures[0].path, run)
+    newest = next((run / "checkpoints").glob("step-*"))
+    shutil.copy(newest, newest.with_name("step-00000001.safetensors"))
+    (run / "results" / "metrics.partial").write_text("{")
+    for path in run.rglob("*"):
+        os.utime(path, (time.time() - 7200,) * 2)
+    return run
+
+
+def test_leftovers_are_older_checkpoints_and_half_written_files(old: Path) -> None:
+    found = {leftover.path.name for leftover in find_leftovers(old.parent)}
+    assert found == {"step-00000001.safetensors", "metrics.partial"}
+
+
+def test_a_cleaned_run_still_opens_and_has_nothing_left_to_clean(old: Path) -> None:
+    remove(find_leftovers(old.parent))
+    for path in old.rglob("*"):
+        os.utime(path, (time.time() - 7200,) * 2)
+    assert find_leftovers(old.parent) == []
+    ms.open_run(old).field()
+
+
+def test_a_run_that_may_be_going_on_is_left_alone(old: Path) -> None:
+    (old / "metrics.jsonl").touch()
+    assert find_leftovers(old.parent, checkpoints=True, unfinished=True) == []
+
+
+def test_unfinished_runs_are_only_named_when_asked_for(old: Path) -> None:
+    shutil.rmtree(old / "results")
+    shutil.rmtree(old / "checkpoints")
+    assert find_leftovers(old.parent) == []
+    assert [leftover.path for leftover in find_leftovers(old.parent, unfinished=True)] == [old]
+
+
+def test_the_clean_command_deletes_only_when_told(old: Path) -> None:
+    listed = CliRunner().invoke(cli, ["clean", str(old.parent)])
+    assert "step-00000001" in listed.stdout
+    assert (old / "checkpoints" / "step-00000001.safetensors").exists()
+    assert CliRunner().invoke(cli, ["clean", str(old.parent), "--delete"]).exit_code == 0
+    assert not (old / "checkpoints" / "step-00000001.safetensors").exists()
+    assert ms.open_run(old).checkpoint().step == 3
