@@ -27,8 +27,8 @@ import torch
 from torch import Tensor, nn
 
 from metasiren import Batch, Domain, Model, Points, Siren, grid
-from metasiren.optimization import Weighted
-from metasiren.trainer import Objective
+from metasiren.contracts.optimizer import Weighted
+from metasiren.engine.trainer import Objective
 from metasiren_basics.hypernetwork import Hypernetwork
 from metasiren_basics.optimizers import adam
 from metasiren_basics.priors import LatentPrior, Mse, WeightPrior

@@ -19,7 +19,7 @@ from statistics import median
 MAIN = """
 import sys
 sys.argv = ["metasiren", {words}]
-from metasiren.cli import main
+from metasiren.cli.commands import main
 try:
     main()
 except SystemExit:

@@ -31,14 +31,15 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import nn
 
-from metasiren.allocation import keep_freed_memory
-from metasiren.catalogue import Catalogue, load_catalogue
+from metasiren.assembly.experiment import assemble
+from metasiren.assembly.parts import make_optimizer
 from metasiren.contracts import Dataset, Metric, Model
-from metasiren.extras import load_extra
+from metasiren.engine.allocation import keep_freed_memory
+from metasiren.engine.scoring import score
+from metasiren.engine.trainer import Trainer
 from metasiren.recipe import Part, load_recipe
-from metasiren.scores import score
-from metasiren.task import assemble, make_optimizer
-from metasiren.trainer import Trainer
+from metasiren.registry.catalogue import Catalogue, load_catalogue
+from metasiren.registry.extras import load_extra
 
 # Muon's rate times the root of the number of steps, and Adam's times a sound's extent; the recipes say the same.
 MUON = 0.016

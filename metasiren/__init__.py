@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metasiren.comparison import Comparison, ComparisonRow, write_metrics
     from metasiren.contracts import (
         Batch,
+        BatchOptimizer,
         Constraint,
         Context,
         Dataset,
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
         Metric,
         Model,
         Points,
+        Problem,
         Protocol,
         Renderer,
     )
-    from metasiren.damped import damped_cholesky
+    from metasiren.engine.running import run
     from metasiren.errors import (
         DataError,
         MetasirenError,
@@ -36,31 +37,34 @@ if TYPE_CHECKING:
         TrainingError,
         did_you_mean,
     )
-    from metasiren.experiment import run
-    from metasiren.extras import load_extra
-    from metasiren.grids import grid
-    from metasiren.hookspecs import hookimpl
-    from metasiren.jets import Jet, feature_jet, jet
-    from metasiren.optimization import BatchOptimizer, Problem
+    from metasiren.nn.cholesky import damped_cholesky
+    from metasiren.nn.derivatives.jets import Jet, feature_jet, jet
+    from metasiren.nn.grids import grid
+    from metasiren.nn.layers import Params
+    from metasiren.nn.siren import Siren
     from metasiren.recipe import Recipe, load_recipe, read_overrides
-    from metasiren.runs import Run, open_run
-    from metasiren.siren import Params, Siren
+    from metasiren.registry.catalogue import load_catalogue
+    from metasiren.registry.extras import load_extra
+    from metasiren.registry.hookspecs import hookimpl
+    from metasiren.results.comparison import Comparison, ComparisonRow, write_metrics
+    from metasiren.runs.directory import Run, open_run
 
 _HOMES = {
-    "comparison": "Comparison ComparisonRow write_metrics",
-    "contracts": "Batch Constraint Context Dataset Decoder Domain Encoder Field Fit Metric Model Points Protocol "
-    "Renderer",
-    "damped": "damped_cholesky",
+    "contracts": "Batch BatchOptimizer Constraint Context Dataset Decoder Domain Encoder Field Fit Metric Model Points "
+    "Problem Protocol Renderer",
+    "engine.running": "run",
     "errors": "DataError MetasirenError PluginError RecipeError RunError TrainingError did_you_mean",
-    "experiment": "run",
-    "extras": "load_extra",
-    "grids": "grid",
-    "hookspecs": "hookimpl",
-    "jets": "Jet feature_jet jet",
-    "optimization": "BatchOptimizer Problem",
+    "nn.cholesky": "damped_cholesky",
+    "nn.derivatives.jets": "Jet feature_jet jet",
+    "nn.grids": "grid",
+    "nn.layers": "Params",
+    "nn.siren": "Siren",
     "recipe": "Recipe load_recipe read_overrides",
-    "runs": "Run open_run",
-    "siren": "Params Siren",
+    "registry.catalogue": "load_catalogue",
+    "registry.extras": "load_extra",
+    "registry.hookspecs": "hookimpl",
+    "results.comparison": "Comparison ComparisonRow write_metrics",
+    "runs.directory": "Run open_run",
 }
 _HOME = {name: f"metasiren.{module}" for module, names in _HOMES.items() for name in names.split()}
 
@@ -100,6 +104,7 @@ __all__ = [
     "grid",
     "hookimpl",
     "jet",
+    "load_catalogue",
     "load_extra",
     "load_recipe",
     "open_run",

@@ -1,5 +1,5 @@
 """`python -m metasiren`."""
 
-from metasiren.cli import main
+from metasiren.cli.commands import main
 
 main()

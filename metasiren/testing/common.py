@@ -10,9 +10,9 @@ import yaml
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from metasiren.catalogue import options_model
-from metasiren.docstrings import argument_help, documentation
 from metasiren.recipe import parse_yaml
+from metasiren.registry.catalogue import options_model
+from metasiren.registry.docstrings import argument_help, documentation
 from metasiren.testing.part import Part, seeded, trainable
 from metasiren.testing.report import NotApplicable, demand, fail
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from metasiren.contracts import Constraint
-from metasiren.jets import ORDERS
+from metasiren.nn.derivatives.jets import ORDERS
 from metasiren.testing import common, fits
 from metasiren.testing.common import compare, finite
 from metasiren.testing.fits import Bench

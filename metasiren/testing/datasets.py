@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metasiren.contracts import Batch, Dataset, Domain, Model, Points
-from metasiren.grids import grid
+from metasiren.nn.grids import grid
 from metasiren.testing import common
 from metasiren.testing.batches import expect_batch, tensors
 from metasiren.testing.common import compare

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from metasiren.contracts import Decoder, Model
-from metasiren.siren import Params, Siren
+from metasiren.nn.layers import Params
+from metasiren.nn.siren import Siren
 from metasiren.testing import common
 from metasiren.testing.common import compare, finite, latents, reach
 from metasiren.testing.overfit import Centred, Memory, learns

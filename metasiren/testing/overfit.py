@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from metasiren.contracts import Batch, Dataset, Decoder, Domain, Encoder, Model, Points
 from metasiren.contracts import Context as Seen
-from metasiren.optimization import Weighted
+from metasiren.contracts.optimizer import Weighted
+from metasiren.engine.trainer import Objective
 from metasiren.testing.part import seeded
 from metasiren.testing.report import fail
 from metasiren.testing.signals import SquaredError
-from metasiren.trainer import Objective
 
 STEPS = 50
 RATES = (1e-3, 1e-2, 3e-3)

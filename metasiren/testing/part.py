@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from metasiren.catalogue import load_catalogue, options_model
 from metasiren.contracts import Dataset, Decoder
-from metasiren.siren import Siren
+from metasiren.nn.siren import Siren
+from metasiren.registry.catalogue import load_catalogue, options_model
 from metasiren.testing.signals import LastLayer, Ripples, small_siren
 
 

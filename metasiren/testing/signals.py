@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from metasiren.contracts import Batch, Constraint, Context, Dataset, Decoder, Domain, Fit, Points
-from metasiren.grids import grid
-from metasiren.siren import Params, Siren
+from metasiren.nn.grids import grid
+from metasiren.nn.layers import Params
+from metasiren.nn.siren import Siren
 
 IMAGES = Domain(d_in=2, d_out=3, grid=(32, 32), items=8)
 WAVES = 3

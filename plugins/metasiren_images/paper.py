@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metasiren import Dataset
-from metasiren.table import Row
+from metasiren.results.table import Row
 
 COLUMNS = ("10", "100", "1000", "512", "1024")
 

@@ -19,8 +19,8 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import DataError, Dataset, Model, Protocol, RecipeError, did_you_mean
-from metasiren.grids import grid
-from metasiren.table import Table, frame, write
+from metasiren.nn.grids import grid
+from metasiren.results.table import Table, frame, write
 from metasiren_images.baselines import BASELINES
 from metasiren_images.imageset import observe
 from metasiren_images.masks import DRAWS, cells_of, views

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Dataset
-from metasiren.table import Row
+from metasiren.results.table import Row
 from metasiren_images.gaussian import signals
 from metasiren_images.masks import Draw, View
 

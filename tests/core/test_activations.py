@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from metasiren.activations import ACTIVATIONS
+from metasiren.nn.activations import ACTIVATIONS
 
 NAMES = sorted(ACTIVATIONS)
 

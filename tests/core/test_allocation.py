@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from metasiren import allocation
+from metasiren.engine import allocation
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="NOT GLIBC: its allocator alone is told")
 def test_glibc_understands() -> None:
     # In a process of its own: it cannot be undone.
-    code = "from metasiren.allocation import keep_freed_memory as keep; print(keep(), keep())"
+    code = "from metasiren.engine.allocation import keep_freed_memory as keep; print(keep(), keep())"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.split() == ["True", "True"]
 

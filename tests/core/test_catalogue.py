@@ -11,8 +11,9 @@ from typing import Any, Literal
 import pytest
 from torch import nn
 
-from metasiren import PluginError, RecipeError, catalogue, hookimpl
-from metasiren.catalogue import load_catalogue
+from metasiren import PluginError, RecipeError, hookimpl
+from metasiren.registry import catalogue
+from metasiren.registry.catalogue import load_catalogue
 
 
 class Thing(nn.Module):
@@ -157,6 +158,6 @@ def test_plugins_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_listing_plugins_imports_no_torch() -> None:
-    code = "import sys; from metasiren.catalogue import load_catalogue; load_catalogue(); print('torch' in sys.modules)"
+    code = "import sys; from metasiren import load_catalogue; load_catalogue(); print('torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"

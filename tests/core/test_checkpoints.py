@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from metasiren import RunError, checkpoints
-from metasiren.checkpoints import Checkpoint
+from metasiren import RunError
+from metasiren.runs import checkpoints
+from metasiren.runs.checkpoints import Checkpoint
 
 
 def example(step: int = 3) -> Checkpoint:

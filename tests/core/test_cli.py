@@ -12,8 +12,9 @@ import pytest
 import toys
 
 import metasiren as ms
-from metasiren import cli, experiment
-from metasiren.catalogue import load_catalogue
+from metasiren.cli import commands as cli
+from metasiren.engine import running
+from metasiren.registry.catalogue import load_catalogue
 
 RECIPE = """
 # toy
@@ -36,9 +37,9 @@ def _with_toys(monkeypatch: pytest.MonkeyPatch) -> None:
         return load_catalogue(extra=[toys.plugin()], **options)
 
     monkeypatch.setattr(cli, "load_catalogue", load)
-    monkeypatch.setattr("metasiren.cli_options.load_catalogue", load)
-    monkeypatch.setattr(experiment, "load_catalogue", load)
-    monkeypatch.setattr("metasiren.runs.load_catalogue", load)
+    monkeypatch.setattr("metasiren.cli.options.load_catalogue", load)
+    monkeypatch.setattr(running, "load_catalogue", load)
+    monkeypatch.setattr("metasiren.runs.directory.load_catalogue", load)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
 
 

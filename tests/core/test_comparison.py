@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metasiren import Comparison, ComparisonRow, RunError, write_metrics
-from metasiren.cli import cli
-from metasiren.comparison import is_single, join_comparisons, read_comparison
+from metasiren.cli.commands import cli
+from metasiren.results.comparison import is_single, join_comparisons, read_comparison
 
 NUMBERS = st.dictionaries(st.text("abc_", min_size=1, max_size=8), st.floats(allow_nan=True), min_size=1, max_size=4)
 

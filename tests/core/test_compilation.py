@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Params, Siren
-from metasiren.compilation import compiled
+from metasiren.engine.compilation import compiled
 
 COMPILER = shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import metasiren as ms
-from metasiren import experiment
+from metasiren.engine import running
 
 pytestmark = pytest.mark.gpu
 
@@ -48,5 +48,5 @@ def test_a_run_on_the_gpu_resumes(tmp_path: Path) -> None:
     made = ms.run(recipe, tmp_path / "run", device="cuda")
     newest = made.checkpoints / "step-00000004.safetensors"
     newest.unlink()
-    assert experiment.resume(made.path, device="cuda").checkpoint().step == 4
+    assert running.resume(made.path, device="cuda").checkpoint().step == 4
     assert made.field is not None

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from metasiren import Domain
-from metasiren.catalogue import load_catalogue
+from metasiren.assembly.parts import make_model
 from metasiren.errors import RecipeError
-from metasiren.input_layers import INPUT_LAYERS, make_input_layer
-from metasiren.inputs import CENTRES, PositionalEncoding, RbfGaussian, RbfQuartic
+from metasiren.nn.encodings import CENTRES, PositionalEncoding, RbfGaussian, RbfQuartic
+from metasiren.nn.input_layers import INPUT_LAYERS, make_input_layer
 from metasiren.recipe import validate
-from metasiren.task import make_model
+from metasiren.registry.catalogue import load_catalogue
 
 SPECS: list[dict[str, Any]] = [
     {"name": "positional_encoding", "frequencies": 3},

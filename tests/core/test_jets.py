@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-import metasiren.jet_layers
+import metasiren.nn.derivatives.blocks
 from metasiren import Field, Jet, Params, Siren, feature_jet, jet
-from metasiren.activations import ACTIVATIONS
 from metasiren.errors import RecipeError
-from metasiren.jets import ORDERS, highest
+from metasiren.nn.activations import ACTIVATIONS
+from metasiren.nn.derivatives.jets import ORDERS, highest
 
 SECOND = ORDERS[2:]
 INPUTS: list[dict[str, Any] | None] = [
@@ -140,7 +140,7 @@ def test_shapes_and_values_for_any_sizes(
     siren, params = net(d, o, depth, 1 if shared_params else instances, input_layer=spec)
     coords = scatter(1 if shared_coords else instances, points, d)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metasiren.jet_layers, "BLOCK", block)
+        patch.setattr(metasiren.nn.derivatives.blocks, "BLOCK", block)
         assert_agrees(siren, params, coords, order)
         found = siren.jet(params, coords, order)
     batch = 1 if shared_params and shared_coords else instances
@@ -156,7 +156,7 @@ def test_blocks_change_nothing(instances: int, points: int, order: str, monkeypa
     coords = scatter(1, points, 2).requires_grad_()
     results = []
     for block in (2**30, 1):
-        monkeypatch.setattr(metasiren.jet_layers, "BLOCK", block)
+        monkeypatch.setattr(metasiren.nn.derivatives.blocks, "BLOCK", block)
         found = siren.jet(params, coords, order)
         last = getattr(found, order)
         results.append((last, gradients(last.square().sum(), [coords, *params.values()])))

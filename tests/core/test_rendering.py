@@ -12,11 +12,11 @@ import torch
 import toys
 
 import metasiren as ms
-from metasiren import experiment
-from metasiren.catalogue import Catalogue, load_catalogue
-from metasiren.extras import load_extra
+from metasiren.engine import running
+from metasiren.engine.rendering import render
 from metasiren.recipe import validate
-from metasiren.rendering import render
+from metasiren.registry.catalogue import Catalogue, load_catalogue
+from metasiren.registry.extras import load_extra
 
 
 class Tone(toys.Waves):
@@ -64,14 +64,14 @@ def run(folder: Path, catalogue: Catalogue, data: str = "tone") -> ms.Run:
         "constraints": {"squares": 1},
         "train": {"steps": 1, "optimizer": {"name": "toy_adam"}},
     }
-    return experiment.run(validate(tree, "toy"), folder / data, device="cpu", catalogue=catalogue)
+    return running.run(validate(tree, "toy"), folder / data, device="cpu", catalogue=catalogue)
 
 
 def test_a_field_is_sampled_at_any_resolution_in_its_own_unit(
     tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = run(tmp_path, catalogue)
-    monkeypatch.setattr("metasiren.runs.load_catalogue", lambda: catalogue)
+    monkeypatch.setattr("metasiren.runs.directory.load_catalogue", lambda: catalogue)
     for options, count in (({}, 4), ({"resolution": 9}, 9), ({"size": (7,)}, 7)):
         out = render(made.path, tmp_path / "out.txt", options=options, device="cpu", catalogue=catalogue)
         values = torch.tensor([float(line) for line in out.read_text().split()])
@@ -96,7 +96,7 @@ def test_what_does_not_fit_is_said(tmp_path: Path, catalogue: Catalogue) -> None
 def test_the_command_refuses_a_size_that_is_none(tmp_path: Path) -> None:
     from click.testing import CliRunner
 
-    from metasiren.cli import cli
+    from metasiren.cli.commands import cli
 
     outcome = CliRunner().invoke(cli, ["render", str(tmp_path), "-o", "x.png", "--size", "0x3"])
     assert isinstance(outcome.exception, ms.RecipeError)

@@ -13,10 +13,11 @@ import toys
 from torch import Tensor
 
 import metasiren as ms
-from metasiren import Fit, Metric, experiment
-from metasiren.catalogue import Catalogue, load_catalogue
+from metasiren import Fit, Metric
+from metasiren.engine import running
+from metasiren.engine.scoring import score
 from metasiren.recipe import validate
-from metasiren.scores import score
+from metasiren.registry.catalogue import Catalogue, load_catalogue
 
 
 class ItemIndex(Metric):
@@ -77,7 +78,7 @@ def numbers(run: ms.Run) -> dict[str, float]:
 
 def test_a_run_writes_the_mean_of_each_metric_with_its_unit(tmp_path: Path, catalogue: Catalogue) -> None:
     metrics = {"index": None, "shifted_db": {"name": "index", "plus": 10}, "slope": {"at": "pixels"}}
-    run = experiment.run(recipe(protocol="judge", metrics=metrics), tmp_path / "run", device="cpu", catalogue=catalogue)
+    run = running.run(recipe(protocol="judge", metrics=metrics), tmp_path / "run", device="cpu", catalogue=catalogue)
     found = numbers(run)
     assert list(found) == ["index_db", "shifted_db", "slope"]
     assert (found["index_db"], found["shifted_db"]) == (4.5, 14.5)
@@ -85,25 +86,23 @@ def test_a_run_writes_the_mean_of_each_metric_with_its_unit(tmp_path: Path, cata
 
 
 def test_metrics_need_no_protocol_and_are_asked_again(tmp_path: Path, catalogue: Catalogue) -> None:
-    run = experiment.run(recipe(metrics={"slope": {}}), tmp_path / "run", device="cpu", catalogue=catalogue)
+    run = running.run(recipe(metrics={"slope": {}}), tmp_path / "run", device="cpu", catalogue=catalogue)
     first = numbers(run)
-    table = experiment.evaluate(run.path, device="cpu", catalogue=catalogue)
+    table = running.evaluate(run.path, device="cpu", catalogue=catalogue)
     assert numbers(run) == first
     assert table["slope"].item() == pytest.approx(first["slope"])
-    limited = experiment.evaluate(run.path, device="cpu", catalogue=catalogue, limit=1)
+    limited = running.evaluate(run.path, device="cpu", catalogue=catalogue, limit=1)
     assert limited["slope"].item() != pytest.approx(first["slope"])
 
 
 def test_neither_protocol_nor_metrics_is_an_error_of_evaluate(tmp_path: Path, catalogue: Catalogue) -> None:
-    run = experiment.run(recipe(), tmp_path / "run", device="cpu", catalogue=catalogue)
+    run = running.run(recipe(), tmp_path / "run", device="cpu", catalogue=catalogue)
     with pytest.raises(ms.RunError, match="neither protocol nor metrics"):
-        experiment.evaluate(run.path, device="cpu", catalogue=catalogue)
+        running.evaluate(run.path, device="cpu", catalogue=catalogue)
 
 
 def test_what_is_not_finite_is_null(tmp_path: Path, catalogue: Catalogue) -> None:
-    run = experiment.run(
-        recipe(metrics={"slope": {"broken": True}}), tmp_path / "run", device="cpu", catalogue=catalogue
-    )
+    run = running.run(recipe(metrics={"slope": {"broken": True}}), tmp_path / "run", device="cpu", catalogue=catalogue)
     assert numbers(run) == {"slope": None}
 
 
@@ -113,15 +112,13 @@ def test_an_unknown_metric_or_option_is_found_before_training(tmp_path: Path, ca
         ({"slope": {"broke": 1}}, "Did you mean 'broken'"),
     ):
         with pytest.raises(ms.RecipeError, match=expected):
-            experiment.run(recipe(metrics=metrics), tmp_path / "run", device="cpu", catalogue=catalogue)
+            running.run(recipe(metrics=metrics), tmp_path / "run", device="cpu", catalogue=catalogue)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_point_set_that_is_not_there_is_named(tmp_path: Path, catalogue: Catalogue) -> None:
     with pytest.raises(ms.RecipeError, match="no point set 'surface'; it has pixels"):
-        experiment.run(
-            recipe(metrics={"slope": {"at": "surface"}}), tmp_path / "run", device="cpu", catalogue=catalogue
-        )
+        running.run(recipe(metrics={"slope": {"at": "surface"}}), tmp_path / "run", device="cpu", catalogue=catalogue)
 
 
 def test_the_test_split_is_judged_before_val_before_train() -> None:

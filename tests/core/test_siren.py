@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metasiren import RecipeError, Siren
-from metasiren.activations import ACTIVATIONS
+from metasiren.nn.activations import ACTIVATIONS
 
 
 def test_the_formula() -> None:

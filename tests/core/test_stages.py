@@ -13,9 +13,11 @@ import toys
 from torch import Tensor
 
 import metasiren as ms
-from metasiren import BatchOptimizer, Dataset, Problem, checkpoints, experiment
-from metasiren.catalogue import Catalogue, load_catalogue
+from metasiren import BatchOptimizer, Dataset, Problem
+from metasiren.engine import running
 from metasiren.recipe import load_recipe, validate
+from metasiren.registry.catalogue import Catalogue, load_catalogue
+from metasiren.runs import checkpoints
 
 
 class Rising(toys.Waves):
@@ -103,7 +105,7 @@ TWO = [
 
 def test_stages_follow_one_another_with_their_own_constraints(tmp_path: Path, catalogue: Catalogue) -> None:
     staged = recipe(constraints={"squares": 1.0, "level": 1.0}, stages=TWO)
-    run = experiment.run(staged, tmp_path / "run", device="cpu", catalogue=catalogue)
+    run = running.run(staged, tmp_path / "run", device="cpu", catalogue=catalogue)
     told = lines(run)
     assert [line["step"] for line in told] == list(range(1, 8))
     assert ["level" in line for line in told] == [True] * 3 + [False] * 4
@@ -111,21 +113,21 @@ def test_stages_follow_one_another_with_their_own_constraints(tmp_path: Path, ca
 
 
 def test_one_stage_is_plain_training(tmp_path: Path, catalogue: Catalogue) -> None:
-    plain = experiment.run(recipe(steps=5), tmp_path / "plain", device="cpu", catalogue=catalogue)
+    plain = running.run(recipe(steps=5), tmp_path / "plain", device="cpu", catalogue=catalogue)
     staged = recipe(stages=[{"name": "all", "steps": 5}])
-    other = experiment.run(staged, tmp_path / "staged", device="cpu", catalogue=catalogue)
+    other = running.run(staged, tmp_path / "staged", device="cpu", catalogue=catalogue)
     assert [line["loss"] for line in lines(plain)] == [line["loss"] for line in lines(other)]
 
 
 @pytest.mark.parametrize("stop_at", [2, 3, 5])
 def test_a_resumed_staged_run_equals_an_uninterrupted_one(tmp_path: Path, catalogue: Catalogue, stop_at: int) -> None:
     staged = recipe(stages=TWO, checkpoint_every=1)
-    whole = experiment.run(staged, tmp_path / "whole", device="cpu", catalogue=catalogue)
-    part = experiment.run(staged, tmp_path / "part", device="cpu", max_time=1e-9, catalogue=catalogue)
+    whole = running.run(staged, tmp_path / "whole", device="cpu", catalogue=catalogue)
+    part = running.run(staged, tmp_path / "part", device="cpu", max_time=1e-9, catalogue=catalogue)
     assert part.checkpoint().step == 0
     steps = 0
 
-    class Stop(experiment.Journal):
+    class Stop(running.Journal):
         def step(self, step: int, *rest: Any) -> None:
             nonlocal steps
             super().step(step, *rest)
@@ -134,24 +136,24 @@ def test_a_resumed_staged_run_equals_an_uninterrupted_one(tmp_path: Path, catalo
                 raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment, "Journal", Stop)
+        patch.setattr(running, "Journal", Stop)
         with pytest.raises(KeyboardInterrupt):
-            experiment.resume(part.path, device="cpu", catalogue=catalogue)
-    resumed = experiment.resume(part.path, device="cpu", catalogue=catalogue)
+            running.resume(part.path, device="cpu", catalogue=catalogue)
+    resumed = running.resume(part.path, device="cpu", catalogue=catalogue)
     a, b = whole.checkpoint(), resumed.checkpoint()
     assert a.step == b.step == 7
     assert all(torch.equal(a.tensors[name], b.tensors[name]) for name in a.tensors)
 
 
 def test_a_curriculum_sees_the_share_of_training_that_is_done(tmp_path: Path, catalogue: Catalogue) -> None:
-    run = experiment.run(
+    run = running.run(
         recipe(data="rising", constraints={"level": 1.0}, steps=4), tmp_path / "run", device="cpu", catalogue=catalogue
     )
     assert [line["level"] for line in lines(run)] == [0, 0.25, 0.5, 0.75]
 
 
 def test_an_optimiser_may_take_the_whole_problem(tmp_path: Path, catalogue: Catalogue) -> None:
-    run = experiment.run(
+    run = running.run(
         recipe(steps=6, optimizer={"name": "halving", "lr": 1.0}), tmp_path / "run", device="cpu", catalogue=catalogue
     )
     assert checkpoints.latest(run.checkpoints) is not None
@@ -161,14 +163,14 @@ def test_an_optimiser_may_take_the_whole_problem(tmp_path: Path, catalogue: Cata
 def test_clipping_an_optimiser_without_gradients_is_refused(tmp_path: Path, catalogue: Catalogue) -> None:
     broken = recipe(steps=2, clip=1.0, optimizer={"name": "halving", "lr": 1.0})
     with pytest.raises(ms.RecipeError, match=r"train\.clip"):
-        experiment.run(broken, tmp_path / "run", device="cpu", catalogue=catalogue)
+        running.run(broken, tmp_path / "run", device="cpu", catalogue=catalogue)
 
 
 def test_a_non_finite_loss_of_such_an_optimiser_is_found(tmp_path: Path, catalogue: Catalogue) -> None:
     broken = recipe(data="waves", steps=2, optimizer={"name": "halving", "lr": 1.0})
     tree = broken.model_dump(mode="json", exclude_none=True) | {"data": {"name": "waves", "poison": 0, "count": 4}}
     with pytest.raises(ms.TrainingError, match="squares"):
-        experiment.run(validate(tree, "toy"), tmp_path / "run", device="cpu", catalogue=catalogue)
+        running.run(validate(tree, "toy"), tmp_path / "run", device="cpu", catalogue=catalogue)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metasiren.errors import RunError
-from metasiren.table import Row, Table, frame, join, read_table, render, write
-from metasiren.table_text import number
+from metasiren.results.table import Row, Table, frame, join, read_table, render, write
+from metasiren.results.text import number
 
 
 def row(name: str, kind: str = "model", mse: float = 0.03, **more: Any) -> dict[str, Any]:
@@ -239,5 +239,5 @@ def test_unknown_formats_are_answered_with_the_known() -> None:
 
 
 def test_tables_are_read_without_torch() -> None:
-    code = "import metasiren.table, sys; sys.exit('torch' in sys.modules)"
+    code = "import metasiren.results.table, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

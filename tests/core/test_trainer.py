@@ -17,10 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import metasiren as ms
-from metasiren import checkpoints, experiment
-from metasiren.catalogue import Catalogue, load_catalogue
+from metasiren.engine import running
+from metasiren.engine.trainer import Items, learning_rate
 from metasiren.recipe import Schedule, validate
-from metasiren.trainer import Items, learning_rate
+from metasiren.registry.catalogue import Catalogue, load_catalogue
+from metasiren.runs import checkpoints
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def final(run: ms.Run) -> checkpoints.Checkpoint:
 
 
 def test_a_run_directory_explains_itself(tmp_path: Path, catalogue: Catalogue) -> None:
-    made = experiment.run(recipe(ema=0.9, clip=1.0), tmp_path / "run", device="cpu", catalogue=catalogue)
+    made = running.run(recipe(ema=0.9, clip=1.0), tmp_path / "run", device="cpu", catalogue=catalogue)
     names = {p.name for p in made.path.iterdir()}
     assert {"recipe.yaml", "environment.json", "metrics.jsonl", "checkpoints", "results"} <= names
     assert any(name.startswith("events.out") for name in names)
@@ -66,10 +67,10 @@ def test_a_run_directory_explains_itself(tmp_path: Path, catalogue: Catalogue) -
 def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(
     tmp_path: Path, catalogue: Catalogue, stop_at: int, extra: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = experiment.run(recipe(**extra), tmp_path / "whole", device="cpu", catalogue=catalogue)
+    whole = running.run(recipe(**extra), tmp_path / "whole", device="cpu", catalogue=catalogue)
 
     steps: list[int] = []
-    original = experiment.Journal.step
+    original = running.Journal.step
 
     def step(self: Any, step: int, *rest: Any) -> None:
         original(self, step, *rest)
@@ -77,12 +78,12 @@ def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(
         if step == stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(experiment.Journal, "step", step)
-    with pytest.raises(experiment.InterruptedRunError, match="SIGTERM"):
-        experiment.run(recipe(**extra), tmp_path / "parts", device="cpu", catalogue=catalogue)
+    monkeypatch.setattr(running.Journal, "step", step)
+    with pytest.raises(running.InterruptedRunError, match="SIGTERM"):
+        running.run(recipe(**extra), tmp_path / "parts", device="cpu", catalogue=catalogue)
     assert steps[-1] == stop_at
     torch.manual_seed(1234)
-    resumed = experiment.resume(tmp_path / "parts", device="cpu", catalogue=catalogue)
+    resumed = running.resume(tmp_path / "parts", device="cpu", catalogue=catalogue)
     a, b = final(whole), final(resumed)
     assert a.step == b.step == 12
     assert set(a.tensors) == set(b.tensors)
@@ -93,8 +94,8 @@ def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(
 
 
 def test_a_second_run_with_the_seed_is_the_same(tmp_path: Path, catalogue: Catalogue) -> None:
-    runs = [experiment.run(recipe(), tmp_path / n, device="cpu", seed=5, catalogue=catalogue) for n in ("a", "b")]
-    other = experiment.run(recipe(), tmp_path / "c", device="cpu", seed=6, catalogue=catalogue)
+    runs = [running.run(recipe(), tmp_path / n, device="cpu", seed=5, catalogue=catalogue) for n in ("a", "b")]
+    other = running.run(recipe(), tmp_path / "c", device="cpu", seed=6, catalogue=catalogue)
     losses = [[line["loss"] for line in run.losses()] for run in (*runs, other)]
     assert losses[0] == losses[1] != losses[2]
 
@@ -103,11 +104,11 @@ def test_a_run_is_never_overwritten(tmp_path: Path, catalogue: Catalogue) -> Non
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "precious").write_text("x")
     with pytest.raises(ms.RunError, match="something already"):
-        experiment.run(recipe(), tmp_path / "run", device="cpu", catalogue=catalogue)
+        running.run(recipe(), tmp_path / "run", device="cpu", catalogue=catalogue)
 
 
 def test_the_time_limit_stops_with_a_checkpoint_and_judges(tmp_path: Path, catalogue: Catalogue) -> None:
-    made = experiment.run(recipe(steps=1_000_000), tmp_path / "run", device="cpu", max_time="0.5s", catalogue=catalogue)
+    made = running.run(recipe(steps=1_000_000), tmp_path / "run", device="cpu", max_time="0.5s", catalogue=catalogue)
     training = json.loads((made.results / "training.json").read_text())
     assert training["stopped"] == "the time is up"
     assert 0 < final(made).step == training["steps"] < 1_000_000
@@ -118,7 +119,7 @@ def test_nan_in_the_loss_names_step_and_culprit_and_keeps_checkpoints(tmp_path: 
     broken = recipe(steps=40, batch=1, checkpoint_every=1)
     tree = {**broken.model_dump(), "data": {"name": "waves", "poison": 3}}
     with pytest.raises(ms.TrainingError, match=r"step \d+: the loss is nan; first to blame: squares"):
-        experiment.run(validate(tree, "toy"), tmp_path / "run", device="cpu", catalogue=catalogue)
+        running.run(validate(tree, "toy"), tmp_path / "run", device="cpu", catalogue=catalogue)
     for path in checkpoints.found(tmp_path / "run" / "checkpoints"):
         kept = checkpoints.load(path)
         assert all(bool(torch.isfinite(v).all()) for k, v in kept.tensors.items() if k.startswith("model."))
@@ -137,48 +138,48 @@ def test_a_full_disk_during_training_is_one_message(
 
     monkeypatch.setattr(checkpoints, "save_file", sometimes_full)
     with pytest.raises(ms.RunError, match="No space left on device"):
-        experiment.run(recipe(checkpoint_every=2), tmp_path / "run", device="cpu", catalogue=catalogue)
+        running.run(recipe(checkpoint_every=2), tmp_path / "run", device="cpu", catalogue=catalogue)
     newest = checkpoints.latest(tmp_path / "run" / "checkpoints")
     assert newest is not None
     assert newest.step == 4
     monkeypatch.setattr(checkpoints, "save_file", real)
-    assert final(experiment.resume(tmp_path / "run", device="cpu", catalogue=catalogue)).step == 12
+    assert final(running.resume(tmp_path / "run", device="cpu", catalogue=catalogue)).step == 12
 
 
 def test_an_unknown_point_set_is_named(tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toys.Squares, "at", "boundary")
     with pytest.raises(ms.TrainingError, match=r"no such point set; it has \['pixels'\]"):
-        experiment.run(recipe(), tmp_path / "run", device="cpu", catalogue=catalogue)
+        running.run(recipe(), tmp_path / "run", device="cpu", catalogue=catalogue)
 
 
 def test_float64_runs_in_float64(tmp_path: Path, catalogue: Catalogue) -> None:
-    made = experiment.run(recipe(dtype="float64"), tmp_path / "run", device="cpu", catalogue=catalogue)
+    made = running.run(recipe(dtype="float64"), tmp_path / "run", device="cpu", catalogue=catalogue)
     assert final(made).tensors["model.decoder.shift.weight"].dtype == torch.float64
 
 
 def test_a_bf16_run_trains(tmp_path: Path, catalogue: Catalogue) -> None:
-    made = experiment.run(recipe(precision="bf16", steps=120), tmp_path / "run", device="cpu", catalogue=catalogue)
+    made = running.run(recipe(precision="bf16", steps=120), tmp_path / "run", device="cpu", catalogue=catalogue)
     losses = [line["loss"] for line in made.losses()]
     assert sum(losses[-30:]) < 0.8 * sum(losses[:30])
 
 
 def test_a_run_is_judged_again_and_the_first_table_kept(tmp_path: Path, catalogue: Catalogue) -> None:
-    made = experiment.run(recipe(), tmp_path / "run", device="cpu", catalogue=catalogue)
+    made = running.run(recipe(), tmp_path / "run", device="cpu", catalogue=catalogue)
     first = (made.results / "table.json").read_text()
-    experiment.evaluate(made.path, limit=3, device="cpu", catalogue=catalogue)
+    running.evaluate(made.path, limit=3, device="cpu", catalogue=catalogue)
     assert json.loads((made.results / "table.json").read_text())["items"] == 3
     assert (made.results / "earlier-1" / "table.json").read_text() == first
 
 
 def test_the_judged_model_is_the_saved_one(tmp_path: Path, catalogue: Catalogue) -> None:
-    made = experiment.run(recipe(ema=0.9), tmp_path / "run", device="cpu", catalogue=catalogue)
+    made = running.run(recipe(ema=0.9), tmp_path / "run", device="cpu", catalogue=catalogue)
     first = json.loads((made.results / "table.json").read_text())
-    experiment.evaluate(made.path, device="cpu", catalogue=catalogue)
+    running.evaluate(made.path, device="cpu", catalogue=catalogue)
     assert json.loads((made.results / "table.json").read_text()) == first
 
 
 def test_a_missing_plugin_names_the_package(tmp_path: Path, catalogue: Catalogue) -> None:
-    made = experiment.run(recipe(), tmp_path / "run", device="cpu", catalogue=catalogue)
+    made = running.run(recipe(), tmp_path / "run", device="cpu", catalogue=catalogue)
     with pytest.raises(ms.PluginError, match="pip install"):
         ms.open_run(made.path).model(catalogue=load_catalogue())
 
@@ -201,14 +202,14 @@ def test_hooks_watch(tmp_path: Path) -> None:
 
     for hook in (metasiren_run_started, metasiren_step_ended, metasiren_run_ended):
         setattr(plugin, hook.__name__, hook)
-    experiment.run(recipe(steps=3), tmp_path / "run", device="cpu", catalogue=load_catalogue(extra=[plugin]))
+    running.run(recipe(steps=3), tmp_path / "run", device="cpu", catalogue=load_catalogue(extra=[plugin]))
     assert told == ["started", 1, 2, 3, "ended"]
 
 
 def test_training_in_a_thread_leaves_signals_alone(tmp_path: Path, catalogue: Catalogue) -> None:
     done: list[ms.Run] = []
     job = threading.Thread(
-        target=lambda: done.append(experiment.run(recipe(), tmp_path / "run", device="cpu", catalogue=catalogue))
+        target=lambda: done.append(running.run(recipe(), tmp_path / "run", device="cpu", catalogue=catalogue))
     )
     job.start()
     job.join()
@@ -238,14 +239,14 @@ def test_the_schedule_warms_up_and_falls() -> None:
 @pytest.mark.parametrize("word", ["", "5x", "-3m", "m", "0s"])
 def test_a_duration_that_is_none(word: str) -> None:
     with pytest.raises(ms.RecipeError, match="90s, 5m or 1h30m"):
-        experiment.seconds_of(word)
+        running.seconds_of(word)
 
 
 def test_durations() -> None:
-    assert [experiment.seconds_of(w) for w in ("90", "90s", "5m", "1h30m")] == [90, 90, 300, 5400]
+    assert [running.seconds_of(w) for w in ("90", "90s", "5m", "1h30m")] == [90, 90, 300, 5400]
 
 
 @pytest.mark.parametrize("word", ["gpu", "cuda:99"])
 def test_a_device_that_is_not_here(word: str) -> None:
     with pytest.raises(ms.RecipeError, match="--device"):
-        experiment.pick_device(word)
+        running.pick_device(word)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import metasiren as ms
-from metasiren.catalogue import load_catalogue
+from metasiren.registry.catalogue import load_catalogue
 
 NARROW: dict[str, Any] = {
     "siren.hidden_features": 8, "siren.hidden_layers": 1, "train.steps": 2, "train.log_every": 1,

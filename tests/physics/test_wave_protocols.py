@@ -13,7 +13,7 @@ from PIL import Image
 
 import metasiren as ms
 from metasiren import Model, RecipeError, Siren
-from metasiren.experiment import run as run_recipe
+from metasiren.engine.running import run as run_recipe
 from metasiren_basics.fixed import FixedEncoder
 from metasiren_basics.free import FreeDecoder
 from metasiren_physics.datasets.helmholtz import HelmholtzDataset

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from metasiren import Batch, Constraint, Fit, Model, Problem, RecipeError, Siren, TrainingError
-from metasiren.optimization import Weighted
-from metasiren.trainer import Objective
+from metasiren.contracts.optimizer import Weighted
+from metasiren.engine.trainer import Objective
 from metasiren_basics.fixed import FixedEncoder
 from metasiren_basics.free import FreeDecoder
 from metasiren_physics.constraints.helmholtz import Helmholtz

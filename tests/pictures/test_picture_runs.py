@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import metasiren as ms
-from metasiren.rendering import render
+from metasiren.engine.rendering import render
 from metasiren.testing import Ripples
 from metasiren_images.single.judge import PictureProtocol
 from metasiren_images.single.sheet import sheet

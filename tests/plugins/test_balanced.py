@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from metasiren import Batch, Constraint, Context, Domain, Fit, Model, Points, Problem, RecipeError, Siren
-from metasiren.optimization import Weighted
-from metasiren.trainer import Objective
+from metasiren.contracts.optimizer import Weighted
+from metasiren.engine.trainer import Objective
 from metasiren_basics.balanced import BalancedAdam
 from metasiren_basics.fixed import FixedEncoder
 from metasiren_basics.free import FreeDecoder

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from metasiren import Batch, Context, Domain, Field, Fit, Jet, Points, RecipeError, Siren, checkpoints, grid
+from metasiren import Batch, Context, Domain, Field, Fit, Jet, Points, RecipeError, Siren, grid
+from metasiren.runs.directory import checkpoints
 from metasiren_basics.free import FreeDecoder
 from metasiren_basics.metrics import MeanSquaredError, PsnrDb, RelativeL2
 from metasiren_basics.optimizers import adam, adamw, muon, sgd

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from metasiren import PluginError, RecipeError, open_run
-from metasiren.catalogue import load_catalogue
-from metasiren.cli import cli
+from metasiren.cli.commands import cli
+from metasiren.registry.catalogue import load_catalogue
 
 Install = Callable[..., None]
 
@@ -249,7 +249,7 @@ def test_looking_around_imports_nothing_heavy(words: list[str]) -> None:
     code = f"""
 import sys
 sys.argv = ["metasiren", *{words!r}]
-from metasiren.cli import main
+from metasiren.cli.commands import main
 try:
     main()
 except SystemExit as stop:

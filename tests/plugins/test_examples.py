@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from environments import REPOSITORY, Environment, build_wheel
 
-from metasiren.catalogue import load_catalogue
+from metasiren.registry.catalogue import load_catalogue
 
 EXAMPLES = ("acme_attentive", "acme_lowrank")
 TINY = ("train.steps=2", "train.batch=4", "data.train=16", "data.val=4", "data.test=4", "evaluate.baselines=false")

@@ -32,12 +32,12 @@ from metasiren import (
     Siren,
     hookimpl,
 )
-from metasiren.catalogue import Catalogue, load_catalogue
-from metasiren.experiment import resume
-from metasiren.experiment import run as run_recipe
-from metasiren.optimization import Weighted
+from metasiren.contracts.optimizer import Weighted
+from metasiren.engine.running import resume
+from metasiren.engine.running import run as run_recipe
+from metasiren.engine.trainer import Objective
 from metasiren.recipe import validate
-from metasiren.trainer import Objective
+from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren_basics.dense_jacobian import DenseJacobian
 from metasiren_basics.fixed import FixedEncoder
 from metasiren_basics.free import FreeDecoder

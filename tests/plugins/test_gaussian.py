@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from metasiren import Batch, Context, DataError, Decoder, Domain, Points, RecipeError, RunError, Siren, grid
-from metasiren.siren import Params
+from metasiren.nn.layers import Params
 from metasiren_images import gaussian as module
 from metasiren_images.gaussian import Gaussian, solve_within, training_vectors
 from metasiren_images.gaussian_encoder import GaussianEncoder, draw_mask

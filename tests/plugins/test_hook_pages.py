@@ -13,10 +13,12 @@ import toys
 from click.testing import CliRunner
 from pages import DOCS, blocks
 
-from metasiren import Recipe, Run, experiment, hookspecs
-from metasiren.catalogue import Catalogue, load_catalogue
-from metasiren.cli import cli
+from metasiren import Recipe, Run
+from metasiren.cli.commands import cli
+from metasiren.engine import running
 from metasiren.recipe import validate
+from metasiren.registry import hookspecs
+from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.testing import Part, parametrize_with_checks
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("metasiren_")]
@@ -50,7 +52,7 @@ def train(folder: Path, module: ModuleType, **changes: Any) -> Run:
     recipe: Recipe = validate(tree, "a page")
     catalogue: Catalogue = load_catalogue(extra=[toys.plugin(), module])
     assert not [plugin.error for plugin in catalogue.plugins if plugin.error]
-    return experiment.run(recipe, folder / "run", device="cpu", catalogue=catalogue)
+    return running.run(recipe, folder / "run", device="cpu", catalogue=catalogue)
 
 
 def test_every_hook_has_a_page_that_the_overview_links() -> None:
@@ -114,7 +116,7 @@ def test_the_watchers_on_the_pages_watch(tmp_path: Path) -> None:
 def test_the_command_on_the_page_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = shown("metasiren_commands")
     run = train(tmp_path, module)
-    monkeypatch.setattr("metasiren.cli.load_catalogue", lambda **_: load_catalogue(extra=[module]))
+    monkeypatch.setattr("metasiren.cli.commands.load_catalogue", lambda **_: load_catalogue(extra=[module]))
     assert "loudest" in CliRunner().invoke(cli, ["--help"]).stdout
     told = CliRunner().invoke(cli, ["loudest", str(run.path)]).stdout
     assert float(told) == max(line["loss"] for line in run.losses())

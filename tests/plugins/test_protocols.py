@@ -28,7 +28,7 @@ from metasiren import (
     Siren,
     grid,
 )
-from metasiren.siren import Params
+from metasiren.nn.layers import Params
 from metasiren_images.baselines import BASELINES, MeanImage, NearestPixel
 from metasiren_images.imageset import ImageSet, observe
 from metasiren_images.masks import DRAWS, bernoulli, cells_of, exact, views

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from environments import Environment
 
 from metasiren import PluginError
-from metasiren.cli import cli
-from metasiren.scaffold import KINDS, names_of, scaffold
+from metasiren.cli.commands import cli
+from metasiren.registry.scaffold import KINDS, names_of, scaffold
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,12 @@ from click.testing import CliRunner
 from jsonschema import Draft7Validator
 
 from metasiren import RecipeError, hookimpl, load_recipe
-from metasiren.catalogue import SUPPLIED, load_catalogue
-from metasiren.cli import cli
-from metasiren.describe import describe, options_of, recipes_with, type_name
-from metasiren.docstrings import argument_help, documentation, prose
+from metasiren.cli.commands import cli
 from metasiren.recipe import parse_yaml, read_recipe, shipped_recipes
-from metasiren.schema import recipe_schema
+from metasiren.registry.catalogue import SUPPLIED, load_catalogue
+from metasiren.registry.describe import describe, options_of, recipes_with, type_name
+from metasiren.registry.docstrings import argument_help, documentation, prose
+from metasiren.registry.schema import recipe_schema
 
 RECIPE = """
 data: {name: sketch_faces, train: 8}

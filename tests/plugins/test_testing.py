@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from metasiren import Dataset, Domain, RecipeError
-from metasiren.catalogue import load_catalogue
+from metasiren.registry.catalogue import load_catalogue
 from metasiren.testing import (
     CHECKS,
     ContractError,

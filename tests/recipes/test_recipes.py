@@ -11,10 +11,10 @@ import pytest
 import torch
 
 import metasiren as ms
-from metasiren import experiment
-from metasiren.catalogue import load_catalogue
+from metasiren.assembly.parts import make_constraints, make_model, make_optimizer, make_protocol
+from metasiren.engine import running
 from metasiren.recipe import read_recipe, shipped_recipes
-from metasiren.task import make_constraints, make_model, make_optimizer, make_protocol
+from metasiren.registry.catalogue import load_catalogue
 
 RECIPES = [path.stem for path in shipped_recipes()]
 PRESETS = [(name, preset) for name in RECIPES for preset in read_recipe(name)["presets"]]
@@ -128,7 +128,7 @@ def test_without_data_and_gpu_the_quick_preset_is_chosen_and_says_why(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("METASIREN_DATA", str(tmp_path))
-    preset, misses = experiment.choose_preset("celeba_cnn", load_catalogue())
+    preset, misses = running.choose_preset("celeba_cnn", load_catalogue())
     assert preset == "quick"
     (data, gpu) = misses["paper"]
     assert "metasiren data celeba" in data

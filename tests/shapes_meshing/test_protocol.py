@@ -14,7 +14,7 @@ from PIL import Image
 from shapes_meshing.analytic import Analytic, ball
 
 from metasiren import Batch, Context, DataError, Dataset, Domain, Points, RecipeError
-from metasiren.catalogue import load_catalogue
+from metasiren.registry.catalogue import load_catalogue
 from metasiren_shapes.dataset import Shape
 from metasiren_shapes.meshing import EmptyLevelSetError
 from metasiren_shapes.protocol import ERROR, ShapeProtocol

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 import metasiren as ms
-from metasiren.catalogue import Catalogue, load_catalogue
-from metasiren.cli import cli
+from metasiren.cli.commands import cli
+from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren_signals.rows import paper_rows
 
 SMALL = {"siren.hidden_features": 16, "train.log_every": 1, "train.pictures_every": 2, "train.schedule": "constant"}

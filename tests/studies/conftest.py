@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from metasiren import Batch, Context, Dataset, Domain, Model, Points, Protocol, grid, hookimpl
-from metasiren.catalogue import Catalogue, load_catalogue
+from metasiren.registry.catalogue import Catalogue, load_catalogue
 
 RECIPE = """
 data: ripples

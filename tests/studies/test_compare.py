@@ -12,12 +12,13 @@ from click.testing import CliRunner
 from PIL import Image, ImageStat
 
 import metasiren as ms
-from metasiren import cli_studies, experiment
-from metasiren.catalogue import Catalogue
-from metasiren.comparing import compare
-from metasiren.curves import Curve, draw_curves
+from metasiren.engine import running
 from metasiren.errors import PluginError, RecipeError, RunError
-from metasiren.montage import draw_montage
+from metasiren.registry.catalogue import Catalogue
+from metasiren_studies import commands as cli_studies
+from metasiren_studies.comparing import compare
+from metasiren_studies.curves import Curve, draw_curves
+from metasiren_studies.montage import draw_montage
 
 
 def rows(folder: Path) -> dict[str, dict[str, Any]]:
@@ -48,7 +49,7 @@ def test_every_rival_is_a_run_of_its_own(recipe: Path, catalogue: Catalogue, tmp
 
 def test_a_rival_alone_is_the_recipe_itself(recipe: Path, catalogue: Catalogue, tmp_path: Path) -> None:
     _, comparison = compare(recipe, ["nonlinearity=sine"], tmp_path / "one", seed=3, catalogue=catalogue)
-    alone = experiment.run(ms.load_recipe(recipe), tmp_path / "run", seed=3, catalogue=catalogue)
+    alone = running.run(ms.load_recipe(recipe), tmp_path / "run", seed=3, catalogue=catalogue)
     assert comparison.rows[0].metrics["psnr_db"] == json.loads((alone.results / "metrics.json").read_text())["psnr_db"]
 
 
@@ -82,9 +83,9 @@ def test_an_error_of_another_kind_stops_nobody_else(
     def run(recipe: ms.Recipe, path: Path, **options: Any) -> ms.Run:
         if recipe.siren.nonlinearity == "relu":
             raise RuntimeError("out of\nmemory")
-        return experiment.run(recipe, path, **options)
+        return running.run(recipe, path, **options)
 
-    monkeypatch.setattr("metasiren.comparing.run", run)
+    monkeypatch.setattr("metasiren_studies.comparing.run", run)
     _, comparison = compare(recipe, ["nonlinearity=relu,sine"], tmp_path / "rivals", catalogue=catalogue)
     assert [row.note for row in comparison.rows] == ["failed: RuntimeError: out of memory", ""]
 
@@ -94,11 +95,11 @@ def test_an_interruption_ends_all_and_keeps_what_there_is(
 ) -> None:
     def run(recipe: ms.Recipe, path: Path, **options: Any) -> ms.Run:
         if recipe.siren.nonlinearity == "relu":
-            raise experiment.InterruptedRunError(str(path), "stopped by SIGINT.")
-        return experiment.run(recipe, path, **options)
+            raise running.InterruptedRunError(str(path), "stopped by SIGINT.")
+        return running.run(recipe, path, **options)
 
-    monkeypatch.setattr("metasiren.comparing.run", run)
-    with pytest.raises(experiment.InterruptedRunError):
+    monkeypatch.setattr("metasiren_studies.comparing.run", run)
+    with pytest.raises(running.InterruptedRunError):
         compare(recipe, ["nonlinearity=sine,relu,tanh"], tmp_path / "rivals", catalogue=catalogue)
     assert {name: row["note"] for name, row in rows(tmp_path / "rivals").items()} == {
         "sine": "",
@@ -174,7 +175,7 @@ def test_without_matplotlib_the_extra_is_named_before_training(
 def test_the_command_prints_the_table_and_then_the_folder(
     recipe: Path, catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("metasiren.cli_options.load_catalogue", lambda **_: catalogue)
+    monkeypatch.setattr("metasiren.cli.options.load_catalogue", lambda **_: catalogue)
     out = tmp_path / "rivals"
     given = [str(recipe), "--over", "nonlinearity=sine,relu", "--set", "train.log_every=1", "--out", str(out)]
     done = CliRunner().invoke(cli_studies.compare, given, catch_exceptions=False)

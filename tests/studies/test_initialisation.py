@@ -15,8 +15,9 @@ from click.testing import CliRunner
 from PIL import Image, ImageStat
 from torch import Tensor
 
-from metasiren import MetasirenError, PluginError, RecipeError, RunError, Siren, cli_studies, grid
-from metasiren.initialisation import (
+from metasiren import MetasirenError, PluginError, RecipeError, RunError, Siren, grid
+from metasiren_studies import commands as cli_studies
+from metasiren_studies.initialisation import (
     ARCSINE_STD,
     LayerStatistics,
     activation_statistics,
@@ -31,7 +32,7 @@ from metasiren.initialisation import (
     sine_variance,
     spectrum,
 )
-from metasiren.initialisation_report import files, initialise, shown_layers
+from metasiren_studies.initialisation_report import files, initialise, shown_layers
 
 # Where v -> 1 - exp(-2 v) stays as it is.
 FIXED_POINT = 0.7968

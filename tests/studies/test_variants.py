@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metasiren import Domain, RecipeError, load_recipe
-from metasiren.catalogue import Catalogue
-from metasiren.input_layers import make_input_layer
-from metasiren.variants import Axis, cross, read_axes, rival_options
+from metasiren.nn.input_layers import make_input_layer
+from metasiren.registry.catalogue import Catalogue
+from metasiren_studies.variants import Axis, cross, read_axes, rival_options
 
 
 def axes(recipe: Path, catalogue: Catalogue, *texts: str) -> tuple[Axis, ...]:

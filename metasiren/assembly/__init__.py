@@ -1,0 +1,1 @@
+"""Recipe and catalogue give the assembled experiment."""

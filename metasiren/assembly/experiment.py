@@ -1,0 +1,105 @@
+"""What a recipe describes, assembled: its parts, its stages and its length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+
+from metasiren.assembly.parts import (
+    make_constraints,
+    make_dataset,
+    make_metrics,
+    make_model,
+    make_optimizer,
+    make_protocol,
+    optimizers_of,
+)
+from metasiren.contracts import Dataset, Metric, Model, Protocol
+from metasiren.contracts.optimizer import Weighted
+from metasiren.errors import RecipeError
+from metasiren.recipe import Part, Recipe, Schedule
+from metasiren.registry.catalogue import Catalogue
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the training: from step `start` to before `stop`, with a fresh optimiser."""
+
+    name: str
+    start: int
+    stop: int
+    optimizer: Part
+    schedule: Schedule
+    constraints: tuple[Weighted, ...]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a recipe's words stand for."""
+
+    recipe: Recipe
+    dataset: Dataset
+    model: Model
+    constraints: tuple[Weighted, ...]
+    protocol: Protocol | None
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps that see each training item once; a last, smaller batch counts."""
+        return -(-self.dataset.splits["train"] // self.recipe.train.batch)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of the training in order; a recipe without any has one."""
+        train, made, start = self.recipe.train, [], 0
+        for each in train.stages or []:
+            active = tuple(w for w in self.constraints if each.constraints is None or w.name in each.constraints)
+            optimizer, schedule = each.optimizer or train.optimizer, each.schedule or train.schedule
+            made.append(Stage(each.name, start, start + each.steps, optimizer, schedule, active))
+            start += each.steps
+        if made:
+            return tuple(made)
+        if train.steps is not None:
+            steps = train.steps
+        else:
+            assert train.epochs is not None
+            steps = max(1, round(train.epochs * self.steps_per_epoch))
+        return (Stage("training", 0, steps, train.optimizer, train.schedule, self.constraints),)
+
+    @property
+    def steps(self) -> int:
+        """Length of the training."""
+        return self.stages[-1].stop
+
+
+def assemble(recipe: Recipe, catalogue: Catalogue, *, seed: int | None = None) -> Task:
+    """Make every part that the recipe names; mistakes anywhere in it are found before any training.
+
+    Raises:
+        RecipeError, PluginError, DataError: naming the key.
+    """
+    # Cheap parts first, so that a misspelt constraint is not found after a minute of reading images.
+    checks: list[Callable[[], Any]] = [
+        lambda: catalogue.options("dataset", recipe.data.name, recipe.data.options, f"{recipe.name}: data"),
+        lambda: catalogue.options("encoder", recipe.encoder.name, recipe.encoder.options, f"{recipe.name}: encoder"),
+        lambda: catalogue.options("decoder", recipe.decoder.name, recipe.decoder.options, f"{recipe.name}: decoder"),
+        *(
+            partial(make_optimizer, recipe, catalogue, [torch.zeros(1, requires_grad=True)], part)
+            for part in optimizers_of(recipe).values()
+        ),
+    ]
+    for check in checks:
+        check()
+    constraints = make_constraints(recipe, catalogue)
+    protocol, metrics = make_protocol(recipe, catalogue), make_metrics(recipe, catalogue)
+    dataset = make_dataset(recipe, catalogue)
+    torch.manual_seed(recipe.train.seed if seed is None else seed)
+    model = make_model(recipe, catalogue, dataset.domain)
+    if not any(True for _ in model.parameters()) and recipe.train.steps != 0:
+        raise RecipeError(recipe.name, "nothing to train: no part has parameters.", "Name a decoder with weights.")
+    return Task(recipe, dataset, model, constraints, protocol, metrics)

@@ -1,0 +1,96 @@
+"""The parts that a recipe names, made from a catalogue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from metasiren.contracts import Dataset, Domain, Metric, Model, Protocol
+from metasiren.contracts.optimizer import Weighted
+from metasiren.errors import RecipeError
+from metasiren.nn.siren import Siren
+from metasiren.recipe import Part, Recipe
+from metasiren.registry.catalogue import Catalogue
+
+
+def make_dataset(recipe: Recipe, catalogue: Catalogue) -> Dataset:
+    """The recipe's data set, read but not moved."""
+    part = recipe.data
+    dataset: Dataset = catalogue.make("dataset", part.name, where=f"{recipe.name}: data", options=part.options)
+    return dataset
+
+
+def make_model(recipe: Recipe, catalogue: Catalogue, domain: Domain) -> Model:
+    """Encoder and decoder for signals of `domain`, their weights drawn from torch's global generator."""
+    name = recipe.name
+    options = recipe.siren.model_dump(exclude_none=True)
+    layer = options.get("input_layer")
+    if layer and layer.get("samples") == "grid":
+        if domain.grid is None:
+            found = "this data has no grid to count samples on."
+            raise RecipeError(f"{name}: siren.input_layer.samples", found, "Give their number.")
+        options["input_layer"] = {**layer, "samples": max(domain.grid)}
+    siren = Siren(in_features=domain.d_in, out_features=domain.d_out, **options)
+    encoder = catalogue.make(
+        "encoder", recipe.encoder.name, domain, where=f"{name}: encoder", options=recipe.encoder.options
+    )
+    decoder = catalogue.make(
+        "decoder", recipe.decoder.name, siren, encoder.latent_dim,
+        where=f"{name}: decoder", options=recipe.decoder.options,
+    )  # fmt: skip
+    return Model(encoder, decoder).to(getattr(torch, recipe.train.dtype))
+
+
+def make_constraints(recipe: Recipe, catalogue: Catalogue) -> tuple[Weighted, ...]:
+    """The recipe's constraints with their weights."""
+    made = []
+    for key, part in recipe.constraints.items():
+        where = f"{recipe.name}: constraints"
+        constraint = catalogue.make("constraint", part.name or key, where=where, options=part.options)
+        made.append(Weighted(key, part.weight, constraint))
+    return tuple(made)
+
+
+def make_protocol(recipe: Recipe, catalogue: Catalogue, name: str | None = None) -> Protocol | None:
+    """The protocol named here or in the recipe; the recipe's options go along where they fit it."""
+    chosen = name or recipe.evaluate.protocol
+    if chosen is None:
+        return None
+    where = f"{recipe.name}: evaluate"
+    options = recipe.evaluate.options
+    if name is not None and name != recipe.evaluate.protocol:
+        from metasiren.registry.catalogue import options_model
+
+        known = options_model("protocol", catalogue.factory("protocol", chosen, where)).model_fields
+        options = {key: value for key, value in options.items() if key in known}
+    protocol: Protocol = catalogue.make("protocol", chosen, where=where, options=options)
+    return protocol
+
+
+def make_metrics(recipe: Recipe, catalogue: Catalogue) -> dict[str, Metric]:
+    """The recipe's metrics by name."""
+    where = f"{recipe.name}: evaluate: metrics"
+    return {
+        key: catalogue.make("metric", part.name or key, where=where, options=part.options)
+        for key, part in recipe.evaluate.metrics.items()
+    }
+
+
+def optimizers_of(recipe: Recipe) -> dict[str, Part]:
+    """The optimisers that a recipe names, by their keys."""
+    train = recipe.train
+    own = {f"train.stages.{s.name}.optimizer": s.optimizer for s in train.stages or [] if s.optimizer is not None}
+    # Where every stage has its own, the default is nobody's.
+    return own if train.stages and len(own) == len(train.stages) else {"train.optimizer": train.optimizer, **own}
+
+
+def make_optimizer(
+    recipe: Recipe, catalogue: Catalogue, parameters: Any, part: Part | None = None
+) -> torch.optim.Optimizer:
+    """The recipe's optimiser (or a stage's, where `part` names one) over the given parameters."""
+    part = part or recipe.train.optimizer
+    optimizer: torch.optim.Optimizer = catalogue.make(
+        "optimizer", part.name, parameters, where=f"{recipe.name}: train.optimizer", options=part.options
+    )
+    return optimizer

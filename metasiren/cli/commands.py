@@ -1,0 +1,335 @@
+"""The command line. Names are fixed; plugins add commands through `metasiren_commands`."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from metasiren.cli.options import catalogue_of
+from metasiren.cli.options import device as device_option
+from metasiren.errors import MetasirenError, PluginError, RecipeError, RunError, did_you_mean
+from metasiren.registry.catalogue import SUPPLIED, Catalogue, load_catalogue
+from metasiren.registry.scaffold import KINDS, scaffold
+
+
+def _console(stderr: bool = True) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+class _Cli(click.Group):
+    """Own commands first; plugins are asked when a name is unknown, or help lists all."""
+
+    def _extended(self, ctx: click.Context) -> None:
+        if ctx.meta.get("metasiren.extended"):
+            return
+        ctx.meta["metasiren.extended"] = True
+        own = dict(self.commands)
+        catalogue = load_catalogue(without=ctx.params.get("without", ()))
+        for implementation in catalogue.manager.hook.metasiren_commands.get_hookimpls():
+            try:
+                implementation.function(cli=self)
+            except Exception as error:
+                click.echo(f"plugin {implementation.plugin_name}: its commands are left out: {error}", err=True)
+            self.commands.update(own)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        self._extended(ctx)
+        return sorted(self.commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = self.commands.get(cmd_name)
+        if command is None:
+            self._extended(ctx)
+            command = self.commands.get(cmd_name)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            message = f"{error.message} {did_you_mean(args[0], self.commands)}".strip()
+            raise click.UsageError(message, ctx) from None
+
+
+@click.group(cls=_Cli, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="metasiren")
+@click.option("--without", multiple=True, metavar="NAME", help="Leave a plugin out; may be given again.")
+@click.pass_context
+def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
+    """Learn functions from signals: SIRENs, and priors over them.
+
+    Add --debug anywhere for full tracebacks.
+    """
+    ctx.obj = without
+
+
+@cli.command()
+@click.argument("recipe", required=False)
+@click.option("--preset", metavar="NAME", help="A preset of the recipe; the best that can run here if left out.")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a recipe value; may be given again.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run directory; must not exist.")
+@click.option("--resume", "resumed", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run.")
+@device_option
+@click.option("--seed", type=click.IntRange(min=0), help="In place of the recipe's.")
+@click.option("--max-time", metavar="5m", help="Stop training cleanly after this long, then evaluate.")
+@click.option("--compile/--no-compile", "compile_", default=None, help="Compile the evaluator with torch.compile.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    recipe: str | None,
+    preset: str | None,
+    pairs: tuple[str, ...],
+    out: Path | None,
+    resumed: Path | None,
+    device: str,
+    seed: int | None,
+    max_time: str | None,
+    compile_: bool | None,
+) -> None:
+    """Train RECIPE (a file, or the name of a shipped recipe), evaluate it, write a run directory."""
+    if resumed is not None and (recipe or preset or pairs or out or seed is not None or compile_ is not None):
+        advice = "Give --resume RUN alone (with --device and --max-time if you like); the run holds its recipe."
+        raise RecipeError("run --resume", "a resumed run cannot be changed.", advice)
+    if resumed is None and recipe is None:
+        from metasiren.recipe import shipped_recipes
+
+        names = ", ".join(p.stem for p in shipped_recipes())
+        raise RecipeError("run", "no recipe given.", f"metasiren run RECIPE, where RECIPE is a file or one of: {names}")
+    from metasiren.engine import running
+    from metasiren.engine.processor import prepare_processor
+    from metasiren.engine.progress import Shown
+    from metasiren.recipe import load_recipe, read_overrides
+
+    prepare_processor()
+    console, catalogue = _console(), catalogue_of(ctx)
+    progress = Shown(console)
+    if resumed is not None:
+        made = running.resume(resumed, device=device, max_time=max_time, catalogue=catalogue, progress=progress)
+    else:
+        assert recipe is not None
+        if preset is None:
+            preset, misses = running.choose_preset(recipe, catalogue)
+            _announce(console, recipe, preset, misses)
+        changes = read_overrides(pairs)
+        if compile_ is not None:
+            changes["train.compile"] = compile_
+        loaded = load_recipe(recipe, preset=preset, overrides=changes)
+        made = running.run(
+            loaded, out, device=device, seed=seed, max_time=max_time, catalogue=catalogue, progress=progress
+        )
+    _show_results(made.results)
+    click.echo(made.path)
+
+
+def _announce(console: Any, recipe: str, preset: str | None, misses: Mapping[str, list[str]]) -> None:
+    from rich.markup import escape
+    from rich.panel import Panel
+
+    if preset is None:
+        return
+    lines = [f"Running the preset [bold]{escape(preset)}[/bold] of {escape(recipe)}."]
+    for name, reasons in misses.items():
+        lines.append(f"The preset [bold]{escape(name)}[/bold] cannot run here:")
+        lines += [f"- {escape(reason)}" for reason in reasons]
+    console.print(Panel("\n".join(lines), title="metasiren", expand=False))
+
+
+def _show_results(results: Path) -> None:
+    for name in ("table.md", "comparison.md"):
+        if (results / name).is_file():
+            click.echo((results / name).read_text("utf-8"))
+            return
+    if (results / "metrics.json").is_file():
+        click.echo((results / "metrics.json").read_text("utf-8"))
+
+
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--protocol", metavar="NAME", help="In place of the recipe's.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Judge only the first N items.")
+@click.option("--refine", type=click.IntRange(min=0), default=0, metavar="K", help="K steps of test-time optimisation.")
+@device_option
+@click.pass_context
+def evaluate(ctx: click.Context, run: Path, protocol: str | None, limit: int | None, refine: int, device: str) -> None:
+    """Write the metric table of RUN anew: results/table.json, .csv, .md and .tex."""
+    from metasiren.engine import running
+    from metasiren.engine.progress import Shown
+
+    running.evaluate(
+        run, protocol=protocol, limit=limit, refine=refine, device=device,
+        catalogue=catalogue_of(ctx), progress=Shown(_console()),
+    )  # fmt: skip
+    _show_results(run / "results")
+    click.echo(run / "results")
+
+
+@cli.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(["markdown", "latex", "csv", "json"]), default="markdown")
+def table(runs: tuple[Path, ...], form: str) -> None:
+    """Put RUNS side by side in one table."""
+    from metasiren.results.comparison import is_single, join_comparisons, read_comparison
+    from metasiren.results.table import join, read_table, render
+
+    single = [p for p in runs if is_single(p)]
+    if len(single) == len(runs):
+        click.echo(join_comparisons([(path.name, read_comparison(path)) for path in runs]).render(form))
+        return
+    if single:
+        names = ", ".join(map(str, single))
+        found = f"tables of many signals do not fit beside single signals; single: {names}."
+        raise RunError("table", found, "Name runs of one kind.")
+    click.echo(render(join([read_table(path / "results" / "table.json") for path in runs]), form))
+
+
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+@click.option("--size", metavar="HxW", help="Samples along each axis, such as 1024x1024.")
+@click.option("--resolution", type=click.IntRange(min=2), metavar="N", help="Samples along every axis.")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="An option of the renderer (see describe).")
+@device_option
+@click.pass_context
+def render(
+    ctx: click.Context,
+    run: Path,
+    out: Path,
+    size: str | None,
+    resolution: int | None,
+    pairs: tuple[str, ...],
+    device: str,
+) -> None:
+    """Sample the field of RUN at any resolution, and write a picture, sound, clip or mesh by FILE's suffix."""
+    from metasiren.engine import rendering
+    from metasiren.recipe import read_overrides
+
+    options: dict[str, Any] = read_overrides(pairs)
+    if size is not None:
+        if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", size):
+            raise RecipeError(f"--size {size}", "not a size.", "Write it as 512x512.")
+        options["size"] = tuple(map(int, size.split("x")))
+    if resolution is not None:
+        options["resolution"] = resolution
+    click.echo(rendering.render(run, out, options=options, device=device, catalogue=catalogue_of(ctx)))
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--check", metavar="NAME", help="Fail, with the reason, unless this plugin loads and its parts import.")
+@click.pass_context
+def plugins(ctx: click.Context, as_json: bool, check: str | None) -> None:
+    """List the installed plugins and what they offer."""
+    catalogue = catalogue_of(ctx)
+    if check is not None:
+        _check(catalogue, check)
+    offered: dict[str, dict[str, list[str]]] = {p.name: {} for p in catalogue.plugins}
+    for kind, named in catalogue.offers.items():
+        for name, offers in named.items():
+            for offer in offers:
+                offered[offer.plugin.name].setdefault(kind, []).append(name)
+    if as_json:
+        rows = [{**vars(p), "offers": offered[p.name]} for p in catalogue.plugins]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for plugin in catalogue.plugins:
+        state = f"FAILED: {plugin.error}" if plugin.error else ""
+        click.echo(f"{plugin.name}  ({plugin.distribution} {plugin.version})  {state}".rstrip())
+        for kind, names in offered[plugin.name].items():
+            click.echo(f"  {kind + 's':<12} {', '.join(sorted(names))}")
+
+
+def _check(catalogue: Catalogue, name: str) -> None:
+    found = [p for p in catalogue.plugins if name in (p.name, p.distribution)]
+    if not found:
+        known = ", ".join(p.name for p in catalogue.plugins)
+        question = did_you_mean(name, [p.name for p in catalogue.plugins])
+        raise PluginError(
+            "plugins --check", f"no plugin is called {name!r}. {question}".rstrip(), f"installed: {known}"
+        )
+    for plugin in found:
+        if plugin.error:
+            raise PluginError(f"plugin {plugin.name}", plugin.error, f"Repair or reinstall {plugin.distribution}.")
+    for named in catalogue.offers.values():
+        for offers in named.values():
+            for offer in offers:
+                if offer.plugin in found:
+                    offer.load()
+
+
+@cli.command()
+@click.argument("kind", type=click.Choice(sorted(SUPPLIED)))
+@click.argument("name")
+@click.pass_context
+def describe(ctx: click.Context, kind: str, name: str) -> None:
+    """Show a part's options with types, defaults and help, its source file, and which shipped recipes use it."""
+    from metasiren.registry.describe import describe as describe_part
+
+    click.echo(str(describe_part(catalogue_of(ctx), kind, name)))
+
+
+@cli.command()
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("name")
+@click.option("--out", type=click.Path(path_type=Path), default=".", metavar="DIR", help="Where the folder is made.")
+@click.pass_context
+def new(ctx: click.Context, kind: str, name: str, out: Path) -> None:
+    """Write a plugin package: a KIND called NAME with packaging, tests, a recipe and a README."""
+    folder = scaffold(kind, name, out, taken=catalogue_of(ctx).names(kind))
+    click.echo(f"Next: cd {folder} && python -m pip install -e '.[test]' && python -m pytest", err=True)
+    click.echo(folder)
+
+
+@cli.command()
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Instead of printing."
+)
+@click.pass_context
+def schema(ctx: click.Context, out: Path | None) -> None:
+    """Write a JSON schema of recipes, installed plugins included: editors complete and check with it."""
+    from metasiren.registry.schema import recipe_schema
+
+    text = json.dumps(recipe_schema(catalogue_of(ctx)), indent=2)
+    if out is None:
+        click.echo(text)
+        return
+    try:
+        out.write_text(text + "\n", "utf-8")
+    except OSError as error:
+        raise RecipeError(f"schema -o {out}", f"cannot be written: {error}.", "Name another file.") from None
+    click.echo(f"First line of a recipe beside it: # yaml-language-server: $schema={out.name}", err=True)
+    click.echo(out)
+
+
+def main() -> None:
+    """The entry point: errors are one clear message and a non-zero exit; tracebacks need --debug."""
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    try:
+        cli(args=arguments, prog_name="metasiren", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        click.echo("stopped.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except MetasirenError as error:
+        if debug:
+            raise
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(f"metasiren: {type(error).__name__}: {error}", err=True)
+        click.echo("  This is a fault in metasiren or a plugin; --debug shows where.", err=True)
+        sys.exit(70)

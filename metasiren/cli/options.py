@@ -1,0 +1,14 @@
+"""What several commands share: the catalogue that was asked for, and `--device`."""
+
+from __future__ import annotations
+
+import click
+
+from metasiren.registry.catalogue import Catalogue, load_catalogue
+
+device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+
+
+def catalogue_of(ctx: click.Context) -> Catalogue:
+    """The installed plugins but those that `--without` names."""
+    return load_catalogue(without=ctx.find_root().params.get("without", ()))

@@ -1,0 +1,15 @@
+"""The nouns that plugins and core share, and the interfaces that plugins fill.
+
+batch -> encoder(context) -> latent -> decoder(latent) -> field -> constraints -> backward. One path for all.
+"""
+
+from metasiren.contracts.data import Batch, Context, Dataset, Domain, Points
+from metasiren.contracts.model import Decoder, Encoder, Field, Model
+from metasiren.contracts.objective import Constraint, Fit, Metric
+from metasiren.contracts.optimizer import BatchOptimizer, Losses, Problem, Weighted
+from metasiren.contracts.output import Protocol, Renderer
+
+__all__ = [
+    "Batch", "BatchOptimizer", "Constraint", "Context", "Dataset", "Decoder", "Domain", "Encoder", "Field", "Fit",
+    "Losses", "Metric", "Model", "Points", "Problem", "Protocol", "Renderer", "Weighted",
+]  # fmt: skip

@@ -1,0 +1,199 @@
+"""What a signal is: its domain, its points, what an encoder may see of it, and the data set that holds it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+
+class _OnDevice:
+    """Frozen dataclasses of tensors that move together."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """A copy whose tensors (in mappings too) lie on `device`."""
+        return self._map(lambda tensor: tensor.to(device))
+
+    def cast(self, dtype: torch.dtype) -> Self:
+        """A copy whose floating-point tensors have `dtype`; indices and masks stay."""
+        return self._map(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        def over(value: Any) -> Any:
+            if isinstance(value, _OnDevice):
+                return value._map(change)
+            return change(value) if isinstance(value, Tensor) else value
+
+        changed: dict[str, Any] = {}
+        for f in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, f.name)
+            changed[f.name] = {k: over(v) for k, v in value.items()} if isinstance(value, Mapping) else over(value)
+        return replace(self, **changed)  # type: ignore[type-var]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What a signal maps from and to: all that encoders and decoders may know of a dataset when they are built.
+
+    Attributes:
+        d_in: dimension of the coordinates.
+        d_out: number of channels.
+        grid: the sampling grid, such as (32, 32), where signals live on one; its first axis is coordinate 0.
+        items: number of training signals (an auto-decoder keeps a latent for each).
+    """
+
+    d_in: int
+    d_out: int
+    grid: tuple[int, ...] | None = None
+    items: int = 1
+
+
+@dataclass(frozen=True)
+class Points(_OnDevice):
+    """Coordinates and what is known there.
+
+    Attributes:
+        coords: (batch, points, d_in), or (1, points, d_in) where all items share them.
+        known: named tensors (batch, points, ...), such as `values` or `normals`.
+    """
+
+    coords: Tensor
+    known: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def values(self) -> Tensor:
+        """The signal's values (batch, points, d_out), where the set knows them."""
+        return self.known["values"]
+
+
+@dataclass(frozen=True)
+class Context(_OnDevice):
+    """All that an encoder may see: observed (coordinate, value) pairs. The answers are absent.
+
+    Items of a batch may have observed different numbers of points: rows are padded at the end, and `mask`
+    says which pairs are real. Padding is zero.
+
+    Attributes:
+        items: (batch,) index of each item in its split.
+        coords: (batch, pairs, d_in).
+        values: (batch, pairs, d_out).
+        mask: (batch, pairs) bool; True where a pair was observed.
+        grid: the grid that the pairs were taken from, or None.
+        cells: (batch, pairs) row-major index of each pair in the grid, or None.
+    """
+
+    items: Tensor
+    coords: Tensor
+    values: Tensor
+    mask: Tensor
+    grid: tuple[int, ...] | None = None
+    cells: Tensor | None = None
+
+    def image(self) -> tuple[Tensor, Tensor]:
+        """The observations laid out on their grid.
+
+        Returns:
+            values (batch, d_out, *grid), zero where nothing was observed, and
+            the observation mask (batch, 1, *grid), 1 where a value was observed.
+
+        Raises:
+            ValueError: the pairs do not come from a grid.
+        """
+        if self.grid is None or self.cells is None:
+            raise ValueError("these observations do not lie on a grid; use coords, values and mask")
+        size = torch.Size(self.grid).numel()
+        seen = self.mask.to(self.values.dtype)
+        stacked = torch.cat([self.values * seen.unsqueeze(-1), seen.unsqueeze(-1)], dim=-1)
+        # Padding shares cell 0 with a possible real pair: adding zeros leaves it alone, writing would not.
+        flat = stacked.new_zeros(stacked.shape[0], size, stacked.shape[-1])
+        flat = flat.scatter_add(1, self.cells.unsqueeze(-1).expand_as(stacked), stacked)
+        dense = flat.transpose(1, 2).reshape(stacked.shape[0], -1, *self.grid)
+        return dense[:, :-1], dense[:, -1:]
+
+    @classmethod
+    def empty(cls, items: Tensor, domain: Domain, dtype: torch.dtype = torch.float32) -> Context:
+        """The context of a single signal: nothing but the item's index."""
+        batch, device = items.shape[0], items.device
+        return cls(
+            items=items,
+            coords=torch.zeros(batch, 0, domain.d_in, dtype=dtype, device=device),
+            values=torch.zeros(batch, 0, domain.d_out, dtype=dtype, device=device),
+            mask=torch.zeros(batch, 0, dtype=torch.bool, device=device),
+        )
+
+
+@dataclass(frozen=True)
+class Batch(_OnDevice):
+    """What one training step sees: the encoder's context, and named point sets that constraints question.
+
+    Attributes:
+        context: the encoder's input.
+        points: sets such as `pixels`, `interior`, `boundary`, `surface`.
+    """
+
+    context: Context
+    points: Mapping[str, Points]
+
+
+class Dataset(ABC):
+    """A set of signals in named splits.
+
+    Attributes:
+        title: the true name, as tables print it.
+        splits: number of items by split, such as {"train": 7952, "val": 1066}.
+        domain: what the signals map from and to.
+        provenance: facts that a table must carry, such as {"filter": "bilinear"}.
+        facts: plain data that turns a field's values and coordinates back into a person's units without the data:
+            a sampling rate, a shape's centre and scale. They are kept with the run.
+        renderer: name of the renderer that `metasiren render` takes for such fields, or None.
+    """
+
+    title: str
+    splits: Mapping[str, int]
+    domain: Domain
+    provenance: Mapping[str, str] = {}
+    facts: Mapping[str, Any] = {}
+    renderer: str | None = None
+
+    @abstractmethod
+    def batch(
+        self,
+        split: str,
+        items: Tensor,
+        *,
+        context: tuple[int, int] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """The items' signals, with a freshly drawn context.
+
+        Args:
+            split: a key of `splits`.
+            items: (batch,) indices within the split, on the dataset's device.
+            context: least (included) and most (included) number of observed points; None for all or none,
+                as befits the dataset.
+            generator: source of randomness, on the dataset's device.
+        """
+
+    def at_progress(self, progress: float) -> Dataset:
+        """The set as training shall see it at this point: a curriculum, as a pure function of progress.
+
+        Args:
+            progress: the share of training that is done, from 0 to (below) 1.
+
+        Returns:
+            a set of the same domain and splits; the default is the set itself, always.
+        """
+        return self
+
+    def to(self, device: torch.device | str) -> Dataset:
+        """Move what fits to the device, and return the dataset. The default moves nothing."""
+        return self
+
+    @classmethod
+    def missing(cls, **options: Any) -> str | None:
+        """Why this data cannot be used here, with the way to get it; None where it can. Cheap: reads no data."""
+        return None

@@ -1,0 +1,76 @@
+"""What is asked of a field: constraints to train with, metrics to evaluate with."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from metasiren.contracts.data import Batch
+from metasiren.contracts.model import Field
+from metasiren.nn.derivatives.jets import Jet
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A field beside what it should be: what constraints and metrics question.
+
+    Attributes:
+        batch: the context and the point sets.
+        latent: (batch, latent_dim), or (batch, tokens, latent_dim).
+        field: the decoded field.
+        jets: for each point set, values and derivatives there, evaluated once at the highest order asked for.
+    """
+
+    batch: Batch
+    latent: Tensor
+    field: Field
+    jets: Mapping[str, Jet]
+
+
+class Constraint(ABC):
+    """Fit -> scalar. Its weight lives in the recipe.
+
+    Attributes:
+        at: the point set that it questions, or None (a prior on latents or weights).
+        order: the derivatives that it needs there: `value`, `gradient`, `laplacian`, `hessian_diagonal`
+            or `hessian`.
+    """
+
+    at: str | None = None
+    order: str = "value"
+
+    @abstractmethod
+    def __call__(self, fit: Fit) -> Tensor:
+        """The unweighted loss, a scalar."""
+
+    def residuals(self, fit: Fit) -> Tensor | None:
+        """What the loss sums the squares of, for optimisers of least squares such as `gauss_newton`.
+
+        Returns:
+            (batch, points, components), where the loss is the mean over batch and points of the sum of the squared
+            components, and each point's components depend on the field at that point alone; None (the default)
+            where the loss is no such sum.
+        """
+        return None
+
+
+class Metric(ABC):
+    """Fit -> one number per item.
+
+    Attributes:
+        unit: such as `dB`; empty for a plain number.
+        at: the point set that it questions, or None.
+        order: the derivatives that it needs there, as for a constraint.
+    """
+
+    unit: ClassVar[str] = ""
+    at: str | None = None
+    order: str = "value"
+
+    @abstractmethod
+    def __call__(self, fit: Fit) -> Tensor:
+        """(batch,) numbers."""

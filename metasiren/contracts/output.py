@@ -1,0 +1,78 @@
+"""What is written about a trained model: tables by protocols, files by renderers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from metasiren.contracts.data import Dataset, Domain
+from metasiren.contracts.model import Field, Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Protocol(ABC):
+    """How a trained model is judged, and what is written about it."""
+
+    @abstractmethod
+    def evaluate(
+        self,
+        model: Model,
+        dataset: Dataset,
+        results: Path,
+        *,
+        name: str,
+        limit: int | None = None,
+        refine: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> pd.DataFrame:
+        """Judge the model, write files into the folder `results`, and return the table that they hold.
+
+        Args:
+            model: in evaluation mode, on `device`.
+            dataset: on `device`.
+            results: an existing folder.
+            name: the model's row in the table.
+            limit: judge only the first so many items.
+            refine: steps of test-time optimisation of each latent against its context.
+            device: where model and data lie.
+        """
+
+    def preview(
+        self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu"
+    ) -> Tensor | None:
+        """Draw a picture of a model in training into the file `path`, without touching global random state.
+
+        Returns:
+            The picture, uint8 (3, rows, columns), for TensorBoard; None where there is nothing to draw.
+        """
+        return None
+
+
+class Renderer(ABC):
+    """Field -> file, at any resolution: a picture, a sound, a clip, a mesh.
+
+    A constructor takes keyword options: what `metasiren render --size`, `--resolution` and `--set` give.
+
+    Attributes:
+        suffixes: of the files that it writes, such as (".png", ".jpg").
+    """
+
+    suffixes: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def render(self, field: Field, domain: Domain, facts: Mapping[str, Any], path: Path) -> None:
+        """Sample the field and write it, in a person's units.
+
+        Args:
+            field: of a single signal; no gradients are kept.
+            domain: of the data that it was fitted to.
+            facts: `Dataset.facts` of that data.
+            path: the file to write; its suffix is one of `suffixes`.
+        """

@@ -1,0 +1,56 @@
+"""A trained field as a file: what `metasiren render` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metasiren.contracts import Renderer
+from metasiren.engine.running import pick_device
+from metasiren.errors import RunError
+from metasiren.registry.catalogue import Catalogue, load_catalogue
+from metasiren.runs.directory import open_run
+
+
+def render(
+    run: str | Path,
+    out: str | Path,
+    *,
+    options: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    catalogue: Catalogue | None = None,
+) -> Path:
+    """Sample a run's field and write it as a picture, sound, clip or mesh. Needs no data.
+
+    Args:
+        run: the run directory of a single signal.
+        out: the file to write.
+        options: of the renderer, such as {"size": (1024, 1024)}.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`.
+        catalogue: the plugins; all that are installed by default.
+
+    Returns:
+        the file.
+
+    Raises:
+        RunError: such runs have no renderer, or the file has a suffix that the renderer does not write.
+        RecipeError: an option that the renderer does not have, or of a wrong type.
+    """
+    made, path, catalogue = open_run(run), Path(out), catalogue or load_catalogue()
+    name = made.environment.get("renderer")
+    if name is None:
+        advice = f"Renderers are for single signals: {', '.join(catalogue.names('renderer')) or 'none is installed'}."
+        raise RunError(str(run), f"the data set {made.recipe.data.name!r} names no renderer.", advice)
+    renderer: Renderer = catalogue.make("renderer", name, where="render", options=options or {})
+    if path.suffix.lower() not in renderer.suffixes:
+        advice = f"A {name} is written to {', '.join(renderer.suffixes)}."
+        raise RunError(f"render -o {path}", f"the suffix is {path.suffix or 'missing'}.", advice)
+    if not path.parent.is_dir():
+        raise RunError(f"render -o {path}", f"there is no folder {path.parent}.", "Make it first.")
+    field = made.field(device=pick_device(device))
+    with torch.no_grad():
+        renderer.render(field, made.domain, made.facts, path)
+    return path

@@ -1,0 +1,378 @@
+"""Train, evaluate and write a run: what `metasiren run` and `metasiren.run` do."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import pandas as pd
+import torch
+
+from metasiren.assembly.experiment import Task, assemble
+from metasiren.assembly.parts import make_dataset, make_metrics, make_optimizer, make_protocol
+from metasiren.contracts import Dataset, Metric, Model
+from metasiren.engine.progress import Progress, Silent
+from metasiren.engine.scoring import score
+from metasiren.engine.trainer import Outcome, Trainer
+from metasiren.errors import RecipeError, RunError
+from metasiren.recipe import Part, Recipe, load_recipe, read_recipe
+from metasiren.registry.catalogue import Catalogue, load_catalogue
+from metasiren.results.comparison import write_metrics
+from metasiren.runs import checkpoints, directory
+from metasiren.runs.directory import Run, open_run
+
+
+def pick_device(word: str) -> torch.device:
+    """`auto`, `cpu`, `cuda` or `cuda:1`.
+
+    Raises:
+        RecipeError: no such device here.
+    """
+    if word == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(word)
+    except RuntimeError:
+        raise RecipeError("--device", f"{word!r} is no device.", "Use auto, cpu, cuda or cuda:1.") from None
+    if device.type == "cuda" and not (torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()):
+        raise RecipeError("--device", f"{word!r} is not here; torch sees {torch.cuda.device_count()} GPUs.", "Use cpu.")
+    return device
+
+
+def seconds_of(text: str) -> float:
+    """The seconds of a duration such as "90", "90s", "5m" or "1h30m".
+
+    Raises:
+        RecipeError: anything else, or nothing positive.
+    """
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
+    total = sum(float(n or 0) * unit for n, unit in zip(match.groups(), (3600, 60, 1), strict=True)) if match else 0.0
+    if total <= 0:
+        raise RecipeError("--max-time", f"{text!r} is no duration.", "Write 90s, 5m or 1h30m.")
+    return total
+
+
+def choose_preset(recipe: str | Path, catalogue: Catalogue) -> tuple[str | None, dict[str, list[str]]]:
+    """The first preset, in the recipe's order, whose `needs` (`data`, `gpu`) are met here.
+
+    Returns:
+        its name (None where the recipe has no presets), and for each preset passed over what is missing.
+    """
+    presets = read_recipe(recipe).get("presets") or {}
+    misses: dict[str, list[str]] = {}
+    for name, change in presets.items():
+        needs = (change or {}).get("needs") or []
+        lacking = []
+        for need in needs:
+            if need == "gpu":
+                lacking += [] if torch.cuda.is_available() else ["there is no GPU that torch can use"]
+            elif need == "data":
+                lacking += _missing_data(load_recipe(recipe, preset=name), catalogue)
+            else:
+                known = "known: data, gpu"
+                raise RecipeError(f"{recipe}: presets.{name}.needs", f"{need!r} is not something to need.", known)
+        if not lacking:
+            return name, misses
+        misses[name] = lacking
+    if presets:
+        raise RecipeError(
+            str(recipe),
+            "no preset can run here.",
+            "\n".join(f"{name}: {'; '.join(why)}" for name, why in misses.items()),
+        )
+    return None, misses
+
+
+def _missing_data(recipe: Recipe, catalogue: Catalogue) -> list[str]:
+    where = f"{recipe.name}: data"
+    factory: Any = catalogue.factory("dataset", recipe.data.name, where)
+    options = catalogue.options("dataset", recipe.data.name, recipe.data.options, where)
+    reason = factory.missing(**options) if hasattr(factory, "missing") else None
+    return [reason] if reason else []
+
+
+def run(
+    recipe: Recipe,
+    out: str | Path | None = None,
+    *,
+    device: str = "auto",
+    seed: int | None = None,
+    max_time: str | float | None = None,
+    catalogue: Catalogue | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Train what a recipe describes, judge it, and write a run directory.
+
+    Args:
+        recipe: from `load_recipe`.
+        out: a directory that does not exist yet; None takes the next free name under `runs/`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`.
+        seed: in place of the recipe's.
+        max_time: training stops cleanly after so many seconds ("5m" too), and is then judged.
+        catalogue: the plugins; all that are installed by default.
+        progress: told of what happens; None is silent.
+
+    Returns:
+        the run.
+
+    Raises:
+        MetasirenError: naming what is wrong; whatever was saved before stays.
+    """
+    limit = seconds_of(max_time) if isinstance(max_time, str) else max_time
+    place, catalogue = pick_device(device), catalogue or load_catalogue()
+    if seed is not None:
+        recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})
+    progress = progress or Silent()
+    progress.say(f"assembling {recipe.name}")
+    task = assemble(recipe, catalogue)
+    made = directory.create(task, catalogue, Path(out) if out is not None else None, device=place)
+    catalogue.manager.hook.metasiren_run_started(run=made)
+    return _carry_out(made, task, catalogue, place, limit, progress, None)
+
+
+def resume(
+    path: str | Path,
+    *,
+    device: str = "auto",
+    max_time: str | float | None = None,
+    catalogue: Catalogue | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Go on with a run from its last checkpoint; on the CPU the result is the uninterrupted run's, bit for bit."""
+    limit = seconds_of(max_time) if isinstance(max_time, str) else max_time
+    place, catalogue = pick_device(device), catalogue or load_catalogue()
+    made = open_run(path)
+    made.check_plugins(catalogue, directory.EVERYTHING)
+    task = assemble(made.recipe, catalogue)
+    return _carry_out(made, task, catalogue, place, limit, progress or Silent(), checkpoints.latest(made.checkpoints))
+
+
+def _carry_out(
+    made: Run,
+    task: Task,
+    catalogue: Catalogue,
+    device: torch.device,
+    limit: float | None,
+    progress: Progress,
+    checkpoint: checkpoints.Checkpoint | None,
+) -> Run:
+    dataset, model = task.dataset.to(device), task.model.to(device)
+
+    def optimizer(part: Part) -> torch.optim.Optimizer:
+        return make_optimizer(task.recipe, catalogue, [p for p in model.parameters() if p.requires_grad], part)
+
+    trainer = Trainer(task, device, optimizer, facts={"plugins": catalogue.versions()})
+    if checkpoint is None:
+        progress.say(f"{dataset.title}: {', '.join(f'{n:,} {s}' for s, n in dataset.splits.items())}")
+        model.encoder.fit(dataset)
+    else:
+        trainer.restore(checkpoint)
+    with Journal(made, catalogue, progress, task.steps, trainer.step) as journal, _signals() as signalled:
+        deadline = None if limit is None else time.monotonic() + limit
+
+        def stop() -> str | None:
+            if signalled:
+                return signalled[0]
+            return "the time is up" if deadline is not None and time.monotonic() >= deadline else None
+
+        outcome = trainer.train(
+            watch=journal.step,
+            save=lambda c: journal.saved(checkpoints.save(made.checkpoints, c)),
+            preview=journal.preview(task, dataset, device),
+            stop=stop,
+        )
+    if signalled:
+        advice = f"Go on with: metasiren run --resume {made.path}"
+        raise InterruptedRunError(str(made.path), f"stopped by {signalled[0]} after step {outcome.step}.", advice)
+    _note(made, outcome, trainer)
+    if task.protocol is not None:
+        judge(made, task.protocol, trainer.best_model, dataset, device=device, progress=progress)
+    if task.metrics:
+        score_run(made, task.metrics, trainer.best_model, dataset, device=device)
+    catalogue.manager.hook.metasiren_run_ended(run=made)
+    return made
+
+
+class InterruptedRunError(RunError):
+    """A person or the system asked training to stop; a checkpoint was written."""
+
+
+def _note(made: Run, outcome: Outcome, trainer: Trainer) -> None:
+    seen = outcome.step * min(trainer.task.recipe.train.batch, trainer.task.dataset.splits["train"])
+    facts: dict[str, Any] = {"steps": outcome.step, "seconds": round(outcome.seconds, 3), "stopped": outcome.stopped}
+    facts["images_per_second"] = round(seen / outcome.seconds, 2) if outcome.seconds else None
+    if trainer.device.type == "cuda":
+        facts["peak_memory_bytes"] = torch.cuda.max_memory_allocated(trainer.device)
+    directory.write_json(made.results / "training.json", facts)
+
+
+def judge(
+    made: Run,
+    protocol: Any,
+    model: Model,
+    dataset: Dataset,
+    *,
+    device: torch.device,
+    limit: int | None = None,
+    refine: int = 0,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Evaluate, and write the newest table into `results/`; an earlier one moves to `results/earlier-K/`."""
+    (progress or Silent()).say(f"judging {made.label} on {dataset.title}")
+    _put_by(made.results)
+    table: pd.DataFrame = protocol.evaluate(
+        model.eval(), dataset, made.results, name=made.label, limit=limit, refine=refine, device=device
+    )
+    return table
+
+
+def score_run(
+    made: Run,
+    metrics: Mapping[str, Metric],
+    model: Model,
+    dataset: Dataset,
+    *,
+    device: torch.device,
+    limit: int | None = None,
+) -> pd.DataFrame:
+    """Ask the recipe's metrics, write `results/metrics.json`, and return its one row.
+
+    Numbers that a protocol wrote there stay, where they have other names.
+    """
+    context = made.recipe.train.context
+    numbers = score(model.eval(), dataset, metrics, context=context, limit=limit, device=device)
+    write_metrics(made.results, numbers)
+    return pd.DataFrame(numbers, index=[made.label])
+
+
+def _put_by(results: Path) -> None:
+    tables = [p for p in results.iterdir() if p.is_file() and p.name.startswith(("table.", "figure"))]
+    if not (results / "table.json").is_file():
+        return
+    number = 1
+    while (folder := results / f"earlier-{number}").exists():
+        number += 1
+    folder.mkdir()
+    for path in tables:
+        path.replace(folder / path.name)
+
+
+def evaluate(
+    path: str | Path,
+    *,
+    protocol: str | None = None,
+    limit: int | None = None,
+    refine: int = 0,
+    device: str = "auto",
+    catalogue: Catalogue | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Judge a finished run again, perhaps by another protocol.
+
+    Args:
+        path: the run directory.
+        protocol: in place of the recipe's.
+        limit: only the first so many items.
+        refine: steps of test-time optimisation of each latent.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`.
+        catalogue: the plugins; all that are installed by default.
+        progress: told of what happens; None is silent.
+    """
+    made, place, catalogue = open_run(path), pick_device(device), catalogue or load_catalogue()
+    made.check_plugins(catalogue, directory.MODEL if protocol else (*directory.MODEL, "evaluate"))
+    judged_by = make_protocol(made.recipe, catalogue, protocol)
+    metrics = make_metrics(made.recipe, catalogue)
+    if judged_by is None and not metrics:
+        advice = f"Name one with --protocol: {', '.join(catalogue.names('protocol'))}."
+        raise RunError(str(path), "the recipe names neither protocol nor metrics.", advice)
+    model = made.model(device=place, catalogue=catalogue)
+    dataset = make_dataset(made.recipe, catalogue).to(place)
+    numbers = score_run(made, metrics, model, dataset, device=place, limit=limit) if metrics else pd.DataFrame()
+    if judged_by is None:
+        return numbers
+    return judge(made, judged_by, model, dataset, device=place, limit=limit, refine=refine, progress=progress)
+
+
+class Journal:
+    """Writes the curves of a run: metrics.jsonl and TensorBoard; tells the progress display and the watching hooks."""
+
+    def __init__(self, made: Run, catalogue: Catalogue, progress: Progress, steps: int, start: int) -> None:
+        self.run, self.catalogue, self.progress = made, catalogue, progress
+        self._steps, self._start = steps, start
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Journal:
+        from torch.utils.tensorboard import SummaryWriter
+
+        path = self.run.path / "metrics.jsonl"
+        kept = [line for line in self.run.losses() if line["step"] <= self._start]
+        path.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
+        self._file = path.open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(self.run.path), purge_step=self._start or None)
+        self.progress.start(self._steps, self._start)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._file is not None
+        self._file.close()
+        self._board.close()
+        self.progress.stop()
+
+    def step(self, step: int, losses: dict[str, float], seconds: float, images_per_second: float) -> None:
+        """One logged step."""
+        assert self._file is not None
+        line = {"step": step, "seconds": round(seconds, 3), **losses, "images_per_second": round(images_per_second, 2)}
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        for name, value in losses.items():
+            self._board.add_scalar(f"loss/{name}", value, step)
+        self._board.add_scalar("images_per_second", images_per_second, step)
+        self.progress.step(step, losses["loss"], images_per_second)
+        self.catalogue.manager.hook.metasiren_step_ended(run=self.run, step=step, losses=losses)
+
+    def saved(self, path: Path) -> None:
+        """A checkpoint was written."""
+        self.progress.say(f"checkpoint {path.name}", minor=True)
+
+    def preview(self, task: Task, dataset: Dataset, device: torch.device) -> Callable[[int, Model], None] | None:
+        """Draw sample pictures, if the protocol can."""
+        protocol = task.protocol
+        if protocol is None:
+            return None
+
+        def preview(step: int, model: Model) -> None:
+            picture = protocol.preview(model, dataset, self.run.results / "preview.png", device=device)
+            if picture is not None:
+                self._board.add_image("samples", picture, step)
+
+        return preview
+
+
+@contextmanager
+def _signals() -> Iterator[list[str]]:
+    """SIGTERM and SIGINT are noted, so that training can end with a checkpoint; a second one acts as usual."""
+    noted: list[str] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+    before: dict[signal.Signals, Any] = {}
+
+    def note(number: int, _: Any) -> None:
+        noted.append(signal.Signals(number).name)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        before[each] = signal.signal(each, note)
+    try:
+        yield noted
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

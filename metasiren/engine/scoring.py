@@ -1,0 +1,81 @@
+"""Metrics of a trained model: `results/metrics.json`, one number by name."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from metasiren.contracts import Dataset, Fit, Metric, Model
+from metasiren.errors import RecipeError
+from metasiren.nn.derivatives.jets import highest
+
+ITEMS_AT_ONCE = 16
+POINTS_AT_ONCE = 1 << 16
+
+
+def score(
+    model: Model,
+    dataset: Dataset,
+    metrics: Mapping[str, Metric],
+    *,
+    context: tuple[int, int] | None = None,
+    limit: int | None = None,
+    device: torch.device | str = "cpu",
+) -> dict[str, float | None]:
+    """The mean of each metric over the items of the split `test`, or else `val`, or else `train`.
+
+    Args:
+        model: in evaluation mode, on `device`.
+        dataset: on `device`.
+        metrics: by the names that the numbers shall have; a unit is appended where the name does not end with it.
+        context: least and most observed points of an item, drawn under a fixed seed.
+        limit: judge only the first so many items.
+        device: where to compute.
+
+    Returns:
+        name -> mean; None where it is not finite.
+
+    Raises:
+        RecipeError: a metric asks about a point set that the data lacks.
+    """
+    split = next(name for name in ("test", "val", "train") if dataset.splits.get(name))
+    count = min(limit or dataset.splits[split], dataset.splits[split])
+    generator = torch.Generator(device).manual_seed(0)
+    found: dict[str, list[Tensor]] = defaultdict(list)
+    with torch.no_grad():
+        for items in torch.split(torch.arange(count, device=device), ITEMS_AT_ONCE):
+            batch = dataset.batch(split, items, context=context, generator=generator)
+            dtype = next((p.dtype for p in model.parameters()), torch.float32)
+            batch = batch.cast(dtype)
+            latent = model.encoder(batch.context, model.decoder)
+            field = model.decoder.field(latent)
+            jets = {}
+            for at, orders in _asked(metrics, set(batch.points)).items():
+                jets[at] = field.jet(batch.points[at].coords, highest(orders), chunk_points=POINTS_AT_ONCE)
+            for name, metric in metrics.items():
+                found[name].append(metric(Fit(batch, latent, field, jets)).double().cpu())
+    means = {_with_unit(name, metrics[name].unit): float(torch.cat(parts).mean()) for name, parts in found.items()}
+    return {name: mean if math.isfinite(mean) else None for name, mean in means.items()}
+
+
+def _asked(metrics: Mapping[str, Metric], present: set[str]) -> dict[str, list[str]]:
+    """Point set -> the derivative orders that metrics need there."""
+    wanted: dict[str, list[str]] = {}
+    for name, metric in metrics.items():
+        if metric.at is None:
+            continue
+        if metric.at not in present:
+            found = f"the data has no point set {metric.at!r}; it has {', '.join(sorted(present))}."
+            raise RecipeError(f"evaluate: metrics: {name}: at", found, "Name one of them.")
+        wanted.setdefault(metric.at, []).append(metric.order)
+    return wanted
+
+
+def _with_unit(name: str, unit: str) -> str:
+    suffix = re.sub(r"\W+", "_", unit.lower()).strip("_")
+    return name if not suffix or name.lower().endswith(suffix) else f"{name}_{suffix}"

@@ -1,0 +1,312 @@
+"""The only training loop.
+
+Its state is the model, the optimiser, the average, the random generators and the step: nothing else decides
+what the next step does, so that a resumed run equals an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from metasiren.assembly.experiment import Task
+from metasiren.contracts import Batch, Fit, Model
+from metasiren.contracts.optimizer import BatchOptimizer, Losses, Problem, Weighted
+from metasiren.engine.compilation import compiled
+from metasiren.errors import RecipeError, TrainingError
+from metasiren.nn.derivatives.jets import Jet, highest
+from metasiren.recipe import Part, Schedule
+from metasiren.runs.checkpoints import Checkpoint, optimizer_tensors, restore_optimizer
+
+
+class Objective(nn.Module):
+    """Batch -> losses: the whole path from context to scalar, as one module (so that it can be wrapped)."""
+
+    def __init__(self, model: Model, constraints: tuple[Weighted, ...], *, bf16: bool = False, compile: bool = False):
+        super().__init__()
+        self.model, self.constraints, self.bf16 = model, constraints, bf16
+        wanted: dict[str, list[str]] = {}
+        for each in constraints:
+            if each.constraint.at is not None:
+                wanted.setdefault(each.constraint.at, []).append(each.constraint.order)
+        self.orders = {at: highest(orders) for at, orders in wanted.items()}
+        self._judge = compiled(self.judge, compile)
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
+        """The constraints' unweighted losses by name, and their weighted sum as `loss`."""
+        model = self.model
+        device_type = batch.context.items.device.type
+        # bfloat16 is for encoder and trunk: emitted weights, coordinates and the arguments of sines stay float32.
+        with torch.autocast(device_type, torch.bfloat16, enabled=self.bf16):
+            latent, batch = model.encoder.rehearse(batch, model.decoder, generator)
+        losses: Losses = self._judge(latent, batch)
+        return losses
+
+    def judge(self, latent: Tensor, batch: Batch) -> Losses:
+        """Decode, evaluate every point set once at the highest derivative asked for, and weigh the constraints."""
+        with torch.autocast(latent.device.type, torch.bfloat16, enabled=self.bf16):
+            field = self.model.decoder.field(latent)
+        jets = {at: self._jet(field, batch, at, order) for at, order in self.orders.items()}
+        fit = Fit(batch, latent, field, jets)
+        losses = {each.name: each.constraint(fit) for each in self.constraints}
+        losses["loss"] = sum(
+            (each.weight * losses[each.name] for each in self.constraints), torch.zeros_like(latent[:0].sum())
+        )
+        return losses
+
+    @staticmethod
+    def _jet(field: Any, batch: Batch, at: str, order: str) -> Jet:
+        try:
+            coords = batch.points[at].coords
+        except KeyError:
+            where, found = f"constraints: at: {at}", f"the data has no such point set; it has {sorted(batch.points)}."
+            raise TrainingError(where, found, "Name one of them.") from None
+        jet: Jet = field.jet(coords, order)
+        return jet
+
+
+def learning_rate(schedule: Schedule, step: int, steps: int) -> float:
+    """The factor on the recipe's learning rate at a step (counted from 0): a pure function, nothing to save."""
+    if step < schedule.warmup:
+        return (step + 1) / schedule.warmup
+    if schedule.name == "constant":
+        return 1.0
+    done = (step - schedule.warmup) / max(1, steps - schedule.warmup)
+    return schedule.final + (1 - schedule.final) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+class Items:
+    """Which training items a step sees: a fresh seeded permutation every epoch, known from the step alone."""
+
+    def __init__(self, count: int, batch: int, seed: int) -> None:
+        self.count, self.batch, self.seed = count, min(batch, count), seed
+        self.steps_per_epoch = -(-count // self.batch)
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
+
+    def at(self, step: int) -> Tensor:
+        """(batch,) indices; the last batch of an epoch may be smaller."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+            self._epoch, self._order = epoch, torch.randperm(self.count, generator=generator)
+        return self._order[position * self.batch : (position + 1) * self.batch]
+
+
+class Watcher(Protocol):
+    """Who is told of logged steps."""
+
+    def __call__(self, step: int, losses: dict[str, float], seconds: float, images_per_second: float) -> None:
+        """A logged step: losses by name, seconds trained so far, items per second since the last."""
+
+
+@dataclass
+class Outcome:
+    """How training ended: `steps` done, why it stopped early if it did, and the seconds it took in all."""
+
+    step: int
+    seconds: float
+    stopped: str | None = None
+
+
+@dataclass
+class Trainer:
+    """A task being trained on a device.
+
+    Args:
+        task: the assembled parts; its model and data set already lie on `device`.
+        device: where to train.
+        make_optimizer: the optimiser of a stage over the model's parameters, fresh.
+    """
+
+    task: Task
+    device: torch.device
+    make_optimizer: Callable[[Part], torch.optim.Optimizer]
+    step: int = 0
+    seconds: float = 0.0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        train = self.task.recipe.train
+        model = self.task.model
+        self.generator = torch.Generator(self.device).manual_seed(train.seed)
+        self.average: AveragedModel | None = None
+        if train.ema is not None:
+            decay = get_ema_multi_avg_fn(train.ema)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(model, multi_avg_fn=decay, use_buffers=True)
+        self._enter(0)
+
+    def _enter(self, number: int) -> None:
+        """Begin a stage: its constraints, and a fresh optimiser."""
+        train = self.task.recipe.train
+        self._number, self.stage = number, self.task.stages[number]
+        self.objective = Objective(
+            self.task.model, self.stage.constraints, bf16=train.precision == "bf16", compile=train.compile
+        )
+        self.optimizer = self.make_optimizer(self.stage.optimizer)
+        self._rates = [group["lr"] for group in self.optimizer.param_groups]
+        if isinstance(self.optimizer, BatchOptimizer) and train.clip is not None:
+            found = f"{self.stage.optimizer.name} chooses its steps itself; there is no gradient to clip."
+            raise RecipeError("train.clip", found, "Leave clip out.")
+
+    @property
+    def best_model(self) -> Model:
+        """The model to judge: the average where there is one."""
+        return self.average.module if self.average is not None else self.task.model  # type: ignore[return-value]
+
+    def train(
+        self,
+        *,
+        watch: Watcher,
+        save: Callable[[Checkpoint], None],
+        preview: Callable[[int, Model], None] | None = None,
+        stop: Callable[[], str | None] = lambda: None,
+    ) -> Outcome:
+        """Train to the recipe's last step, or until `stop` gives a reason; either way end with a checkpoint.
+
+        Raises:
+            TrainingError: a loss that is not finite. No checkpoint is written of such weights.
+        """
+        task, train = self.task, self.task.recipe.train
+        steps = task.steps
+        items = Items(task.dataset.splits["train"], train.batch, train.seed)
+        mark, seen = time.perf_counter(), 0
+        began = mark - self.seconds
+        dtype = getattr(torch, train.dtype)
+        saved, reason = self.step if self.step else None, None
+        task.model.train()
+        with _matmul(train.tf32):
+            while self.step < steps:
+                reason = stop()
+                if reason:
+                    break
+                if self.step == self.stage.stop:
+                    self._enter(self._number + 1)
+                batch_items = items.at(self.step).to(self.device)
+                dataset = task.dataset.at_progress(self.step / steps)
+                batch = dataset.batch("train", batch_items, context=train.context, generator=self.generator)
+                for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+                    within, length = self.step - self.stage.start, self.stage.stop - self.stage.start
+                    group["lr"] = rate * learning_rate(self.stage.schedule, within, length)
+                # On a GPU a check would wait for the device: there it is made when losses are read anyway.
+                logged = self.step % train.log_every == 0 or self.step + 1 == steps
+                losses = self._update(batch.cast(dtype), check=logged or self.device.type == "cpu")
+                if self.average is not None:
+                    self.average.update_parameters(task.model)
+                self.step += 1
+                seen += len(batch_items)
+                if logged:
+                    now = time.perf_counter()
+                    self.seconds = now - began
+                    numbers = {name: float(value.detach()) for name, value in losses.items()}
+                    watch(self.step, numbers, self.seconds, seen / max(now - mark, 1e-9))
+                    mark, seen = now, 0
+                if self.step % train.checkpoint_every == 0 and self.step < steps:
+                    self._demand_finite(losses)
+                    save(self.checkpoint())
+                    saved = self.step
+                if preview and (self.step % train.pictures_every == 0 or self.step == steps):
+                    with _judging(self.best_model) as model:
+                        preview(self.step, model)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        self.seconds = time.perf_counter() - began
+        if saved != self.step:
+            save(self.checkpoint())
+        return Outcome(self.step, self.seconds, reason)
+
+    def _update(self, batch: Batch, *, check: bool) -> Losses:
+        """One step of the optimiser; the losses are those before it."""
+        objective, clip = self.objective, self.task.recipe.train.clip
+        losses: Losses
+        if isinstance(self.optimizer, BatchOptimizer):
+            evaluate = partial(objective, batch, self.generator)
+            problem = Problem(self.task.model, self.stage.constraints, batch, self.generator, evaluate)
+            losses = self.optimizer.step_on(problem)
+            if check:
+                self._demand_finite(losses)
+            return losses
+        losses = objective(batch, self.generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()  # type: ignore[no-untyped-call]
+        if clip is not None:
+            nn.utils.clip_grad_norm_([p for p in self.task.model.parameters() if p.requires_grad], clip)
+        if check:
+            self._demand_finite(losses)
+        self.optimizer.step()
+        return losses
+
+    def _demand_finite(self, losses: Losses) -> None:
+        if bool(torch.isfinite(losses["loss"])):
+            return
+        bad = [name for name, value in losses.items() if name != "loss" and not bool(torch.isfinite(value))]
+        raise TrainingError(
+            f"step {self.step + 1}",
+            f"the loss is {float(losses['loss'].detach())}; first to blame: {', '.join(bad) or 'the sum'}.",
+            "Lower train.optimizer.lr, set train.clip, or look for broken values in the data.\n"
+            "Earlier checkpoints are kept; --resume goes on from the last.",
+        )
+
+    def checkpoint(self) -> Checkpoint:
+        """Everything that decides how training goes on."""
+        tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in self.task.model.state_dict().items()}
+        if self.average is not None:
+            tensors |= {f"ema.{k}": v for k, v in self.average.state_dict().items()}
+        moments, facts = optimizer_tensors(self.optimizer)
+        tensors |= {f"optimizer.{k}": v for k, v in moments.items()}
+        tensors["random.cpu"], tensors["random.sampler"] = torch.get_rng_state(), self.generator.get_state()
+        if self.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        facts = {
+            "optimizer": facts,
+            "stage": self._number,
+            "seconds": self.seconds,
+            "device": self.device.type,
+            **self.facts,
+        }
+        return Checkpoint(self.step, tensors, facts)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to a checkpoint. On another kind of device the random streams start anew from the seed."""
+        self.task.model.load_state_dict(checkpoint.part("model"))
+        if self.average is not None:
+            self.average.load_state_dict(checkpoint.part("ema"))
+        self._enter(checkpoint.facts.get("stage", 0))
+        restore_optimizer(self.optimizer, checkpoint.part("optimizer"), checkpoint.facts["optimizer"])
+        random = checkpoint.part("random")
+        torch.set_rng_state(random["cpu"])
+        if checkpoint.facts["device"] == self.device.type:
+            self.generator.set_state(random["sampler"])
+            if "cuda" in random:
+                torch.cuda.set_rng_state(random["cuda"], self.device)
+        self.step, self.seconds = checkpoint.step, checkpoint.facts["seconds"]
+
+
+@contextmanager
+def _judging(model: Model) -> Iterator[Model]:
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield model
+    finally:
+        model.train(training)
+
+
+@contextmanager
+def _matmul(tf32: bool) -> Iterator[None]:
+    """Allow TF32 in hidden layers for the time of training; the evaluator keeps first layers in float32."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -1,0 +1,1 @@
+"""The functional SIREN, its activations, encodings and derivatives."""

@@ -1,0 +1,253 @@
+"""Forward jets: the value, its tangents and its second-order columns pass through the layers together.
+
+A linear layer multiplies every column by the same weight (the bias enters the value alone). An activation f at
+pre-activation z gives u = f(z), u_i = f'(z) z_i, u_ij = f'(z) z_ij + f''(z) z_i z_j. A collapsed column carries
+the sum of w_ij u_ij for constant weights: a Laplacian costs one column, not d. No output chain is followed, so
+the cost does not depend on the number of outputs, and training needs a single backward pass.
+
+`plain_columns` is ordinary torch, for compilers, function transforms and further derivatives. `pass_columns` does
+the same by hand: block by block in the cache, large products, elementwise work in place. It keeps the hidden
+layers' pre-activations and nothing else; sine and cosine are computed again, together, on the way back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from metasiren.nn.activations import Activation, Derivatives
+from metasiren.nn.derivatives.blocks import (
+    Block,
+    Gradients,
+    Layers,
+    accumulate,
+    blocks,
+    differentiate,
+    plain_wanted,
+    product,
+)
+from metasiren.nn.layers import exact_affine
+
+Term = tuple[int, int, float]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which derivatives travel: the value, `tangents` first derivatives, then the second-order columns.
+
+    Attributes:
+        tangents: dimension d of the coordinates.
+        second: for each second-order column its terms (i, j, w): the column carries the sum of w u_ij.
+    """
+
+    tangents: int
+    second: tuple[tuple[Term, ...], ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Number of columns."""
+        return 1 + self.tangents + len(self.second)
+
+
+def pass_columns(features: Tensor, layers: Layers, activation: Activation, columns: Columns) -> Tensor:
+    """Push columns through the layers.
+
+    Args:
+        features: (instances, 1, points, in): coordinates, whose tangents are unit vectors; or
+            (instances, columns, points, in): the columns of an input layer.
+        layers: the affine layers.
+        activation: the nonlinearity between them.
+        columns: what travels.
+
+    Returns:
+        (instances, columns, points, out)
+    """
+    if plain_wanted():
+        return plain_columns(features, layers, activation, columns)
+    tensors = (features, *layers.tensors)
+    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+        out: Tensor = _Pass.apply(activation, columns, *tensors)
+        return out
+    return _forward(features, layers, activation, columns, blocks(features, layers.width, columns.count), None)
+
+
+def plain_columns(features: Tensor, layers: Layers, activation: Activation, columns: Columns) -> Tensor:
+    """`pass_columns` in ordinary torch."""
+    weight, bias = layers.weights[0], layers.biases[0]
+    if features.shape[1] == 1 and columns.count > 1:
+        z = exact_affine(features[:, 0], weight, bias).unsqueeze(1)
+        tangents = weight.mT.unsqueeze(2).expand(-1, -1, z.shape[2], -1)
+        z = torch.cat([z, tangents, torch.zeros_like(z).expand(-1, len(columns.second), -1, -1)], 1)
+    else:
+        z = _biased(exact_columns(features, weight), bias)
+    for weight, bias in zip(layers.weights[1:], layers.biases[1:], strict=True):
+        f, quadratics = activation.derivatives(z[:, 0], 2 if columns.second else 1), _quadratics(z, columns)
+        first, second = z[:, 1 : 1 + columns.tangents], z[:, 1 + columns.tangents :]
+        h = [f[0].unsqueeze(1), f[1].unsqueeze(1) * first]
+        if quadratics:
+            h.append(f[1].unsqueeze(1) * second + f[2].unsqueeze(1) * torch.stack(quadratics, 1))
+        z = _biased(product(torch.cat(h, 1), weight), bias)
+    return z
+
+
+def feature_columns(features: Tensor, layers: Layers, activation: Activation, columns: Columns) -> Tensor:
+    """What leaves the last activation when every layer has one, (instances, columns, points, width)."""
+    z = plain_columns(features, layers, activation, columns)
+    return _activate(z, activation.derivatives(z[:, 0], 2 if columns.second else 1), _quadratics(z, columns))
+
+
+def exact_columns(features: Tensor, weight: Tensor) -> Tensor:
+    """The first layer's product, in full precision, without its bias."""
+    instances, columns, points, size = features.shape
+    rows = features.reshape(instances, columns * points, size)
+    return exact_affine(rows, weight, weight.new_zeros(weight.shape[:2])).view(instances, columns, points, -1)
+
+
+def _biased(z: Tensor, bias: Tensor) -> Tensor:
+    return z + torch.nn.functional.pad(bias.unsqueeze(1), (0, 0, 0, z.shape[1] - 1)).unsqueeze(2)
+
+
+def _quadratics(z: Tensor, columns: Columns) -> list[Tensor]:
+    """For every second-order column the sum of w z_i z_j, each (instances, points, features)."""
+
+    def form(terms: tuple[Term, ...]) -> Tensor:
+        (i, j, w), *rest = terms
+        total = z[:, 1 + i] * z[:, 1 + j]
+        if w != 1:
+            total = total * w
+        for i, j, w in rest:
+            total = torch.addcmul(total, z[:, 1 + i], z[:, 1 + j], value=w)
+        return total
+
+    return [form(terms) for terms in columns.second]
+
+
+# By hand, without a graph.
+
+
+def _enter(features: Tensor, layers: Layers, columns: Columns) -> Tensor:
+    """Pre-activations of the first layer, (instances, columns, points, width)."""
+    weight, bias = layers.weights[0], layers.biases[0]
+    if features.shape[1] == columns.count:
+        z = exact_columns(features, weight)
+        z[:, 0].add_(bias.unsqueeze(1))
+        return z
+    z = weight.new_empty(features.shape[0], columns.count, features.shape[2], weight.shape[1])
+    z[:, 0] = exact_affine(features[:, 0], weight, bias)
+    z[:, 1 : 1 + columns.tangents] = weight.mT.unsqueeze(2)
+    z[:, 1 + columns.tangents :] = 0
+    return z
+
+
+def _activate(z: Tensor, f: Derivatives, quadratics: list[Tensor]) -> Tensor:
+    h = torch.empty_like(z)
+    h[:, 0] = f[0]
+    torch.mul(z[:, 1:], f[1].unsqueeze(1), out=h[:, 1:])
+    for column, form in enumerate(quadratics, z.shape[1] - len(quadratics)):
+        h[:, column].addcmul_(f[2], form)
+    return h
+
+
+def _deactivate(z: Tensor, f: Derivatives, quadratics: list[Tensor], columns: Columns, g: Tensor) -> Tensor:
+    """Turn the gradient g of activated columns into that of pre-activations, in place."""
+    value = z[:, 1] * g[:, 1]
+    for c in range(2, columns.count):
+        value.addcmul_(z[:, c], g[:, c])
+    value *= f[2]
+    start, curved = 1 + columns.tangents, []
+    for c, form in enumerate(quadratics, start):
+        value.addcmul_(f[3], form.mul_(g[:, c]))
+        curved.append(f[2] * g[:, c])
+    g *= f[1].unsqueeze(1)
+    g[:, 0] += value
+    for terms, bend in zip(columns.second, curved, strict=True):
+        for i, j, w in terms:
+            if i == j:
+                g[:, 1 + i].addcmul_(z[:, 1 + i], bend, value=2 * w)
+            else:
+                g[:, 1 + i].addcmul_(z[:, 1 + j], bend, value=w)
+                g[:, 1 + j].addcmul_(z[:, 1 + i], bend, value=w)
+    return g
+
+
+def _forward(
+    features: Tensor,
+    layers: Layers,
+    activation: Activation,
+    columns: Columns,
+    cuts: list[Block],
+    kept: list[Tensor] | None,
+) -> Tensor:
+    order = 2 if columns.second else 1
+    out = features.new_empty(features.shape[0], columns.count, features.shape[2], layers.weights[-1].shape[1])
+    for block in cuts:
+        part = layers.of(block.instances)
+        z = _enter(features[block.instances, :, block.points], part, columns)
+        for weight, bias in zip(part.weights[1:], part.biases[1:], strict=True):
+            h = _activate(z, activation.derivatives(z[:, 0], order), _quadratics(z, columns))
+            z = product(h, weight)
+            z[:, 0] += bias.unsqueeze(1)
+            if kept is not None:
+                kept.append(z)
+        if kept is not None:
+            kept.pop()  # the last layer has no activation
+        out[block.instances, :, block.points] = z
+    return out
+
+
+class _Pass(Function):
+    @staticmethod
+    def forward(ctx: Any, activation: Activation, columns: Columns, features: Tensor, *tensors: Tensor) -> Tensor:
+        layers, kept = Layers.from_tensors(tensors), list[Tensor]()
+        ctx.activation, ctx.columns, ctx.inputs = activation, columns, 1 + len(tensors)
+        ctx.cuts = blocks(features, layers.width, columns.count)
+        out = _forward(features, layers, activation, columns, ctx.cuts, kept)
+        ctx.save_for_backward(features, *tensors, *kept)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
+        saved = ctx.saved_tensors
+        inputs, kept = saved[: ctx.inputs], iter(saved[ctx.inputs :])
+        with torch.autocast(grads[0].device.type, enabled=False):
+            if torch.is_grad_enabled():
+                found = differentiate(
+                    lambda x, *t: (plain_columns(x, Layers.from_tensors(t), ctx.activation, ctx.columns),),
+                    inputs,
+                    grads,
+                )
+            else:
+                found = _backward(ctx, inputs[0], Layers.from_tensors(inputs[1:]), kept, grads[0])
+        return None, None, *found
+
+
+def _backward(ctx: Any, features: Tensor, layers: Layers, kept: Any, grad: Tensor) -> Gradients:
+    columns: Columns = ctx.columns
+    order = 3 if columns.second else 2
+    total = layers.zeros()
+    total_x = torch.zeros_like(features) if ctx.needs_input_grad[2] else None
+    for block in ctx.cuts:
+        part, sums = layers.of(block.instances), total.of(block.instances)
+        x = features[block.instances, :, block.points]
+        pre = [_enter(x, part, columns), *(next(kept) for _ in range(len(layers) - 2))]
+        g = grad[block.instances, :, block.points]
+        for k in range(len(layers) - 1, 0, -1):
+            z = pre.pop()
+            f, quadratics = ctx.activation.derivatives(z[:, 0], order), _quadratics(z, columns)
+            accumulate(sums.weights[k], g, _activate(z, f, quadratics))
+            sums.biases[k].add_(g[:, 0].sum(1))
+            g = _deactivate(z, f, quadratics, columns, product(g, part.weights[k].mT))
+        sums.biases[0].add_(g[:, 0].sum(1))
+        if x.shape[1] == columns.count:
+            accumulate(sums.weights[0], g, x)
+        else:
+            accumulate(sums.weights[0], g[:, :1], x)
+            sums.weights[0].add_(g[:, 1 : 1 + columns.tangents].sum(2).mT)
+            g = g[:, :1]
+        if total_x is not None:
+            total_x[block.instances, :, block.points] = product(g, part.weights[0].mT)
+    return [total_x, *total.tensors]

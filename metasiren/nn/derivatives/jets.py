@@ -1,0 +1,226 @@
+"""Values and derivatives of a SIREN in one call: every equation is a statement about these.
+
+Two routes, chosen here by cost alone: an explicit reverse pass for gradients of few outputs (`jet_adjoint`),
+forward jets for everything else (`jet_columns`). In units of one forward pass, a training step costs 3 (1 + out)
+by the first and 3 columns by the second: 1 + in columns for gradients, 2 + in for Laplacians, 1 + 2 in for Hessian
+diagonals, 1 + in + in (in + 1) / 2 for Hessians.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from metasiren.errors import RecipeError, did_you_mean
+from metasiren.nn.derivatives.blocks import Layers
+from metasiren.nn.derivatives.forward import Columns, feature_columns, pass_columns
+from metasiren.nn.derivatives.reverse import pass_adjoint
+from metasiren.nn.encodings import Expansion
+from metasiren.nn.layers import Params
+
+if TYPE_CHECKING:
+    from metasiren.nn.siren import Siren
+
+ORDERS = ("value", "gradient", "laplacian", "hessian_diagonal", "hessian")
+"""What can be asked for, by the names of a jet's fields; each includes all before it."""
+
+
+@dataclass(frozen=True)
+class Jet:
+    """A field's values and derivatives at points; what was not asked for is None.
+
+    Derivatives are per unit of the coordinates. `laplacian` comes with the second-order orders, `hessian_diagonal`
+    with `hessian` too.
+
+    Attributes:
+        value: (batch, points, out).
+        gradient: (batch, points, out, in), the first derivatives.
+        laplacian: (batch, points, out), the sum of the (weighted) unmixed second derivatives.
+        hessian_diagonal: (batch, points, out, in), the unmixed second derivatives.
+        hessian: (batch, points, out, in, in), symmetric.
+    """
+
+    value: Tensor
+    gradient: Tensor | None = None
+    laplacian: Tensor | None = None
+    hessian_diagonal: Tensor | None = None
+    hessian: Tensor | None = None
+
+
+def highest(orders: Iterable[str]) -> str:
+    """The order that includes all of `orders`; `value` for none.
+
+    Raises:
+        RecipeError: an unknown order.
+    """
+    return ORDERS[max((_rank(order) for order in orders), default=0)]
+
+
+def jet(
+    siren: Siren,
+    params: Params,
+    coords: Tensor,
+    order: str,
+    *,
+    weights: Sequence[float] | None = None,
+    chunk_points: int | None = None,
+) -> Jet:
+    """Evaluate a SIREN and its derivatives.
+
+    Gradients reach parameters and coordinates. They may themselves be differentiated, at the price of a second
+    evaluation; training on a loss of the jet needs no such thing.
+
+    Args:
+        siren: the architecture.
+        params: as `Siren.init` returns them, with leading size `batch` or 1.
+        coords: (batch, points, in), or (points, in) for the same points everywhere.
+        order: one of `ORDERS`.
+        weights: constants w_i, one for each coordinate, that make `laplacian` the sum of w_i u_ii: with
+            (1, -c**2, -c**2) it is the wave operator. Default: all one.
+        chunk_points: evaluate so many points at a time, which bounds memory where no gradients are asked for.
+            Results are the same.
+
+    Returns:
+        The jet, in the dtype of the parameters (at least float32).
+
+    Raises:
+        RecipeError: an unknown order; weights of the wrong number, or for an order without a Laplacian;
+            chunks below one point.
+        ValueError: shapes that do not fit; the message names both.
+    """
+    rank = _rank(order)
+    if weights is not None and (len(weights) != siren.in_features or rank < ORDERS.index("laplacian")):
+        found = f"{len(weights)} weights for {siren.in_features} coordinates and order {order!r}."
+        raise RecipeError("jet: weights", found, "Give one number for each coordinate, and an order from laplacian on.")
+    if chunk_points is not None and chunk_points < 1:
+        raise RecipeError("jet: chunk_points", f"{chunk_points} is below one.", "Give a positive integer.")
+    factors = tuple(float(w) for w in weights) if weights is not None else (1.0,) * siren.in_features
+    x, params, batch = siren.prepare(params, coords)
+    with torch.autocast(x.device.type, enabled=False):
+        chunks = torch.split(x, chunk_points, 1) if chunk_points else (x,)
+        layers = _layers(siren, params)
+        parts = [_evaluate(siren, params, layers, chunk, order, factors) for chunk in chunks]
+    joined = {}
+    for name in ORDERS:
+        tensors = [getattr(part, name) for part in parts]
+        if tensors[0] is not None:
+            whole = torch.cat(tensors, 1) if len(tensors) > 1 else tensors[0]
+            joined[name] = whole.reshape(batch, whole.shape[0] * whole.shape[1] // batch, *whole.shape[2:])
+    return Jet(**joined)
+
+
+@torch.no_grad()
+def feature_jet(siren: Siren, params: Params, coords: Tensor, order: str) -> Jet:
+    """The jet of the features h that the output layer sees: for its weights W and bias b, u = W h + b.
+
+    A problem that is linear in the field is linear in W and b, with this jet as its matrix.
+
+    Args:
+        siren: the architecture.
+        params: as `Siren.init` returns them, with leading size `batch` or 1; the output layer's are not used.
+        coords: (batch, points, in), or (points, in) for the same points everywhere.
+        order: one of `ORDERS`.
+
+    Returns:
+        The jet of `hidden_features` channels, without gradients.
+
+    Raises:
+        RecipeError: an unknown order.
+        ValueError: shapes that do not fit; the message names both.
+    """
+    _rank(order)
+    x, params, batch = siren.prepare(params, coords)
+    with torch.autocast(x.device.type, enabled=False):
+        layers, ones = _layers(siren, params), (1.0,) * siren.in_features
+        columns = Columns(0) if order == "value" else _columns(order, ones)
+        expansion = siren.encoding.expand(x, params) if siren.encoding else None
+        features = _expanded(expansion, columns) if expansion else x.unsqueeze(1)
+        hidden = Layers(layers.weights[:-1], layers.biases[:-1])
+        out = feature_columns(features, hidden, siren.activation, columns)
+    found = Jet(out[:, 0]) if order == "value" else _read(out, order, ones)
+    return Jet(**{k: v.reshape(batch, -1, *v.shape[2:]) for k, v in vars(found).items() if v is not None})
+
+
+def _rank(order: str) -> int:
+    if order not in ORDERS:
+        advice = f"{did_you_mean(order, ORDERS)}\nknown: {', '.join(ORDERS)}".strip()
+        raise RecipeError("jet: order", f"no order is called {order!r}.", advice)
+    return ORDERS.index(order)
+
+
+def _layers(siren: Siren, params: Params) -> Layers:
+    def folded(name: str, omega: float) -> Tensor:
+        return params[name] * omega if omega != 1 else params[name]
+
+    return Layers(
+        tuple(folded(layer.weight, layer.omega) for layer in siren.layers),
+        tuple(folded(layer.bias, layer.omega) for layer in siren.layers),
+    )
+
+
+def _evaluate(siren: Siren, params: Params, layers: Layers, x: Tensor, order: str, weights: tuple[float, ...]) -> Jet:
+    """The jet at x (instances, points, in), its fields (instances, points, ...)."""
+    if order == "value":
+        return Jet(siren.evaluate(x, params))
+    expansion = siren.encoding.expand(x, params) if siren.encoding else None
+    if order == "gradient" and siren.out_features < siren.in_features:
+        value, gradient = pass_adjoint(expansion.value if expansion else x, layers, siren.activation)
+        if expansion:
+            slopes = torch.stack([expansion.first(i) for i in range(siren.in_features)], -1)
+            return Jet(value, torch.einsum("ionf,infd->inod", gradient, slopes))
+        return Jet(value, gradient.transpose(1, 2))
+    columns = _columns(order, weights)
+    features = _expanded(expansion, columns) if expansion else x.unsqueeze(1)
+    return _read(pass_columns(features, layers, siren.activation, columns), order, weights)
+
+
+def _pairs(d: int) -> list[tuple[int, int]]:
+    return [(i, i) for i in range(d)] + [(i, j) for i in range(d) for j in range(i + 1, d)]
+
+
+def _columns(order: str, weights: tuple[float, ...]) -> Columns:
+    d = len(weights)
+    if order == "gradient":
+        return Columns(d)
+    if order == "laplacian":
+        return Columns(d, (tuple((i, i, w) for i, w in enumerate(weights)),))
+    pairs = _pairs(d) if order == "hessian" else _pairs(d)[:d]
+    return Columns(d, tuple(((i, j, 1.0),) for i, j in pairs))
+
+
+def _expanded(expansion: Expansion, columns: Columns) -> Tensor:
+    second = [
+        sum((w * expansion.second(i, j) for i, j, w in terms), torch.zeros_like(expansion.value))
+        for terms in columns.second
+    ]
+    return torch.stack([expansion.value, *(expansion.first(i) for i in range(columns.tangents)), *second], 1)
+
+
+def _read(out: Tensor, order: str, weights: tuple[float, ...]) -> Jet:
+    """Name the columns of out (instances, columns, points, out)."""
+    d = len(weights)
+    value, gradient, second = out[:, 0], out[:, 1 : 1 + d].permute(0, 2, 3, 1), out[:, 1 + d :].permute(0, 2, 3, 1)
+    if order == "gradient":
+        return Jet(value, gradient)
+    if order == "laplacian":
+        return Jet(value, gradient, second[..., 0])
+    diagonal = second[..., :d]
+    laplacian = diagonal.sum(-1) if set(weights) == {1.0} else _weighted(diagonal, weights)
+    if order == "hessian_diagonal":
+        return Jet(value, gradient, laplacian, diagonal)
+    places = {pair: k for k, pair in enumerate(_pairs(d))}
+    rows = [places[min(i, j), max(i, j)] for i in range(d) for j in range(d)]
+    hessian = torch.stack([second[..., k] for k in rows], -1)
+    return Jet(value, gradient, laplacian, diagonal, hessian.view(*hessian.shape[:-1], d, d))
+
+
+def _weighted(diagonal: Tensor, weights: tuple[float, ...]) -> Tensor:
+    # Numbers, not a tensor of them: the copy to a GPU could not be captured in a CUDA graph.
+    total = weights[0] * diagonal[..., 0]
+    for i, w in enumerate(weights[1:], 1):
+        total = torch.add(total, diagonal[..., i], alpha=w)
+    return total

@@ -1,0 +1,69 @@
+"""Affine layers of a SIREN, batched over instances: omega * (W x + b)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Params = Mapping[str, Tensor]
+"""Named weights of one or many SIRENs: `"0.weight"` (instances, out, in), `"0.bias"` (instances, out), ..."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One affine layer: y = omega * (W x + b), then the activation unless it is the last."""
+
+    name: str
+    in_features: int
+    out_features: int
+    omega: float
+    last: bool
+
+    @property
+    def weight(self) -> str:
+        """The weight's name among parameters."""
+        return f"{self.name}.weight"
+
+    @property
+    def bias(self) -> str:
+        """The bias's name among parameters."""
+        return f"{self.name}.bias"
+
+
+def affine(x: Tensor, weight: Tensor, bias: Tensor, layer: Layer) -> Tensor:
+    """One layer, omega * (W x + b), for all instances at once: (instances, points, out)."""
+    if layer.name == "0" and x.is_cuda:
+        z = exact_affine(x, weight, bias)
+        return z * layer.omega if layer.omega != 1 else z
+    if layer.omega != 1:
+        # Scaling the weights, not the products: there are fewer of them, forward and backward.
+        weight, bias = weight * layer.omega, bias * layer.omega
+    if x.shape[0] == 1:
+        return torch.addmm(bias[0], x[0], weight[0].T).unsqueeze(0)
+    return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
+
+
+def exact_affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The first layer's W x + b, in full float32 on a GPU even where TF32 is allowed.
+
+    A rounded coordinate is multiplied by omega inside the sine, and the error would be that of another signal.
+
+    Args:
+        x: (instances, points, in).
+        weight: (instances, out, in).
+        bias: (instances, out).
+
+    Returns:
+        (instances, points, out)
+    """
+    if not x.is_cuda or x.dtype != torch.float32:
+        return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
+    if x.shape[-1] > 4:
+        return torch.baddbmm(bias.double().unsqueeze(1), x.double(), weight.double().mT).float()
+    z = bias.unsqueeze(1).expand(-1, x.shape[1], -1)
+    for i in range(x.shape[-1]):
+        z = torch.addcmul(z, x[..., i : i + 1], weight[:, None, :, i])
+    return z

@@ -1,0 +1,176 @@
+"""Coordinates that change fast at places known beforehand, beside the coordinates themselves.
+
+A sine of them has high local frequencies there, and low ones elsewhere: a source a hundredth of the square wide, or the
+edge of a medium, need not be resolved everywhere. Mapped coordinates are an old means of spectral methods (Boyd 2001,
+"Chebyshev and Fourier Spectral Methods", chapter 16).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metasiren.errors import RecipeError, did_you_mean
+from metasiren.nn.encodings import Expansion, InputLayer
+
+WHERE = "siren: input_layer: magnifier"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A point, or a circle (sphere) about it.
+
+    Args:
+        centre: its coordinates, those of `axes`.
+        width: w, within which the new coordinates change.
+        radius: R; zero for a point.
+    """
+
+    centre: Sequence[float]
+    width: float
+    radius: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (self.width > 0 and isfinite(self.width)):
+            raise RecipeError(f"{WHERE}: places: width", f"{self.width}.", "Give a positive length.")
+        if not (self.radius >= 0 and isfinite(self.radius)):
+            raise RecipeError(f"{WHERE}: places: radius", f"{self.radius}.", "Give zero for a point, or a length.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Magnifier(InputLayer):
+    """x, and for each place g z(x): a point has z = (x - c) / sqrt(|x - c|^2 + w^2), with as many coordinates as axes.
+
+    A circle has the one coordinate z = q / sqrt(q^2 + w^2), q = (|x - c|^2 - R^2) / 2R, which is the distance from it,
+    nearly. All z lie in [-1, 1].
+
+    Args:
+        places: mappings of `centre`, `width`, and for circles `radius`.
+        gain: g, which times a weight of the first layer is how fast sines change across a place.
+        axes: the coordinates in which places lie; all of them by default. (Of (t, x, y), space is [1, 2].)
+        distance: besides, sqrt(|x - c|^2 + w^2) for each point: the phase of waves that leave it.
+
+    Raises:
+        RecipeError: no place, one that is no such mapping, or a number out of range.
+    """
+
+    places: Sequence[Mapping[str, Any]] = ()
+    gain: float = 0.05
+    axes: Sequence[int] | None = None
+    distance: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.known:
+            raise RecipeError(f"{WHERE}: places", "there is none.", "Give [{centre: [0, 0], width: 0.03}].")
+        if not (self.gain > 0 and isfinite(self.gain)):
+            raise RecipeError(f"{WHERE}: gain", f"{self.gain}.", "Give a positive number such as 0.05.")
+
+    @property
+    def known(self) -> tuple[Place, ...]:
+        """The places, checked."""
+        if isinstance(self.places, str) or not isinstance(self.places, Sequence):
+            raise RecipeError(f"{WHERE}: places", f"{self.places!r}.", "Give a list.")
+        return tuple(_place(i, given) for i, given in enumerate(self.places))
+
+    def features(self, in_features: int) -> int:
+        """See `InputLayer.features`."""
+        axes = self._axes(in_features)
+        points = sum(not p.radius for p in self.known)
+        return in_features + points * (len(axes) + self.distance) + len(self.known) - points
+
+    def _axes(self, in_features: int) -> tuple[int, ...]:
+        axes = tuple(range(in_features)) if self.axes is None else tuple(self.axes)
+        if not axes or len(set(axes)) < len(axes) or not all(0 <= a < in_features for a in axes):
+            found = f"{list(axes)} of {in_features} coordinates."
+            raise RecipeError(f"{WHERE}: axes", found, f"Each is one of 0 to {in_features - 1}, named once.")
+        for place in self.known:
+            if len(place.centre) != len(axes):
+                found = f"{list(place.centre)} has {len(place.centre)} coordinates, the axes are {list(axes)}."
+                raise RecipeError(f"{WHERE}: places: centre", found, "Give one number for each axis.")
+        return axes
+
+    def expand(self, x: Tensor, params: Mapping[str, Tensor]) -> Expansion:
+        """See `InputLayer.expand`."""
+        d = x.shape[-1]
+        axes = self._axes(d)
+        parts = [_Mapped(x[..., list(axes)] - x.new_tensor(p.centre), p, self.distance) for p in self.known]
+        eye = torch.eye(d, dtype=x.dtype, device=x.device).expand(*x.shape[:-1], d, d)
+
+        def scaled(new: Sequence[Tensor]) -> list[Tensor]:
+            return [part.gains(self.gain) * value for part, value in zip(parts, new, strict=True)]
+
+        def first(i: int) -> Tensor:
+            new = [p.first(axes.index(i)) if i in axes else torch.zeros_like(p.value) for p in parts]
+            return torch.cat([eye[..., i], *scaled(new)], -1)
+
+        def second(i: int, j: int) -> Tensor:
+            inside = i in axes and j in axes
+            new = [p.second(axes.index(i), axes.index(j)) if inside else torch.zeros_like(p.value) for p in parts]
+            return torch.cat([torch.zeros_like(x), *scaled(new)], -1)
+
+        return Expansion(torch.cat([x, *scaled([p.value for p in parts])], -1), first, second)
+
+
+class _Mapped:
+    """The new coordinates of one place at y = x - c (..., axes), with their derivatives by y."""
+
+    def __init__(self, y: Tensor, place: Place, distance: bool) -> None:
+        self.y, self.place = y, place
+        q = y.square().sum(-1, keepdim=True)
+        self.distance = distance and not place.radius
+        self.apart = (q - place.radius**2) / (2 * place.radius) if place.radius else q.sqrt()
+        self.h = (self.apart.square() + place.width**2).rsqrt() if place.radius else (q + place.width**2).rsqrt()
+
+    def gains(self, gain: float) -> Tensor:
+        factors = [gain] * (1 if self.place.radius else self.y.shape[-1])
+        return self.y.new_tensor(factors + [1.0] * self.distance)
+
+    @property
+    def value(self) -> Tensor:
+        if self.place.radius:
+            return self.apart * self.h
+        return torch.cat([self.y * self.h, *([1 / self.h] if self.distance else [])], -1)
+
+    def first(self, a: int) -> Tensor:
+        y, h, w, r = self.y, self.h, self.place.width, self.place.radius
+        along = y[..., a : a + 1]
+        if r:
+            return w**2 * h**3 * along / r
+        changed = self._axis(a) * h - y * along * h**3
+        return torch.cat([changed, *([along * h] if self.distance else [])], -1)
+
+    def second(self, a: int, b: int) -> Tensor:
+        y, h, w, r = self.y, self.h, self.place.width, self.place.radius
+        same = 1.0 if a == b else 0.0
+        product = y[..., a : a + 1] * y[..., b : b + 1]
+        if r:
+            return w**2 * h**3 * (same / r - 3 * self.apart * h**2 * product / r**2)
+        mixed = self._axis(a) * y[..., b : b + 1] + self._axis(b) * y[..., a : a + 1] + same * y
+        bent = 3 * y * product * h**5 - mixed * h**3
+        return torch.cat([bent, *([same * h - product * h**3] if self.distance else [])], -1)
+
+    def _axis(self, a: int) -> Tensor:
+        return torch.nn.functional.one_hot(torch.tensor(a, device=self.y.device), self.y.shape[-1]).to(self.y)
+
+
+def _place(number: int, given: Any) -> Place:
+    where = f"{WHERE}: places: {number}"
+    known = ("centre", "width", "radius")
+    if not isinstance(given, Mapping) or not {"centre", "width"} <= set(given):
+        raise RecipeError(where, f"{given!r}.", "Give a mapping such as {centre: [0, 0], width: 0.03}.")
+    for key in given:
+        if key not in known:
+            raise RecipeError(where, f"no option is called {key!r}.", f"{did_you_mean(key, known)} known: {known}")
+    centre, numbers = given["centre"], [given[key] for key in known[1:] if key in given]
+    if isinstance(centre, str) or not isinstance(centre, Sequence) or not all(map(_real, [*centre, *numbers])):
+        raise RecipeError(where, f"{given!r}.", "The centre is a list of numbers, width and radius are numbers.")
+    return Place(centre=[float(c) for c in centre], width=float(given["width"]), radius=float(given.get("radius", 0.0)))
+
+
+def _real(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)

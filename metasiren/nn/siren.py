@@ -1,0 +1,239 @@
+"""The functional SIREN: a pure function of parameters and coordinates, batched over instances.
+
+Sitzmann et al. 2020, "Implicit Neural Representations with Periodic Activation Functions", Eq. 1 and section 3.2.
+A layer is sin(omega * (W x + b)): the frequency multiplies the bias too, as in the authors' code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metasiren.errors import RecipeError, did_you_mean
+from metasiren.nn.activations import ACTIVATIONS, Activation
+from metasiren.nn.derivatives.jets import Jet
+from metasiren.nn.derivatives.jets import jet as evaluate_jet
+from metasiren.nn.encodings import InputLayer
+from metasiren.nn.input_layers import make_input_layer
+from metasiren.nn.layers import Layer, Params, affine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Siren:
+    """The architecture of a SIREN (or of a rival with another nonlinearity); it holds no weights.
+
+    Args:
+        in_features: dimension of the coordinates.
+        out_features: number of channels of the signal.
+        hidden_features: width of every hidden layer.
+        hidden_layers: number of hidden-to-hidden layers; the whole net has `hidden_layers + 2` affine layers.
+        first_omega: frequency of the first layer's sine, 30 in the paper.
+        hidden_omega: frequency of the other sines, 30 in the paper.
+        nonlinearity: `sine`, `relu`, `tanh`, `softplus`, `elu`, `selu` or `sigmoid`.
+        input_layer: features that the first layer sees instead of the coordinates, as plain data such as
+            `{"name": "positional_encoding", "frequencies": 7}`; see `metasiren.nn.input_layers`.
+        init_scale: factor on the initial weights (not the biases) of all layers but the last: above one, high
+            frequencies are learned sooner (Yeom et al. 2024, arXiv 2410.04779, "weight scaling").
+
+    Attributes:
+        encoding: the input layer, or None.
+
+    Raises:
+        RecipeError: an unknown nonlinearity or input layer, or a size below one.
+    """
+
+    in_features: int
+    out_features: int
+    hidden_features: int = 256
+    hidden_layers: int = 3
+    first_omega: float = 30.0
+    hidden_omega: float = 30.0
+    nonlinearity: str = "sine"
+    input_layer: Mapping[str, Any] | None = field(default=None, hash=False)
+    init_scale: float = 1.0
+    encoding: InputLayer | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.nonlinearity not in ACTIVATIONS:
+            advice = f"{did_you_mean(self.nonlinearity, ACTIVATIONS)}\nknown: {', '.join(ACTIVATIONS)}".strip()
+            raise RecipeError("siren: nonlinearity", f"no activation is called {self.nonlinearity!r}.", advice)
+        for name in ("in_features", "out_features", "hidden_features"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"siren: {name}", f"{getattr(self, name)} is below one.", "Give a positive integer.")
+        if self.init_scale <= 0:
+            raise RecipeError("siren: init_scale", f"{self.init_scale} is not positive.", "1 is the paper's.")
+        if self.hidden_layers < 0:
+            raise RecipeError("siren: hidden_layers", f"{self.hidden_layers} is negative.", "Give zero or more.")
+        object.__setattr__(self, "encoding", make_input_layer(self.input_layer) if self.input_layer else None)
+
+    @property
+    def activation(self) -> Activation:
+        """The nonlinearity between layers."""
+        return ACTIVATIONS[self.nonlinearity]
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The affine layers from coordinates to values."""
+        features = self.encoding.features(self.in_features) if self.encoding else self.in_features
+        sizes = [features, *[self.hidden_features] * (self.hidden_layers + 1), self.out_features]
+        last = len(sizes) - 2
+        periodic = self.nonlinearity == "sine"
+
+        def omega(i: int) -> float:
+            if not periodic or i == last:
+                return 1.0
+            return self.first_omega if i == 0 else self.hidden_omega
+
+        return tuple(Layer(str(i), sizes[i], sizes[i + 1], omega(i), i == last) for i in range(last + 1))
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every parameter, without the leading instance dimension."""
+        shapes = self.encoding.shapes(self.in_features) if self.encoding else {}
+        for layer in self.layers:
+            shapes[layer.weight] = (layer.out_features, layer.in_features)
+            shapes[layer.bias] = (layer.out_features,)
+        return shapes
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of scalars in one instance: 198,915 for the paper's CelebA net."""
+        return sum(torch.Size(shape).numel() for shape in self.shapes.values())
+
+    def init(
+        self,
+        instances: int = 1,
+        *,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> dict[str, Tensor]:
+        """Draw parameters as the authors do.
+
+        First layer weights are U(-1/n, 1/n); hidden and final weights U(-sqrt(6/n)/omega, sqrt(6/n)/omega)
+        with the hidden omega (section 3.2; the final linear layer too, as in the authors' code); biases
+        U(-1/sqrt(n), 1/sqrt(n)), n being the fan-in. Other nonlinearities use `Activation.weight_std`.
+
+        Args:
+            instances: leading size of every parameter.
+            generator: source of randomness; its device must match `device`.
+            dtype: of the parameters; torch's default otherwise.
+            device: where they lie.
+
+        Returns:
+            `{"0.weight": (instances, out, in), "0.bias": (instances, out), ...}`
+        """
+        params = {}
+        if self.encoding:
+            for name, shape in self.encoding.shapes(self.in_features).items():
+                params[name] = torch.empty(instances, *shape, dtype=dtype, device=device)
+                self.encoding.init(name, params[name], generator)
+        for layer in self.layers:
+            n = layer.in_features
+            weight = torch.empty(instances, layer.out_features, n, dtype=dtype, device=device)
+            bias = torch.empty(instances, layer.out_features, dtype=dtype, device=device)
+            std = self.activation.weight_std
+            if std is not None:
+                weight.normal_(0, std(n, layer.out_features), generator=generator)
+            else:
+                bound = self.weight_bound(layer)
+                weight.uniform_(-bound, bound, generator=generator)
+            if not layer.last:
+                weight *= self.init_scale
+            bias.uniform_(-1 / sqrt(n), 1 / sqrt(n), generator=generator)
+            params[layer.weight], params[layer.bias] = weight, bias
+        return params
+
+    def init_std(self) -> dict[str, float]:
+        """The standard deviation with which `init` draws each parameter, by name."""
+        # Centres of an input layer are drawn from U(-1, 1).
+        stds = dict.fromkeys(self.encoding.shapes(self.in_features), 1 / sqrt(3)) if self.encoding else {}
+        for layer in self.layers:
+            std = self.activation.weight_std
+            drawn = std(layer.in_features, layer.out_features) if std else self.weight_bound(layer) / sqrt(3)
+            stds[layer.weight] = drawn if layer.last else drawn * self.init_scale
+            stds[layer.bias] = 1 / sqrt(3 * layer.in_features)
+        return stds
+
+    def weight_bound(self, layer: Layer) -> float:
+        """Half-width of the uniform distribution of a sine layer's initial weights, before `init_scale`."""
+        # 1/n, not sqrt(6/n)/omega: the first layer sees coordinates, not sines.
+        n = layer.in_features
+        return 1 / n if layer.name == "0" else sqrt(6 / n) / self.hidden_omega
+
+    def __call__(self, params: Params, coords: Tensor) -> Tensor:
+        """Evaluate the signal.
+
+        Args:
+            params: as `init` returns them, with leading size `batch` or 1.
+            coords: (batch, points, in_features), or (points, in_features) for the same points everywhere.
+                Gradients reach them.
+
+        Returns:
+            (batch, points, out_features), in the dtype of the parameters (at least float32).
+
+        Raises:
+            ValueError: shapes that do not fit; the message names both.
+        """
+        x, params, batch = self.prepare(params, coords)
+        with torch.autocast(x.device.type, enabled=False):
+            values = self.evaluate(x, params)
+        return values.reshape(batch, values.shape[0] * values.shape[1] // batch, self.out_features)
+
+    def evaluate(self, x: Tensor, params: Params) -> Tensor:
+        """Values (instances, points, out) at x (instances, points, in), both as `prepare` lays them out."""
+        if self.encoding:
+            x = self.encoding.expand(x, params).value
+        for layer in self.layers:
+            x = affine(x, params[layer.weight], params[layer.bias], layer)
+            if not layer.last:
+                x = self.activation.value(x)
+        return x
+
+    def jet(
+        self,
+        params: Params,
+        coords: Tensor,
+        order: str,
+        *,
+        weights: Sequence[float] | None = None,
+        chunk_points: int | None = None,
+    ) -> Jet:
+        """Values and derivatives in one call; see `metasiren.nn.derivatives.jets.jet`."""
+        return evaluate_jet(self, params, coords, order, weights=weights, chunk_points=chunk_points)
+
+    def prepare(self, params: Params, coords: Tensor) -> tuple[Tensor, Params, int]:
+        """Check shapes, and lay coordinates out as (instances, points, in) for the batched products.
+
+        With one instance and many point sets the sets are joined into one, so that a single matrix
+        product serves them all.
+
+        Returns:
+            coordinates (instances, points, in), parameters in at least float32, and the batch size.
+        """
+        first = self.layers[0]
+        try:
+            weight = params[first.weight]
+        except KeyError:
+            raise ValueError(f"params lack {first.weight!r}; they hold {sorted(params)}") from None
+        if coords.shape[-1] != self.in_features or coords.dim() not in (2, 3):
+            raise ValueError(f"coords are {tuple(coords.shape)}; expected (batch, points, {self.in_features})")
+        if tuple(weight.shape[1:]) != self.shapes[first.weight]:
+            expected = ("instances", *self.shapes[first.weight])
+            raise ValueError(f"{first.weight} is {tuple(weight.shape)}; expected {expected}")
+        x = coords if coords.dim() == 3 else coords.unsqueeze(0)
+        instances, sets = weight.shape[0], x.shape[0]
+        if instances == 1:
+            x = x.reshape(1, -1, self.in_features)
+        elif sets == 1:
+            x = x.expand(instances, -1, -1)
+        elif sets != instances:
+            raise ValueError(f"{sets} sets of coords meet {instances} instances of params; give equal numbers, or one")
+        dtype = torch.promote_types(weight.dtype, torch.float32)
+        cast = {name: p.to(dtype) for name, p in params.items()}
+        return x.to(dtype), cast, max(instances, sets)

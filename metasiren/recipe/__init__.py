@@ -1,0 +1,23 @@
+"""A recipe: YAML that names the parts and numbers of one result. Read without importing torch."""
+
+from metasiren.recipe.explanation import explain
+from metasiren.recipe.loading import find_recipe, load_recipe, read_recipe, shipped_recipes, validate
+from metasiren.recipe.model import (
+    ConstraintPart,
+    Evaluate,
+    MetricPart,
+    Part,
+    Recipe,
+    Schedule,
+    SirenOptions,
+    Stage,
+    Train,
+)
+from metasiren.recipe.overlay import merge, nested, read_overrides
+from metasiren.recipe.yaml_text import parse_yaml
+
+__all__ = [
+    "ConstraintPart", "Evaluate", "MetricPart", "Part", "Recipe", "Schedule", "SirenOptions", "Stage", "Train",
+    "explain", "find_recipe", "load_recipe", "merge", "nested", "parse_yaml", "read_overrides", "read_recipe",
+    "shipped_recipes", "validate",
+]  # fmt: skip

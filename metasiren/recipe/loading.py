@@ -1,0 +1,110 @@
+"""Find, read, overlay and validate a recipe's file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from metasiren.errors import RecipeError, did_you_mean
+from metasiren.recipe.explanation import explain
+from metasiren.recipe.model import Recipe
+from metasiren.recipe.overlay import nested, overlay
+from metasiren.recipe.yaml_text import parse_yaml
+
+MOST_BYTES = 1 << 20
+
+
+def find_recipe(recipe: str | Path) -> Path:
+    """The file of a recipe given as a path, or by the name of one that ships with metasiren.
+
+    Raises:
+        RecipeError: there is none; names those that ship.
+    """
+    path = Path(recipe)
+    if path.is_file():
+        return path
+    shipped = {p.stem: p for p in shipped_recipes()}
+    # A path such as recipes/celeba_cnn.yaml also means the shipped recipe where no clone is at hand.
+    if path.stem in shipped and (path.suffix in ("", ".yaml")) and path.parent.name in ("", "recipes"):
+        return shipped[path.stem]
+    advice = f"{did_you_mean(path.stem, shipped)}\nshipped: {', '.join(sorted(shipped))}".strip()
+    found = "is a folder, not a recipe." if path.is_dir() else "there is no such recipe."
+    raise RecipeError(str(recipe), found, advice)
+
+
+def shipped_recipes() -> list[Path]:
+    """The recipes that come with metasiren, in the wheel or in a checkout."""
+    here = Path(__file__).resolve().parents[1]
+    for folder in (here / "recipes", here.parent / "recipes"):
+        if folder.is_dir():
+            return sorted(folder.glob("*.yaml"))
+    return []
+
+
+def read_recipe(recipe: str | Path) -> dict[str, Any]:
+    """The mapping that a recipe file holds, presets and all, unvalidated.
+
+    Raises:
+        RecipeError: not a file, too large, not text, not YAML or not a mapping.
+    """
+    path = find_recipe(recipe)
+    if path.stat().st_size > MOST_BYTES:
+        raise RecipeError(str(path), f"{path.stat().st_size} bytes.", "A recipe is a short text file.")
+    try:
+        text = path.read_text("utf-8")
+    except (UnicodeDecodeError, OSError) as error:
+        raise RecipeError(str(path), f"not readable as text: {error}.", "Give a YAML file in UTF-8.") from None
+    tree = parse_yaml(text, str(path))
+    if not isinstance(tree, dict):
+        raise RecipeError(str(path), f"found {type(tree).__name__}, not keys.", f"A recipe has {_keys()}.")
+    presets = tree.get("presets") or {}
+    if not isinstance(presets, dict) or not all(isinstance(p, dict | None) for p in presets.values()):
+        raise RecipeError(f"{path}: presets", "not a mapping of names to changes.", "Write presets: {quick: {...}}.")
+    return tree
+
+
+def _keys() -> str:
+    return ", ".join([*Recipe.model_fields, "presets"])
+
+
+def load_recipe(recipe: str | Path, *, preset: str | None = None, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Read, overlay and validate a recipe.
+
+    Args:
+        recipe: a path, or the name of a shipped recipe such as `celeba_cnn`.
+        preset: a key of the recipe's `presets`; None takes the recipe as it stands.
+        overrides: dotted keys to values, as `--set` takes them; they win over the preset.
+
+    Raises:
+        RecipeError: a missing file, broken YAML, an unknown key or preset, or a value of the wrong type.
+    """
+    path = find_recipe(recipe)
+    tree = read_recipe(path)
+    presets = tree.pop("presets", None) or {}
+    where = str(path)
+    if preset is not None:
+        if preset not in presets:
+            advice = f"{did_you_mean(preset, presets)}\npresets: {', '.join(presets) or 'none'}".strip()
+            raise RecipeError(f"{where}: presets", f"no preset is called {preset!r}.", advice)
+        change = {key: value for key, value in (presets[preset] or {}).items() if key != "needs"}
+        tree = overlay(tree, change)
+    if overrides:
+        tree = overlay(tree, nested(overrides))
+    return validate(tree, where, name=path.stem, preset=preset)
+
+
+def validate(tree: Mapping[str, Any], where: str, *, name: str = "recipe", preset: str | None = None) -> Recipe:
+    """A mapping as a Recipe.
+
+    Raises:
+        RecipeError: naming every key that is wrong.
+    """
+    try:
+        recipe = Recipe.model_validate(tree)
+    except ValidationError as error:
+        raise explain(error, where, Recipe) from None
+    recipe._name, recipe._preset = name, preset
+    return recipe

@@ -1,0 +1,1 @@
+"""Hooks, and the catalogue of the parts that plugins offer."""

@@ -1,0 +1,145 @@
+"""What there is to say about a part: its options with types, defaults and help, its source, and who uses it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union
+
+from metasiren.recipe import read_recipe, shipped_recipes
+from metasiren.registry.catalogue import Catalogue, options_model
+from metasiren.registry.docstrings import argument_help, documentation, prose
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a part.
+
+    Attributes:
+        name: its key in a recipe.
+        type: as a person would write it, such as `int` or `'sine' | 'relu'`.
+        default: as Python writes it; None where the option is required.
+        help: from the docstring.
+    """
+
+    name: str
+    type: str
+    default: str | None
+    help: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """All that `metasiren describe` shows of a part."""
+
+    kind: str
+    name: str
+    plugin: str
+    distribution: str
+    version: str
+    source: str
+    about: str
+    options: tuple[Option, ...]
+    recipes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [f"{self.kind} {self.name}", f"  from {self.distribution} {self.version}, plugin {self.plugin}"]
+        lines += [f"  {self.source}", "", self.about, "", "options:" if self.options else "options: none"]
+        for option in self.options:
+            default = "required" if option.default is None else f"= {option.default}"
+            lines.append(f"  {option.name}: {option.type}  {default}")
+            if option.help:
+                lines.append(f"      {option.help}")
+        return "\n".join([*lines, "", f"used in: {', '.join(self.recipes) or 'no shipped recipe'}"])
+
+
+def describe(catalogue: Catalogue, kind: str, name: str) -> Description:
+    """Describe a part.
+
+    Raises:
+        RecipeError, PluginError: nobody offers it, two plugins do, or it cannot be imported.
+    """
+    offer = catalogue.offer(kind, name, f"describe {kind}")
+    factory = offer.load()
+    return Description(
+        kind,
+        name,
+        offer.plugin.name,
+        offer.plugin.distribution,
+        offer.plugin.version,
+        _source(factory),
+        prose(documentation(factory)) or "(no documentation)",
+        options_of(kind, factory),
+        tuple(recipes_with(kind, name)),
+    )
+
+
+def options_of(kind: str, factory: Callable[..., Any]) -> tuple[Option, ...]:
+    """The options of a part in the order of its signature."""
+    words = argument_help(factory)
+    return tuple(
+        Option(
+            name, type_name(info.annotation), None if info.is_required() else repr(info.default), words.get(name, "")
+        )
+        for name, info in options_model(kind, factory).model_fields.items()
+    )
+
+
+def type_name(annotation: Any) -> str:
+    """A type as a person would write it: `'a' | 'b'` for a Literal, no module names."""
+    origin, given = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Literal:
+        return " | ".join(map(repr, given))
+    if origin in (Union, UnionType):
+        return " | ".join(map(type_name, given))
+    if origin is not None:
+        inner = ", ".join("..." if each is Ellipsis else type_name(each) for each in given)
+        return f"{getattr(origin, '__name__', origin)}[{inner}]"
+    if annotation is NoneType:
+        return "None"
+    return getattr(annotation, "__name__", re.sub(r"\b[\w.]+\.", "", str(annotation)))
+
+
+def _source(factory: Callable[..., Any]) -> str:
+    try:
+        path, line = inspect.getsourcefile(factory), inspect.getsourcelines(factory)[1]
+    except (OSError, TypeError):
+        return "(no source file)"
+    return f"{path}:{line}"
+
+
+def recipes_with(kind: str, name: str) -> list[str]:
+    """The shipped recipes that name a part, in themselves or in a preset."""
+    return [path.stem for path in shipped_recipes() if name in named(kind, path)]
+
+
+def named(kind: str, path: Path) -> set[str]:
+    """The parts of a kind that a recipe file names, presets included."""
+    tree = read_recipe(path)
+    trees = [tree, *(preset or {} for preset in (tree.get("presets") or {}).values())]
+    return {name for each in trees for name in _named(kind, each)}
+
+
+def _named(kind: str, tree: Mapping[str, Any]) -> set[str]:
+    evaluate, train = tree.get("evaluate") or {}, tree.get("train") or {}
+    if kind == "constraint":
+        return _keyed(tree.get("constraints"))
+    if kind == "metric":
+        return _keyed(evaluate.get("metrics"))
+    if kind == "protocol":
+        return {evaluate["protocol"]} if "protocol" in evaluate else set()
+    part = train.get("optimizer") if kind == "optimizer" else tree.get({"dataset": "data"}.get(kind, kind))
+    name = part.get("name") if isinstance(part, Mapping) else part
+    return {name} if name else set()
+
+
+def _keyed(parts: Any) -> set[str]:
+    """Names of parts whose key is their name unless they say otherwise."""
+    return {
+        value["name"] if isinstance(value, Mapping) and "name" in value else key for key, value in (parts or {}).items()
+    }

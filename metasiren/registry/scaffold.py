@@ -1,0 +1,119 @@
+"""Write a plugin package: packaging, a part that works, its tests, a recipe, a README."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from importlib import resources, util
+from pathlib import Path
+from string import Template
+
+import metasiren
+from metasiren.errors import PluginError
+from metasiren.registry.hookspecs import API_VERSION
+
+KINDS = ("encoder", "decoder", "dataset", "constraint", "metric")
+_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
+
+# Overrides under which the generated test trains two steps in a second, and options under which checks are quick.
+_TINY = {"train.steps": 2, "train.batch": 4}
+_FACES = {**_TINY, "data.train": 16, "data.val": 4, "data.test": 4}
+_JUDGED = {**_FACES, "evaluate.contexts": [10], "evaluate.baselines": False}
+_SMALL = {"dataset": {**_TINY, "data.count": 16}, "metric": _FACES}
+_OPTIONS = {"encoder": {"latent_dim": 8, "features": 32}, "dataset": {"count": 16, "size": 16}}
+
+
+@dataclass(frozen=True)
+class Names:
+    """What one name becomes: distribution `acme-gru`, module and part `acme_gru`, class `AcmeGru`."""
+
+    distribution: str
+    module: str
+    cls: str
+
+
+def names_of(kind: str, name: str) -> Names:
+    """Check a plugin's name.
+
+    Raises:
+        PluginError: not a plain lower-case name, a word of Python's, or a module that is installed already.
+    """
+    where = f"new {kind} {name}"
+    if not _NAME.fullmatch(name):
+        advice = "Use lower-case letters, digits and hyphens, such as acme-gru."
+        raise PluginError(where, "not a name for a package.", advice)
+    module = name.replace("-", "_")
+    if keyword.iskeyword(module) or module in sys.stdlib_module_names:
+        raise PluginError(where, f"{module!r} is Python's own.", "Put a word before it, such as your own name.")
+    if util.find_spec(module) is not None:
+        raise PluginError(where, f"a module {module!r} is installed already.", "Choose another name.")
+    cls = "".join(word.capitalize() for word in module.split("_"))
+    if cls in metasiren.__all__ or cls == "Tensor":
+        cls += kind.capitalize()
+    return Names(module.replace("_", "-"), module, cls)
+
+
+def scaffold(kind: str, name: str, out: Path, *, taken: Collection[str] = ()) -> Path:
+    """Write a package into a new folder below `out`.
+
+    Args:
+        kind: one of `KINDS`.
+        name: of package and part, such as `acme-gru`.
+        out: where the folder is made.
+        taken: names of installed parts of that kind, which the new one must not have.
+
+    Returns:
+        the package's folder.
+
+    Raises:
+        PluginError: the name cannot be used, or the folder is there already.
+    """
+    names = names_of(kind, name)
+    where = f"new {kind} {name}"
+    if names.module in taken:
+        found = f"{kind} {names.module!r} is installed already."
+        raise PluginError(where, found, "Recipes could not tell the two apart: choose another name.")
+    folder = out / names.distribution
+    words = {
+        **vars(names),
+        "kind": kind,
+        "part": names.module,
+        "api": str(API_VERSION),
+        "version": metasiren_version(),
+        "small": "".join(f'    "{key}": {value!r},\n' for key, value in _SMALL.get(kind, _JUDGED).items()),
+        "options": repr(_OPTIONS.get(kind, {})).replace("'", '"'),
+    }
+    files = {
+        "pyproject.toml": "common/pyproject.toml",
+        "README.md": "common/README.md",
+        "recipe.yaml": f"{kind}/recipe.yaml",
+        f"src/{names.module}/__init__.py": "common/__init__.py",
+        f"src/{names.module}/{kind}.py": f"{kind}/part.py",
+        f"tests/test_{names.module}.py": "common/test.py",
+    }
+    try:
+        folder.mkdir(parents=True)
+        for path, template in files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(_fill(template, words), "utf-8")
+    except FileExistsError:
+        raise PluginError(where, f"{folder} is there already.", "Name another --out, or another plugin.") from None
+    except OSError as error:
+        raise PluginError(where, f"cannot write there: {error}.", "Name another --out.") from None
+    return folder
+
+
+def metasiren_version() -> str:
+    """The installed version."""
+    from importlib import metadata
+
+    return metadata.version("metasiren")
+
+
+def _fill(template: str, words: dict[str, str]) -> str:
+    text = resources.files("metasiren").joinpath(f"registry/templates/{template}.tmpl").read_text("utf-8")
+    return Template(text).substitute(words)

@@ -1,0 +1,204 @@
+"""The metric tables of runs: read, joined side by side, and written for people and programs.
+
+A table never mixes conditions in silence: where runs differ in data, split, resize filter, protocol or number of
+images, every row carries a letter, and the letters are explained below the table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from string import ascii_lowercase
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from metasiren.errors import RunError
+from metasiren.results.comparison import Number
+from metasiren.results.text import latex, markdown, unknown_format
+
+MEASURES = ("mse", "mse_stderr", "mse_hidden", "psnr")
+
+
+Columns = dict[str, Number]
+
+
+class Row(BaseModel):
+    """One method's numbers by context; keys are numbers of observed pixels as text, and null is unknown.
+
+    Attributes:
+        name: the method.
+        kind: a trained `model`, a training-free `baseline`, or what a `paper` reports.
+        mse: mean squared error of values in [0, 1], clipped, over all pixels and channels.
+        mse_stderr: its standard error over images.
+        mse_hidden: the same error over hidden pixels only; null where all were observed.
+        psnr: 10 log10(1 / mse) in dB, per image and then averaged; null where an image was exact.
+        images: number of images judged.
+        note: key of the table's `notes`, where rows differ in their conditions.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    name: str
+    kind: Literal["model", "baseline", "paper"]
+    mse: Columns
+    mse_stderr: Columns = {}
+    mse_hidden: Columns = {}
+    psnr: Columns = {}
+    images: int | None = None
+    note: str | None = None
+
+
+class Table(BaseModel):
+    """Rows, and the conditions without which their numbers mean nothing.
+
+    Attributes:
+        dataset: the true name of the data.
+        protocol: how masks were drawn, such as `exact`.
+        filter: the resize filter of the images.
+        images: number of images judged; null where joined tables differ.
+        seeds: number of masks drawn per image and context; null where joined tables differ.
+        split: the images' split.
+        labels: what a column means where its key does not say so, such as {"512": "512 (half)"}.
+        notes: letter -> conditions, where rows differ in them.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    dataset: str
+    protocol: str
+    filter: str
+    images: int | None
+    seeds: int | None
+    split: str | None = None
+    labels: dict[str, str] = {}
+    rows: list[Row] = Field(min_length=1)
+    notes: dict[str, str] = {}
+
+    @property
+    def columns(self) -> list[str]:
+        """The contexts of all rows, in the order of their first appearance."""
+        return list(dict.fromkeys(key for row in self.rows for key in row.mse))
+
+    @property
+    def conditions(self) -> str:
+        """Data, split, images, filter, protocol and seeds in words."""
+        if self.notes:
+            return "Rows differ in their conditions: see the notes"
+        split = f", split {self.split}" if self.split else ""
+        masks = f", {self.seeds} mask seed{'' if self.seeds == 1 else 's'}"
+        halves = "".join(f", column {key} is {label}" for key, label in self.labels.items())
+        how = f"resize filter {self.filter}, protocol {self.protocol}{masks}{halves}"
+        return f"{self.dataset}{split}, {self.images} images, {how}"
+
+
+def read_table(path: str | Path) -> Table:
+    """The table of a run directory, or a table.json itself.
+
+    Raises:
+        RunError: there is none, or it is not what `Table` describes.
+    """
+    path = Path(path)
+    file = next((p for p in (path / "results" / "table.json", path / "table.json") if p.is_file()), path)
+    if not file.is_file():
+        raise RunError(str(path), "holds no results/table.json.", "Write it with `metasiren evaluate RUN`.")
+    try:
+        return Table.model_validate(json.loads(file.read_text("utf-8")))
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc'])) or 'table'}: {e['msg']}" for e in error.errors()[:3]]
+        found = f"not a metric table: {'; '.join(problems)}."
+    except (ValueError, RecursionError, OSError) as error:
+        found = f"not readable as JSON: {error}."
+    raise RunError(str(file), found, "Write it anew with `metasiren evaluate RUN`.")
+
+
+def join(tables: Sequence[Table]) -> Table:
+    """Several runs side by side: models first, then training-free baselines, each paper's rows once.
+
+    A baseline that was judged under the same conditions on the same images is shown once. Models of one name
+    are numbered.
+
+    Raises:
+        RunError: no table was given.
+    """
+    if not tables:
+        raise RunError("table", "no runs were given.", "Name one run directory or more.")
+    stated = [(row, t.notes.get(row.note or "", t.conditions)) for t in tables for row in t.rows]
+    conditions = list(dict.fromkeys(words for row, words in stated if row.kind != "paper"))
+    letters = {words: _letter(i) for i, words in enumerate(conditions)} if len(conditions) > 1 else {}
+    kept: dict[tuple[Any, ...], Row] = {}
+    names: dict[str, int] = {}
+    for row, words in stated:
+        note = None if row.kind == "paper" else letters.get(words)
+        name, key = row.name, (row.kind, row.name, note, row.images)
+        if row.kind == "model":
+            names[name] = names.get(name, 0) + 1
+            name = name if names[name] == 1 else f"{name} ({names[name]})"
+            key = (row.kind, name, note, len(kept))
+        kept.setdefault(key, row.model_copy(update={"name": name, "note": note}))
+    rows = [row for kind in ("model", "baseline", "paper") for row in kept.values() if row.kind == kind]
+    return Table(
+        dataset=_common(t.dataset for t in tables),
+        protocol=_common(t.protocol for t in tables),
+        filter=_common(t.filter for t in tables),
+        images=_same(t.images for t in tables),
+        seeds=_same(t.seeds for t in tables),
+        split=_same(t.split for t in tables),
+        labels={
+            key: _common(t.labels.get(key, key) for t in tables if key in t.columns) for t in tables for key in t.labels
+        },
+        rows=rows,
+        notes={letter: words for words, letter in letters.items()},
+    )
+
+
+def _letter(index: int) -> str:
+    return ascii_lowercase[index] if index < len(ascii_lowercase) else str(index + 1)
+
+
+def _common(words: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(words))
+
+
+def _same(values: Iterable[Any]) -> Any:
+    found = set(values)
+    return found.pop() if len(found) == 1 else None
+
+
+def frame(table: Table) -> pd.DataFrame:
+    """One line per row; columns `name`, `kind`, `images`, the conditions, and `mse_10`, `mse_stderr_10`, ..."""
+    lines = []
+    for row in table.rows:
+        line: dict[str, Any] = {"name": row.name, "kind": row.kind, "images": row.images}
+        if row.kind != "paper":
+            line["conditions"] = table.notes.get(row.note or "", table.conditions)
+        numbers = {f"{m}_{key}": getattr(row, m).get(key) for m in MEASURES for key in table.columns}
+        lines.append(line | numbers)
+    return pd.DataFrame(lines).astype({"images": "Int64"})
+
+
+def render(table: Table, format: str = "markdown") -> str:
+    """The table as text.
+
+    Args:
+        table: of one run, or joined.
+        format: `markdown`, `latex`, `csv` or `json`.
+
+    Raises:
+        RunError: an unknown format.
+    """
+    if format == "markdown":
+        return markdown(table)
+    if format == "latex":
+        return latex(table)
+    if format == "csv":
+        return frame(table).to_csv(index=False, lineterminator="\n")
+    if format == "json":
+        return json.dumps(table.model_dump(exclude_defaults=False), indent=2, allow_nan=False) + "\n"
+    raise unknown_format(format)
+
+
+def write(table: Table, folder: str | Path) -> None:
+    """Write table.json, .csv, .md and .tex into a folder that exists."""
+    for suffix, format in (("json", "json"), ("csv", "csv"), ("md", "markdown"), ("tex", "latex")):
+        (Path(folder) / f"table.{suffix}").write_text(render(table, format), "utf-8")

@@ -1,0 +1,120 @@
+"""A metric table as Markdown and as LaTeX."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from metasiren.errors import RunError, did_you_mean
+
+if TYPE_CHECKING:
+    from metasiren.results.table import Row, Table
+
+FORMATS = ("markdown", "latex", "csv", "json")
+
+MSE = "Mean squared error of values in [0, 1], clipped, over all pixels and channels (± standard error over images)"
+HIDDEN = "The same over hidden pixels only"
+PSNR = "Peak signal-to-noise ratio in dB, averaged over images"
+
+
+def markdown(table: Table) -> str:
+    """Three Markdown tables (MSE, hidden pixels only, PSNR) under one line of conditions."""
+    blocks = [f"{plain(table.conditions)}. The best of models and baselines is bold.", f"{MSE}:", _grid(table, "mse")]
+    for measure, title in (("mse_hidden", HIDDEN), ("psnr", PSNR)):
+        if any(value is not None for row in table.rows for value in getattr(row, measure).values()):
+            blocks += [f"{title}:", _grid(table, measure)]
+    if table.notes:
+        blocks.append("\n".join(f"- ({letter}) {plain(words)}" for letter, words in table.notes.items()))
+    return "\n\n".join(blocks) + "\n"
+
+
+def latex(table: Table) -> str:
+    """A LaTeX table of mean squared errors; needs no package."""
+    heads, lines = cells(table, "mse", lambda text: f"\\textbf{{{text}}}", tex, "$\\pm$")
+    notes = "".join(f" ({letter}) {tex(words)}." for letter, words in table.notes.items())
+    return latex_grid(heads, lines, f"{tex(MSE)}. {tex(table.conditions)}.{notes}")
+
+
+def latex_grid(heads: Sequence[str], lines: Sequence[Sequence[str]], caption: str) -> str:
+    """A LaTeX table of cells that are LaTeX already."""
+    body = " \\\\\n".join(" & ".join(line) for line in lines)
+    return (
+        f"\\begin{{table}}\n\\centering\n\\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}\n\\hline\n"
+        f"{' & '.join(heads)} \\\\\n\\hline\n{body} \\\\\n\\hline\n\\end{{tabular}}\n"
+        f"\\caption{{{caption}}}\n\\end{{table}}\n"
+    )
+
+
+def cells(
+    table: Table, measure: str, bold: Callable[[str], str], escape: Callable[[str], str], plus_minus: str
+) -> tuple[list[str], list[list[str]]]:
+    """The heads and the lines of one measure's table, every cell as text."""
+    rows = table.rows if measure == "mse" else [row for row in table.rows if getattr(row, measure)]
+    counts = {row.images for row in rows if row.kind != "paper"}
+    varied = len(counts) > 1
+    best = {(row.note, key): _best(rows, row.note, measure, key) for row in rows for key in table.columns}
+    heads = ["", *(["images"] if varied else []), *(escape(table.labels.get(key, key)) for key in table.columns)]
+    lines = []
+    for row in rows:
+        note = f" ({row.note})" if row.note else ""
+        line = [escape(row.name) + note, *([str(row.images or "")] if varied else [])]
+        numbers: Mapping[str, float | None] = getattr(row, measure)
+        for key in table.columns:
+            value = numbers.get(key)
+            text = "–" if value is None else number(value, measure, exact=row.kind == "paper")
+            error = row.mse_stderr.get(key) if measure == "mse" else None
+            if value is not None and row.kind != "paper" and value == best[row.note, key]:
+                text = bold(text)
+            line.append(text if error is None or value is None else f"{text} {plus_minus} {number(error, 'stderr')}")
+        lines.append(line)
+    return heads, lines
+
+
+def _best(rows: list[Row], note: str | None, measure: str, key: str) -> float | None:
+    mine = [getattr(r, measure).get(key) for r in rows if r.kind != "paper" and r.note == note]
+    values = [value for value in mine if value is not None]
+    choose = max if measure == "psnr" else min
+    return choose(values) if len(values) > 1 else None
+
+
+def number(value: float, measure: str, *, exact: bool = False) -> str:
+    """Three significant digits (two of a standard error, two decimals of a PSNR), never in powers of ten."""
+    if measure == "psnr":
+        return f"{value:.2f}"
+    digits = 2 if measure == "stderr" else 3
+    trim: Literal["-", "k"] = "-" if exact else "k"
+    return (
+        np.format_float_positional(value, precision=digits, fractional=False, unique=exact, trim=trim) if value else "0"
+    )
+
+
+def _grid(table: Table, measure: str) -> str:
+    return markdown_grid(*cells(table, measure, lambda text: f"**{text}**", plain, "±"))
+
+
+def markdown_grid(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table: the first column to the left, the others to the right."""
+    rule = ["---", *["---:"] * (len(heads) - 1)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, rule, *lines))
+
+
+def plain(text: str) -> str:
+    """Text as the cell of a Markdown table."""
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def unknown_format(format: str) -> RunError:
+    """The error of a format that tables are not written in."""
+    advice = f"{did_you_mean(format, FORMATS)}\nformats: {', '.join(FORMATS)}".strip()
+    return RunError("table: format", f"no format is called {format!r}.", advice)
+
+
+_TEX = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "±": "$\\pm$"}
+
+
+def tex(text: str) -> str:
+    """Text as LaTeX."""
+    return re.sub(r"[\\~^±&%$#_{}]", lambda m: _TEX.get(m[0], "\\" + m[0]), text.replace("\n", " "))

@@ -1,0 +1,257 @@
+"""A run directory: all that explains and repeats its numbers.
+
+recipe.yaml        resolved: preset and overrides applied
+environment.json   seed, versions, commit, device, plugins, data set
+metrics.jsonl      one object a logged step
+checkpoints/       the newest two
+results/           tables and pictures
+events.out.*       TensorBoard curves
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metasiren.assembly.experiment import Task
+from metasiren.assembly.parts import make_model, optimizers_of
+from metasiren.contracts import Context, Domain, Field, Model
+from metasiren.errors import PluginError, RunError
+from metasiren.recipe import Recipe, parse_yaml, validate
+from metasiren.registry.catalogue import Catalogue, load_catalogue
+from metasiren.runs import checkpoints
+from metasiren.runs.checkpoints import Checkpoint
+
+MODEL = ("data", "encoder", "decoder")
+EVERYTHING = (*MODEL, "constraints", "train", "evaluate")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on disk.
+
+    Attributes:
+        path: the directory.
+        recipe: as it was resolved.
+        environment: the contents of environment.json.
+    """
+
+    path: Path
+    recipe: Recipe
+    environment: Mapping[str, Any]
+
+    @property
+    def results(self) -> Path:
+        """The folder of tables and pictures."""
+        return self.path / "results"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def label(self) -> str:
+        """The run's name in tables: recipe and preset."""
+        preset = self.environment.get("preset")
+        return f"{self.environment['recipe']} ({preset})" if preset else str(self.environment["recipe"])
+
+    @property
+    def domain(self) -> Domain:
+        """What the run's signals map from and to."""
+        facts = dict(self.environment["domain"])
+        facts["grid"] = tuple(facts["grid"]) if facts["grid"] else None
+        return Domain(**facts)
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What turns values and coordinates back into a person's units: `Dataset.facts` of the data."""
+        facts: Mapping[str, Any] = self.environment.get("facts", {})
+        return facts
+
+    def checkpoint(self) -> Checkpoint:
+        """The newest checkpoint.
+
+        Raises:
+            RunError: there is none.
+        """
+        checkpoint = checkpoints.latest(self.checkpoints)
+        if checkpoint is None:
+            raise RunError(str(self.path), "no checkpoint yet.", f"Go on with metasiren run --resume {self.path}.")
+        return checkpoint
+
+    def model(self, *, device: torch.device | str = "cpu", catalogue: Catalogue | None = None) -> Model:
+        """The trained model (its average, where one was kept), in evaluation mode. Needs no data.
+
+        Raises:
+            PluginError: the plugin of a part is not installed; names the package.
+        """
+        self.check_plugins(catalogue := catalogue or load_catalogue())
+        model = make_model(self.recipe, catalogue, self.domain)
+        checkpoint = self.checkpoint()
+        averaged = {k.removeprefix("module."): v for k, v in checkpoint.part("ema").items() if k.startswith("module.")}
+        try:
+            model.load_state_dict(averaged or checkpoint.part("model"))
+        except RuntimeError as error:
+            advice = "Use the versions in environment.json, or train again."
+            raise RunError(str(self.path), f"the checkpoint does not fit the parts: {error}", advice) from None
+        return model.eval().to(device)
+
+    def check_plugins(self, catalogue: Catalogue, keys: Collection[str] = MODEL) -> None:
+        """Demand that the plugins of the parts under these keys of the recipe are there.
+
+        Raises:
+            PluginError: naming the package to install, or why it failed to load.
+        """
+        for key, (kind, name) in _named_parts(self.recipe).items():
+            was = self.environment["parts"].get(key)
+            if key.partition(".")[0] not in keys or was is None or name in catalogue.offers[kind]:
+                continue
+            owner = f"{kind} {name!r} comes from {was['distribution']} {was['version']}"
+            failed = [p for p in catalogue.plugins if p.error and p.distribution == was["distribution"]]
+            if failed:
+                found = f"{owner}, which failed to load: {failed[0].error}"
+                raise PluginError(str(self.path), found, f"Repair or reinstall {was['distribution']}.")
+            advice = f"Install it: python -m pip install {was['distribution']}=={was['version']}"
+            raise PluginError(str(self.path), f"{owner}, which is not here.", advice)
+
+    def field(self, context: Context | None = None, *, device: torch.device | str = "cpu") -> Field:
+        """The field of a context; of a single signal where none is given."""
+        model = self.model(device=device)
+        if context is None:
+            context = Context.empty(torch.zeros(1, dtype=torch.long, device=device), self.domain)
+        with torch.no_grad():
+            field: Field = model(context)
+        return field
+
+    def losses(self) -> Iterator[dict[str, float]]:
+        """The logged steps."""
+        path = self.path / "metrics.jsonl"
+        if path.is_file():
+            yield from map(json.loads, path.read_text("utf-8").splitlines())
+
+
+def create(task: Task, catalogue: Catalogue, out: Path | None, *, device: torch.device) -> Run:
+    """Make a new run directory; `runs/NAME-PRESET-K` where none is named.
+
+    Raises:
+        RunError: the directory holds something already, or cannot be made.
+    """
+    recipe = task.recipe
+    try:
+        if out is None:
+            stem = "-".join(filter(None, (recipe.name, recipe.preset)))
+            number = 1
+            while (path := Path("runs") / f"{stem}-{number}").exists():
+                number += 1
+        else:
+            path = out
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                advice = f"Name another --out, or go on with --resume {path}."
+                raise RunError(str(path), "there is something already.", advice)
+        (path / "results").mkdir(parents=True)
+    except OSError as error:
+        raise RunError(str(path), f"the run directory cannot be made: {error}.", "Name another --out.") from None
+    environment = _environment(task, catalogue, device)
+    write_json(path / "environment.json", environment)
+    (path / "recipe.yaml").write_text(recipe.to_yaml(), "utf-8")
+    return Run(path, recipe, environment)
+
+
+def open_run(path: str | Path) -> Run:
+    """Read a run directory.
+
+    Raises:
+        RunError: it is not one, or its files are damaged.
+    """
+    path = Path(path)
+    recipe_file, environment_file = path / "recipe.yaml", path / "environment.json"
+    if not recipe_file.is_file() or not environment_file.is_file():
+        found = "no recipe.yaml and environment.json there." if path.is_dir() else "there is no such directory."
+        raise RunError(str(path), f"not a run: {found}", "Give the path that metasiren run printed last.")
+    try:
+        environment = json.loads(environment_file.read_text("utf-8"))
+        tree = parse_yaml(recipe_file.read_text("utf-8"), str(recipe_file))
+        name, preset = environment["recipe"], environment["preset"]
+        environment["parts"], environment["domain"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(str(environment_file), f"damaged: {error!r}.", "Restore the file, or train again.") from None
+    return Run(path, validate(tree, str(recipe_file), name=name, preset=preset), environment)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
+    partial.replace(path)
+
+
+def _named_parts(recipe: Recipe) -> dict[str, tuple[str, str]]:
+    """Key in the recipe -> kind and name of the part that stands there."""
+    parts = {
+        "data": ("dataset", recipe.data.name),
+        "encoder": ("encoder", recipe.encoder.name),
+        "decoder": ("decoder", recipe.decoder.name),
+        **{key: ("optimizer", part.name) for key, part in optimizers_of(recipe).items()},
+    }
+    if recipe.evaluate.protocol is not None:
+        parts["evaluate.protocol"] = ("protocol", recipe.evaluate.protocol)
+    parts |= {f"constraints.{key}": ("constraint", each.name or key) for key, each in recipe.constraints.items()}
+    return parts | {f"evaluate.metrics.{key}": ("metric", m.name or key) for key, m in recipe.evaluate.metrics.items()}
+
+
+def _environment(task: Task, catalogue: Catalogue, device: torch.device) -> dict[str, Any]:
+    recipe, parts = task.recipe, {}
+    for key, (kind, name) in _named_parts(recipe).items():
+        plugin = catalogue.offer(kind, name, key).plugin
+        parts[key] = {"name": name, "distribution": plugin.distribution, "version": plugin.version}
+    return {
+        "recipe": recipe.name,
+        "preset": recipe.preset,
+        "seed": recipe.train.seed,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": torch.get_num_threads(),
+        "processor": platform.machine(),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in ("metasiren", "torch", "torchvision", "numpy")},
+        "commit": _commit(),
+        "plugins": catalogue.versions(),
+        "parts": parts,
+        "dataset": {"title": task.dataset.title, "splits": dict(task.dataset.splits), **task.dataset.provenance},
+        "domain": asdict(task.dataset.domain),
+        "facts": dict(task.dataset.facts),
+        "renderer": task.dataset.renderer,
+        "parameters": sum(p.numel() for p in task.model.parameters()),
+        "steps": task.steps,
+    }
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that metasiren runs from, if it is one."""
+    home = Path(__file__).resolve().parents[2]
+    if not (home / ".git").exists():
+        return None
+    try:
+        command = ["git", "-C", str(home), "describe", "--always", "--dirty"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,146 @@
+"""The commands that study rather than fit: `compare` rivals of a recipe, `inspect` a net before training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from metasiren.cli.options import catalogue_of
+from metasiren.cli.options import device as device_option
+from metasiren.errors import RunError
+
+POSITIVE = click.FloatRange(min=0, min_open=True, max=1e6)
+
+
+@click.command()
+@click.argument("recipe")
+@click.option(
+    "--over", multiple=True, required=True, metavar="KEY=V1,V2", help="What the rivals differ in; several: the product."
+)
+@click.option("--preset", metavar="NAME", help="A preset of the recipe; the best that can run here if left out.")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a recipe value for all rivals.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the runs go; must not exist.")
+@click.option("--seed", type=click.IntRange(min=0), help="In place of the recipe's.")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, metavar="N", help="Train every rival with N seeds.")
+@device_option
+@click.option("--max-time", metavar="5m", help="Stop each training cleanly after this long, then judge it.")
+@click.pass_context
+def compare(
+    ctx: click.Context,
+    recipe: str,
+    over: tuple[str, ...],
+    preset: str | None,
+    pairs: tuple[str, ...],
+    out: Path | None,
+    seed: int | None,
+    seeds: int,
+    device: str,
+    max_time: str | None,
+) -> None:
+    """Train rivals of RECIPE side by side: the same seeds, steps and data.
+
+    \b
+    metasiren compare image --over nonlinearity=sine,relu,tanh,relu_pe,rbf
+    metasiren compare image --over optimizer=adam,muon --over lr=1e-4,1e-3
+
+    KEY is a recipe key such as train.optimizer.lr, or the end of just one. Values are YAML. As nonlinearity, relu_pe
+    (ReLU with positional encoding), rbf and rbf_quartic stand for the paper's rivals with an input layer.
+    """  # noqa: D301 (click's own mark keeps the lines above as they are)
+    from rich.console import Console
+
+    from metasiren.engine import running
+    from metasiren.engine.processor import prepare_processor
+    from metasiren.engine.progress import Shown
+    from metasiren.recipe import read_overrides
+    from metasiren_studies import comparing
+
+    prepare_processor()
+    progress, catalogue = Shown(Console(stderr=True)), catalogue_of(ctx)
+    if preset is None:
+        preset, misses = running.choose_preset(recipe, catalogue)
+        for name, reasons in misses.items():
+            progress.say(f"the preset {name} cannot run here: {'; '.join(reasons)}")
+        if preset is not None:
+            progress.say(f"comparing with the preset {preset}")
+    folder, comparison = comparing.compare(
+        recipe, over, out, preset=preset, overrides=read_overrides(pairs), seed=seed, seeds=seeds, device=device,
+        max_time=max_time, catalogue=catalogue, progress=progress,
+    )  # fmt: skip
+    click.echo(comparison.render())
+    click.echo(folder)
+
+
+@click.group()
+def inspect() -> None:
+    """Look into a net: its initialisation."""
+
+
+@inspect.command("init")
+@click.option(
+    "--layers", type=click.IntRange(min=1), multiple=True, default=(6, 50), show_default=True, metavar="N",
+    help="Layers with an activation; may be given again. A linear output layer follows.",
+)  # fmt: skip
+@click.option("--width", type=click.IntRange(min=1), default=2048, show_default=True, help="Features of each layer.")
+@click.option("--omega", type=POSITIVE, default=30.0, show_default=True, help="Frequency of all layers.")
+@click.option("--points", type=click.IntRange(min=4), default=256, show_default=True, help="Inputs over [-1, 1].")
+@click.option("--bias/--zero-bias", default=True, show_default=True, help="Biases as trained nets have, or none.")
+@click.option("--scale", type=POSITIVE, default=1.0, show_default=True, help="siren.init_scale of the net.")
+@click.option("--nonlinearity", default="sine", show_default=True, help="As in recipes; only sines have predictions.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the weights.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="DIR|FILE.png", help="Draw a picture per depth.")
+def init(
+    layers: tuple[int, ...],
+    width: int,
+    omega: float,
+    points: int,
+    bias: bool,
+    scale: float,
+    nonlinearity: str,
+    seed: int,
+    as_json: bool,
+    out: Path | None,
+) -> None:
+    """Show how activations and gradients are distributed before training, beside what theory predicts.
+
+    The SIREN paper's supplement, Theorem 1.8 and Figure 2. Per layer: standard deviations measured (and predicted)
+    before and after the activation, their Kolmogorov-Smirnov distances from N(0, 1) and from the arcsine law, and the
+    gradient of the output with respect to the activations.
+    """
+    from metasiren.nn.siren import Siren
+    from metasiren_studies import initialisation_report as report
+
+    depths = list(dict.fromkeys(layers))
+    paths = report.files(out, depths) if out is not None else []
+    _demand_new(paths)
+    found = {}
+    for number, depth in enumerate(depths):
+        siren = Siren(
+            in_features=1, out_features=1, hidden_features=width, hidden_layers=depth - 1, first_omega=omega,
+            hidden_omega=omega, nonlinearity=nonlinearity, init_scale=scale,
+        )  # fmt: skip
+        made = report.initialise(siren, points=points, bias=bias, seed=seed)
+        title = f"{nonlinearity}, {depth} layers of {width:,}, {'with' if bias else 'zero'} biases"
+        title += f", omega {omega:g}" * (nonlinearity == "sine")
+        title += f", weights x{scale:g}" * (scale != 1)
+        found[str(depth)] = made.rows()
+        if not as_json:
+            click.echo(f"{title}\n{report.table(made)}\n")
+        if paths:
+            report.draw(made, paths[number], title)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    for path in paths:
+        click.echo(path, err=as_json)
+
+
+def _demand_new(paths: list[Path]) -> None:
+    for path in paths:
+        if path.exists():
+            raise RunError(str(path), "there is something already.", "Name another -o; nothing is overwritten.")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(str(path.parent), f"cannot be made: {error}.", "Name another -o.") from None

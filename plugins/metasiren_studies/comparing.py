@@ -1,0 +1,181 @@
+"""Rivals of one recipe, trained side by side: what `metasiren compare` does.
+
+Each rival is an ordinary run directory; beside them lie comparison.json, .csv and .md, curves.png, and figure.png
+where the runs drew pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metasiren.assembly.parts import (
+    make_constraints,
+    make_dataset,
+    make_metrics,
+    make_model,
+    make_optimizer,
+    make_protocol,
+    optimizers_of,
+)
+from metasiren.contracts import Domain
+from metasiren.engine.progress import Progress, Silent
+from metasiren.engine.running import InterruptedRunError, pick_device, run, seconds_of
+from metasiren.errors import MetasirenError, RecipeError, RunError
+from metasiren.recipe import Recipe, load_recipe
+from metasiren.registry.catalogue import Catalogue, load_catalogue
+from metasiren.results.comparison import Comparison
+from metasiren_studies.curves import plotting
+from metasiren_studies.members import Member, write
+from metasiren_studies.variants import Variant, cross, read_axes
+
+
+def rivals(
+    recipe: str | Path,
+    over: Sequence[str],
+    *,
+    preset: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    catalogue: Catalogue,
+) -> list[tuple[Variant, Recipe]]:
+    """The variants with their recipes; mistakes in any of them are found before the first is trained.
+
+    Args:
+        recipe: a path, or the name of a shipped recipe.
+        over: texts `KEY=V1,V2`; several make the product.
+        preset: of the recipe.
+        overrides: for all variants.
+        catalogue: the plugins.
+
+    Raises:
+        RecipeError, PluginError, DataError: a mistake in an axis or in a variant, or two variants that are one.
+    """
+    base = load_recipe(recipe, preset=preset, overrides=overrides)
+    domains: dict[str, Domain] = {}
+
+    def domain(of: Recipe) -> Domain:
+        key = of.data.model_dump_json()
+        if key not in domains:
+            domains[key] = make_dataset(of, catalogue).domain
+        return domains[key]
+
+    made: list[tuple[Variant, Recipe]] = []
+    for variant in cross(read_axes(over, base, catalogue)):
+        try:
+            choices = variant.overrides(domain(base) if variant.rival else None)
+            varied = load_recipe(recipe, preset=preset, overrides={**(overrides or {}), **choices})
+            _check(varied, catalogue, domain)
+        except MetasirenError as error:
+            raise type(error)(f"variant {variant.title}: {error.where}", error.found, error.advice) from None
+        for other, recipe_of_other in made:
+            if recipe_of_other == varied:
+                found = f"the variants {other.title!r} and {variant.title!r} are one and the same."
+                raise RecipeError("--over", found, "Leave one out.")
+        made.append((variant, varied))
+    return made
+
+
+def _check(recipe: Recipe, catalogue: Catalogue, domain: Any) -> None:
+    """Make what a run would make, without reading data that was read before."""
+    for part in optimizers_of(recipe).values():
+        make_optimizer(recipe, catalogue, [torch.zeros(1, requires_grad=True)], part)
+    make_constraints(recipe, catalogue)
+    make_protocol(recipe, catalogue)
+    make_metrics(recipe, catalogue)
+    make_model(recipe, catalogue, domain(recipe))
+
+
+def compare(
+    recipe: str | Path,
+    over: Sequence[str],
+    out: str | Path | None = None,
+    *,
+    preset: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    seeds: int = 1,
+    device: str = "auto",
+    max_time: str | float | None = None,
+    catalogue: Catalogue | None = None,
+    progress: Progress | None = None,
+) -> tuple[Path, Comparison]:
+    """Train rivals of one recipe with the same seeds, steps and data, one after another.
+
+    Args:
+        recipe: a path, or the name of a shipped recipe.
+        over: texts `KEY=V1,V2`, such as `nonlinearity=sine,relu,tanh`; several make the product.
+        out: a directory that does not exist yet; None takes the next free `runs/compare-NAME-K`.
+        preset: of the recipe.
+        overrides: dotted keys to values, for all variants.
+        seed: the first seed, in place of the recipe's.
+        seeds: train every variant with so many seeds, one up each time.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`.
+        max_time: for each training, as `run` takes it.
+        catalogue: the plugins; all that are installed by default.
+        progress: told of what happens.
+
+    Returns:
+        the directory, and what its comparison.json says: means over seeds, with standard deviations where there
+        are several. A variant that fails has a note that says why, and the others go on.
+
+    Raises:
+        MetasirenError: a mistake in the recipe or in `over`, a directory that holds something, or no variant
+            that could be trained.
+    """
+    catalogue, progress = catalogue or load_catalogue(), progress or Silent()
+    pick_device(device)
+    limit = seconds_of(max_time) if isinstance(max_time, str) else max_time
+    plotting()
+    varied = rivals(recipe, over, preset=preset, overrides=overrides, catalogue=catalogue)
+    if (seed is not None or seeds > 1) and any("train.seed" in variant.choices for variant, _ in varied):
+        raise RecipeError("--over train.seed", "given beside --seed or --seeds.", "Give one of them.")
+    folder = _folder(varied[0][1], Path(out) if out is not None else None)
+    train = partial(run, device=device, max_time=limit, catalogue=catalogue, progress=progress)
+    members: dict[str, list[Member]] = {}
+    try:
+        for number, (variant, resolved) in enumerate(varied, 1):
+            members[variant.title] = []
+            first = resolved.train.seed if seed is None else seed
+            for each in range(first, first + seeds):
+                path = folder / (variant.name if seeds == 1 else f"{variant.name}-seed{each}")
+                progress.say(f"[{number}/{len(varied)}] {variant.title}" + (f", seed {each}" if seeds > 1 else ""))
+                error = None
+                try:
+                    train(resolved, path, seed=each)
+                except InterruptedRunError:
+                    members[variant.title].append(Member(path, "interrupted"))
+                    raise
+                except Exception as problem:  # whatever broke one rival says nothing of the others
+                    known = isinstance(problem, MetasirenError)
+                    error = " ".join((str(problem) if known else f"{type(problem).__name__}: {problem}").split())
+                    progress.say(f"{variant.title} failed: {error}")
+                members[variant.title].append(Member(path, error))
+    finally:
+        comparison = write(folder, members)
+    if all(member.error is not None for each in members.values() for member in each):
+        reasons = "\n".join(f"{row.name}: {row.note}" for row in comparison.rows)
+        raise RunError(str(folder), "no variant could be trained.", reasons)
+    return folder, comparison
+
+
+def _folder(recipe: Recipe, out: Path | None) -> Path:
+    """Make the directory of a comparison.
+
+    Raises:
+        RunError: it holds something already, or cannot be made.
+    """
+    number = 1
+    while (free := Path("runs") / f"compare-{recipe.name}-{number}").exists():
+        number += 1
+    folder = out or free
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise RunError(str(folder), "there is something already.", "Name another --out; nothing is overwritten.")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(str(folder), f"the directory cannot be made: {error}.", "Name another --out.") from None
+    return folder

@@ -1,0 +1,119 @@
+"""What rivals of one recipe have come to: one table, curves and pictures of several runs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from metasiren.results.comparison import Comparison, ComparisonRow
+from metasiren.runs.directory import Run, open_run
+from metasiren_studies.curves import Curve, draw_curves
+from metasiren_studies.montage import draw_montage
+
+LAST = ("loss", "steps", "seconds", "parameters")
+"""What runs say of themselves; their metrics stand before it."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One training of a variant.
+
+    Attributes:
+        path: its run directory.
+        error: why it failed, or None.
+    """
+
+    path: Path
+    error: str | None = None
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Metrics, the last logged loss, steps, seconds and the number of parameters, as far as they are known."""
+        found: dict[str, Any] = {}
+        if self.error is None:
+            found |= _json(self.path / "results" / "metrics.json")
+        if history := self.history:
+            found |= {"loss": history[-1]["loss"], "steps": history[-1]["step"], "seconds": history[-1]["seconds"]}
+        training = _json(self.path / "results" / "training.json")
+        found |= {key: training[key] for key in ("steps", "seconds") if key in training}
+        found |= {k: v for k, v in _json(self.path / "environment.json").items() if k == "parameters"}
+        return {key: float(value) for key, value in found.items() if value is not None and math.isfinite(value)}
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """The logged steps."""
+        path = self.path / "metrics.jsonl"
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
+
+    @property
+    def note(self) -> str:
+        """Why it failed or ended early; empty otherwise."""
+        if self.error is not None:
+            return f"failed: {self.error}"
+        stopped = _json(self.path / "results" / "training.json").get("stopped")
+        return f"stopped early: {stopped}" if stopped else ""
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+
+
+def write(folder: Path, members: Mapping[str, Sequence[Member]]) -> Comparison:
+    """Write the comparison, curves and pictures of trained variants into their folder.
+
+    Args:
+        folder: that holds the runs.
+        members: title of each variant -> its trainings.
+    """
+    rows = [_row(title, each) for title, each in members.items()]
+    comparison = Comparison(title=_title(folder, members), rows=rows)
+    comparison.write(folder)
+    curves = [Curve(title, [m.history for m in each if m.history]) for title, each in members.items()]
+    draw_curves(curves, folder / "curves.png", psnr=_of_pictures(members))
+    first = {title: each[0].path / "results" for title, each in members.items() if each and each[0].error is None}
+    draw_montage(first, folder / "figure.png")
+    return comparison
+
+
+def _row(title: str, members: Sequence[Member]) -> ComparisonRow:
+    whole = [m for m in members if m.error is None] or list(members)
+    numbers = [m.numbers for m in whole]
+    names = list(dict.fromkeys(name for each in numbers for name in each))
+    names = [n for n in names if n not in LAST] + [n for n in LAST if n in names]
+    metrics: dict[str, float | None] = {}
+    for name in names:
+        values = [each[name] for each in numbers if name in each]
+        metrics[name] = mean(values)
+        if len(whole) > 1 and name not in ("steps", "parameters"):
+            metrics[f"{name}_std"] = stdev(values) if len(values) > 1 else None
+    notes = list(dict.fromkeys(m.note for m in members if m.note))
+    failed = sum(m.error is not None for m in members)
+    lead = f"{failed} of {len(members)} seeds failed; " if failed > 0 and len(members) > 1 else ""
+    return ComparisonRow(name=title, kind="model", metrics=metrics, note=lead + "; ".join(notes))
+
+
+def _opened(members: Mapping[str, Sequence[Member]]) -> list[Run]:
+    paths = [m.path for each in members.values() for m in each]
+    return [open_run(path) for path in paths if (path / "environment.json").is_file()]
+
+
+def _title(folder: Path, members: Mapping[str, Sequence[Member]]) -> str:
+    made = _opened(members)
+    if not made:
+        return folder.name
+    seeds = sorted({r.environment["seed"] for r in made})
+    words = (
+        f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}: mean and standard deviation"
+    )
+    return f"{made[0].environment['dataset']['title']}: {made[0].label}; {words}; on {made[0].environment['device']}"
+
+
+def _of_pictures(members: Mapping[str, Sequence[Member]]) -> bool:
+    """Whether the runs fit pictures (or clips) in [-1, 1] by their mean squared error."""
+    made = _opened(members)
+    return bool(made) and all("mse" in r.recipe.constraints and len(r.domain.grid or ()) >= 2 for r in made)

@@ -1,0 +1,19 @@
+"""What this package offers: commands that study rather than fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metasiren import hookimpl
+
+if TYPE_CHECKING:
+    import click
+
+
+@hookimpl
+def metasiren_commands(cli: click.Group) -> None:
+    """Compare variants of a recipe; inspect a net before training."""
+    from metasiren_studies.commands import compare, inspect
+
+    cli.add_command(compare)
+    cli.add_command(inspect)
