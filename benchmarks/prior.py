@@ -32,9 +32,9 @@ from metasiren.engine.trainer import Objective
 from metasiren_basics.hypernetwork import Hypernetwork
 from metasiren_basics.optimizers import adam
 from metasiren_basics.priors import LatentPrior, Mse, WeightPrior
-from metasiren_images.cnn import CnnEncoder
-from metasiren_images.imageset import observe, sample_cells
-from metasiren_images.set_encoder import SetEncoder
+from metasiren_priors.data.imageset import observe, sample_cells
+from metasiren_priors.encoders.cnn import CnnEncoder
+from metasiren_priors.encoders.set_encoder import SetEncoder
 
 SHAPE = (32, 32)
 SIREN = Siren(in_features=2, out_features=3)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Protocol,
         Renderer,
     )
+    from metasiren.contracts.files import is_web_page
     from metasiren.engine.running import run
     from metasiren.errors import (
         DataError,
@@ -47,11 +48,21 @@ if TYPE_CHECKING:
     from metasiren.registry.extras import load_extra
     from metasiren.registry.hookspecs import hookimpl
     from metasiren.results.comparison import Comparison, ComparisonRow, write_metrics
+    from metasiren.results.table import (
+        Table,
+        TableRow,
+        join_tables,
+        read_table,
+        render_table,
+        table_frame,
+        write_table,
+    )
     from metasiren.runs.directory import Run, open_run
 
 _HOMES = {
     "contracts": "Batch BatchOptimizer Constraint Context Dataset Decoder Domain Encoder Field Fit Metric Model Points "
     "Problem Protocol Renderer",
+    "contracts.files": "is_web_page",
     "engine.running": "run",
     "errors": "DataError MetasirenError PluginError RecipeError RunError TrainingError did_you_mean",
     "nn.cholesky": "damped_cholesky",
@@ -64,6 +75,7 @@ _HOMES = {
     "registry.extras": "load_extra",
     "registry.hookspecs": "hookimpl",
     "results.comparison": "Comparison ComparisonRow write_metrics",
+    "results.table": "Table TableRow join_tables read_table render_table table_frame write_table",
     "runs.directory": "Run open_run",
 }
 _HOME = {name: f"metasiren.{module}" for module, names in _HOMES.items() for name in names.split()}
@@ -97,20 +109,28 @@ __all__ = [
     "Run",
     "RunError",
     "Siren",
+    "Table",
+    "TableRow",
     "TrainingError",
     "damped_cholesky",
     "did_you_mean",
     "feature_jet",
     "grid",
     "hookimpl",
+    "is_web_page",
     "jet",
+    "join_tables",
     "load_catalogue",
     "load_extra",
     "load_recipe",
     "open_run",
     "read_overrides",
+    "read_table",
+    "render_table",
     "run",
+    "table_frame",
     "write_metrics",
+    "write_table",
 ]
 
 

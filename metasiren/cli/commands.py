@@ -177,7 +177,7 @@ def evaluate(ctx: click.Context, run: Path, protocol: str | None, limit: int | N
 def table(runs: tuple[Path, ...], form: str) -> None:
     """Put RUNS side by side in one table."""
     from metasiren.results.comparison import is_single, join_comparisons, read_comparison
-    from metasiren.results.table import join, read_table, render
+    from metasiren.results.table import join_tables, read_table, render_table
 
     single = [p for p in runs if is_single(p)]
     if len(single) == len(runs):
@@ -187,7 +187,7 @@ def table(runs: tuple[Path, ...], form: str) -> None:
         names = ", ".join(map(str, single))
         found = f"tables of many signals do not fit beside single signals; single: {names}."
         raise RunError("table", found, "Name runs of one kind.")
-    click.echo(render(join([read_table(path / "results" / "table.json") for path in runs]), form))
+    click.echo(render_table(join_tables([read_table(path / "results" / "table.json") for path in runs]), form))
 
 
 @cli.command()

@@ -25,7 +25,7 @@ MEASURES = ("mse", "mse_stderr", "mse_hidden", "psnr")
 Columns = dict[str, Number]
 
 
-class Row(BaseModel):
+class TableRow(BaseModel):
     """One method's numbers by context; keys are numbers of observed pixels as text, and null is unknown.
 
     Attributes:
@@ -72,7 +72,7 @@ class Table(BaseModel):
     seeds: int | None
     split: str | None = None
     labels: dict[str, str] = {}
-    rows: list[Row] = Field(min_length=1)
+    rows: list[TableRow] = Field(min_length=1)
     notes: dict[str, str] = {}
 
     @property
@@ -112,7 +112,7 @@ def read_table(path: str | Path) -> Table:
     raise RunError(str(file), found, "Write it anew with `metasiren evaluate RUN`.")
 
 
-def join(tables: Sequence[Table]) -> Table:
+def join_tables(tables: Sequence[Table]) -> Table:
     """Several runs side by side: models first, then training-free baselines, each paper's rows once.
 
     A baseline that was judged under the same conditions on the same images is shown once. Models of one name
@@ -126,7 +126,7 @@ def join(tables: Sequence[Table]) -> Table:
     stated = [(row, t.notes.get(row.note or "", t.conditions)) for t in tables for row in t.rows]
     conditions = list(dict.fromkeys(words for row, words in stated if row.kind != "paper"))
     letters = {words: _letter(i) for i, words in enumerate(conditions)} if len(conditions) > 1 else {}
-    kept: dict[tuple[Any, ...], Row] = {}
+    kept: dict[tuple[Any, ...], TableRow] = {}
     names: dict[str, int] = {}
     for row, words in stated:
         note = None if row.kind == "paper" else letters.get(words)
@@ -165,7 +165,7 @@ def _same(values: Iterable[Any]) -> Any:
     return found.pop() if len(found) == 1 else None
 
 
-def frame(table: Table) -> pd.DataFrame:
+def table_frame(table: Table) -> pd.DataFrame:
     """One line per row; columns `name`, `kind`, `images`, the conditions, and `mse_10`, `mse_stderr_10`, ..."""
     lines = []
     for row in table.rows:
@@ -177,7 +177,7 @@ def frame(table: Table) -> pd.DataFrame:
     return pd.DataFrame(lines).astype({"images": "Int64"})
 
 
-def render(table: Table, format: str = "markdown") -> str:
+def render_table(table: Table, format: str = "markdown") -> str:
     """The table as text.
 
     Args:
@@ -192,13 +192,13 @@ def render(table: Table, format: str = "markdown") -> str:
     if format == "latex":
         return latex(table)
     if format == "csv":
-        return frame(table).to_csv(index=False, lineterminator="\n")
+        return table_frame(table).to_csv(index=False, lineterminator="\n")
     if format == "json":
         return json.dumps(table.model_dump(exclude_defaults=False), indent=2, allow_nan=False) + "\n"
     raise unknown_format(format)
 
 
-def write(table: Table, folder: str | Path) -> None:
+def write_table(table: Table, folder: str | Path) -> None:
     """Write table.json, .csv, .md and .tex into a folder that exists."""
     for suffix, format in (("json", "json"), ("csv", "csv"), ("md", "markdown"), ("tex", "latex")):
-        (Path(folder) / f"table.{suffix}").write_text(render(table, format), "utf-8")
+        (Path(folder) / f"table.{suffix}").write_text(render_table(table, format), "utf-8")

@@ -11,7 +11,7 @@ import numpy as np
 from metasiren.errors import RunError, did_you_mean
 
 if TYPE_CHECKING:
-    from metasiren.results.table import Row, Table
+    from metasiren.results.table import Table, TableRow
 
 FORMATS = ("markdown", "latex", "csv", "json")
 
@@ -73,7 +73,7 @@ def cells(
     return heads, lines
 
 
-def _best(rows: list[Row], note: str | None, measure: str, key: str) -> float | None:
+def _best(rows: list[TableRow], note: str | None, measure: str, key: str) -> float | None:
     mine = [getattr(r, measure).get(key) for r in rows if r.kind != "paper" and r.note == note]
     values = [value for value in mine if value is not None]
     choose = max if measure == "psnr" else min

@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from metasiren import hookimpl
-
-if TYPE_CHECKING:
-    import click
 
 
 @hookimpl
 def metasiren_datasets() -> Mapping[str, str]:
-    """Sets of images."""
+    """Pictures."""
     return {
-        "celeba": "metasiren_images.celeba:CelebA",
         "editing": "metasiren_images.gradient_domain.editing:Editing",
-        "folder": "metasiren_images.folder:Folder",
         "masked_picture": "metasiren_images.restoration.masked:MaskedPicture",
-        "npz": "metasiren_images.npz:Npz",
         "picture": "metasiren_images.single.picture:Picture",
         "poisson": "metasiren_images.gradient_domain.poisson:Poisson",
-        "sketch_faces": "metasiren_images.sketch_faces:SketchFaces",
-    }
-
-
-@hookimpl
-def metasiren_encoders() -> Mapping[str, str]:
-    """Encoders of observed pixels."""
-    return {
-        "cnn": "metasiren_images.cnn:CnnEncoder",
-        "set": "metasiren_images.set_encoder:SetEncoder",
-        "partial_conv": "metasiren_images.partial_conv:PartialConvEncoder",
-        "gaussian": "metasiren_images.gaussian_encoder:GaussianEncoder",
     }
 
 
@@ -52,10 +33,8 @@ def metasiren_constraints() -> Mapping[str, str]:
 
 @hookimpl
 def metasiren_protocols() -> Mapping[str, str]:
-    """How pictures, and priors over them, are judged."""
+    """How pictures are evaluated."""
     return {
-        "exact": "metasiren_images.protocols:Exact",
-        "siren2020": "metasiren_images.protocols:Siren2020",
         "picture": "metasiren_images.single.judge:PictureProtocol",
         "poisson": "metasiren_images.gradient_domain.judge_poisson:PoissonProtocol",
         "editing": "metasiren_images.gradient_domain.judge_editing:EditingProtocol",
@@ -70,11 +49,3 @@ def metasiren_renderers() -> Mapping[str, str]:
         "picture": "metasiren_images.single.render:PictureRenderer",
         "levelled_picture": "metasiren_images.gradient_domain.levelling:LevelledRenderer",
     }
-
-
-@hookimpl
-def metasiren_commands(cli: click.Group) -> None:
-    """Prepare data; use a prior on one's own picture."""
-    from metasiren_images.commands import add_commands
-
-    add_commands(cli)

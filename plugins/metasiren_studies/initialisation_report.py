@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from metasiren import grid
 from metasiren.errors import RecipeError
-from metasiren.nn.grids import grid
 from metasiren.nn.siren import Siren
 from metasiren.registry.extras import load_extra
 from metasiren_studies.initialisation import (

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metasiren.errors import RunError
-from metasiren.results.table import Row, Table, frame, join, read_table, render, write
+from metasiren.results.table import Table, TableRow, join_tables, read_table, render_table, table_frame, write_table
 from metasiren.results.text import number
 
 
@@ -41,14 +41,14 @@ def table(*models: dict[str, Any], **changes: Any) -> Table:
 def test_what_is_written_is_read_back_unchanged(tmp_path: Path) -> None:
     whole = table(row("cnn"))
     (tmp_path / "results").mkdir()
-    write(whole, tmp_path / "results")
+    write_table(whole, tmp_path / "results")
     assert {p.name for p in (tmp_path / "results").iterdir()} == {"table.json", "table.csv", "table.md", "table.tex"}
     for path in (tmp_path, tmp_path / "results", tmp_path / "results" / "table.json"):
         assert read_table(path) == whole
 
 
 def test_the_json_has_the_keys_that_other_programs_read() -> None:
-    read = json.loads(render(table(row("cnn")), "json"))
+    read = json.loads(render_table(table(row("cnn")), "json"))
     assert {"dataset", "protocol", "filter", "images", "seeds", "rows"} <= set(read)
     for each in read["rows"]:
         assert {"name", "kind", "mse", "mse_stderr", "mse_hidden", "psnr"} <= set(each)
@@ -56,21 +56,21 @@ def test_the_json_has_the_keys_that_other_programs_read() -> None:
 
 def test_keys_that_are_not_known_survive() -> None:
     extra = table(row("cnn", refined=30), hardware="laptop")
-    assert json.loads(render(extra, "json"))["hardware"] == "laptop"
-    assert json.loads(render(join([extra]), "json"))["rows"][0]["refined"] == 30
+    assert json.loads(render_table(extra, "json"))["hardware"] == "laptop"
+    assert json.loads(render_table(join_tables([extra]), "json"))["rows"][0]["refined"] == 30
 
 
 def test_infinite_and_undefined_numbers_become_null() -> None:
     odd = table(row("cnn", psnr={"10": float("inf"), "512": float("nan")}))
     assert odd.rows[0].psnr == {"10": None, "512": None}
-    assert "Infinity" not in render(odd, "json")
+    assert "Infinity" not in render_table(odd, "json")
 
 
 # Joining
 
 
 def test_a_join_has_every_model_and_each_baseline_and_paper_row_once() -> None:
-    joined = join([table(row("cnn")), table(row("set", mse=0.04)), table(row("pconv", mse=0.05))])
+    joined = join_tables([table(row("cnn")), table(row("set", mse=0.04)), table(row("pconv", mse=0.05))])
     assert [(r.name, r.kind) for r in joined.rows] == [
         ("cnn", "model"), ("set", "model"), ("pconv", "model"),
         ("mean", "baseline"), ("CNN (paper, full CelebA)", "paper"),
@@ -80,11 +80,11 @@ def test_a_join_has_every_model_and_each_baseline_and_paper_row_once() -> None:
 
 
 def test_joining_one_table_changes_nothing() -> None:
-    assert join([table(row("cnn"))]) == table(row("cnn"))
+    assert join_tables([table(row("cnn"))]) == table(row("cnn"))
 
 
 def test_models_of_one_name_are_numbered() -> None:
-    joined = join([table(row("cnn")), table(row("cnn", mse=0.02)), table(row("cnn", mse=0.01))])
+    joined = join_tables([table(row("cnn")), table(row("cnn", mse=0.02)), table(row("cnn", mse=0.01))])
     assert [r.name for r in joined.rows if r.kind == "model"] == ["cnn", "cnn (2)", "cnn (3)"]
 
 
@@ -101,43 +101,43 @@ def test_models_of_one_name_are_numbered() -> None:
     ],
 )
 def test_rows_made_under_other_conditions_are_marked(change: dict[str, Any]) -> None:
-    joined = join([table(row("cnn")), table(row("cnn"), **change)])
+    joined = join_tables([table(row("cnn")), table(row("cnn"), **change)])
     assert [(r.name, r.note) for r in joined.rows] == [
         ("cnn", "a"), ("cnn (2)", "b"), ("mean", "a"), ("mean", "b"), ("CNN (paper, full CelebA)", None)
     ]  # fmt: skip
     assert joined.notes["a"] != joined.notes["b"]
     for format in ("markdown", "latex"):
-        text = render(joined, format)
+        text = render_table(joined, format)
         assert "cnn (2) (b)" in text
         assert "bilinear" in text
         assert "Rows differ in their conditions" in text
-    lines = list(csv.DictReader(io.StringIO(render(joined, "csv"))))
+    lines = list(csv.DictReader(io.StringIO(render_table(joined, "csv"))))
     assert lines[0]["conditions"] != lines[1]["conditions"]
 
 
 def test_joining_joined_tables_keeps_the_conditions() -> None:
-    mixed = join([table(row("cnn")), table(row("set"), filter="nearest")])
-    again = join([mixed, table(row("pconv"))])
+    mixed = join_tables([table(row("cnn")), table(row("set"), filter="nearest")])
+    again = join_tables([mixed, table(row("pconv"))])
     assert [(r.name, r.note) for r in again.rows if r.kind == "model"] == [("cnn", "a"), ("set", "b"), ("pconv", "a")]
     assert again.notes == mixed.notes
     assert len([r for r in again.rows if r.kind == "baseline"]) == 2
 
 
 def test_thirty_conditions_have_thirty_marks() -> None:
-    joined = join([table(row("cnn"), images=i + 1) for i in range(30)])
+    joined = join_tables([table(row("cnn"), images=i + 1) for i in range(30)])
     assert len({r.note for r in joined.rows if r.kind == "model"}) == 30
 
 
 def test_no_runs_cannot_be_joined() -> None:
     with pytest.raises(RunError, match="no runs were given"):
-        join([])
+        join_tables([])
 
 
 # Text
 
 
 def test_the_best_of_models_and_baselines_is_bold_and_papers_are_not() -> None:
-    text = render(table(row("cnn", mse=0.05)), "markdown")
+    text = render_table(table(row("cnn", mse=0.05)), "markdown")
     assert "| cnn | **0.0500** ± 0.0012 | **0.0250** ± 0.00040 |" in text
     assert "| mean | 0.0700 ± 0.0012 | 0.0350 ± 0.00040 |" in text
     assert "| CNN (paper, full CelebA) | 0.033 | 0.0165 |" in text
@@ -146,31 +146,33 @@ def test_the_best_of_models_and_baselines_is_bold_and_papers_are_not() -> None:
 
 
 def test_one_row_alone_is_not_the_best_of_anything() -> None:
-    assert "**" not in render(table(row("cnn")).model_copy(update={"rows": [Row.model_validate(row("cnn"))]}))
+    assert "**" not in render_table(
+        table(row("cnn")).model_copy(update={"rows": [TableRow.model_validate(row("cnn"))]})
+    )
 
 
 def test_numbers_of_images_are_shown_where_they_differ() -> None:
-    text = render(table(row("cnn", images=1066)))
+    text = render_table(table(row("cnn", images=1066)))
     assert "|  | images | 10 |" in text
     assert "| cnn | 1066 |" in text
     assert "| CNN (paper, full CelebA) |  |" in text
 
 
 def test_latex_escapes_what_latex_would_read() -> None:
-    text = render(table(row("my_cnn & 100% {x}~^\\")), "latex")
+    text = render_table(table(row("my_cnn & 100% {x}~^\\")), "latex")
     assert r"my\_cnn \& 100\% \{x\}\textasciitilde{}\textasciicircum{}\textbackslash{}" in text
     assert text.count(r"\begin{") == text.count(r"\end{") == 2
 
 
 def test_markdown_rows_have_as_many_cells_as_the_heading() -> None:
-    text = render(table(row("a|b\nc")))
+    text = render_table(table(row("a|b\nc")))
     for block in text.split("\n\n"):
         lines = [line.replace("\\|", "") for line in block.splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in lines}) <= 1
 
 
 def test_the_frame_has_one_line_per_row_and_a_column_per_measure_and_context() -> None:
-    lines = frame(table(row("cnn")))
+    lines = table_frame(table(row("cnn")))
     assert list(lines["name"]) == ["cnn", "mean", "CNN (paper, full CelebA)"]
     assert lines.loc[0, "mse_512"] == 0.015
     assert lines.loc[0, "mse_stderr_10"] == 0.00123
@@ -235,7 +237,7 @@ def test_a_run_without_a_table_says_how_to_get_one(tmp_path: Path) -> None:
 
 def test_unknown_formats_are_answered_with_the_known() -> None:
     with pytest.raises(RunError, match=r"'markdwn'(.|\n)*Did you mean 'markdown'"):
-        render(table(row("cnn")), "markdwn")
+        render_table(table(row("cnn")), "markdwn")
 
 
 def test_tables_are_read_without_torch() -> None:

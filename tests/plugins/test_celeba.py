@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from metasiren import DataError
-from metasiren_images import celeba_layout
-from metasiren_images import prepare as preparing
-from metasiren_images.celeba import CelebA, prepare_celeba
-from metasiren_images.celeba_layout import parse_partition
-from metasiren_images.commands import add_commands
-from metasiren_images.sources import ZipSource
+from metasiren_priors.commands import add_commands
+from metasiren_priors.data import celeba_layout
+from metasiren_priors.data import prepare as preparing
+from metasiren_priors.data.celeba import CelebA, prepare_celeba
+from metasiren_priors.data.celeba_layout import parse_partition
+from metasiren_priors.data.sources import ZipSource
 
 COUNTS = {"train": 5, "val": 2, "test": 2}
 NAMES = [f"{index:06}.jpg" for index in range(1, 10)]

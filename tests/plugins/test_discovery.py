@@ -115,7 +115,7 @@ def test_two_plugins_that_offer_a_part_are_both_named(install: Install, tmp_path
 def test_a_part_named_like_a_built_in_names_both_and_spares_the_built_in(install: Install, tmp_path: Path) -> None:
     install("acme-cnn", GOOD.replace('"acme_gru"', '"cnn"'))
     failed = run(tmp_path, "cnn").exception
-    assert "acme_cnn (acme-cnn) and images (metasiren)" in str(failed)
+    assert "acme_cnn (acme-cnn) and priors (metasiren)" in str(failed)
     assert "--without acme_cnn" in str(failed)
 
 

@@ -16,11 +16,11 @@ from metasiren import Context, Decoder, Domain, Encoder, RecipeError, Siren, gri
 from metasiren_basics.fixed import FixedEncoder
 from metasiren_basics.free import FreeDecoder
 from metasiren_basics.hypernetwork import Hypernetwork
-from metasiren_images.cnn import CnnEncoder
-from metasiren_images.imageset import observe, sample_cells
-from metasiren_images.partial_conv import PartialConvEncoder, PartialConvolution
-from metasiren_images.set_encoder import SetEncoder
-from metasiren_images.winograd import Convolution, convolve
+from metasiren_priors.data.imageset import observe, sample_cells
+from metasiren_priors.encoders.cnn import CnnEncoder
+from metasiren_priors.encoders.partial_conv import PartialConvEncoder, PartialConvolution
+from metasiren_priors.encoders.set_encoder import SetEncoder
+from metasiren_priors.encoders.winograd import Convolution, convolve
 
 SHAPE = (8, 6)
 DOMAIN = Domain(d_in=2, d_out=3, grid=SHAPE, items=4)

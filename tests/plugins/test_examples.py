@@ -39,7 +39,7 @@ def test_they_are_not_installed_with_metasiren() -> None:
 
 def test_the_wheel_ships_templates_and_recipes_but_no_example(tmp_path: Path) -> None:
     files = zipfile.ZipFile(build_wheel(tmp_path)).namelist()
-    assert "metasiren/templates/common/pyproject.toml.tmpl" in files
+    assert "metasiren/registry/templates/common/pyproject.toml.tmpl" in files
     assert "metasiren/recipes/celeba_cnn.yaml" in files
     assert "metasiren_basics/plugin.py" in files
     assert not [file for file in files if "acme" in file]

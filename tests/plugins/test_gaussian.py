@@ -11,11 +11,11 @@ from torch import Tensor
 
 from metasiren import Batch, Context, DataError, Decoder, Domain, Points, RecipeError, RunError, Siren, grid
 from metasiren.nn.layers import Params
-from metasiren_images import gaussian as module
-from metasiren_images.gaussian import Gaussian, solve_within, training_vectors
-from metasiren_images.gaussian_encoder import GaussianEncoder, draw_mask
-from metasiren_images.gaussian_factors import FactorGaussian, gaussian_of
-from metasiren_images.imageset import ImageSet, observe
+from metasiren_priors.data.imageset import ImageSet, observe
+from metasiren_priors.encoders import gaussian as module
+from metasiren_priors.encoders.gaussian import Gaussian, solve_within, training_vectors
+from metasiren_priors.encoders.gaussian_encoder import GaussianEncoder, draw_mask
+from metasiren_priors.encoders.gaussian_factors import FactorGaussian, gaussian_of
 
 GRID, CHANNELS = (6, 5), 2
 PIXELS = GRID[0] * GRID[1]

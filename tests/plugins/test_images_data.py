@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from metasiren import DataError
-from metasiren_images import prepare as preparing
-from metasiren_images.decode import decode
-from metasiren_images.folder import Folder, split_names
-from metasiren_images.homes import data_home, roots
-from metasiren_images.job import Job
-from metasiren_images.npz import Npz
-from metasiren_images.prepare import prepare
-from metasiren_images.prepared import open_prepared, read_record, record_path
+from metasiren_priors.data import prepare as preparing
+from metasiren_priors.data.decode import decode
+from metasiren_priors.data.folder import Folder, split_names
+from metasiren_priors.data.homes import data_home, roots
+from metasiren_priors.data.job import Job
+from metasiren_priors.data.npz import Npz
+from metasiren_priors.data.prepare import prepare
+from metasiren_priors.data.prepared import open_prepared, read_record, record_path
 
 QUICK = settings(deadline=None, max_examples=25, derandomize=True)
 PAGE = b"<!DOCTYPE html><html><title>Quota exceeded</title></html>"
@@ -227,7 +227,7 @@ def test_all_kinds_of_images_are_found(tmp_path: Path) -> None:
 def test_a_folder_is_prepared_once_and_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_folder(tmp_path)
     first = Folder(path=tmp_path, size=8)
-    monkeypatch.setattr("metasiren_images.decode.decode", lambda *_, **__: pytest.fail("decoded again"))
+    monkeypatch.setattr("metasiren_priors.data.decode.decode", lambda *_, **__: pytest.fail("decoded again"))
     assert torch.equal(Folder(path=tmp_path, size=8).images("train"), first.images("train"))
     monkeypatch.undo()
     monkeypatch.setenv("METASIREN_DATA", str(data_home()))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metasiren import DataError
-from metasiren_images.imageset import ImageSet, sample_cells, to_values
+from metasiren_priors.data.imageset import ImageSet, sample_cells, to_values
 
 QUICK = settings(deadline=None, max_examples=25, derandomize=True)
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import metasiren as ms
-from metasiren_images import inpaint
+from metasiren_priors import inpaint
 
 
 @pytest.fixture(scope="module")

@@ -29,13 +29,13 @@ from metasiren import (
     grid,
 )
 from metasiren.nn.layers import Params
-from metasiren_images.baselines import BASELINES, MeanImage, NearestPixel
-from metasiren_images.imageset import ImageSet, observe
-from metasiren_images.masks import DRAWS, bernoulli, cells_of, exact, views
-from metasiren_images.pictures import HIDDEN, Strip, figure
-from metasiren_images.protocols import Exact, Siren2020
-from metasiren_images.refinement import refine
-from metasiren_images.scoring import errors
+from metasiren_priors.data.imageset import ImageSet, observe
+from metasiren_priors.evaluation.baselines import BASELINES, MeanImage, NearestPixel
+from metasiren_priors.evaluation.masks import DRAWS, bernoulli, cells_of, exact, views
+from metasiren_priors.evaluation.pictures import HIDDEN, Strip, figure
+from metasiren_priors.evaluation.protocols import Exact, Siren2020
+from metasiren_priors.evaluation.refinement import refine
+from metasiren_priors.evaluation.scoring import errors
 
 GRID = (8, 6)
 PIXELS = 48

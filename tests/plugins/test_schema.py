@@ -141,7 +141,7 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_describe_shows_options_source_and_recipes() -> None:
     shown = CliRunner().invoke(cli, ["describe", "encoder", "cnn"]).stdout
-    assert "metasiren_images/cnn.py:" in shown
+    assert "metasiren_priors/encoders/cnn.py:" in shown
     assert "  features: int  = 256\n      channels of the residual blocks" in shown
     assert "  pooling: 'shared' | 'dense'  = 'shared'\n" in shown
     assert "Args:" not in shown

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metasiren import DataError
-from metasiren_images.sketch import layers
-from metasiren_images.sketch.canvas import EVERYWHERE, Canvas, box, ellipse, wave
-from metasiren_images.sketch.draws import Draws, clip, colour, palette
-from metasiren_images.sketch.layers import portraits
-from metasiren_images.sketch.people import draw_traits
-from metasiren_images.sketch_faces import SketchFaces, draw_faces
+from metasiren_priors.data.sketch import layers
+from metasiren_priors.data.sketch.canvas import EVERYWHERE, Canvas, box, ellipse, wave
+from metasiren_priors.data.sketch.draws import Draws, clip, colour, palette
+from metasiren_priors.data.sketch.layers import portraits
+from metasiren_priors.data.sketch.people import draw_traits
+from metasiren_priors.data.sketch_faces import SketchFaces, draw_faces
 
 QUICK = settings(deadline=None, max_examples=25, derandomize=True)
 

@@ -11,8 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageOps
 
-from metasiren import DataError, did_you_mean
-from metasiren_images.sources import is_web_page
+from metasiren import DataError, did_you_mean, is_web_page
 
 Crop = Literal["none", "square", "top_left"]
 Pixels = np.ndarray[Any, np.dtype[np.float32]]

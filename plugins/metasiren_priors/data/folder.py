@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from metasiren import DataError
-from metasiren_images.bar import bar
-from metasiren_images.homes import data_home
-from metasiren_images.imageset import ImageSet
-from metasiren_images.job import Job, Pixels
-from metasiren_images.prepare import prepare
-from metasiren_images.prepared import open_prepared
-from metasiren_images.sources import PICTURES
+from metasiren_priors.bar import bar
+from metasiren_priors.data.homes import data_home
+from metasiren_priors.data.imageset import ImageSet
+from metasiren_priors.data.job import Job, Pixels
+from metasiren_priors.data.prepare import prepare
+from metasiren_priors.data.prepared import open_prepared
+from metasiren_priors.data.sources import PICTURES
 
 
 class Folder(ImageSet):
@@ -64,7 +64,7 @@ class Folder(ImageSet):
         stamp = ",".join(f"{stat.st_size}:{stat.st_mtime_ns}" for stat in stats)
 
         def load(name: str) -> Pixels:
-            from metasiren_images.decode import decode
+            from metasiren_priors.data.decode import decode
 
             return decode((path / name).read_bytes(), size=size, resize=resize)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metasiren_images.sketch.canvas import Canvas, box, ellipse, wave
-from metasiren_images.sketch.draws import Floats, clip, mix
-from metasiren_images.sketch.traits import Traits
+from metasiren_priors.data.sketch.canvas import Canvas, box, ellipse, wave
+from metasiren_priors.data.sketch.draws import Floats, clip, mix
+from metasiren_priors.data.sketch.traits import Traits
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from metasiren import DataError
-from metasiren_images.imageset import ImageSet
-from metasiren_images.sketch.layers import portraits
-from metasiren_images.sketch.people import draw_traits
+from metasiren_priors.data.imageset import ImageSet
+from metasiren_priors.data.sketch.layers import portraits
+from metasiren_priors.data.sketch.people import draw_traits
 
 STREAMS = {"train": 0, "val": 1, "test": 2}
 PIXELS_AT_ONCE = 1 << 15

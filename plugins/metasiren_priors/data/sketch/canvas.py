@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from metasiren_images.sketch.draws import Floats, clip
+from metasiren_priors.data.sketch.draws import Floats, clip
 
 Box = tuple[float, float, float, float]
 """Least x, most x, least y, most y; the picture is [-1, 1]², y pointing down."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from metasiren_images.sketch.draws import Draws, clip, colour, mix, palette, rgb
-from metasiren_images.sketch.traits import Traits
+from metasiren_priors.data.sketch.draws import Draws, clip, colour, mix, palette, rgb
+from metasiren_priors.data.sketch.traits import Traits
 
 SKIN = [(0.99, 0.87, 0.77), (0.96, 0.78, 0.64), (0.88, 0.67, 0.50)]
 SKIN += [(0.74, 0.52, 0.36), (0.55, 0.36, 0.25), (0.38, 0.25, 0.18)]

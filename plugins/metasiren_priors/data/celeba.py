@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from metasiren import DataError
-from metasiren_images import celeba_layout
-from metasiren_images.homes import roots
-from metasiren_images.imageset import ImageSet
-from metasiren_images.job import Job, Pixels
-from metasiren_images.prepare import prepare
-from metasiren_images.prepared import READY, Record, open_prepared, read_record
+from metasiren_priors.data import celeba_layout
+from metasiren_priors.data.homes import roots
+from metasiren_priors.data.imageset import ImageSet
+from metasiren_priors.data.job import Job, Pixels
+from metasiren_priors.data.prepare import prepare
+from metasiren_priors.data.prepared import READY, Record, open_prepared, read_record
 
 ALIGNED = (178, 218)
 """Width and height of an aligned image. Its centre square, (0, 20, 178, 198), holds the face."""
@@ -59,7 +59,7 @@ def prepare_celeba(
     celeba_layout.check(source, names, where, celeba_layout.OFFICIAL if expected is None else expected)
 
     def load(name: str) -> Pixels:
-        from metasiren_images.decode import decode
+        from metasiren_priors.data.decode import decode
 
         return decode(source.read(name), size=size, resize=resize, expected=ALIGNED)
 

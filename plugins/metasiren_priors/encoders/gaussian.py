@@ -19,7 +19,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from metasiren import Dataset
-from metasiren_images.imageset import ImageSet
+from metasiren_priors.data.imageset import ImageSet
 
 Stream = Callable[[], Iterable[Tensor]]
 """Starts a pass over a training set: chunks (n, size) of vectors."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from metasiren import DataError
-from metasiren_images.prepared import Record
+from metasiren_priors.data.prepared import Record
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 LISTED = 10

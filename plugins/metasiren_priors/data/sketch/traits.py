@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metasiren_images.sketch.draws import Floats
+from metasiren_priors.data.sketch.draws import Floats
 
 
 @dataclass(frozen=True)

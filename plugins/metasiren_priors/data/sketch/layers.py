@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from metasiren_images.sketch.canvas import EVERYWHERE, Box, Canvas, box, ellipse, wave
-from metasiren_images.sketch.draws import clip, mix, rgb
-from metasiren_images.sketch.frame import Frame, frame
-from metasiren_images.sketch.traits import Traits
+from metasiren_priors.data.sketch.canvas import EVERYWHERE, Box, Canvas, box, ellipse, wave
+from metasiren_priors.data.sketch.draws import clip, mix, rgb
+from metasiren_priors.data.sketch.frame import Frame, frame
+from metasiren_priors.data.sketch.traits import Traits
 
 # Where features may lie, whatever the traits; drawing there only is several times faster than drawing everywhere.
 EYES: Box = (-0.75, 0.75, -0.55, 0.55)

@@ -16,8 +16,8 @@ from typing import BinaryIO
 import numpy as np
 
 from metasiren import DataError
-from metasiren_images.job import Job, decode_some
-from metasiren_images.prepared import PREPARING, READY, Record, read_record, record_path, write_record
+from metasiren_priors.data.job import Job, decode_some
+from metasiren_priors.data.prepared import PREPARING, READY, Record, read_record, record_path, write_record
 
 CHUNK = 512
 """Pictures between two records: so many are decoded again after an interruption."""

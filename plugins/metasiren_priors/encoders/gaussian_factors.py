@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from metasiren_images.gaussian import Gaussian, Stream
+from metasiren_priors.encoders.gaussian import Gaussian, Stream
 
 
 class FactorGaussian(Gaussian):

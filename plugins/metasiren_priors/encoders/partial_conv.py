@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metasiren import Context, Decoder, Domain, Encoder
-from metasiren_images.feature_maps import Pooling, check_odd, map_size, stem_widths, weigh
-from metasiren_images.winograd import Convolution
+from metasiren_priors.encoders.feature_maps import Pooling, check_odd, map_size, stem_widths, weigh
+from metasiren_priors.encoders.winograd import Convolution
 
 
 class PartialConvolution(nn.Module):

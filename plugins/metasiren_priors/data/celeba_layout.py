@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from metasiren import DataError
-from metasiren_images.sources import FolderSource, Source, ZipSource, is_web_page
+from metasiren import DataError, is_web_page
+from metasiren_priors.data.sources import FolderSource, Source, ZipSource
 
 OFFICIAL: Mapping[str, int] = {"train": 162_770, "val": 19_867, "test": 19_962}
 SPLITS = {"0": "train", "1": "val", "2": "test"}

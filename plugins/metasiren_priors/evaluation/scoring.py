@@ -11,10 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from metasiren import Dataset
-from metasiren.results.table import Row
-from metasiren_images.gaussian import signals
-from metasiren_images.masks import Draw, View
+from metasiren import Dataset, TableRow
+from metasiren_priors.encoders.gaussian import signals
+from metasiren_priors.evaluation.masks import Draw, View
 
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Values (batch, pixels, channels), seen (batch, pixels) and items (batch,) -> predictions, of the values' shape."""
@@ -70,7 +69,7 @@ class Exam:
         """Masks (batch, pixels) bool."""
         return view.mask(items.tolist(), seed, self.draw).to(self.device)
 
-    def judge(self, name: str, kind: Literal["model", "baseline"], predict: Predict, count: int) -> Row:
+    def judge(self, name: str, kind: Literal["model", "baseline"], predict: Predict, count: int) -> TableRow:
         """A row over the first `count` images. Errors are averaged over an image's masks, then over images."""
         found: dict[str, list[Tensor]] = defaultdict(list)
         for start in range(0, count, self.batch):
@@ -82,7 +81,7 @@ class Exam:
                 mean = each.mean(dim=0)
                 mean[:, 1] = each[..., 1].nanmean(dim=0)
                 found[view.key].append(mean.cpu())
-        row = Row(name=name, kind=kind, mse={}, images=count)
+        row = TableRow(name=name, kind=kind, mse={}, images=count)
         for key, parts in found.items():
             all_images = torch.cat(parts)
             mse, hidden, psnr = all_images.unbind(1)

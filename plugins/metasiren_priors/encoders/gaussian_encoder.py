@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from metasiren import Batch, Context, DataError, Dataset, Decoder, Domain, Encoder, Points, RecipeError, RunError
-from metasiren_images.gaussian import training_vectors
-from metasiren_images.gaussian_factors import gaussian_of
-from metasiren_images.imageset import ImageSet
+from metasiren_priors.data.imageset import ImageSet
+from metasiren_priors.encoders.gaussian import training_vectors
+from metasiren_priors.encoders.gaussian_factors import gaussian_of
 
 
 class GaussianEncoder(Encoder):

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from metasiren import DataError
-from metasiren_images.imageset import ImageSet
-from metasiren_images.sources import is_web_page
+from metasiren import DataError, is_web_page
+from metasiren_priors.data.imageset import ImageSet
 
 SPLITS = ("train", "val", "test")
 ADVICE = (

@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 from metasiren import DataError, Domain, Run, RunError, grid
-from metasiren_images.imageset import observe, sample_cells, to_values
+from metasiren_priors.data.imageset import observe, sample_cells, to_values
 
 MOST_PIXELS = 50_000_000
 

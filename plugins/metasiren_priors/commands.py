@@ -31,9 +31,9 @@ def celeba(root: Path | None, size: int, resize: str, into: Path | None) -> None
     Reads torchvision's layout, or a folder or zip of img_align_celeba with list_eval_partition.txt or .csv beside
     it. It may be interrupted: run it again, and it goes on where it stopped.
     """
-    from metasiren_images.bar import bar
-    from metasiren_images.celeba import prepare_celeba
-    from metasiren_images.homes import data_home, roots
+    from metasiren_priors.bar import bar
+    from metasiren_priors.data.celeba import prepare_celeba
+    from metasiren_priors.data.homes import data_home, roots
 
     chosen = root or roots(None)[0]
     target, record = prepare_celeba(
@@ -63,7 +63,7 @@ def inpaint(
 ) -> None:
     """Reconstruct IMAGE from part of it, by the trained prior of RUN."""
     from metasiren import DataError, open_run
-    from metasiren_images import inpaint as inpainting
+    from metasiren_priors import inpaint as inpainting
 
     if mask is not None and pixels is not None:
         raise DataError("inpaint", "both --mask and --pixels.", "Give one of them.")

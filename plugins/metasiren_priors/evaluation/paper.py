@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from metasiren import Dataset
-from metasiren.results.table import Row
+from metasiren import Dataset, TableRow
 
 COLUMNS = ("10", "100", "1000", "512", "1024")
 
@@ -18,7 +17,7 @@ MSE: dict[str, tuple[float | None, ...]] = {
 }
 
 
-def paper_rows(dataset: Dataset, halves: bool, keys: Sequence[str]) -> list[Row]:
+def paper_rows(dataset: Dataset, halves: bool, keys: Sequence[str]) -> list[TableRow]:
     """The paper's rows for tables about CelebA at 32x32; none for other data, with which they have nothing to do.
 
     Args:
@@ -33,7 +32,9 @@ def paper_rows(dataset: Dataset, halves: bool, keys: Sequence[str]) -> list[Row]
         known = dict(zip(COLUMNS, values, strict=True))
         if not halves:
             known["512"] = None
-        rows.append(Row(name=f"{name} (paper, full CelebA)", kind="paper", mse={key: known.get(key) for key in keys}))
+        rows.append(
+            TableRow(name=f"{name} (paper, full CelebA)", kind="paper", mse={key: known.get(key) for key in keys})
+        )
     return rows
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Protocol
 
-from metasiren import DataError
+from metasiren import DataError, is_web_page
 
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
@@ -23,11 +23,6 @@ class Source(Protocol):
 
     def read(self, name: str) -> bytes:
         """The bytes of a file of that name."""
-
-
-def is_web_page(start: bytes) -> bool:
-    """Whether bytes begin as an HTML page does: what a refused or expired download leaves behind."""
-    return start.lstrip(b"\xef\xbb\xbf \t\r\n")[:16].lower().startswith((b"<!doctype", b"<html", b"<head", b"<?xml"))
 
 
 class FolderSource:

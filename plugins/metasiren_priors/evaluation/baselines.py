@@ -10,8 +10,8 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from metasiren import Dataset
-from metasiren_images.gaussian import Gaussian, training_vectors
-from metasiren_images.gaussian_factors import gaussian_of
+from metasiren_priors.encoders.gaussian import Gaussian, training_vectors
+from metasiren_priors.encoders.gaussian_factors import gaussian_of
 
 
 class Baseline(ABC):

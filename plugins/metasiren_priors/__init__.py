@@ -1,0 +1,1 @@
+"""Priors over sets of signals: data sets, encoders of observations, and their evaluation."""

@@ -1,0 +1,1 @@
+"""How priors over images are evaluated."""

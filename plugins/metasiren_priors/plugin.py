@@ -1,0 +1,50 @@
+"""What this package offers; modules are imported when a recipe names a part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from metasiren import hookimpl
+
+if TYPE_CHECKING:
+    import click
+
+
+@hookimpl
+def metasiren_datasets() -> Mapping[str, str]:
+    """Sets of images."""
+    return {
+        "celeba": "metasiren_priors.data.celeba:CelebA",
+        "folder": "metasiren_priors.data.folder:Folder",
+        "npz": "metasiren_priors.data.npz:Npz",
+        "sketch_faces": "metasiren_priors.data.sketch_faces:SketchFaces",
+    }
+
+
+@hookimpl
+def metasiren_encoders() -> Mapping[str, str]:
+    """Encoders of observed pixels."""
+    return {
+        "cnn": "metasiren_priors.encoders.cnn:CnnEncoder",
+        "set": "metasiren_priors.encoders.set_encoder:SetEncoder",
+        "partial_conv": "metasiren_priors.encoders.partial_conv:PartialConvEncoder",
+        "gaussian": "metasiren_priors.encoders.gaussian_encoder:GaussianEncoder",
+    }
+
+
+@hookimpl
+def metasiren_protocols() -> Mapping[str, str]:
+    """How priors over images are evaluated."""
+    return {
+        "exact": "metasiren_priors.evaluation.protocols:Exact",
+        "siren2020": "metasiren_priors.evaluation.protocols:Siren2020",
+    }
+
+
+@hookimpl
+def metasiren_commands(cli: click.Group) -> None:
+    """Prepare data; use a prior on one's own picture."""
+    from metasiren_priors.commands import add_commands
+
+    add_commands(cli)
