@@ -18,18 +18,6 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-<<<<<<< HEAD:plugins/metasiren_images/protocols.py
-from metasiren import DataError, Dataset, Model, Protocol, RecipeError, did_you_mean
-from metasiren.nn.grids import grid
-from metasiren.results.table import Table, frame, write
-from metasiren_images.baselines import BASELINES
-from metasiren_images.imageset import observe
-from metasiren_images.masks import DRAWS, cells_of, views
-from metasiren_images.paper import paper_rows
-from metasiren_images.pictures import Strip, figure, panels
-from metasiren_images.refinement import refine as refine_latent
-from metasiren_images.scoring import Exam, Predict
-=======
 from metasiren import (
     DataError,
     Dataset,
@@ -49,7 +37,6 @@ from metasiren_priors.evaluation.paper import paper_rows
 from metasiren_priors.evaluation.pictures import Strip, figure
 from metasiren_priors.evaluation.refinement import refine as refine_latent
 from metasiren_priors.evaluation.scoring import Exam, Predict
->>>>>>> 522300d (Priors over sets of images are a plugin of their own; the table's API is public):plugins/metasiren_priors/evaluation/protocols.py
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,16 +131,11 @@ class Exact(Protocol):
         )
         write_table(table, results)
         if self.pictures > 0:
-<<<<<<< HEAD:plugins/metasiren_images/protocols.py
             shown, labels = min(count, self.pictures), [view.label for view in exam.columns]
             self._figure(exam, predict, shown, shape).save(results / "figure6.png")
             where = {"figure6.png": panels(labels, shown, (shape[0], shape[1]))}
             (results / "panels.json").write_text(json.dumps(where) + "\n", "utf-8")
-        return frame(table)
-=======
-            self._figure(exam, predict, min(count, self.pictures), shape).save(results / "figure6.png")
         return table_frame(table)
->>>>>>> 522300d (Priors over sets of images are a plugin of their own; the table's API is public):plugins/metasiren_priors/evaluation/protocols.py
 
     def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
         """Draw the picture of a model in training into the file `path`.
