@@ -34,7 +34,7 @@ from metasiren_priors.data.imageset import observe
 from metasiren_priors.evaluation.baselines import BASELINES
 from metasiren_priors.evaluation.masks import DRAWS, cells_of, views
 from metasiren_priors.evaluation.paper import paper_rows
-from metasiren_priors.evaluation.pictures import Strip, figure
+from metasiren_priors.evaluation.pictures import Strip, figure, panels
 from metasiren_priors.evaluation.refinement import refine as refine_latent
 from metasiren_priors.evaluation.scoring import Exam, Predict
 
