@@ -23,6 +23,7 @@ API_VERSION = 1
 PROJECT = "metasiren"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a function of a plugin as the implementation of the hook of its name: `@hookimpl`."""
 
 Factory = Callable[..., Any] | str
 Parts = Mapping[str, Factory]
