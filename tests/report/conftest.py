@@ -25,9 +25,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[ms.Run, ms.Run]:
 def prior(tmp_path_factory: pytest.TempPathFactory) -> ms.Run:
     """A prior over a few sketch faces."""
     changes = {
-        "data": {"name": "sketch_faces", "train": 64, "val": 8},
+        "data": {"name": "sketch_faces", "train": 64, "val": 8, "test": 8, "size": 16},
         "siren.hidden_features": 8, "decoder.hidden_features": 8, "encoder.latent_dim": 8, "train.steps": 2,
         "train.batch": 8, "train.pictures_every": 100, "evaluate.baseline_images": 2, "evaluate.seeds": 1,
+        "evaluate.contexts": [10, 100, "half"],
     }  # fmt: skip
     recipe = ms.load_recipe("celeba_gaussian", preset="quick", overrides=changes)
     return ms.run(recipe, tmp_path_factory.mktemp("runs") / "prior", device="cpu")

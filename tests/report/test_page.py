@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import metasiren as ms
-from metasiren.cli import cli
+from metasiren.cli.commands import cli
 from metasiren_report import at_the_end, page
 
 

@@ -12,7 +12,7 @@ import pytest
 from pages import DOCS, blocks
 
 from metasiren import load_recipe, read_overrides
-from metasiren.cli import cli
+from metasiren.cli.commands import cli
 
 PAGES = [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))]
 # Placeholders of a person's own, and names made on the page itself.
