@@ -19,10 +19,10 @@ if TYPE_CHECKING:
         Domain,
         Encoder,
         Field,
-        Fit,
         Metric,
         Model,
         Points,
+        Prediction,
         Problem,
         Protocol,
         Renderer,
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "contracts": "Batch BatchOptimizer Constraint Context Dataset Decoder Domain Encoder Field Fit Metric Model Points "
-    "Problem Protocol Renderer",
+    "Prediction Problem Protocol Renderer",
     "contracts.files": "is_web_page",
     "engine.running": "run",
     "errors": "DataError MetasirenError PluginError RecipeError RunError TrainingError did_you_mean",
@@ -93,7 +93,6 @@ __all__ = [
     "Domain",
     "Encoder",
     "Field",
-    "Fit",
     "Jet",
     "MetasirenError",
     "Metric",
@@ -101,6 +100,7 @@ __all__ = [
     "Params",
     "PluginError",
     "Points",
+    "Prediction",
     "Problem",
     "Protocol",
     "Recipe",

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from metasiren import Batch, Constraint, Context, Decoder, Domain, Encoder, Fit, Metric, Params, Points, Siren
+from metasiren import Batch, Constraint, Context, Decoder, Domain, Encoder, Metric, Params, Points, Prediction, Siren
 from metasiren.testing import Ripples
 from metasiren.testing.signals import LastLayer
 
@@ -120,8 +120,8 @@ class GraphKeeper(Good):
 
 
 class BadRehearsal(Good):
-    def rehearse(self, batch: Batch, decoder: Decoder, generator: torch.Generator | None = None) -> Any:
-        latent, batch = super().rehearse(batch, decoder, generator)
+    def training_pair(self, batch: Batch, decoder: Decoder, generator: torch.Generator | None = None) -> Any:
+        latent, batch = super().training_pair(batch, decoder, generator)
         return latent[:1], batch
 
 
@@ -372,11 +372,11 @@ class GoodLoss(Constraint):
     def __init__(self, *, at: str = "pixels") -> None:
         self.at = at
 
-    def errors(self, fit: Fit) -> Tensor:
-        return (fit.jets[str(self.at)].value - fit.batch.points[str(self.at)].values).square()
+    def errors(self, prediction: Prediction) -> Tensor:
+        return (prediction.jets[str(self.at)].value - prediction.batch.points[str(self.at)].values).square()
 
-    def __call__(self, fit: Fit) -> Tensor:
-        return self.errors(fit).mean()
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return self.errors(prediction).mean()
 
 
 class WrongOrder(GoodLoss):
@@ -384,47 +384,47 @@ class WrongOrder(GoodLoss):
 
 
 class PerItem(GoodLoss):
-    def __call__(self, fit: Fit) -> Tensor:
-        return self.errors(fit).mean((1, 2))
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return self.errors(prediction).mean((1, 2))
 
 
 class NeedsContext(GoodLoss):
-    def __call__(self, fit: Fit) -> Tensor:
-        context = fit.batch.context
+    def __call__(self, prediction: Prediction) -> Tensor:
+        context = prediction.batch.context
         mean_seen = context.values.sum((1, 2)) / context.mask.sum(1)
-        return super().__call__(fit) + mean_seen.square().mean()
+        return super().__call__(prediction) + mean_seen.square().mean()
 
 
 class SingleLoss(GoodLoss):
-    def __call__(self, fit: Fit) -> Tensor:
-        return super().__call__(fit).float()
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return super().__call__(prediction).float()
 
 
 class BatchSum(GoodLoss):
-    def __call__(self, fit: Fit) -> Tensor:
-        return self.errors(fit).mean((1, 2)).sum()
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return self.errors(prediction).mean((1, 2)).sum()
 
 
 class DiceLoss(GoodLoss):
-    def __call__(self, fit: Fit) -> Tensor:
-        return self.errors(fit)[:, torch.randperm(9)].mean()
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return self.errors(prediction)[:, torch.randperm(9)].mean()
 
 
 class DetachedLoss(GoodLoss):
-    def __call__(self, fit: Fit) -> Tensor:
-        return super().__call__(fit).detach()
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return super().__call__(prediction).detach()
 
 
 class LowPrecisionLoss(GoodLoss):
-    def __call__(self, fit: Fit) -> Tensor:
-        flat = self.errors(fit).flatten(1)
+    def __call__(self, prediction: Prediction) -> Tensor:
+        flat = self.errors(prediction).flatten(1)
         ones = torch.ones(flat.shape[1], 1, dtype=flat.dtype)
         return flat.new_zeros(len(flat), 1).index_add(0, torch.arange(len(flat)), flat @ ones).mean() / flat.shape[1]
 
 
 class Unmoved(GoodLoss):
-    def __call__(self, fit: Fit) -> Tensor:
-        return 100 + super().__call__(fit)
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return 100 + super().__call__(prediction)
 
 
 CONSTRAINTS = {
@@ -450,11 +450,11 @@ class GoodMetric(Metric):
     def __init__(self, *, at: str = "pixels") -> None:
         self.at = at
 
-    def errors(self, fit: Fit) -> Tensor:
-        return (fit.jets[str(self.at)].value - fit.batch.points[str(self.at)].values).abs().flatten(1)
+    def errors(self, prediction: Prediction) -> Tensor:
+        return (prediction.jets[str(self.at)].value - prediction.batch.points[str(self.at)].values).abs().flatten(1)
 
-    def __call__(self, fit: Fit) -> Tensor:
-        return self.errors(fit).mean(1)
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return self.errors(prediction).mean(1)
 
 
 class NumberedUnit(GoodMetric):
@@ -462,39 +462,39 @@ class NumberedUnit(GoodMetric):
 
 
 class Scalar(GoodMetric):
-    def __call__(self, fit: Fit) -> Tensor:
-        return super().__call__(fit).mean()
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return super().__call__(prediction).mean()
 
 
 class HiddenOnly(GoodMetric):
-    def __call__(self, fit: Fit) -> Tensor:
-        return super().__call__(fit) / fit.batch.context.mask.sum(1)
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return super().__call__(prediction) / prediction.batch.context.mask.sum(1)
 
 
 class SingleMetric(GoodMetric):
-    def __call__(self, fit: Fit) -> Tensor:
-        return super().__call__(fit).float()
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return super().__call__(prediction).float()
 
 
 class Ranked(GoodMetric):
-    def __call__(self, fit: Fit) -> Tensor:
-        numbers = super().__call__(fit)
+    def __call__(self, prediction: Prediction) -> Tensor:
+        numbers = super().__call__(prediction)
         return numbers / numbers.max()
 
 
 class DiceMetric(GoodMetric):
-    def __call__(self, fit: Fit) -> Tensor:
-        return self.errors(fit)[:, torch.randperm(9)].mean(1)
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return self.errors(prediction)[:, torch.randperm(9)].mean(1)
 
 
 class Blind(GoodMetric):
-    def __call__(self, fit: Fit) -> Tensor:
-        return fit.batch.points[str(self.at)].values.flatten(1).std(1)
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return prediction.batch.points[str(self.at)].values.flatten(1).std(1)
 
 
 class LowPrecisionMetric(GoodMetric):
-    def __call__(self, fit: Fit) -> Tensor:
-        flat = self.errors(fit)
+    def __call__(self, prediction: Prediction) -> Tensor:
+        flat = self.errors(prediction)
         ones = torch.ones(flat.shape[1], 1, dtype=flat.dtype)
         return flat.new_zeros(len(flat), 1).index_add(0, torch.arange(len(flat)), flat @ ones).squeeze(1)
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from metasiren import Batch, Context, Domain, Field, Fit, Jet, Points, Siren
+from metasiren import Batch, Context, Domain, Field, Jet, Points, Prediction, Siren
 
 Array = NDArray[np.float64]
 
@@ -43,8 +43,8 @@ def channels(wave: NDArray[np.complex128]) -> Array:
     return np.stack([wave.real, wave.imag], -1).reshape(len(wave), -1)
 
 
-def fit_of(jet: Jet, points: Points, at: str = "interior") -> Fit:
+def fit_of(jet: Jet, points: Points, at: str = "interior") -> Prediction:
     """A fit whose jet at a point set is given; its field is never asked."""
     siren = Siren(in_features=2, out_features=1, hidden_features=1, hidden_layers=0)
     batch = Batch(Context.empty(torch.arange(1), Domain(2, 1)), {at: points})
-    return Fit(batch, torch.zeros(1, 0), Field(siren, siren.init()), {at: jet})
+    return Prediction(batch, torch.zeros(1, 0), Field(siren, siren.init()), {at: jet})

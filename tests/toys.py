@@ -18,10 +18,10 @@ from metasiren import (
     Decoder,
     Domain,
     Encoder,
-    Fit,
     Model,
     Params,
     Points,
+    Prediction,
     Protocol,
     Siren,
     hookimpl,
@@ -84,8 +84,8 @@ class Squares(Constraint):
 
     at = "pixels"
 
-    def __call__(self, fit: Fit) -> Tensor:
-        return (fit.jets["pixels"].value - fit.batch.points["pixels"].values).square().mean()
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return (prediction.jets["pixels"].value - prediction.batch.points["pixels"].values).square().mean()
 
 
 class Judge(Protocol):

@@ -38,7 +38,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Task:
+class Experiment:
     """What a recipe's words stand for."""
 
     recipe: Recipe
@@ -77,7 +77,7 @@ class Task:
         return self.stages[-1].stop
 
 
-def assemble(recipe: Recipe, catalogue: Catalogue, *, seed: int | None = None) -> Task:
+def assemble(recipe: Recipe, catalogue: Catalogue, *, seed: int | None = None) -> Experiment:
     """Make every part that the recipe names; mistakes anywhere in it are found before any training.
 
     Raises:
@@ -102,4 +102,4 @@ def assemble(recipe: Recipe, catalogue: Catalogue, *, seed: int | None = None) -
     model = make_model(recipe, catalogue, dataset.domain)
     if not any(True for _ in model.parameters()) and recipe.train.steps != 0:
         raise RecipeError(recipe.name, "nothing to train: no part has parameters.", "Name a decoder with weights.")
-    return Task(recipe, dataset, model, constraints, protocol, metrics)
+    return Experiment(recipe, dataset, model, constraints, protocol, metrics)

@@ -5,11 +5,27 @@ batch -> encoder(context) -> latent -> decoder(latent) -> field -> constraints -
 
 from metasiren.contracts.data import Batch, Context, Dataset, Domain, Points
 from metasiren.contracts.model import Decoder, Encoder, Field, Model
-from metasiren.contracts.objective import Constraint, Fit, Metric
+from metasiren.contracts.objective import Constraint, Fit, Metric, Prediction
 from metasiren.contracts.optimizer import BatchOptimizer, Losses, Problem, Weighted
 from metasiren.contracts.output import Protocol, Renderer
 
 __all__ = [
-    "Batch", "BatchOptimizer", "Constraint", "Context", "Dataset", "Decoder", "Domain", "Encoder", "Field", "Fit",
-    "Losses", "Metric", "Model", "Points", "Problem", "Protocol", "Renderer", "Weighted",
+    "Batch",
+    "BatchOptimizer",
+    "Constraint",
+    "Context",
+    "Dataset",
+    "Decoder",
+    "Domain",
+    "Encoder",
+    "Field", "Fit",
+    "Losses",
+    "Metric",
+    "Model",
+    "Points",
+    "Prediction",
+    "Problem",
+    "Protocol",
+    "Renderer",
+    "Weighted",
 ]  # fmt: skip

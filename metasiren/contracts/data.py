@@ -54,20 +54,25 @@ class Domain:
 
 @dataclass(frozen=True)
 class Points(_OnDevice):
-    """Coordinates and what is known there.
+    """Coordinates and the targets known there.
 
     Attributes:
         coords: (batch, points, d_in), or (1, points, d_in) where all items share them.
-        known: named tensors (batch, points, ...), such as `values` or `normals`.
+        targets: named tensors (batch, points, ...), such as `values` or `normals`.
     """
 
     coords: Tensor
-    known: Mapping[str, Tensor] = field(default_factory=dict)
+    targets: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def values(self) -> Tensor:
         """The signal's values (batch, points, d_out), where the set knows them."""
-        return self.known["values"]
+        return self.targets["values"]
+
+    @property
+    def known(self) -> Mapping[str, Tensor]:
+        """The former name of `targets`."""
+        return self.targets
 
 
 @dataclass(frozen=True)

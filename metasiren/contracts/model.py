@@ -44,12 +44,19 @@ class Encoder(nn.Module, ABC):
 
     Attributes:
         latent_dim: size of the latent.
-        claims: what contract checks hold it to (`metasiren.testing`): with `permutation` the order of the observed
+        invariances: what contract checks hold it to (`metasiren.testing`): with `permutation` the order of the observed
             pairs does not matter, with `padding` masked pairs at the end do not. A sequence model drops the first.
     """
 
     latent_dim: int
-    claims: ClassVar[frozenset[str]] = frozenset({"permutation", "padding"})
+    invariances: ClassVar[frozenset[str]] = frozenset({"permutation", "padding"})
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Encoders written for the former names `claims` and `rehearse` keep working."""
+        super().__init_subclass__(**options)
+        for former, name in (("claims", "invariances"), ("rehearse", "training_pair")):
+            if former in vars(cls) and name not in vars(cls):
+                setattr(cls, name, vars(cls)[former])
 
     @abstractmethod
     def forward(self, context: Context, decoder: Decoder) -> Tensor:
@@ -59,7 +66,7 @@ class Encoder(nn.Module, ABC):
         """Compute in closed form what need not be trained; called once, before the first step."""
         return None
 
-    def rehearse(
+    def training_pair(
         self, batch: Batch, decoder: Decoder, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Batch]:
         """The latent and the targets of one training step; the default encodes the batch's context."""

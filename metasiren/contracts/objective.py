@@ -15,7 +15,7 @@ from metasiren.nn.derivatives.jets import Jet
 
 
 @dataclass(frozen=True)
-class Fit:
+class Prediction:
     """A field beside what it should be: what constraints and metrics question.
 
     Attributes:
@@ -31,8 +31,12 @@ class Fit:
     jets: Mapping[str, Jet]
 
 
+Fit = Prediction
+"""The former name of `Prediction`."""
+
+
 class Constraint(ABC):
-    """Fit -> scalar. Its weight lives in the recipe.
+    """Prediction -> scalar. Its weight lives in the recipe.
 
     Attributes:
         at: the point set that it questions, or None (a prior on latents or weights).
@@ -44,10 +48,10 @@ class Constraint(ABC):
     order: str = "value"
 
     @abstractmethod
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """The unweighted loss, a scalar."""
 
-    def residuals(self, fit: Fit) -> Tensor | None:
+    def residuals(self, prediction: Prediction) -> Tensor | None:
         """What the loss sums the squares of, for optimisers of least squares such as `gauss_newton`.
 
         Returns:
@@ -59,7 +63,7 @@ class Constraint(ABC):
 
 
 class Metric(ABC):
-    """Fit -> one number per item.
+    """Prediction -> one number per item.
 
     Attributes:
         unit: such as `dB`; empty for a plain number.
@@ -72,5 +76,5 @@ class Metric(ABC):
     order: str = "value"
 
     @abstractmethod
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """(batch,) numbers."""

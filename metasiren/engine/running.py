@@ -15,7 +15,7 @@ from typing import IO, Any
 import pandas as pd
 import torch
 
-from metasiren.assembly.experiment import Task, assemble
+from metasiren.assembly.experiment import Experiment, assemble
 from metasiren.assembly.parts import make_dataset, make_metrics, make_optimizer, make_protocol
 from metasiren.contracts import Dataset, Metric, Model
 from metasiren.engine.progress import Progress, Silent
@@ -131,10 +131,10 @@ def run(
         recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})
     progress = progress or Silent()
     progress.say(f"assembling {recipe.name}")
-    task = assemble(recipe, catalogue)
-    made = directory.create(task, catalogue, Path(out) if out is not None else None, device=place)
+    experiment = assemble(recipe, catalogue)
+    made = directory.create(experiment, catalogue, Path(out) if out is not None else None, device=place)
     catalogue.manager.hook.metasiren_run_started(run=made)
-    return _carry_out(made, task, catalogue, place, limit, progress, None)
+    return _carry_out(made, experiment, catalogue, place, limit, progress, None)
 
 
 def resume(
@@ -150,31 +150,33 @@ def resume(
     place, catalogue = pick_device(device), catalogue or load_catalogue()
     made = open_run(path)
     made.check_plugins(catalogue, directory.EVERYTHING)
-    task = assemble(made.recipe, catalogue)
-    return _carry_out(made, task, catalogue, place, limit, progress or Silent(), checkpoints.latest(made.checkpoints))
+    experiment = assemble(made.recipe, catalogue)
+    return _carry_out(
+        made, experiment, catalogue, place, limit, progress or Silent(), checkpoints.latest(made.checkpoints)
+    )
 
 
 def _carry_out(
     made: Run,
-    task: Task,
+    experiment: Experiment,
     catalogue: Catalogue,
     device: torch.device,
     limit: float | None,
     progress: Progress,
     checkpoint: checkpoints.Checkpoint | None,
 ) -> Run:
-    dataset, model = task.dataset.to(device), task.model.to(device)
+    dataset, model = experiment.dataset.to(device), experiment.model.to(device)
 
     def optimizer(part: Part) -> torch.optim.Optimizer:
-        return make_optimizer(task.recipe, catalogue, [p for p in model.parameters() if p.requires_grad], part)
+        return make_optimizer(experiment.recipe, catalogue, [p for p in model.parameters() if p.requires_grad], part)
 
-    trainer = Trainer(task, device, optimizer, facts={"plugins": catalogue.versions()})
+    trainer = Trainer(experiment, device, optimizer, metadata={"plugins": catalogue.versions()})
     if checkpoint is None:
         progress.say(f"{dataset.title}: {', '.join(f'{n:,} {s}' for s, n in dataset.splits.items())}")
         model.encoder.fit(dataset)
     else:
         trainer.restore(checkpoint)
-    with Journal(made, catalogue, progress, task.steps, trainer.step) as journal, _signals() as signalled:
+    with RunLogger(made, catalogue, progress, experiment.steps, trainer.step) as journal, _signals() as signalled:
         deadline = None if limit is None else time.monotonic() + limit
 
         def stop() -> str | None:
@@ -185,17 +187,17 @@ def _carry_out(
         outcome = trainer.train(
             watch=journal.step,
             save=lambda c: journal.saved(checkpoints.save(made.checkpoints, c)),
-            preview=journal.preview(task, dataset, device),
+            preview=journal.preview(experiment, dataset, device),
             stop=stop,
         )
     if signalled:
         advice = f"Go on with: metasiren run --resume {made.path}"
         raise InterruptedRunError(str(made.path), f"stopped by {signalled[0]} after step {outcome.step}.", advice)
-    _note(made, outcome, trainer)
-    if task.protocol is not None:
-        judge(made, task.protocol, trainer.best_model, dataset, device=device, progress=progress)
-    if task.metrics:
-        score_run(made, task.metrics, trainer.best_model, dataset, device=device)
+    _write_summary(made, outcome, trainer)
+    if experiment.protocol is not None:
+        write_table(made, experiment.protocol, trainer.best_model, dataset, device=device, progress=progress)
+    if experiment.metrics:
+        write_scores(made, experiment.metrics, trainer.best_model, dataset, device=device)
     catalogue.manager.hook.metasiren_run_ended(run=made)
     return made
 
@@ -204,16 +206,16 @@ class InterruptedRunError(RunError):
     """A person or the system asked training to stop; a checkpoint was written."""
 
 
-def _note(made: Run, outcome: Outcome, trainer: Trainer) -> None:
-    seen = outcome.step * min(trainer.task.recipe.train.batch, trainer.task.dataset.splits["train"])
-    facts: dict[str, Any] = {"steps": outcome.step, "seconds": round(outcome.seconds, 3), "stopped": outcome.stopped}
-    facts["images_per_second"] = round(seen / outcome.seconds, 2) if outcome.seconds else None
+def _write_summary(made: Run, outcome: Outcome, trainer: Trainer) -> None:
+    seen = outcome.step * min(trainer.experiment.recipe.train.batch, trainer.experiment.dataset.splits["train"])
+    summary: dict[str, Any] = {"steps": outcome.step, "seconds": round(outcome.seconds, 3), "stopped": outcome.stopped}
+    summary["images_per_second"] = round(seen / outcome.seconds, 2) if outcome.seconds else None
     if trainer.device.type == "cuda":
-        facts["peak_memory_bytes"] = torch.cuda.max_memory_allocated(trainer.device)
-    directory.write_json(made.results / "training.json", facts)
+        summary["peak_memory_bytes"] = torch.cuda.max_memory_allocated(trainer.device)
+    directory.write_json(made.results / "training.json", summary)
 
 
-def judge(
+def write_table(
     made: Run,
     protocol: Any,
     model: Model,
@@ -226,14 +228,14 @@ def judge(
 ) -> pd.DataFrame:
     """Evaluate, and write the newest table into `results/`; an earlier one moves to `results/earlier-K/`."""
     (progress or Silent()).say(f"judging {made.label} on {dataset.title}")
-    _put_by(made.results)
+    _keep_earlier(made.results)
     table: pd.DataFrame = protocol.evaluate(
         model.eval(), dataset, made.results, name=made.label, limit=limit, refine=refine, device=device
     )
     return table
 
 
-def score_run(
+def write_scores(
     made: Run,
     metrics: Mapping[str, Metric],
     model: Model,
@@ -252,7 +254,7 @@ def score_run(
     return pd.DataFrame(numbers, index=[made.label])
 
 
-def _put_by(results: Path) -> None:
+def _keep_earlier(results: Path) -> None:
     tables = [p for p in results.iterdir() if p.is_file() and p.name.startswith(("table.", "figure"))]
     if not (results / "table.json").is_file():
         return
@@ -287,20 +289,20 @@ def evaluate(
     """
     made, place, catalogue = open_run(path), pick_device(device), catalogue or load_catalogue()
     made.check_plugins(catalogue, directory.MODEL if protocol else (*directory.MODEL, "evaluate"))
-    judged_by = make_protocol(made.recipe, catalogue, protocol)
+    chosen = make_protocol(made.recipe, catalogue, protocol)
     metrics = make_metrics(made.recipe, catalogue)
-    if judged_by is None and not metrics:
+    if chosen is None and not metrics:
         advice = f"Name one with --protocol: {', '.join(catalogue.names('protocol'))}."
         raise RunError(str(path), "the recipe names neither protocol nor metrics.", advice)
     model = made.model(device=place, catalogue=catalogue)
     dataset = make_dataset(made.recipe, catalogue).to(place)
-    numbers = score_run(made, metrics, model, dataset, device=place, limit=limit) if metrics else pd.DataFrame()
-    if judged_by is None:
+    numbers = write_scores(made, metrics, model, dataset, device=place, limit=limit) if metrics else pd.DataFrame()
+    if chosen is None:
         return numbers
-    return judge(made, judged_by, model, dataset, device=place, limit=limit, refine=refine, progress=progress)
+    return write_table(made, chosen, model, dataset, device=place, limit=limit, refine=refine, progress=progress)
 
 
-class Journal:
+class RunLogger:
     """Writes the curves of a run: metrics.jsonl and TensorBoard; tells the progress display and the watching hooks."""
 
     def __init__(self, made: Run, catalogue: Catalogue, progress: Progress, steps: int, start: int) -> None:
@@ -308,7 +310,7 @@ class Journal:
         self._steps, self._start = steps, start
         self._file: IO[str] | None = None
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> RunLogger:
         from torch.utils.tensorboard import SummaryWriter
 
         path = self.run.path / "metrics.jsonl"
@@ -341,9 +343,11 @@ class Journal:
         """A checkpoint was written."""
         self.progress.say(f"checkpoint {path.name}", minor=True)
 
-    def preview(self, task: Task, dataset: Dataset, device: torch.device) -> Callable[[int, Model], None] | None:
+    def preview(
+        self, experiment: Experiment, dataset: Dataset, device: torch.device
+    ) -> Callable[[int, Model], None] | None:
         """Draw sample pictures, if the protocol can."""
-        protocol = task.protocol
+        protocol = experiment.protocol
         if protocol is None:
             return None
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from metasiren.contracts import Dataset, Fit, Metric, Model
+from metasiren.contracts import Dataset, Metric, Model, Prediction
 from metasiren.errors import RecipeError
 from metasiren.nn.derivatives.jets import highest
 
@@ -58,7 +58,7 @@ def score(
             for at, orders in _asked(metrics, set(batch.points)).items():
                 jets[at] = field.jet(batch.points[at].coords, highest(orders), chunk_points=POINTS_AT_ONCE)
             for name, metric in metrics.items():
-                found[name].append(metric(Fit(batch, latent, field, jets)).double().cpu())
+                found[name].append(metric(Prediction(batch, latent, field, jets)).double().cpu())
     means = {_with_unit(name, metrics[name].unit): float(torch.cat(parts).mean()) for name, parts in found.items()}
     return {name: mean if math.isfinite(mean) else None for name, mean in means.items()}
 

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from metasiren.assembly.experiment import Task
-from metasiren.contracts import Batch, Fit, Model
+from metasiren.assembly.experiment import Experiment
+from metasiren.contracts import Batch, Model, Prediction
 from metasiren.contracts.optimizer import BatchOptimizer, Losses, Problem, Weighted
 from metasiren.engine.compilation import compiled
 from metasiren.errors import RecipeError, TrainingError
@@ -39,7 +39,7 @@ class Objective(nn.Module):
             if each.constraint.at is not None:
                 wanted.setdefault(each.constraint.at, []).append(each.constraint.order)
         self.orders = {at: highest(orders) for at, orders in wanted.items()}
-        self._judge = compiled(self.judge, compile)
+        self._losses = compiled(self.losses, compile)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
         """The constraints' unweighted losses by name, and their weighted sum as `loss`."""
@@ -47,17 +47,17 @@ class Objective(nn.Module):
         device_type = batch.context.items.device.type
         # bfloat16 is for encoder and trunk: emitted weights, coordinates and the arguments of sines stay float32.
         with torch.autocast(device_type, torch.bfloat16, enabled=self.bf16):
-            latent, batch = model.encoder.rehearse(batch, model.decoder, generator)
-        losses: Losses = self._judge(latent, batch)
+            latent, batch = model.encoder.training_pair(batch, model.decoder, generator)
+        losses: Losses = self._losses(latent, batch)
         return losses
 
-    def judge(self, latent: Tensor, batch: Batch) -> Losses:
+    def losses(self, latent: Tensor, batch: Batch) -> Losses:
         """Decode, evaluate every point set once at the highest derivative asked for, and weigh the constraints."""
         with torch.autocast(latent.device.type, torch.bfloat16, enabled=self.bf16):
             field = self.model.decoder.field(latent)
         jets = {at: self._jet(field, batch, at, order) for at, order in self.orders.items()}
-        fit = Fit(batch, latent, field, jets)
-        losses = {each.name: each.constraint(fit) for each in self.constraints}
+        prediction = Prediction(batch, latent, field, jets)
+        losses = {each.name: each.constraint(prediction) for each in self.constraints}
         losses["loss"] = sum(
             (each.weight * losses[each.name] for each in self.constraints), torch.zeros_like(latent[:0].sum())
         )
@@ -119,24 +119,24 @@ class Outcome:
 
 @dataclass
 class Trainer:
-    """A task being trained on a device.
+    """A experiment being trained on a device.
 
     Args:
-        task: the assembled parts; its model and data set already lie on `device`.
+        experiment: the assembled parts; its model and data set already lie on `device`.
         device: where to train.
         make_optimizer: the optimiser of a stage over the model's parameters, fresh.
     """
 
-    task: Task
+    experiment: Experiment
     device: torch.device
     make_optimizer: Callable[[Part], torch.optim.Optimizer]
     step: int = 0
     seconds: float = 0.0
-    facts: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        train = self.task.recipe.train
-        model = self.task.model
+        train = self.experiment.recipe.train
+        model = self.experiment.model
         self.generator = torch.Generator(self.device).manual_seed(train.seed)
         self.average: AveragedModel | None = None
         if train.ema is not None:
@@ -146,10 +146,10 @@ class Trainer:
 
     def _enter(self, number: int) -> None:
         """Begin a stage: its constraints, and a fresh optimiser."""
-        train = self.task.recipe.train
-        self._number, self.stage = number, self.task.stages[number]
+        train = self.experiment.recipe.train
+        self._number, self.stage = number, self.experiment.stages[number]
         self.objective = Objective(
-            self.task.model, self.stage.constraints, bf16=train.precision == "bf16", compile=train.compile
+            self.experiment.model, self.stage.constraints, bf16=train.precision == "bf16", compile=train.compile
         )
         self.optimizer = self.make_optimizer(self.stage.optimizer)
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
@@ -160,7 +160,7 @@ class Trainer:
     @property
     def best_model(self) -> Model:
         """The model to judge: the average where there is one."""
-        return self.average.module if self.average is not None else self.task.model  # type: ignore[return-value]
+        return self.average.module if self.average is not None else self.experiment.model  # type: ignore[return-value]
 
     def train(
         self,
@@ -175,14 +175,14 @@ class Trainer:
         Raises:
             TrainingError: a loss that is not finite. No checkpoint is written of such weights.
         """
-        task, train = self.task, self.task.recipe.train
-        steps = task.steps
-        items = Items(task.dataset.splits["train"], train.batch, train.seed)
+        experiment, train = self.experiment, self.experiment.recipe.train
+        steps = experiment.steps
+        items = Items(experiment.dataset.splits["train"], train.batch, train.seed)
         mark, seen = time.perf_counter(), 0
         began = mark - self.seconds
         dtype = getattr(torch, train.dtype)
         saved, reason = self.step if self.step else None, None
-        task.model.train()
+        experiment.model.train()
         with _matmul(train.tf32):
             while self.step < steps:
                 reason = stop()
@@ -191,7 +191,7 @@ class Trainer:
                 if self.step == self.stage.stop:
                     self._enter(self._number + 1)
                 batch_items = items.at(self.step).to(self.device)
-                dataset = task.dataset.at_progress(self.step / steps)
+                dataset = experiment.dataset.at_progress(self.step / steps)
                 batch = dataset.batch("train", batch_items, context=train.context, generator=self.generator)
                 for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
                     within, length = self.step - self.stage.start, self.stage.stop - self.stage.start
@@ -200,7 +200,7 @@ class Trainer:
                 logged = self.step % train.log_every == 0 or self.step + 1 == steps
                 losses = self._update(batch.cast(dtype), check=logged or self.device.type == "cpu")
                 if self.average is not None:
-                    self.average.update_parameters(task.model)
+                    self.average.update_parameters(experiment.model)
                 self.step += 1
                 seen += len(batch_items)
                 if logged:
@@ -214,7 +214,7 @@ class Trainer:
                     save(self.checkpoint())
                     saved = self.step
                 if preview and (self.step % train.pictures_every == 0 or self.step == steps):
-                    with _judging(self.best_model) as model:
+                    with _evaluating(self.best_model) as model:
                         preview(self.step, model)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
@@ -225,11 +225,11 @@ class Trainer:
 
     def _update(self, batch: Batch, *, check: bool) -> Losses:
         """One step of the optimiser; the losses are those before it."""
-        objective, clip = self.objective, self.task.recipe.train.clip
+        objective, clip = self.objective, self.experiment.recipe.train.clip
         losses: Losses
         if isinstance(self.optimizer, BatchOptimizer):
             evaluate = partial(objective, batch, self.generator)
-            problem = Problem(self.task.model, self.stage.constraints, batch, self.generator, evaluate)
+            problem = Problem(self.experiment.model, self.stage.constraints, batch, self.generator, evaluate)
             losses = self.optimizer.step_on(problem)
             if check:
                 self._demand_finite(losses)
@@ -238,7 +238,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()  # type: ignore[no-untyped-call]
         if clip is not None:
-            nn.utils.clip_grad_norm_([p for p in self.task.model.parameters() if p.requires_grad], clip)
+            nn.utils.clip_grad_norm_([p for p in self.experiment.model.parameters() if p.requires_grad], clip)
         if check:
             self._demand_finite(losses)
         self.optimizer.step()
@@ -257,41 +257,41 @@ class Trainer:
 
     def checkpoint(self) -> Checkpoint:
         """Everything that decides how training goes on."""
-        tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in self.task.model.state_dict().items()}
+        tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in self.experiment.model.state_dict().items()}
         if self.average is not None:
             tensors |= {f"ema.{k}": v for k, v in self.average.state_dict().items()}
-        moments, facts = optimizer_tensors(self.optimizer)
+        moments, settings = optimizer_tensors(self.optimizer)
         tensors |= {f"optimizer.{k}": v for k, v in moments.items()}
         tensors["random.cpu"], tensors["random.sampler"] = torch.get_rng_state(), self.generator.get_state()
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
-        facts = {
-            "optimizer": facts,
+        metadata = {
+            "optimizer": settings,
             "stage": self._number,
             "seconds": self.seconds,
             "device": self.device.type,
-            **self.facts,
+            **self.metadata,
         }
-        return Checkpoint(self.step, tensors, facts)
+        return Checkpoint(self.step, tensors, metadata)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to a checkpoint. On another kind of device the random streams start anew from the seed."""
-        self.task.model.load_state_dict(checkpoint.part("model"))
+        self.experiment.model.load_state_dict(checkpoint.part("model"))
         if self.average is not None:
             self.average.load_state_dict(checkpoint.part("ema"))
-        self._enter(checkpoint.facts.get("stage", 0))
-        restore_optimizer(self.optimizer, checkpoint.part("optimizer"), checkpoint.facts["optimizer"])
+        self._enter(checkpoint.metadata.get("stage", 0))
+        restore_optimizer(self.optimizer, checkpoint.part("optimizer"), checkpoint.metadata["optimizer"])
         random = checkpoint.part("random")
         torch.set_rng_state(random["cpu"])
-        if checkpoint.facts["device"] == self.device.type:
+        if checkpoint.metadata["device"] == self.device.type:
             self.generator.set_state(random["sampler"])
             if "cuda" in random:
                 torch.cuda.set_rng_state(random["cuda"], self.device)
-        self.step, self.seconds = checkpoint.step, checkpoint.facts["seconds"]
+        self.step, self.seconds = checkpoint.step, checkpoint.metadata["seconds"]
 
 
 @contextmanager
-def _judging(model: Model) -> Iterator[Model]:
+def _evaluating(model: Model) -> Iterator[Model]:
     training = model.training
     model.eval()
     try:

@@ -46,7 +46,7 @@ def metasiren_decoders() -> Parts:
 
 @hookspec
 def metasiren_constraints() -> Parts:
-    """Fit to scalar: `factory(**options) -> Constraint`."""
+    """Prediction to scalar: `factory(**options) -> Constraint`."""
 
 
 @hookspec
@@ -56,7 +56,7 @@ def metasiren_optimizers() -> Parts:
 
 @hookspec
 def metasiren_metrics() -> Parts:
-    """Fit to one number per item: `factory(**options) -> Metric`."""
+    """Prediction to one number per item: `factory(**options) -> Metric`."""
 
 
 @hookspec

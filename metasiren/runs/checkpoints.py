@@ -27,12 +27,12 @@ class Checkpoint:
     Attributes:
         step: steps done.
         tensors: named by owner, such as `model.decoder...`, `ema...`, `optimizer.3.exp_avg`, `random.cpu`.
-        facts: plain data: optimiser groups, seconds trained, plugin versions.
+        metadata: plain data: optimiser groups, seconds trained, plugin versions.
     """
 
     step: int
     tensors: Mapping[str, Tensor]
-    facts: Mapping[str, Any]
+    metadata: Mapping[str, Any]
 
     def part(self, owner: str) -> dict[str, Tensor]:
         """The tensors of one owner, its prefix removed."""
@@ -50,7 +50,7 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
     partial = path.with_suffix(".partial")
     # Tied or expanded tensors would be refused: each gets storage of its own.
     tensors = {k: v.detach().to("cpu").contiguous().clone() for k, v in checkpoint.tensors.items()}
-    metadata = {"facts": json.dumps(dict(checkpoint.facts)), "step": str(checkpoint.step)}
+    metadata = {"facts": json.dumps(dict(checkpoint.metadata)), "step": str(checkpoint.step)}
     try:
         save_file(tensors, partial, metadata=metadata)
         with partial.open("rb") as file:
@@ -136,14 +136,14 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tenso
 
 
 def restore_optimizer(
-    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], settings: Mapping[str, Any]
 ) -> None:
     """The inverse of `optimizer_tensors`."""
     state: dict[int, dict[str, Any]] = {}
-    for key, value in facts["plain"].items():
+    for key, value in settings["plain"].items():
         index, _, name = key.partition(".")
         state.setdefault(int(index), {})[name] = list(value) if isinstance(value, list) else value
-    strides = facts.get("strides", {})
+    strides = settings.get("strides", {})
     for key, stored in tensors.items():
         # A fresh tensor, too, because a file's tensors lie at odd addresses, where products may round differently.
         value = torch.empty_strided(stored.shape, strides.get(key, stored.stride()), dtype=stored.dtype)
@@ -155,6 +155,6 @@ def restore_optimizer(
             state.setdefault(int(index), {})[name] = value
     groups = [
         {k: tuple(v) if isinstance(now.get(k), tuple) else v for k, v in group.items()}
-        for group, now in zip(facts["groups"], optimizer.state_dict()["param_groups"], strict=True)
+        for group, now in zip(settings["groups"], optimizer.state_dict()["param_groups"], strict=True)
     ]
     optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from metasiren.assembly.experiment import Task
+from metasiren.assembly.experiment import Experiment
 from metasiren.assembly.parts import make_model, optimizers_of
 from metasiren.contracts import Context, Domain, Field, Model
 from metasiren.errors import PluginError, RunError
@@ -69,9 +69,9 @@ class Run:
     @property
     def domain(self) -> Domain:
         """What the run's signals map from and to."""
-        facts = dict(self.environment["domain"])
-        facts["grid"] = tuple(facts["grid"]) if facts["grid"] else None
-        return Domain(**facts)
+        fields = dict(self.environment["domain"])
+        fields["grid"] = tuple(fields["grid"]) if fields["grid"] else None
+        return Domain(**fields)
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -141,13 +141,13 @@ class Run:
             yield from map(json.loads, path.read_text("utf-8").splitlines())
 
 
-def create(task: Task, catalogue: Catalogue, out: Path | None, *, device: torch.device) -> Run:
+def create(experiment: Experiment, catalogue: Catalogue, out: Path | None, *, device: torch.device) -> Run:
     """Make a new run directory; `runs/NAME-PRESET-K` where none is named.
 
     Raises:
         RunError: the directory holds something already, or cannot be made.
     """
-    recipe = task.recipe
+    recipe = experiment.recipe
     try:
         if out is None:
             stem = "-".join(filter(None, (recipe.name, recipe.preset)))
@@ -162,7 +162,7 @@ def create(task: Task, catalogue: Catalogue, out: Path | None, *, device: torch.
         (path / "results").mkdir(parents=True)
     except OSError as error:
         raise RunError(str(path), f"the run directory cannot be made: {error}.", "Name another --out.") from None
-    environment = _environment(task, catalogue, device)
+    environment = _environment(experiment, catalogue, device)
     write_json(path / "environment.json", environment)
     (path / "recipe.yaml").write_text(recipe.to_yaml(), "utf-8")
     return Run(path, recipe, environment)
@@ -210,8 +210,8 @@ def _named_parts(recipe: Recipe) -> dict[str, tuple[str, str]]:
     return parts | {f"evaluate.metrics.{key}": ("metric", m.name or key) for key, m in recipe.evaluate.metrics.items()}
 
 
-def _environment(task: Task, catalogue: Catalogue, device: torch.device) -> dict[str, Any]:
-    recipe, parts = task.recipe, {}
+def _environment(experiment: Experiment, catalogue: Catalogue, device: torch.device) -> dict[str, Any]:
+    recipe, parts = experiment.recipe, {}
     for key, (kind, name) in _named_parts(recipe).items():
         plugin = catalogue.offer(kind, name, key).plugin
         parts[key] = {"name": name, "distribution": plugin.distribution, "version": plugin.version}
@@ -229,12 +229,16 @@ def _environment(task: Task, catalogue: Catalogue, device: torch.device) -> dict
         "commit": _commit(),
         "plugins": catalogue.versions(),
         "parts": parts,
-        "dataset": {"title": task.dataset.title, "splits": dict(task.dataset.splits), **task.dataset.provenance},
-        "domain": asdict(task.dataset.domain),
-        "facts": dict(task.dataset.facts),
-        "renderer": task.dataset.renderer,
-        "parameters": sum(p.numel() for p in task.model.parameters()),
-        "steps": task.steps,
+        "dataset": {
+            "title": experiment.dataset.title,
+            "splits": dict(experiment.dataset.splits),
+            **experiment.dataset.provenance,
+        },
+        "domain": asdict(experiment.dataset.domain),
+        "facts": dict(experiment.dataset.facts),
+        "renderer": experiment.dataset.renderer,
+        "parameters": sum(p.numel() for p in experiment.model.parameters()),
+        "steps": experiment.steps,
     }
 
 

@@ -18,7 +18,7 @@ def tensors(batch: Batch) -> dict[str, Tensor]:
         found["context.cells"] = context.cells
     for name, points in batch.points.items():
         found[f"{name}.coords"] = points.coords
-        found |= {f"{name}.{known}": tensor for known, tensor in points.known.items()}
+        found |= {f"{name}.{known}": tensor for known, tensor in points.targets.items()}
     return found
 
 
@@ -31,10 +31,10 @@ def expect_batch(batch: Batch, domain: Domain, items: Tensor, split: str) -> Non
         size = points.coords.shape[1] if points.coords.dim() == 3 else -1
         found = f"{split}: {name}: coords are {tuple(points.coords.shape)}; expected (batch or 1, points, d_in)."
         demand(tuple(points.coords.shape) in ((number, size, domain.d_in), (1, size, domain.d_in)), found)
-        for known, tensor in points.known.items():
+        for known, tensor in points.targets.items():
             found = f"{split}: {name}: {known} is {tuple(tensor.shape)}; expected (batch or 1, {size}, ...)."
             demand(tensor.dim() >= 2 and tensor.shape[0] in (1, number) and tensor.shape[1] == size, found)
-        if "values" in points.known:
+        if "values" in points.targets:
             wrong = f"{split}: {name}: values have {points.values.shape[-1]} channels, the domain {domain.d_out}."
             demand(points.values.shape[-1] == domain.d_out, wrong)
     floating = {name: t for name, t in tensors(batch).items() if t.is_floating_point()}

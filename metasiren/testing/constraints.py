@@ -1,4 +1,4 @@
-"""What every constraint must keep: Fit -> scalar."""
+"""What every constraint must keep: Prediction -> scalar."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def observations(part: Part) -> None:
     made = part.make()
     _contextual(made)
     batch = _draw(made, "train", torch.arange(min(4, made.splits["train"])), FEW)
-    whole = [p for p in batch.points.values() if "values" in p.known and _covers(p, made.domain)]
+    whole = [p for p in batch.points.values() if "values" in p.targets and _covers(p, made.domain)]
     context = batch.context
     if context.cells is None or not whole:
         raise NotApplicable("no known values on the context's grid to compare with")
@@ -93,8 +93,8 @@ def independence(part: Part) -> None:
             mine = _item(together.points[name], i, count)
             if mine.coords.shape == points.coords.shape and torch.equal(mine.coords, points.coords):
                 compared = True
-                for known, tensor in points.known.items():
-                    compare(mine.known[known], tensor, f"{known} at {name} of an item in a batch")
+                for known, tensor in points.targets.items():
+                    compare(mine.targets[known], tensor, f"{known} at {name} of an item in a batch")
     if not compared:
         raise NotApplicable("points are drawn anew for each batch")
 
@@ -122,7 +122,7 @@ def ownership(part: Part) -> None:
     batch = _draw(made, "train", items, FEW)
     batch.context.values.fill_(9)
     for points in batch.points.values():
-        if "values" in points.known and points.values.shape[0] == len(items):
+        if "values" in points.targets and points.values.shape[0] == len(items):
             points.values.fill_(9)
     for name, tensor in tensors(_draw(made, "train", items, FEW)).items():
         demand(torch.equal(tensor, before[name]), f"{name}: overwriting a batch changed the data set.", "Give a copy.")
@@ -156,7 +156,7 @@ def overfit(part: Part) -> None:
     made = part.make()
     items = min(4, made.splits["train"])
     batch = _draw(made, "train", torch.arange(items), None)
-    known = [name for name, points in batch.points.items() if "values" in points.known]
+    known = [name for name, points in batch.points.items() if "values" in points.targets]
     if not known:
         raise NotApplicable("no point set has known values")
     with seeded(0):
@@ -203,4 +203,4 @@ def _item(points: Points, i: int, batch: int) -> Points:
     def one(x: Tensor) -> Tensor:
         return x[i : i + 1] if x.shape[0] == batch else x
 
-    return Points(one(points.coords), {name: one(tensor) for name, tensor in points.known.items()})
+    return Points(one(points.coords), {name: one(tensor) for name, tensor in points.targets.items()})

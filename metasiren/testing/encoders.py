@@ -101,10 +101,12 @@ def rehearsal(part: Part) -> None:
     made = part.make().train()
     random = torch.Generator().manual_seed(0)
     batch = part.dataset.batch("train", torch.arange(4), context=(5, 60), generator=random)
-    latent, targets = made.rehearse(batch, part.companion(made.latent_dim), random)
+    latent, targets = made.training_pair(batch, part.companion(made.latent_dim), random)
     _expect(latent.detach(), (4, made.latent_dim), torch.float32, "the rehearsed latent")
-    demand(isinstance(targets, Batch), "rehearse gives no Batch beside the latent.")
-    demand(set(targets.points) == set(batch.points), f"rehearse changes the point sets to {sorted(targets.points)}.")
+    demand(isinstance(targets, Batch), "training_pair gives no Batch beside the latent.")
+    demand(
+        set(targets.points) == set(batch.points), f"training_pair changes the point sets to {sorted(targets.points)}."
+    )
 
 
 def gradients(part: Part) -> None:
@@ -169,7 +171,7 @@ def _ready(part: Part) -> tuple[Any, int]:
 
 def _claims(part: Part, claim: str) -> Any:
     made = part.make().eval()
-    if claim not in made.claims:
+    if claim not in made.invariances:
         raise NotApplicable(f"not claimed: {claim!r} is not in the class attribute `claims`")
     return made
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metasiren.contracts import Batch, Fit
+from metasiren.contracts import Batch, Prediction
 from metasiren.testing.common import compare
 from metasiren.testing.part import Part, seeded
 from metasiren.testing.report import NotApplicable, demand
@@ -52,7 +52,7 @@ class Bench:
         """What a constraint's gradient may reach."""
         return [*self.decoder.parameters(), self.latent]
 
-    def fit(self, *, item: int | None = None) -> Fit:
+    def fit(self, *, item: int | None = None) -> Prediction:
         """The fit of all items, or of one alone."""
         chosen = slice(None) if item is None else slice(item, item + 1)
         number = len(self.latent)
@@ -63,7 +63,7 @@ class Bench:
         batch, latent = self.batch._map(of), self.latent[chosen]
         field = self.decoder.field(latent)
         jets = {} if self.at is None else {self.at: field.jet(batch.points[self.at].coords, self.order)}
-        return Fit(batch, latent, field, jets)
+        return Prediction(batch, latent, field, jets)
 
 
 def device(part: Part) -> None:

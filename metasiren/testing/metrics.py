@@ -1,4 +1,4 @@
-"""What every metric must keep: Fit -> one number per item."""
+"""What every metric must keep: Prediction -> one number per item."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from math import pi, prod
 import torch
 from torch import Tensor, nn
 
-from metasiren.contracts import Batch, Constraint, Context, Dataset, Decoder, Domain, Fit, Points
+from metasiren.contracts import Batch, Constraint, Context, Dataset, Decoder, Domain, Points, Prediction
 from metasiren.nn.grids import grid
 from metasiren.nn.layers import Params
 from metasiren.nn.siren import Siren
@@ -111,10 +111,10 @@ class SquaredError(Constraint):
     def __init__(self, at: str = "pixels") -> None:
         self.at = at
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """The mean over batch, points and channels."""
         assert self.at is not None
-        return (fit.jets[self.at].value - fit.batch.points[self.at].values).square().mean()
+        return (prediction.jets[self.at].value - prediction.batch.points[self.at].values).square().mean()
 
 
 def small_siren(domain: Domain) -> Siren:

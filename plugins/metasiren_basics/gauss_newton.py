@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from metasiren import BatchOptimizer, Problem, RecipeError, damped_cholesky
 from metasiren_basics.dense_jacobian import DenseJacobian
 from metasiren_basics.linearised import Direction, Linearised, capturable
-from metasiren_basics.questions import asked, free_weights
+from metasiren_basics.residual_blocks import asked, free_weights
 
 Losses = dict[str, Tensor]
 MOST_DAMPING = 1e6

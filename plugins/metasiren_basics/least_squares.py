@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from metasiren import BatchOptimizer, Problem, RecipeError, TrainingError
 from metasiren_basics.gauss_newton import damped_solutions
 from metasiren_basics.linearised import output_rows
-from metasiren_basics.questions import asked, free_weights
+from metasiren_basics.residual_blocks import asked, free_weights
 
 NAME = "least_squares"
 

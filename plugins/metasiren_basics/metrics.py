@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from metasiren import Fit, Metric
+from metasiren import Metric, Prediction
 
 
 class _Closeness(Metric):
@@ -22,18 +22,18 @@ class _Closeness(Metric):
     def __init__(self, *, at: str = "pixels") -> None:
         self.at = at
 
-    def pair(self, fit: Fit) -> tuple[Tensor, Tensor]:
+    def pair(self, prediction: Prediction) -> tuple[Tensor, Tensor]:
         """What the field says and what is known, (batch, points * channels) each."""
-        value, known = fit.jets[self.at].value, fit.batch.points[self.at].values
+        value, known = prediction.jets[self.at].value, prediction.batch.points[self.at].values
         return value.flatten(1), known.expand_as(value).flatten(1)
 
 
 class MeanSquaredError(_Closeness):
     """Mean squared error over points and channels, in the values' own unit squared."""
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """(batch,) numbers, one for each item."""
-        value, known = self.pair(fit)
+        value, known = self.pair(prediction)
         return (value - known).square().mean(dim=1)
 
 
@@ -52,9 +52,9 @@ class PsnrDb(_Closeness):
         super().__init__(at=at)
         self.low, self.high = low, high
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """(batch,) numbers, one for each item."""
-        value, known = self.pair(fit)
+        value, known = self.pair(prediction)
         error = (value.clamp(self.low, self.high) - known).square().mean(dim=1)
         return 10 * torch.log10((self.high - self.low) ** 2 / error)
 
@@ -62,8 +62,8 @@ class PsnrDb(_Closeness):
 class RelativeL2(_Closeness):
     """Norm of the error divided by the norm of what is known."""
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """(batch,) numbers, one for each item."""
-        value, known = self.pair(fit)
+        value, known = self.pair(prediction)
         ratio: Tensor = torch.linalg.vector_norm(value - known, dim=1) / torch.linalg.vector_norm(known, dim=1)
         return ratio

@@ -96,7 +96,7 @@ def muon(
     Raises:
         RecipeError: there is no hidden matrix.
     """
-    return Together(list(parameters), lr, lr if matrix_lr is None else matrix_lr, momentum, betas, weight_decay)
+    return MuonWithAdam(list(parameters), lr, lr if matrix_lr is None else matrix_lr, momentum, betas, weight_decay)
 
 
 def soap(
@@ -125,7 +125,7 @@ def soap(
     return found
 
 
-class Together(torch.optim.Optimizer):
+class MuonWithAdam(torch.optim.Optimizer):
     """Muon and Adam as one optimiser, each on its own parameters."""
 
     def __init__(

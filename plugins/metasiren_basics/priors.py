@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from metasiren import Constraint, Fit, RecipeError
+from metasiren import Constraint, Prediction, RecipeError
 
 
 class Mse(Constraint):
@@ -30,38 +30,38 @@ class Mse(Constraint):
     def __init__(self, *, at: str = "pixels", channels: Literal["mean", "sum"] = "mean") -> None:
         self.at, self.channels = at, channels
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """A scalar."""
-        error = self._error(fit)
+        error = self._error(prediction)
         mean = error.square().mean()
         return mean * error.shape[-1] if self.channels == "sum" else mean
 
-    def residuals(self, fit: Fit) -> Tensor:
+    def residuals(self, prediction: Prediction) -> Tensor:
         """(batch, points, channels); see `Constraint.residuals`."""
-        error = self._error(fit)
+        error = self._error(prediction)
         return error if self.channels == "sum" else error / error.shape[-1] ** 0.5
 
-    def _error(self, fit: Fit) -> Tensor:
-        points = fit.batch.points[self.at]
-        if "values" not in points.known:
-            found = f"nothing says what values the field should have there; known: {sorted(points.known)}."
+    def _error(self, prediction: Prediction) -> Tensor:
+        points = prediction.batch.points[self.at]
+        if "values" not in points.targets:
+            found = f"nothing says what values the field should have there; known: {sorted(points.targets)}."
             raise RecipeError(f"constraints: mse: at: {self.at}", found, "Name a point set with values.")
-        return fit.jets[self.at].value - points.values
+        return prediction.jets[self.at].value - points.values
 
 
 class LatentPrior(Constraint):
     """Mean square of the latents' coordinates: a Gaussian prior; zero where latents have no size."""
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """A scalar."""
-        return fit.latent.square().sum() / max(1, fit.latent.numel())
+        return prediction.latent.square().sum() / max(1, prediction.latent.numel())
 
 
 class WeightPrior(Constraint):
     """Mean square of all weights and biases of all emitted SIRENs, which favours low frequencies."""
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """A scalar."""
         # A norm reads each tensor once and keeps no squares for the backward pass.
-        norms = torch.stack([torch.linalg.vector_norm(p) for p in fit.field.params.values()])
-        return norms.square().sum() / sum(p.numel() for p in fit.field.params.values())
+        norms = torch.stack([torch.linalg.vector_norm(p) for p in prediction.field.params.values()])
+        return norms.square().sum() / sum(p.numel() for p in prediction.field.params.values())

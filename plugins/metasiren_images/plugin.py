@@ -24,7 +24,8 @@ def metasiren_constraints() -> Mapping[str, str]:
     return {
         "blurred_mse": "metasiren_images.restoration.blurring:BlurredMse",
         "gradient_mse": "metasiren_images.gradient_domain.constraints:GradientMse",
-        "growth_mse": "metasiren_images.gradient_domain.constraints:GrowthMse",
+        "difference_mse": "metasiren_images.gradient_domain.constraints:DifferenceMse",
+        "growth_mse": "metasiren_images.gradient_domain.constraints:DifferenceMse",  # its former name
         "hessian_frobenius": "metasiren_images.restoration.priors:HessianFrobenius",
         "laplacian_mse": "metasiren_images.gradient_domain.constraints:LaplacianMse",
         "tv": "metasiren_images.restoration.priors:TotalVariation",
@@ -35,10 +36,10 @@ def metasiren_constraints() -> Mapping[str, str]:
 def metasiren_protocols() -> Mapping[str, str]:
     """How pictures are evaluated."""
     return {
-        "picture": "metasiren_images.single.judge:PictureProtocol",
-        "poisson": "metasiren_images.gradient_domain.judge_poisson:PoissonProtocol",
-        "editing": "metasiren_images.gradient_domain.judge_editing:EditingProtocol",
-        "inpainting": "metasiren_images.restoration.judge:InpaintingProtocol",
+        "picture": "metasiren_images.single.protocol:PictureProtocol",
+        "poisson": "metasiren_images.gradient_domain.poisson_protocol:PoissonProtocol",
+        "editing": "metasiren_images.gradient_domain.editing_protocol:EditingProtocol",
+        "inpainting": "metasiren_images.restoration.protocol:InpaintingProtocol",
     }
 
 

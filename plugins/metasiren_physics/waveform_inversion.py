@@ -9,7 +9,7 @@ with B = k² c diag(u) H for each source. All sources share A, so that one facto
 waves are eliminated, and what is left is a dense system for the medium alone (the Schur complement). Where m is at a
 bound and the residual pushes it out, it is held: points of that active set do not enter B. This is the
 reduced form of wavefield reconstruction (van Leeuwen and Herrmann 2013, "Mitigating local minima in full-waveform
-inversion by expanding the search space", Geophysical Journal International 195) with the step of Gauss and Newton.
+inversion by expanding the search space", Geophysical RunLogger International 195) with the step of Gauss and Newton.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class _Task:
         siren, params, weight, bias = _output_layer(problem)
         batch = problem.batch.cast(torch.float64)
         inside, at = batch.points["interior"], batch.points["receivers"]
-        sources = inside.known["source"].shape[2]
+        sources = inside.targets["source"].shape[2]
         if siren.out_features != 2 * sources + 1:
             found = f"{siren.out_features} channels for {sources} sources."
             raise RecipeError(WHERE, found, "Use data: fwi, whose fields have two for each, and one for the medium.")
@@ -205,13 +205,13 @@ class _Task:
         first, second = (
             torch.nn.functional.pad(t[0].movedim(-1, 0), (0, 1)) for t in (jet.gradient, jet.hessian_diagonal)
         )
-        a, a_1, b, b_2, ck2 = as_complex(inside.known["operator"])[0].unbind(-1)
-        area = inside.known["weight"][0, :, 0]
+        a, a_1, b, b_2, ck2 = as_complex(inside.targets["operator"])[0].unbind(-1)
+        area = inside.targets["weight"][0, :, 0]
         root = (equation.weight * area / len(area)).sqrt() / equation.scale
         free = (inside.coords[0].abs() <= equation.bound).all(-1, keepdim=True)
         media = values[:, chosen] * free
         medium = table[-1, chosen]
-        least, most = inside.known["range"].flatten()
+        least, most = inside.targets["range"].flatten()
         wanted = 1 + media @ medium
         slowness = torch.where(free[:, 0], wanted.clamp(least, most), 1.0)
         stiffness = ck2 * root
@@ -221,7 +221,7 @@ class _Task:
         return cls(
             weight, bias, torch.complex(table[0:-1:2], table[1:-1:2]).mT.contiguous(), medium, values, media,
             (wanted - wanted.clamp(least, most)).unsqueeze(1), stiffness,
-            rows * root.unsqueeze(1), as_complex(inside.known["source"])[0] * root.unsqueeze(1), heard,
+            rows * root.unsqueeze(1), as_complex(inside.targets["source"])[0] * root.unsqueeze(1), heard,
             as_complex(at.values[0].view(len(heard), -1, 2)), receivers.weight / receivers.scale**2 / len(heard),
             _roughness(slope, first[:, :, chosen], medium, area, inside.coords[0]),
         )  # fmt: skip

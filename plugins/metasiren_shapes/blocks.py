@@ -65,7 +65,7 @@ def fill(
         random: draws the points of checks.
 
     Raises:
-        BoundRefutedError: two claims, or a claim and a value, differ in sign.
+        BoundRefutedError: two invariances, or a claim and a value, differ in sign.
     """
     cells = _survey(cuts, probe, lattice, level, gradient, random)
     values = np.full(tuple(n + 1 for n in cells.shape), np.nan)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from metasiren import Constraint, Fit, RecipeError
+from metasiren import Constraint, Prediction, RecipeError
 
 
 class SdfZero(Constraint):
@@ -26,9 +26,9 @@ class SdfZero(Constraint):
     def __init__(self, *, at: str = "surface") -> None:
         self.at = at
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """A scalar."""
-        return fit.jets[self.at].value.abs().mean()
+        return prediction.jets[self.at].value.abs().mean()
 
 
 class NormalAlignment(Constraint):
@@ -49,13 +49,13 @@ class NormalAlignment(Constraint):
     def __init__(self, *, at: str = "surface", cosine: bool = True) -> None:
         self.at, self.cosine = at, cosine
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """A scalar."""
-        known = fit.batch.points[self.at].known
+        known = prediction.batch.points[self.at].known
         if "normals" not in known:
             found = f"no normals are known there; known: {sorted(known)}."
             raise RecipeError(f"constraints: normal_alignment: at: {self.at}", found, "Name a set with normals.")
-        return (1 - agreement(gradient(fit, self.at), known["normals"], cosine=self.cosine)).mean()
+        return (1 - agreement(gradient(prediction, self.at), known["normals"], cosine=self.cosine)).mean()
 
 
 class Eikonal(Constraint):
@@ -71,9 +71,9 @@ class Eikonal(Constraint):
     def __init__(self, *, at: str = "space") -> None:
         self.at = at
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """A scalar."""
-        residual: Tensor = (torch.linalg.vector_norm(gradient(fit, self.at), dim=-1) - 1).abs()
+        residual: Tensor = (torch.linalg.vector_norm(gradient(prediction, self.at), dim=-1) - 1).abs()
         return residual.mean()
 
 
@@ -92,14 +92,14 @@ class OffSurface(Constraint):
             raise RecipeError("constraints: off_surface: alpha", f"{alpha} is not positive.", "The paper has 100.")
         self.at, self.alpha = at, alpha
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """A scalar."""
-        return torch.exp(-self.alpha * fit.jets[self.at].value.abs()).mean()
+        return torch.exp(-self.alpha * prediction.jets[self.at].value.abs()).mean()
 
 
-def gradient(fit: Fit, at: str) -> Tensor:
+def gradient(prediction: Prediction, at: str) -> Tensor:
     """The gradient (batch, points, 3) of a scalar field at a point set."""
-    found = fit.jets[at].gradient
+    found = prediction.jets[at].gradient
     assert found is not None
     return found[..., 0, :]
 

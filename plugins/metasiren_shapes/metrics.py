@@ -9,7 +9,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from metasiren import DataError, Fit, Metric
+from metasiren import DataError, Metric, Prediction
 from metasiren_shapes.constraints import agreement, gradient
 from metasiren_shapes.triangles import Array
 
@@ -78,9 +78,9 @@ class _AtPoints(Metric):
 class MeanAbsSdf(_AtPoints):
     """Mean of |Phi| at points of the surface, in coordinate units (times the fact `scale`: the input's units)."""
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """(batch,) numbers, one for each item."""
-        return fit.jets[self.at].value.abs().flatten(1).mean(dim=1)
+        return prediction.jets[self.at].value.abs().flatten(1).mean(dim=1)
 
 
 class NormalConsistency(_AtPoints):
@@ -88,12 +88,12 @@ class NormalConsistency(_AtPoints):
 
     order = "gradient"
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """(batch,) numbers, one for each item; NaN where no normals are known."""
-        known = fit.batch.points[self.at].known
+        known = prediction.batch.points[self.at].known
         if "normals" not in known:
-            return _unknown(fit, self.at)
-        return agreement(gradient(fit, self.at), known["normals"], cosine=True).mean(dim=1)
+            return _unknown(prediction, self.at)
+        return agreement(gradient(prediction, self.at), known["normals"], cosine=True).mean(dim=1)
 
 
 class EikonalResidual(Metric):
@@ -109,9 +109,9 @@ class EikonalResidual(Metric):
     def __init__(self, *, at: str = "space") -> None:
         self.at = at
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """(batch,) numbers, one for each item."""
-        residual: Tensor = (torch.linalg.vector_norm(gradient(fit, self.at), dim=-1) - 1).abs()
+        residual: Tensor = (torch.linalg.vector_norm(gradient(prediction, self.at), dim=-1) - 1).abs()
         return residual.mean(dim=1)
 
 
@@ -127,14 +127,14 @@ class SdfError(Metric):
     def __init__(self, *, at: str = "space") -> None:
         self.at = at
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """(batch,) numbers, one for each item; NaN (null in files) where no exact distance is known."""
-        known = fit.batch.points[self.at].known
+        known = prediction.batch.points[self.at].known
         if "sdf" not in known:
-            return _unknown(fit, self.at)
-        return (fit.jets[self.at].value - known["sdf"]).abs().flatten(1).mean(dim=1)
+            return _unknown(prediction, self.at)
+        return (prediction.jets[self.at].value - known["sdf"]).abs().flatten(1).mean(dim=1)
 
 
-def _unknown(fit: Fit, at: str) -> Tensor:
-    value = fit.jets[at].value
+def _unknown(prediction: Prediction, at: str) -> Tensor:
+    value = prediction.jets[at].value
     return value.new_full((value.shape[0],), float("nan"))

@@ -21,7 +21,7 @@ def example(step: int = 3) -> Checkpoint:
 
 def test_what_is_saved_is_read(tmp_path: Path) -> None:
     read = checkpoints.load(checkpoints.save(tmp_path, example()))
-    assert (read.step, read.facts) == (3, {"seconds": 1.5})
+    assert (read.step, read.metadata) == (3, {"seconds": 1.5})
     assert torch.equal(read.part("model")["a"], torch.arange(4.0))
 
 

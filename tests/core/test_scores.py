@@ -13,7 +13,7 @@ import toys
 from torch import Tensor
 
 import metasiren as ms
-from metasiren import Fit, Metric
+from metasiren import Metric, Prediction
 from metasiren.engine import running
 from metasiren.engine.scoring import score
 from metasiren.recipe import validate
@@ -28,8 +28,8 @@ class ItemIndex(Metric):
     def __init__(self, *, plus: float = 0.0) -> None:
         self.plus = plus
 
-    def __call__(self, fit: Fit) -> Tensor:
-        return fit.batch.context.items + self.plus
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return prediction.batch.context.items + self.plus
 
 
 class Slope(Metric):
@@ -40,8 +40,8 @@ class Slope(Metric):
     def __init__(self, *, at: str = "pixels", broken: bool = False) -> None:
         self.at, self.broken = at, broken
 
-    def __call__(self, fit: Fit) -> Tensor:
-        gradient = fit.jets[self.at].gradient
+    def __call__(self, prediction: Prediction) -> Tensor:
+        gradient = prediction.jets[self.at].gradient
         assert gradient is not None
         return gradient.abs().mean((1, 2, 3)) * (torch.nan if self.broken else 1)
 

@@ -41,8 +41,8 @@ class Level(ms.Constraint):
 
     at = "pixels"
 
-    def __call__(self, fit: ms.Fit) -> Tensor:
-        return fit.batch.points["pixels"].values.mean() + 0 * fit.jets["pixels"].value.sum()
+    def __call__(self, prediction: ms.Prediction) -> Tensor:
+        return prediction.batch.points["pixels"].values.mean() + 0 * prediction.jets["pixels"].value.sum()
 
 
 class Halving(BatchOptimizer):
@@ -127,7 +127,7 @@ def test_a_resumed_staged_run_equals_an_uninterrupted_one(tmp_path: Path, catalo
     assert part.checkpoint().step == 0
     steps = 0
 
-    class Stop(running.Journal):
+    class Stop(running.RunLogger):
         def step(self, step: int, *rest: Any) -> None:
             nonlocal steps
             super().step(step, *rest)
@@ -136,7 +136,7 @@ def test_a_resumed_staged_run_equals_an_uninterrupted_one(tmp_path: Path, catalo
                 raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "Journal", Stop)
+        patch.setattr(running, "RunLogger", Stop)
         with pytest.raises(KeyboardInterrupt):
             running.resume(part.path, device="cpu", catalogue=catalogue)
     resumed = running.resume(part.path, device="cpu", catalogue=catalogue)

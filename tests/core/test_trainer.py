@@ -70,7 +70,7 @@ def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(
     whole = running.run(recipe(**extra), tmp_path / "whole", device="cpu", catalogue=catalogue)
 
     steps: list[int] = []
-    original = running.Journal.step
+    original = running.RunLogger.step
 
     def step(self: Any, step: int, *rest: Any) -> None:
         original(self, step, *rest)
@@ -78,7 +78,7 @@ def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(
         if step == stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(running.Journal, "step", step)
+    monkeypatch.setattr(running.RunLogger, "step", step)
     with pytest.raises(running.InterruptedRunError, match="SIGTERM"):
         running.run(recipe(**extra), tmp_path / "parts", device="cpu", catalogue=catalogue)
     assert steps[-1] == stop_at

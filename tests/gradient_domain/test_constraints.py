@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from metasiren import Batch, Constraint, Context, Domain, Field, Fit, Points, RecipeError, Siren, grid
+from metasiren import Batch, Constraint, Context, Domain, Field, Points, Prediction, RecipeError, Siren, grid
 from metasiren.testing import check_constraint
-from metasiren_images.gradient_domain.constraints import GradientMse, GrowthMse, LaplacianMse
+from metasiren_images.gradient_domain.constraints import DifferenceMse, GradientMse, LaplacianMse
 from metasiren_images.gradient_domain.poisson import Poisson
 
 SINES = Siren(in_features=2, out_features=2, hidden_features=2, hidden_layers=0, first_omega=1.0)
@@ -28,11 +28,11 @@ def sines() -> Field:
     return Field(SINES, {name: p.double() for name, p in params.items()})
 
 
-def fit(field: Field, coords: Tensor, known: dict[str, Tensor], order: str) -> Fit:
+def fit(field: Field, coords: Tensor, known: dict[str, Tensor], order: str) -> Prediction:
     points = Points(coords[None], {name: each[None] for name, each in known.items()})
     context = Context.empty(torch.zeros(1, dtype=torch.long), Domain(2, field.siren.out_features), coords.dtype)
     jets = {"pixels": field.jet(coords[None], order)}
-    return Fit(Batch(context, {"pixels": points}), coords.new_zeros(1, 0), field, jets)
+    return Prediction(Batch(context, {"pixels": points}), coords.new_zeros(1, 0), field, jets)
 
 
 COORDS = grid((5, 4), dtype=torch.float64)
@@ -82,19 +82,19 @@ LEVELS = torch.tensor([[5.0, -2.0], [1.0, 4.0]], dtype=torch.float64).repeat(2, 
 
 def test_growth_over_spans_is_the_integral_s() -> None:
     exact = {"integral": torch.sin(ENDS @ K.T) + LEVELS}
-    assert GrowthMse(at="pixels")(fit(sines(), ENDS, exact, "value")).item() < 1e-20
+    assert DifferenceMse(at="pixels")(fit(sines(), ENDS, exact, "value")).item() < 1e-20
     half = {"integral": torch.sin(ENDS @ K.T) / 2 + LEVELS}
     rises = torch.sin(ENDS[2:] @ K.T) - torch.sin(ENDS[:2] @ K.T)
     made = fit(sines(), ENDS, half, "value")
-    torch.testing.assert_close(GrowthMse(at="pixels")(made), (rises / 2).square().mean())
-    residuals = GrowthMse(at="pixels").residuals(made)
+    torch.testing.assert_close(DifferenceMse(at="pixels")(made), (rises / 2).square().mean())
+    residuals = DifferenceMse(at="pixels").residuals(made)
     assert residuals.shape == (1, 2, 2)
-    torch.testing.assert_close(residuals.square().sum(-1).mean(), GrowthMse(at="pixels")(made))
+    torch.testing.assert_close(residuals.square().sum(-1).mean(), DifferenceMse(at="pixels")(made))
 
 
 def test_spans_without_integrals_are_refused() -> None:
-    with pytest.raises(RecipeError, match=r"growth_mse: at: pixels: .*known: \['values'\]\.\n.*data: spans"):
-        GrowthMse(at="pixels")(fit(sines(), COORDS, {"values": PHASE}, "value"))
+    with pytest.raises(RecipeError, match=r"difference_mse: at: pixels: .*known: \['values'\]\.\n.*data: spans"):
+        DifferenceMse(at="pixels")(fit(sines(), COORDS, {"values": PHASE}, "value"))
 
 
 def test_a_small_siren_recovers_a_ramp_from_its_constant_gradient() -> None:

@@ -16,7 +16,7 @@ from metasiren.testing import Ripples, check_dataset
 from metasiren_basics.fixed import FixedEncoder
 from metasiren_basics.free import FreeDecoder
 from metasiren_images.gradient_domain.editing import Editing
-from metasiren_images.gradient_domain.judge_editing import EditingProtocol
+from metasiren_images.gradient_domain.editing_protocol import EditingProtocol
 from metasiren_images.gradient_domain.mixing import Mixture, overlay
 from metasiren_images.gradient_domain.schemes import SCHEMES, Values
 

@@ -16,9 +16,9 @@ from metasiren import DataError, Dataset, Field, Model, RecipeError, Siren, grid
 from metasiren.testing import Ripples, check_dataset
 from metasiren_basics.fixed import FixedEncoder
 from metasiren_basics.free import FreeDecoder
-from metasiren_images.gradient_domain.judge_poisson import PoissonProtocol
 from metasiren_images.gradient_domain.levelling import LevelledRenderer, levelled
 from metasiren_images.gradient_domain.poisson import Poisson
+from metasiren_images.gradient_domain.poisson_protocol import PoissonProtocol
 
 ITEM = torch.zeros(1, dtype=torch.long)
 
@@ -47,9 +47,9 @@ def test_targets_are_the_scheme_s_derivatives_of_its_values() -> None:
     pixels = dataset.batch("test", ITEM).points["pixels"]
     picture = pixels.values[0].double().numpy().reshape(10, 14, 3)
     gradient = dataset.scheme.gradient(picture).reshape(-1, 3, 2)
-    np.testing.assert_allclose(pixels.known["gradient"][0].numpy(), gradient, atol=1e-3)
+    np.testing.assert_allclose(pixels.targets["gradient"][0].numpy(), gradient, atol=1e-3)
     np.testing.assert_allclose(
-        pixels.known["laplacian"][0].numpy(), dataset.scheme.laplacian(picture).reshape(-1, 3), atol=0.1
+        pixels.targets["laplacian"][0].numpy(), dataset.scheme.laplacian(picture).reshape(-1, 3), atol=0.1
     )
 
 
@@ -60,7 +60,7 @@ def test_a_step_s_pixels_are_drawn_by_the_generator_alone() -> None:
     assert torch.equal(once.coords, twice.coords)
     whole = dataset.batch("test", ITEM).points["pixels"]
     cells = torch.cdist(once.coords[0], whole.coords[0]).argmin(1)
-    assert torch.equal(once.known["gradient"][0], whole.known["gradient"][0, cells])
+    assert torch.equal(once.targets["gradient"][0], whole.targets["gradient"][0, cells])
 
 
 @pytest.mark.parametrize("option", ["points", "spans"])
@@ -74,7 +74,7 @@ def test_spans_lie_in_one_row_or_column_and_know_how_the_picture_grows() -> None
     dataset = Poisson(photograph="coffee", size=(10, 14), crop="none", grey=False, spans=31, points=5)
     spans = dataset.batch("train", ITEM, generator=random()).points["spans"]
     assert spans.coords.shape == (1, 62, 2)
-    assert set(spans.known) == {"integral"}
+    assert set(spans.targets) == {"integral"}
     start, end = spans.coords[0].chunk(2)
     same = start == end
     assert bool(same[:16, 1].all())
@@ -82,7 +82,7 @@ def test_spans_lie_in_one_row_or_column_and_know_how_the_picture_grows() -> None
     assert float(same.float().mean()) < 0.7
     whole = dataset.batch("test", ITEM).points["pixels"]
     values = whole.values[0, torch.cdist(spans.coords[0], whole.coords[0]).argmin(1)]
-    grown, told = (torch.sub(*each.chunk(2)) for each in (values, spans.known["integral"][0]))
+    grown, told = (torch.sub(*each.chunk(2)) for each in (values, spans.targets["integral"][0]))
     torch.testing.assert_close(told, grown, atol=1e-5, rtol=0)
 
 

@@ -11,7 +11,7 @@ import torch
 from exact_jets import Array, channels, fit_of, jet_of
 from torch import Tensor
 
-from metasiren import Constraint, Fit, Jet, Points, RecipeError
+from metasiren import Constraint, Jet, Points, Prediction, RecipeError
 from metasiren_physics.constraints.helmholtz import Helmholtz, as_complex, field_slowness, paired
 from metasiren_physics.constraints.inversion import Receivers, SlownessPrior, SlownessSlope
 from metasiren_physics.constraints.wave import (
@@ -35,7 +35,7 @@ PLACES = np.array(
 )  # fmt: skip
 
 
-def exact_fit(dataset: HelmholtzDataset) -> Fit:
+def exact_fit(dataset: HelmholtzDataset) -> Prediction:
     points = equation_points(
         torch.from_numpy(PLACES),
         torch.ones(len(PLACES), dtype=torch.float64),
@@ -45,10 +45,10 @@ def exact_fit(dataset: HelmholtzDataset) -> Fit:
     return fit_of(jet_of(lambda x: channels(closed_form(dataset.problem, x)), PLACES, H), points)
 
 
-def known(fit: Fit, **changed: Tensor) -> Fit:
-    points = fit.batch.points["interior"]
-    points = Points(points.coords, {**points.known, **changed})
-    return replace(fit, batch=replace(fit.batch, points={"interior": points}))
+def known(prediction: Prediction, **changed: Tensor) -> Prediction:
+    points = prediction.batch.points["interior"]
+    points = Points(points.coords, {**points.targets, **changed})
+    return replace(prediction, batch=replace(prediction.batch, points={"interior": points}))
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
@@ -57,12 +57,12 @@ def known(fit: Fit, **changed: Tensor) -> Fit:
 )
 def test_the_exact_wave_leaves_no_residual(norm: Any, options: dict[str, Any]) -> None:
     """Within the source, around it, in the absorbing layer and in a disc of another speed."""
-    fit, loss = exact_fit(HelmholtzDataset(**options)), Helmholtz(norm=norm, scale=400)
-    found = float(loss(fit))
+    prediction, loss = exact_fit(HelmholtzDataset(**options)), Helmholtz(norm=norm, scale=400)
+    found = float(loss(prediction))
     assert found < (1e-9 if norm == "l2" else 1e-2)
     # The other sign, the other direction of time, no layer, and another medium are all seen.
-    points = fit.batch.points["interior"].known
-    mirrored = fit.jets["interior"]
+    points = prediction.batch.points["interior"].known
+    mirrored = prediction.jets["interior"]
     assert mirrored.gradient is not None
     assert mirrored.hessian_diagonal is not None
     flip = torch.tensor([1.0, -1.0], dtype=torch.float64)
@@ -70,10 +70,10 @@ def test_the_exact_wave_leaves_no_residual(norm: Any, options: dict[str, Any]) -
         mirrored.value * flip, mirrored.gradient * flip[:, None], None, mirrored.hessian_diagonal * flip[:, None]
     )
     wrong = [
-        known(fit, source=-points["source"]),
-        known(fit, slowness=1.1 * points["slowness"]),
-        known(fit, operator=points["operator"] * flip),
-        replace(fit, jets={"interior": conjugated}),
+        known(prediction, source=-points["source"]),
+        known(prediction, slowness=1.1 * points["slowness"]),
+        known(prediction, operator=points["operator"] * flip),
+        replace(prediction, jets={"interior": conjugated}),
     ]
     for other in wrong:
         assert float(loss(other)) > (1e-5 if norm == "l2" else 1e-1), float(loss(other))
@@ -81,9 +81,9 @@ def test_the_exact_wave_leaves_no_residual(norm: Any, options: dict[str, Any]) -
 
 def test_a_source_of_the_wrong_sign_leaves_twice_the_source() -> None:
     """Trap T13: then the residual at the source is -2f, whatever the wave."""
-    fit = exact_fit(HelmholtzDataset())
-    source = fit.batch.points["interior"].known["source"]
-    residuals = Helmholtz().residuals(known(fit, source=-source))
+    prediction = exact_fit(HelmholtzDataset())
+    source = prediction.batch.points["interior"].known["source"]
+    residuals = Helmholtz().residuals(known(prediction, source=-source))
     assert residuals is not None
     torch.testing.assert_close(residuals, 2 * source.flatten(2), rtol=1e-4, atol=2e-2)
 
@@ -93,7 +93,7 @@ def test_in_the_physics_the_equation_has_no_layer() -> None:
     dataset = HelmholtzDataset(points=400, physics=0.5)
     points = dataset.batch("train", torch.arange(1), generator=torch.Generator().manual_seed(0)).points["interior"]
     inside = (points.coords[0].abs() < 0.5).all(-1)
-    operator = as_complex(points.known["operator"])[0]
+    operator = as_complex(points.targets["operator"])[0]
     expected = torch.tensor([1, 0, 1, 0, 400], dtype=torch.complex128).expand(int(inside.sum()), -1)
     assert torch.equal(operator[inside], expected)
     assert inside.any()
@@ -101,10 +101,10 @@ def test_in_the_physics_the_equation_has_no_layer() -> None:
 
 
 def test_the_paper_counts_points_in_the_source_more_often() -> None:
-    fit = exact_fit(HelmholtzDataset())
-    source = fit.batch.points["interior"].known["source"]
-    still = Jet(*(None if p is None else 0 * p for p in vars(fit.jets["interior"]).values()))  # type: ignore[arg-type]
-    silent = replace(fit, jets={"interior": still})
+    prediction = exact_fit(HelmholtzDataset())
+    source = prediction.batch.points["interior"].known["source"]
+    still = Jet(*(None if p is None else 0 * p for p in vars(prediction.jets["interior"]).values()))  # type: ignore[arg-type]
+    silent = replace(prediction, jets={"interior": still})
     plain, counted = Helmholtz(norm="l1")(silent), Helmholtz(norm="l1", inside=52.9)(silent)
     # u = 0 leaves the source, (1 + j) g, at its points alone.
     torch.testing.assert_close(plain, source.abs().sum() / len(PLACES))
@@ -112,10 +112,10 @@ def test_the_paper_counts_points_in_the_source_more_often() -> None:
 
 
 def test_squares_are_weighted_means_of_residuals() -> None:
-    fit = exact_fit(HelmholtzDataset())
+    prediction = exact_fit(HelmholtzDataset())
     weight = torch.linspace(0.1, 2, len(PLACES), dtype=torch.float64).reshape(1, -1, 1)
-    still = Jet(*(None if p is None else 0 * p for p in vars(fit.jets["interior"]).values()))  # type: ignore[arg-type]
-    silent = known(replace(fit, jets={"interior": still}), weight=weight)
+    still = Jet(*(None if p is None else 0 * p for p in vars(prediction.jets["interior"]).values()))  # type: ignore[arg-type]
+    silent = known(replace(prediction, jets={"interior": still}), weight=weight)
     source = as_complex(silent.batch.points["interior"].known["source"])
     torch.testing.assert_close(Helmholtz(scale=2)(silent), (weight * source.abs() ** 2).mean() / 4)
     assert Helmholtz(norm="l1").residuals(silent) is None
@@ -153,11 +153,11 @@ def test_the_pulse_starts_as_it_should() -> None:
     points = dataset.batch("test", torch.arange(1)).points["initial"]
     assert (points.coords[..., 0] == 0).all()
     jet = jet_of(lambda x: pulse(dataset.problem, x[:, 1:], np.abs(x[:, 0]))[:, None], points.coords[0].numpy(), 2e-3)
-    fit = fit_of(jet, points, "initial")
+    prediction = fit_of(jet, points, "initial")
     for condition in (InitialValue(), InitialVelocity(), InitialValue(norm="l1")):
-        assert float(condition(fit)) < 1e-8
+        assert float(condition(prediction)) < 1e-8
     half = fit_of(Jet(0.5 * jet.value, jet.gradient), points, "initial")
-    expected = (points.known["weight"] * (0.5 * points.values) ** 2).mean()
+    expected = (points.targets["weight"] * (0.5 * points.values) ** 2).mean()
     torch.testing.assert_close(InitialValue()(half), expected, rtol=1e-6, atol=0)
 
 
@@ -192,7 +192,7 @@ def test_standing_waves_keep_to_their_border(border: str, right: Constraint, wro
 def test_normals_point_outwards() -> None:
     edge = standing("neumann")[2]
     space = edge.coords[0, :, 1:]
-    assert torch.allclose((space * edge.known["normals"][0]).sum(-1), torch.ones(len(space), dtype=torch.float64))
+    assert torch.allclose((space * edge.targets["normals"][0]).sum(-1), torch.ones(len(space), dtype=torch.float64))
     assert (space.abs().amax(-1) == 1).all()
 
 
@@ -210,9 +210,9 @@ def test_true_waves_and_medium_leave_nothing_of_an_inversion() -> None:
     ones = torch.ones(len(places), dtype=torch.float64)
     interior = equation_points(coords, ones, replace(problem, medium=dataset.start_medium), problem.sources)
     jet = jet_of(truth, places, H)
-    fit = fit_of(jet, interior)
-    assert float(Helmholtz(free_slowness=True, scale=400)(fit)) < 1e-9
-    assert float(Helmholtz(scale=400)(fit)) > 1e-6
+    prediction = fit_of(jet, interior)
+    assert float(Helmholtz(free_slowness=True, scale=400)(prediction)) < 1e-9
+    assert float(Helmholtz(scale=400)(prediction)) > 1e-6
     heard = dataset.batch("train", torch.arange(1)).points["receivers"]
     at_receivers = Jet(torch.from_numpy(truth(heard.coords[0].numpy())).unsqueeze(0))
     assert float(Receivers()(fit_of(at_receivers, heard, "receivers"))) < 1e-24
@@ -223,10 +223,10 @@ def test_true_waves_and_medium_leave_nothing_of_an_inversion() -> None:
 def test_a_prior_on_slowness_sees_the_last_channel_alone() -> None:
     value = torch.randn(1, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     gradient = torch.randn(1, 6, 5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    fit = fit_of(Jet(value, gradient), Points(torch.zeros(1, 6, 2, dtype=torch.float64)))
-    torch.testing.assert_close(SlownessPrior()(fit), value[..., -1].square().mean())
-    torch.testing.assert_close(SlownessPrior(norm="l1", start=2.0)(fit), (value[..., -1] - 1).abs().mean())
-    torch.testing.assert_close(SlownessSlope()(fit), gradient[..., -1, :].square().sum(-1).mean())
+    prediction = fit_of(Jet(value, gradient), Points(torch.zeros(1, 6, 2, dtype=torch.float64)))
+    torch.testing.assert_close(SlownessPrior()(prediction), value[..., -1].square().mean())
+    torch.testing.assert_close(SlownessPrior(norm="l1", start=2.0)(prediction), (value[..., -1] - 1).abs().mean())
+    torch.testing.assert_close(SlownessSlope()(prediction), gradient[..., -1, :].square().sum(-1).mean())
 
 
 def test_slowness_is_bounded_where_it_may_be_sought() -> None:

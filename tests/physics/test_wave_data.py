@@ -35,7 +35,7 @@ def test_weighted_means_are_means_over_the_square(near: float, physics: float) -
     """Of 1, x1² and a bump at the source: 1, 1/3 and its integral over 4, whatever the shares."""
     data = HelmholtzDataset(points=20_000, near=near, physics=physics, source=(0.1, -0.2), near_radius=20.0)
     points = drawn(data)
-    weight, x = points.known["weight"][0, :, 0], points.coords[0]
+    weight, x = points.targets["weight"][0, :, 0], points.coords[0]
     bump = torch.exp(-(x - x.new_tensor([0.1, -0.2])).square().sum(-1) / (2 * 0.05**2))
     assert float(weight.mean()) == pytest.approx(1, abs=0.05)
     assert float((weight * x[:, 0] ** 2).mean()) == pytest.approx(1 / 3, abs=0.02)
@@ -46,7 +46,7 @@ def test_weighted_means_are_means_over_the_square(near: float, physics: float) -
 def test_points_along_an_edge_leave_means_as_they_are(medium: str) -> None:
     data = HelmholtzDataset(points=20_000, near=0.1, edges=0.4, medium=medium, edge_width=0.05)
     points = drawn(data)
-    weight, x = points.known["weight"][0, :, 0], points.coords[0]
+    weight, x = points.targets["weight"][0, :, 0], points.coords[0]
     assert float(weight.mean()) == pytest.approx(1, abs=0.05)
     assert float((weight * x[:, 1] ** 2).mean()) == pytest.approx(1 / 3, abs=0.02)
     across = x.norm(dim=-1) - 0.1 if medium == "disc" else x.abs().amax(-1) - 0.3
@@ -78,7 +78,7 @@ def test_even_points_leave_no_holes(d: int) -> None:
 
 
 def test_unweighted_points_count_alike() -> None:
-    assert (drawn(HelmholtzDataset(weighted=False)).known["weight"] == 1).all()
+    assert (drawn(HelmholtzDataset(weighted=False)).targets["weight"] == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_points_stay_along_edges_at_all_times() -> None:
     both = torch.stack([t[along], points.coords[0, along, 1]])
     assert abs(float(torch.corrcoef(both)[0, 1])) < 0.05
     # Weights make up for it: the mean of a function is that over the whole volume.
-    weight = points.known["weight"][0, :, 0]
+    weight = points.targets["weight"][0, :, 0]
     assert float(weight.mean()) == pytest.approx(1, abs=0.02)
     assert float((weight * t * points.coords[0, :, 1] ** 2).mean()) == pytest.approx(0.2 / 3, rel=0.05)
     with pytest.raises(RecipeError, match="has no edge"):
@@ -183,7 +183,7 @@ def test_the_source_shrinks_then_stays() -> None:
     assert data.now[0].variance == 1e-3
     late, end = drawn(data.at_progress(1.0)), drawn(HelmholtzDataset())
     assert torch.equal(late.coords, end.coords)
-    assert torch.equal(late.known["source"], end.known["source"])
+    assert torch.equal(late.targets["source"], end.targets["source"])
 
 
 def test_damping_dies_away() -> None:
@@ -192,11 +192,11 @@ def test_damping_dies_away() -> None:
     for progress, damping in ((0.0, 0.8), (0.25, 0.4), (0.5, 0.0), (1.0, 0.0)):
         points = drawn(data.at_progress(progress))
         inside = (points.coords[0].abs() < 0.5).all(-1)
-        k_squared = torch.view_as_complex(points.known["operator"].contiguous())[0, inside, 4]
+        k_squared = torch.view_as_complex(points.targets["operator"].contiguous())[0, inside, 4]
         expected = torch.full_like(k_squared, 400 * complex(1, -damping))
         torch.testing.assert_close(k_squared, expected)
     assert torch.equal(
-        drawn(data.at_progress(1.0)).known["operator"], drawn(HelmholtzDataset(physics=0.5)).known["operator"]
+        drawn(data.at_progress(1.0)).targets["operator"], drawn(HelmholtzDataset(physics=0.5)).targets["operator"]
     )
     test = data.batch("test", ITEM).points["interior"].known["operator"]
     assert torch.equal(test, HelmholtzDataset().batch("test", ITEM).points["interior"].known["operator"])
@@ -205,17 +205,17 @@ def test_damping_dies_away() -> None:
 def test_the_test_split_has_the_final_source() -> None:
     first = HelmholtzDataset(start_variance=1e-3).batch("test", ITEM).points["interior"]
     last = HelmholtzDataset().batch("test", ITEM).points["interior"]
-    assert torch.equal(first.known["source"], last.known["source"])
+    assert torch.equal(first.targets["source"], last.targets["source"])
 
 
 def test_all_sources_of_an_inversion_shrink_together() -> None:
     data = InversionDataset(start_variance=1e-3, shrink_until=0.3)
     assert {s.variance for s in data.now} == {1e-3}
     assert {s.variance for s in data.at_progress(0.3).now} == {1e-4}
-    assert drawn(data).known["source"].shape == (1, 300, 5, 2)
+    assert drawn(data).targets["source"].shape == (1, 300, 5, 2)
     assert data.domain.d_out == 11
     # Nobody is told of the medium.
-    assert (drawn(data).known["slowness"] == 1).all()
+    assert (drawn(data).targets["slowness"] == 1).all()
 
 
 def test_time_grows_then_stays() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Constraint, Fit, Model, Problem, RecipeError, Siren, TrainingError
+from metasiren import Batch, Constraint, Model, Prediction, Problem, RecipeError, Siren, TrainingError
 from metasiren.contracts.optimizer import Weighted
 from metasiren.engine.trainer import Objective
 from metasiren_basics.fixed import FixedEncoder
@@ -58,7 +58,7 @@ def residuals(task: Problem, batch: Batch, table: Tensor, ridge: float) -> Tenso
         c = each.constraint
         assert c.at is not None
         jet = decoder.siren.jet(params, batch.points[c.at].coords, c.order)
-        found = c.residuals(Fit(batch, torch.zeros(1, 0, dtype=F64), None, {c.at: jet}))  # type: ignore[arg-type]
+        found = c.residuals(Prediction(batch, torch.zeros(1, 0, dtype=F64), None, {c.at: jet}))  # type: ignore[arg-type]
         assert found is not None
         parts.append((each.weight / found.shape[1]) ** 0.5 * found.flatten())
     return torch.cat(parts)

@@ -8,7 +8,7 @@ import pytest
 from metasiren import DataError, RecipeError
 from metasiren_physics.problems import HelmholtzProblem, helmholtz_problem
 from metasiren_physics.reference.closed_form import closed_form, has_closed_form
-from metasiren_physics.reference.errors import judged, relative_l2
+from metasiren_physics.reference.errors import evaluated_points, relative_l2
 from metasiren_physics.reference.helmholtz_grid import (
     FOURTH_ORDER,
     Stencil,
@@ -21,7 +21,7 @@ from metasiren_physics.reference.helmholtz_grid import (
 
 def error(problem: HelmholtzProblem, nodes: int, scheme: int) -> float:
     points = grid_points(nodes)
-    keep = judged(problem, points)
+    keep = evaluated_points(problem, points)
     return relative_l2(solve_helmholtz(problem, nodes, scheme)[keep], closed_form(problem, points[keep]))
 
 

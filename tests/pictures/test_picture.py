@@ -51,8 +51,8 @@ def test_a_step_sees_all_pixels_or_as_many_as_asked_for() -> None:
         assert len(chosen) == 1000
         assert (len(chosen.unique()) == 1000) == (not replacement)
         whole = pixels(picture)
-        for name, values in some.known.items():
-            assert torch.equal(values[0], whole.known[name][0, chosen])
+        for name, values in some.targets.items():
+            assert torch.equal(values[0], whole.targets[name][0, chosen])
         assert torch.equal(chosen, cells(pixels(picture, "train"), 32))
         assert not torch.equal(chosen, cells(pixels(picture, "train", seed=1), 32))
         assert whole.coords.shape[1] == 1024
@@ -68,8 +68,8 @@ def test_known_derivatives_are_per_unit_of_coordinates(tmp_path: Path) -> None:
     ramp = np.broadcast_to(np.linspace(0, 1, 9, dtype=np.float32), (5, 9))
     Image.fromarray(ramp).save(tmp_path / "ramp.tif")
     points = pixels(Picture(path=tmp_path / "ramp.tif", derivatives=True))
-    torch.testing.assert_close(points.known["gradient"], torch.tensor([0.0, 1.0]).expand(1, 45, 1, 2))
-    torch.testing.assert_close(points.known["laplacian"], torch.zeros(1, 45, 1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(points.targets["gradient"], torch.tensor([0.0, 1.0]).expand(1, 45, 1, 2))
+    torch.testing.assert_close(points.targets["laplacian"], torch.zeros(1, 45, 1), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("points", [None, 5])

@@ -14,7 +14,7 @@ from PIL import Image
 import metasiren as ms
 from metasiren.engine.rendering import render
 from metasiren.testing import Ripples
-from metasiren_images.single.judge import PictureProtocol
+from metasiren_images.single.protocol import PictureProtocol
 from metasiren_images.single.sheet import sheet
 
 SMALL: dict[str, Any] = {"data.size": [20, 28], "siren.hidden_features": 12, "train.steps": 2, "train.log_every": 1}

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Constraint, Context, Domain, Fit, Model, Points, Problem, RecipeError, Siren
+from metasiren import Batch, Constraint, Context, Domain, Model, Points, Prediction, Problem, RecipeError, Siren
 from metasiren.contracts.optimizer import Weighted
 from metasiren.engine.trainer import Objective
 from metasiren_basics.balanced import BalancedAdam
@@ -23,8 +23,8 @@ class Value(Constraint):
 
     at = "points"
 
-    def __call__(self, fit: Fit) -> Tensor:
-        return (fit.jets[self.at].value - 1).square().mean()
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return (prediction.jets[self.at].value - 1).square().mean()
 
 
 class Slope(Constraint):
@@ -32,8 +32,8 @@ class Slope(Constraint):
 
     at, order = "points", "gradient"
 
-    def __call__(self, fit: Fit) -> Tensor:
-        gradient = fit.jets[self.at].gradient
+    def __call__(self, prediction: Prediction) -> Tensor:
+        gradient = prediction.jets[self.at].gradient
         assert gradient is not None
         return gradient.square().mean()
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from metasiren import Batch, Context, Domain, Field, Fit, Jet, Points, RecipeError, Siren, grid
+from metasiren import Batch, Context, Domain, Field, Jet, Points, Prediction, RecipeError, Siren, grid
 from metasiren.runs.directory import checkpoints
 from metasiren_basics.free import FreeDecoder
 from metasiren_basics.metrics import MeanSquaredError, PsnrDb, RelativeL2
@@ -19,7 +19,7 @@ from metasiren_basics.priors import LatentPrior, Mse, WeightPrior
 SIREN = Siren(in_features=2, out_features=3, hidden_features=8, hidden_layers=1)
 
 
-def fit(value: Tensor, known: Tensor, latent: Tensor | None = None) -> Fit:
+def fit(value: Tensor, known: Tensor, latent: Tensor | None = None) -> Prediction:
     """A fit whose field says `value` where `known` is true."""
     batch = value.shape[0]
     coords = grid((value.shape[1], 1), dtype=value.dtype).unsqueeze(0)
@@ -27,35 +27,35 @@ def fit(value: Tensor, known: Tensor, latent: Tensor | None = None) -> Fit:
     points = {"pixels": Points(coords, {"values": known}), "wall": Points(coords, {"normals": known})}
     params = SIREN.init(batch, dtype=value.dtype)
     jets = {"pixels": Jet(value), "wall": Jet(value)}
-    return Fit(
+    return Prediction(
         Batch(context, points), value.new_zeros(batch, 0) if latent is None else latent, Field(SIREN, params), jets
     )
 
 
 @pytest.fixture
-def random_fit() -> Fit:
+def random_fit() -> Prediction:
     value, known = torch.randn(2, 4, 5, 3, dtype=torch.float64)
     return fit(value, known, torch.randn(4, 6, dtype=torch.float64))
 
 
-def test_mse_is_a_mean_over_pixels_of_the_channels_mean_or_sum(random_fit: Fit) -> None:
+def test_mse_is_a_mean_over_pixels_of_the_channels_mean_or_sum(random_fit: Prediction) -> None:
     difference = random_fit.jets["pixels"].value - random_fit.batch.points["pixels"].values
     expected = sum(difference[i, j, c] ** 2 for i in range(4) for j in range(5) for c in range(3)) / (4 * 5)
     torch.testing.assert_close(Mse(channels="sum")(random_fit), expected)
     torch.testing.assert_close(Mse()(random_fit), expected / 3)
 
 
-def test_mse_of_the_truth_is_zero(random_fit: Fit) -> None:
+def test_mse_of_the_truth_is_zero(random_fit: Prediction) -> None:
     known = random_fit.batch.points["pixels"].values
     assert Mse()(fit(known, known)) == 0
 
 
-def test_mse_needs_values(random_fit: Fit) -> None:
+def test_mse_needs_values(random_fit: Prediction) -> None:
     with pytest.raises(RecipeError, match=r"mse: at: wall: .* known: \['normals'\]"):
         Mse(at="wall")(random_fit)
 
 
-def test_priors_are_mean_squares(random_fit: Fit) -> None:
+def test_priors_are_mean_squares(random_fit: Prediction) -> None:
     latent, params = random_fit.latent, random_fit.field.params
     torch.testing.assert_close(LatentPrior()(random_fit), latent.square().mean())
     everything = torch.cat([p.flatten() for p in params.values()])
@@ -63,7 +63,7 @@ def test_priors_are_mean_squares(random_fit: Fit) -> None:
     torch.testing.assert_close(WeightPrior()(random_fit), everything.square().mean())
 
 
-def test_a_weight_prior_pulls_every_weight_alike(random_fit: Fit) -> None:
+def test_a_weight_prior_pulls_every_weight_alike(random_fit: Prediction) -> None:
     """Its gradient is 2 theta / l, at zero too."""
     params = {name: p.detach().requires_grad_() for name, p in random_fit.field.params.items()}
     params["0.bias"] = torch.zeros_like(params["0.bias"]).requires_grad_()
@@ -74,7 +74,7 @@ def test_a_weight_prior_pulls_every_weight_alike(random_fit: Fit) -> None:
         torch.testing.assert_close(p.grad, 2 * p.detach() / total)
 
 
-def test_a_latent_of_no_size_costs_nothing(random_fit: Fit) -> None:
+def test_a_latent_of_no_size_costs_nothing(random_fit: Prediction) -> None:
     assert LatentPrior()(replace(random_fit, latent=torch.empty(4, 0))) == 0
 
 
@@ -84,7 +84,7 @@ def test_constraints_name_their_points_and_order() -> None:
     assert WeightPrior().at is None
 
 
-def test_metrics_do_not_mix_items(random_fit: Fit) -> None:
+def test_metrics_do_not_mix_items(random_fit: Prediction) -> None:
     value, known = random_fit.jets["pixels"].value, random_fit.batch.points["pixels"].values
     for metric in (MeanSquaredError(), PsnrDb(), RelativeL2()):
         alone = torch.cat([metric(fit(value[i : i + 1], known[i : i + 1])) for i in range(4)])

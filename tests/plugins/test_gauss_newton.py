@@ -22,11 +22,11 @@ from metasiren import (
     Dataset,
     Decoder,
     Domain,
-    Fit,
     Jet,
     Model,
     Params,
     Points,
+    Prediction,
     Problem,
     RecipeError,
     Siren,
@@ -54,13 +54,13 @@ class Oscillation(Constraint):
 
     at, order = "inside", "laplacian"
 
-    def residuals(self, fit: Fit) -> Tensor:
-        jet = fit.jets[self.at]
+    def residuals(self, prediction: Prediction) -> Tensor:
+        jet = prediction.jets[self.at]
         assert jet.laplacian is not None
         return (jet.laplacian + 9 * jet.value) / 9
 
-    def __call__(self, fit: Fit) -> Tensor:
-        return self.residuals(fit).square().sum(-1).mean()
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return self.residuals(prediction).square().sum(-1).mean()
 
 
 class Slope(Constraint):
@@ -68,13 +68,13 @@ class Slope(Constraint):
 
     at, order = "inside", "gradient"
 
-    def residuals(self, fit: Fit) -> Tensor:
-        gradient = fit.jets[self.at].gradient
+    def residuals(self, prediction: Prediction) -> Tensor:
+        gradient = prediction.jets[self.at].gradient
         assert gradient is not None
         return gradient.flatten(2) - 1
 
-    def __call__(self, fit: Fit) -> Tensor:
-        return self.residuals(fit).square().sum(-1).mean()
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return self.residuals(prediction).square().sum(-1).mean()
 
 
 class Values(Constraint):
@@ -82,11 +82,11 @@ class Values(Constraint):
 
     at = "ends"
 
-    def residuals(self, fit: Fit) -> Tensor:
-        return fit.jets[self.at].value - fit.batch.points[self.at].values
+    def residuals(self, prediction: Prediction) -> Tensor:
+        return prediction.jets[self.at].value - prediction.batch.points[self.at].values
 
-    def __call__(self, fit: Fit) -> Tensor:
-        return self.residuals(fit).square().sum(-1).mean()
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return self.residuals(prediction).square().sum(-1).mean()
 
 
 class Absolute(Constraint):
@@ -94,15 +94,15 @@ class Absolute(Constraint):
 
     at = "ends"
 
-    def __call__(self, fit: Fit) -> Tensor:
-        return (fit.jets[self.at].value - fit.batch.points[self.at].values).abs().mean()
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return (prediction.jets[self.at].value - prediction.batch.points[self.at].values).abs().mean()
 
 
 class Everywhere(Constraint):
     """A prior, at no point set."""
 
-    def __call__(self, fit: Fit) -> Tensor:
-        return fit.latent.sum()
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return prediction.latent.sum()
 
 
 class Line(Dataset):
@@ -238,8 +238,8 @@ def test_a_step_is_the_damped_least_squares_step(jacobian: Any, momentum: float)
             "inside": field.jet(sets["inside"].coords, "laplacian"),
             "ends": field.jet(sets["ends"].coords, "value"),
         }
-        fit = Fit(task.batch, torch.zeros(1, 0), field, jets)
-        found = [(w.weight, w.constraint.residuals(fit)) for w in task.constraints]
+        prediction = Prediction(task.batch, torch.zeros(1, 0), field, jets)
+        found = [(w.weight, w.constraint.residuals(prediction)) for w in task.constraints]
         return torch.cat([(weight / r.shape[1]) ** 0.5 * r.flatten() for weight, r in found if r is not None])
 
     r, j = residual(middle), torch.func.jacrev(residual)(middle)
@@ -403,4 +403,4 @@ def test_resumed_equals_uninterrupted(
     assert a.tensors.keys() == b.tensors.keys()
     for key, tensor in a.tensors.items():
         torch.testing.assert_close(b.tensors[key], tensor, rtol=0, atol=0)
-    assert a.facts["optimizer"] == b.facts["optimizer"]
+    assert a.metadata["optimizer"] == b.metadata["optimizer"]

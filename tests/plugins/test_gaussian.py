@@ -271,7 +271,7 @@ def batch_of(images: ImageSet, split: str = "train") -> Batch:
 @pytest.mark.parametrize("rehearsal", ["damped", "posterior"])
 def test_half_of_a_rehearsal_is_whole_images_with_their_truth(images: ImageSet, rehearsal: str) -> None:
     encoder, batch = encoder_of(images, rehearsal=rehearsal), batch_of(images)
-    latent, targets = encoder.rehearse(batch, no_decoder(), torch.Generator().manual_seed(0))
+    latent, targets = encoder.training_pair(batch, no_decoder(), torch.Generator().manual_seed(0))
     truth, seen = batch.points["pixels"].values, targets.points["pixels"].values
     whole = (seen == truth).flatten(1).all(1)
     assert int(whole.sum()) == 150
@@ -283,7 +283,7 @@ def test_half_of_a_rehearsal_is_whole_images_with_their_truth(images: ImageSet, 
 
 def test_a_rehearsal_follows_its_generator(images: ImageSet) -> None:
     encoder, batch = encoder_of(images), batch_of(images)
-    runs = [encoder.rehearse(batch, no_decoder(), torch.Generator().manual_seed(s))[0] for s in (0, 0, 1)]
+    runs = [encoder.training_pair(batch, no_decoder(), torch.Generator().manual_seed(s))[0] for s in (0, 0, 1)]
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])
 
@@ -294,7 +294,7 @@ def test_damped_latents_are_unbiased_guesses_of_the_truth(images: ImageSet, rehe
     encoder = encoder_of(images, rehearsal=rehearsal, damped=1.0, latent_dim=4, group=2)
     batch, generator = batch_of(images), torch.Generator().manual_seed(1)
     truth = encoder.latent(batch.points["pixels"].values)
-    guesses = torch.stack([encoder.rehearse(batch, no_decoder(), generator)[0] for _ in range(12)])
+    guesses = torch.stack([encoder.training_pair(batch, no_decoder(), generator)[0] for _ in range(12)])
     slopes = (guesses * truth).sum((0, 1)) / guesses.square().sum((0, 1))
     torch.testing.assert_close(slopes, torch.ones(4), atol=0.06, rtol=0)
     assert (guesses.std((0, 1)) < truth.std(0)).all()
@@ -302,7 +302,7 @@ def test_damped_latents_are_unbiased_guesses_of_the_truth(images: ImageSet, rehe
 
 def test_true_targets_leave_the_batch_alone(images: ImageSet) -> None:
     encoder, batch = encoder_of(images, targets="true", damped=1.0), batch_of(images)
-    latent, targets = encoder.rehearse(batch, no_decoder())
+    latent, targets = encoder.training_pair(batch, no_decoder())
     assert torch.equal(targets.points["pixels"].values, batch.points["pixels"].values)
     assert not torch.equal(latent, encoder.latent(batch.points["pixels"].values))
 
@@ -331,7 +331,7 @@ def test_an_unfitted_encoder_says_so(images: ImageSet) -> None:
     with pytest.raises(RunError, match="statistics are missing"):
         encoder(context_of(images, random_masks(3)), no_decoder())
     with pytest.raises(RunError, match="statistics are missing"):
-        encoder.rehearse(batch_of(images), no_decoder())
+        encoder.training_pair(batch_of(images), no_decoder())
 
 
 def test_signals_without_a_grid_and_too_many_latents_are_refused(images: ImageSet) -> None:

@@ -9,7 +9,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Constraint, Context, Domain, Fit, Model, Points, Problem, RecipeError, Siren, TrainingError
+from metasiren import (
+    Batch,
+    Constraint,
+    Context,
+    Domain,
+    Model,
+    Points,
+    Prediction,
+    Problem,
+    RecipeError,
+    Siren,
+    TrainingError,
+)
 from metasiren.contracts.optimizer import Weighted
 from metasiren.engine.trainer import Objective
 from metasiren_basics.fixed import FixedEncoder
@@ -25,11 +37,11 @@ class Values(Constraint):
 
     at = "points"
 
-    def residuals(self, fit: Fit) -> Tensor:
-        return fit.jets[self.at].value - fit.batch.points[self.at].values
+    def residuals(self, prediction: Prediction) -> Tensor:
+        return prediction.jets[self.at].value - prediction.batch.points[self.at].values
 
-    def __call__(self, fit: Fit) -> Tensor:
-        return self.residuals(fit).square().sum(-1).mean()
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return self.residuals(prediction).square().sum(-1).mean()
 
 
 class Bend(Values):
@@ -37,17 +49,17 @@ class Bend(Values):
 
     order = "laplacian"
 
-    def residuals(self, fit: Fit) -> Tensor:
-        laplacian = fit.jets[self.at].laplacian
+    def residuals(self, prediction: Prediction) -> Tensor:
+        laplacian = prediction.jets[self.at].laplacian
         assert laplacian is not None
-        return laplacian - fit.batch.points[self.at].values
+        return laplacian - prediction.batch.points[self.at].values
 
 
 class Squares(Values):
     """The field's square, which is not affine in it."""
 
-    def residuals(self, fit: Fit) -> Tensor:
-        return fit.jets[self.at].value.square() - fit.batch.points[self.at].values
+    def residuals(self, prediction: Prediction) -> Tensor:
+        return prediction.jets[self.at].value.square() - prediction.batch.points[self.at].values
 
 
 class Absolute(Constraint):
@@ -55,8 +67,8 @@ class Absolute(Constraint):
 
     at = "points"
 
-    def __call__(self, fit: Fit) -> Tensor:
-        return fit.jets[self.at].value.abs().mean()
+    def __call__(self, prediction: Prediction) -> Tensor:
+        return prediction.jets[self.at].value.abs().mean()
 
 
 def problem(

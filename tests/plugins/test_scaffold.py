@@ -68,7 +68,7 @@ def test_two_steps_from_the_command_line_record_the_plugin(
         "distribution": "acme-encoder",
         "version": "0.1.0",
     }
-    facts = "from metasiren import open_run; print(open_run('run').checkpoint().facts['plugins']['acme_encoder'])"
+    facts = "from metasiren import open_run; print(open_run('run').checkpoint().metadata['plugins']['acme_encoder'])"
     assert installed.run(installed.python, "-c", facts, cwd=tmp_path).stdout.strip() == "acme-encoder 0.1.0"
 
 

@@ -64,7 +64,7 @@ SMALL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("dataset", "shape"): {"options": {"solid": "sphere", "points": 32, "samples": 1000}},
     ("constraint", "gradient_mse"): PHOTOGRAPH,
     ("constraint", "laplacian_mse"): PHOTOGRAPH,
-    ("constraint", "growth_mse"): {"dataset": data("poisson", photograph="camera", size=16, spans=24)},
+    ("constraint", "difference_mse"): {"dataset": data("poisson", photograph="camera", size=16, spans=24)},
     ("constraint", "normal_alignment"): SHAPE,
     ("metric", "normal_consistency"): SHAPE,
     ("metric", "sdf_error"): {**SHAPE, "expected_failures": dict.fromkeys(NUMBERS, "distances are known in `test`")},
@@ -161,7 +161,7 @@ def test_every_check_is_known_to_catch_something() -> None:
 
 def test_a_claim_that_is_dropped_is_not_checked() -> None:
     class Sequence(broken_parts.Ordered):
-        claims = frozenset({"padding"})
+        invariances = frozenset({"padding"})
 
     report = check_encoder(Sequence)
     assert (report["permutation"].status, report["padding"].status) == ("skipped", "passed")
@@ -230,7 +230,7 @@ def test_the_parametriser_makes_a_test_of_every_check() -> None:
 
 def test_the_parametriser_skips_what_does_not_concern_a_part() -> None:
     class Sequence(broken_parts.Good):
-        claims = frozenset({"padding"})
+        invariances = frozenset({"padding"})
 
     cases = parametrize_with_checks(Part("encoder", Sequence)).mark.args[1]
     permutation = next(case.values[0] for case in cases if case.values[0].name == "permutation")

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import metasiren as ms
-from metasiren import Batch, Context, DataError, Field, Fit, Jet, Points, RecipeError, Siren
+from metasiren import Batch, Context, DataError, Field, Jet, Points, Prediction, RecipeError, Siren
 from metasiren.testing import check_dataset
 from metasiren_images.restoration.blurring import BlurredMse, jittered
 from metasiren_images.restoration.masked import MaskedPicture
@@ -51,7 +51,7 @@ def test_priors_are_asked_at_fresh_points_of_the_whole_square() -> None:
     generator = random()
     first, second = (dataset.batch("train", ITEM, generator=generator).points["free"] for _ in range(2))
     assert first.coords.shape == (1, 200, 2)
-    assert not first.known
+    assert not first.targets
     assert not torch.equal(first.coords, second.coords)
     assert first.coords.abs().max() <= 1
     assert first.coords.amin() < -0.9
@@ -134,11 +134,11 @@ def test_points_stay_in_the_picture_and_near_their_pixel() -> None:
     assert torch.equal(test.coords, plain.coords)
 
 
-def fit(value: torch.Tensor, known: torch.Tensor) -> Fit:
+def fit(value: torch.Tensor, known: torch.Tensor) -> Prediction:
     siren = Siren(in_features=2, out_features=1, hidden_features=2, hidden_layers=0)
     points = {"observed": Points(torch.zeros(1, value.shape[1], 2), {"values": known})}
     batch = Batch(Context.empty(ITEM, ms.Domain(2, 1)), points)
-    return Fit(batch, torch.zeros(1, 0), Field(siren, siren.init()), {"observed": Jet(value)})
+    return Prediction(batch, torch.zeros(1, 0), Field(siren, siren.init()), {"observed": Jet(value)})
 
 
 def test_only_the_average_of_a_pixel_s_copies_counts() -> None:

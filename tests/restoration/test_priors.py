@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Constraint, Context, Domain, Field, Fit, Jet, Points, Siren
+from metasiren import Batch, Constraint, Context, Domain, Field, Jet, Points, Prediction, Siren
 from metasiren.testing import Ripples, check_constraint
 from metasiren_images.restoration.priors import HessianFrobenius, TotalVariation
 
@@ -16,10 +16,10 @@ SLOPES = torch.tensor([[3.0, 4.0], [0.0, -2.0], [0.0, 0.0]], dtype=torch.float64
 FORM = torch.tensor([[[2.0, 1.0], [1.0, -3.0]], [[0.0, 0.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]]).double()
 
 
-def fit(jet: Jet) -> Fit:
+def fit(jet: Jet) -> Prediction:
     context = Context.empty(torch.zeros(1, dtype=torch.long), Domain(2, 3))
     batch = Batch(context, {"free": Points(COORDS)})
-    return Fit(batch, torch.zeros(1, 0), Field(SIREN, SIREN.init()), {"free": jet})
+    return Prediction(batch, torch.zeros(1, 0), Field(SIREN, SIREN.init()), {"free": jet})
 
 
 def ramp() -> Jet:
@@ -71,7 +71,7 @@ def test_a_flat_field_has_a_finite_gradient(prior: Constraint) -> None:
     params = {name: torch.zeros_like(p).requires_grad_() for name, p in SIREN.init().items()}
     field = Field(SIREN, params)
     batch = Batch(Context.empty(torch.zeros(1, dtype=torch.long), Domain(2, 3)), {"free": Points(COORDS.float())})
-    made = Fit(batch, torch.zeros(1, 0), field, {"free": field.jet(COORDS.float(), prior.order)})
+    made = Prediction(batch, torch.zeros(1, 0), field, {"free": field.jet(COORDS.float(), prior.order)})
     grads: tuple[Tensor, ...] = torch.autograd.grad(prior(made), list(params.values()), allow_unused=True)
     assert all(bool(g.isfinite().all()) for g in grads if g is not None)
 
@@ -81,7 +81,7 @@ def test_a_siren_s_own_derivatives_are_asked() -> None:
     siren = Siren(in_features=2, out_features=3, hidden_features=8, hidden_layers=1, first_omega=3, hidden_omega=3)
     field = Field(siren, siren.init(dtype=torch.float64))
     batch = Batch(Context.empty(torch.zeros(1, dtype=torch.long), Domain(2, 3)), {"free": Points(COORDS)})
-    made = Fit(batch, torch.zeros(1, 0), field, {"free": field.jet(COORDS, "hessian")})
+    made = Prediction(batch, torch.zeros(1, 0), field, {"free": field.jet(COORDS, "hessian")})
     h = 1e-4
     e = h * torch.eye(2, dtype=torch.float64)
     second = torch.stack([

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Constraint, Context, DataError, Domain, Field, Fit, Jet, Points, RecipeError, Siren
+from metasiren import Batch, Constraint, Context, DataError, Domain, Field, Jet, Points, Prediction, RecipeError, Siren
 from metasiren_shapes.constraints import Eikonal, NormalAlignment, OffSurface, SdfZero
 from metasiren_shapes.metrics import (
     EikonalResidual,
@@ -24,7 +24,7 @@ SIREN = Siren(in_features=3, out_features=1, hidden_features=4, hidden_layers=0)
 RADIUS = 0.6
 
 
-def ball_fit(*, slope: float = 1.0, offset: float = 0.0, known: bool = True) -> Fit:
+def ball_fit(*, slope: float = 1.0, offset: float = 0.0, known: bool = True) -> Prediction:
     """A fit whose jets are slope * (|x| - radius) + offset, exactly, on and off the sphere; slope 1 is the truth."""
     generator = torch.Generator().manual_seed(0)
     normals = torch.nn.functional.normalize(torch.randn(1, 200, 3, generator=generator, dtype=torch.float64), dim=-1)
@@ -43,7 +43,7 @@ def ball_fit(*, slope: float = 1.0, offset: float = 0.0, known: bool = True) -> 
     }
     batch = Batch(Context.empty(torch.tensor([0]), Domain(3, 1), torch.float64), points)
     jets = {name: jet(each.coords) for name, each in points.items()}
-    return Fit(batch, torch.zeros(1, 0), Field(SIREN, SIREN.init()), jets)
+    return Prediction(batch, torch.zeros(1, 0), Field(SIREN, SIREN.init()), jets)
 
 
 @pytest.mark.parametrize(
@@ -79,17 +79,21 @@ def test_losses_of_known_faults() -> None:
 
 def test_off_surface_is_the_paper_s_psi() -> None:
     value = torch.tensor([[[0.01], [-0.02]]], dtype=torch.float64)
-    fit = ball_fit()
-    fit = Fit(fit.batch, fit.latent, fit.field, {**fit.jets, "space": Jet(value)})
-    assert float(OffSurface()(fit)) == pytest.approx((math.exp(-1) + math.exp(-2)) / 2)
+    prediction = ball_fit()
+    prediction = Prediction(
+        prediction.batch, prediction.latent, prediction.field, {**prediction.jets, "space": Jet(value)}
+    )
+    assert float(OffSurface()(prediction)) == pytest.approx((math.exp(-1) + math.exp(-2)) / 2)
 
 
 def test_gradients_are_finite_where_the_field_is_flat() -> None:
     """Norm and cosine have a kink at a zero gradient: training may not stumble over it."""
     slope = torch.zeros(1, 200, 1, 3, dtype=torch.float64, requires_grad=True)
-    fit = ball_fit()
-    fit = Fit(fit.batch, fit.latent, fit.field, {"surface": Jet(fit.jets["surface"].value, slope)})
-    (Eikonal(at="surface")(fit) + NormalAlignment()(fit)).backward()
+    prediction = ball_fit()
+    prediction = Prediction(
+        prediction.batch, prediction.latent, prediction.field, {"surface": Jet(prediction.jets["surface"].value, slope)}
+    )
+    (Eikonal(at="surface")(prediction) + NormalAlignment()(prediction)).backward()
     assert slope.grad is not None
     assert bool(torch.isfinite(slope.grad).all())
 
@@ -115,7 +119,7 @@ def test_metrics_of_the_exact_field_and_of_a_faulty_one(metric: Any, perfect: fl
 
 def test_sdf_error_of_an_offset_is_the_offset_and_unknown_is_nan() -> None:
     assert float(SdfError()(ball_fit(offset=0.03))) == pytest.approx(0.03)
-    assert math.isnan(float(SdfError()(ball_fit(known=False))))
+    assert math.isnan(float(SdfError()(ball_fit(targets=False))))
     assert math.isnan(float(NormalConsistency(at="space")(ball_fit())))
 
 

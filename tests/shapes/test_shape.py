@@ -45,7 +45,7 @@ def test_a_step_sees_as_many_points_on_as_off_the_surface() -> None:
     assert set(batch.points) == {"surface", "space", "near"}
     assert all(points.coords.shape == (1, 500, 3) for points in batch.points.values())
     surface, near = batch.points["surface"], batch.points["near"]
-    torch.testing.assert_close(surface.coords / 0.9, surface.known["normals"], atol=2e-3, rtol=0)
+    torch.testing.assert_close(surface.coords / 0.9, surface.targets["normals"], atol=2e-3, rtol=0)
     away = (near.coords - surface.coords).std()
     assert 0.04 < float(away) < 0.06
     space = batch.points["space"].coords
@@ -63,7 +63,7 @@ def test_steps_differ_and_tests_do_not() -> None:
 
 
 def test_held_out_points_are_never_trained_on(cloud: Path) -> None:
-    """Together they are the file, each point once."""
+    """MuonWithAdam they are the file, each point once."""
     shape = Shape(path=cloud, held_out=0.1)
     held = {tuple(row) for row in shape.batch("test", ONE).points["surface"].coords[0].tolist()}
     pool = {tuple(row[:3]) for row in shape._pool.tolist()}
@@ -121,7 +121,7 @@ def test_a_mesh_inside_out_is_turned_and_said_so(tmp_path: Path) -> None:
         assert "turned" in shape.provenance["orientation"]
         space = shape.batch("test", ONE).points["space"]
         radius = np.linalg.norm(shape.frame.to_input(space.coords.numpy()[0]), axis=1)
-        outside = (space.known["sdf"][0, :, 0] > 0).numpy()
+        outside = (space.targets["sdf"][0, :, 0] > 0).numpy()
         assert (outside == (radius > 1))[np.abs(radius - 0.95) > 0.06].all() == (sign > 0)
 
 

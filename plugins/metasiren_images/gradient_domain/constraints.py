@@ -10,7 +10,7 @@ from abc import abstractmethod
 
 from torch import Tensor
 
-from metasiren import Constraint, Fit, RecipeError
+from metasiren import Constraint, Prediction, RecipeError
 
 
 class _Squares(Constraint):
@@ -29,18 +29,18 @@ class _Squares(Constraint):
     def __init__(self, *, at: str = "pixels") -> None:
         self.at = at
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """A scalar."""
-        errors: Tensor = self.residuals(fit).square().sum(-1)
+        errors: Tensor = self.residuals(prediction).square().sum(-1)
         return errors.mean()
 
     @abstractmethod
-    def residuals(self, fit: Fit) -> Tensor:
+    def residuals(self, prediction: Prediction) -> Tensor:
         """(batch, points, components)."""
 
-    def known(self, fit: Fit, name: str, missing: str, advice: str) -> Tensor:
+    def known(self, prediction: Prediction, name: str, missing: str, advice: str) -> Tensor:
         """What the point set knows by that name."""
-        known = fit.batch.points[self.at].known
+        known = prediction.batch.points[self.at].known
         if name not in known:
             found = f"{missing}; known: {sorted(known)}."
             raise RecipeError(f"constraints: {self.name}: at: {self.at}", found, advice)
@@ -48,15 +48,15 @@ class _Squares(Constraint):
 
 
 class _Match(_Squares):
-    def residuals(self, fit: Fit) -> Tensor:
+    def residuals(self, prediction: Prediction) -> Tensor:
         """(batch, points, components): the error of every channel's derivative, over the root of their number."""
         known = self.known(
-            fit,
+            prediction,
             self.order,
             f"nothing says what {self.order} the field should have there",
             "Name a point set with it: the data sets poisson and editing have `pixels`.",
         )
-        asked: Tensor = getattr(fit.jets[self.at], self.order)
+        asked: Tensor = getattr(prediction.jets[self.at], self.order)
         error: Tensor = asked - known
         residuals: Tensor = error.flatten(2) / error.shape[2] ** 0.5
         return residuals
@@ -82,7 +82,7 @@ class LaplacianMse(_Match):
     name, order = "laplacian_mse", "laplacian"
 
 
-class GrowthMse(_Squares):
+class DifferenceMse(_Squares):
     """Squared error of how much the field grows over spans, its mean over spans and channels; needs known `integral`.
 
     The fundamental theorem of calculus: f(end) - f(start) is the gradient's integral between. It holds slow waves,
@@ -93,19 +93,19 @@ class GrowthMse(_Squares):
         at: the point set: all starts, then as many ends; it knows `integral` (batch, points, channels).
     """
 
-    name = "growth_mse"
+    name = "difference_mse"
 
     def __init__(self, *, at: str = "spans") -> None:
         super().__init__(at=at)
 
-    def residuals(self, fit: Fit) -> Tensor:
+    def residuals(self, prediction: Prediction) -> Tensor:
         """(batch, spans, channels): the error of each span's growth, over the root of the channels' number."""
         integral = self.known(
-            fit,
+            prediction,
             "integral",
             "nothing says what gradients add up to there",
             "Give data: spans, a number of them, to poisson or editing.",
         )
-        start, end = (fit.jets[self.at].value - integral).chunk(2, dim=1)
+        start, end = (prediction.jets[self.at].value - integral).chunk(2, dim=1)
         residuals: Tensor = (end - start) / integral.shape[-1] ** 0.5
         return residuals

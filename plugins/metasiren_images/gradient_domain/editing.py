@@ -14,7 +14,7 @@ from metasiren_images.gradient_domain.mixing import Mix, Mixture, Region, overla
 from metasiren_images.gradient_domain.poisson import facts_of, flat, pixels_of
 from metasiren_images.gradient_domain.sampling import Sample, check_points
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives
-from metasiren_images.gradient_domain.spans import Spans
+from metasiren_images.gradient_domain.spans import PixelPairs
 from metasiren_images.single.photograph import Crop
 from metasiren_images.single.picture import Picture
 
@@ -43,7 +43,7 @@ class Editing(Dataset):
         derivatives: `spectral` or `central`, per unit of the coordinates, or `sobel`, times 10, as in the paper.
         points: random pixels of a training step; left out, all of them.
         spans: pairs of pixels of one row or column in a training step: the point set `spans` knows what the gradient
-            adds up to between them (`integral`), for the constraint `growth_mse`. None by default.
+            adds up to between them (`integral`), for the constraint `difference_mse`. None by default.
 
     Raises:
         DataError: a picture that cannot be read; sizes that do not fit; nothing left to mix.
@@ -95,7 +95,7 @@ class Editing(Dataset):
         self.provenance = {"derivatives": derivatives}
         self.facts = facts_of(self.title, self.contrast * self.composite, self.contrast)
         self._sets = {"pixels": Sample(grid(shape), {"gradient": flat(self.gradient)})}
-        self._spans = Spans.of(self.gradient, spans) if spans else None
+        self._spans = PixelPairs.of(self.gradient, spans) if spans else None
         outside = torch.from_numpy(~self.overlay.region).flatten()
         if bool(outside.any()):
             values = flat(self.contrast * self.overlay.second)
@@ -118,7 +118,7 @@ class Editing(Dataset):
                 sets["spans"] = self._spans.draw(generator)
             return Batch(empty, sets)
         pixels = self._sets["pixels"]
-        whole = Sample(pixels.coords, {**pixels.known, "composite": self._composite})
+        whole = Sample(pixels.coords, {**pixels.targets, "composite": self._composite})
         return Batch(empty, {name: each.all() for name, each in {**self._sets, "pixels": whole}.items()})
 
     def to(self, device: torch.device | str) -> Editing:

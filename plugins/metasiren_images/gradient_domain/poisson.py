@@ -13,7 +13,7 @@ from torch import Tensor
 from metasiren import Batch, Context, DataError, Dataset, Domain, grid
 from metasiren_images.gradient_domain.sampling import Sample, check_points
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives, Scheme, Values
-from metasiren_images.gradient_domain.spans import Spans
+from metasiren_images.gradient_domain.spans import PixelPairs
 from metasiren_images.single.photograph import Crop, read_photograph
 from metasiren_images.single.picture import Picture
 
@@ -38,7 +38,7 @@ class Poisson(Dataset):
             times 10 and the five-point Laplacian times 10,000, both per pixel.
         points: random pixels of a training step; left out, all of them.
         spans: pairs of pixels of one row or column in a training step: the point set `spans` knows what the gradient
-            adds up to between them (`integral`), for the constraint `growth_mse`. None by default.
+            adds up to between them (`integral`), for the constraint `difference_mse`. None by default.
 
     Raises:
         DataError: a picture that cannot be read, or of less than 4 x 4 pixels; `sobel` where it is not square.
@@ -75,7 +75,7 @@ class Poisson(Dataset):
         self.facts = facts_of(name, contrast * self.picture, contrast)
         derived = {"gradient": self.scheme.gradient(self.picture), "laplacian": self.scheme.laplacian(self.picture)}
         self._pixels = Sample(grid(shape), {name: flat(values) for name, values in derived.items()})
-        self._spans = Spans.of(derived["gradient"], spans) if spans else None
+        self._spans = PixelPairs.of(derived["gradient"], spans) if spans else None
         self._values = flat(self.picture)
 
     def batch(
@@ -93,7 +93,7 @@ class Poisson(Dataset):
             if self._spans:
                 sets["spans"] = self._spans.draw(generator)
             return Batch(empty, sets)
-        whole = Sample(self._pixels.coords, {**self._pixels.known, "values": self._values})
+        whole = Sample(self._pixels.coords, {**self._pixels.targets, "values": self._values})
         return Batch(empty, {"pixels": whole.all()})
 
     def to(self, device: torch.device | str) -> Poisson:

@@ -18,15 +18,15 @@ class Sample:
 
     Attributes:
         coords: (points, 2) in [-1, 1].
-        known: named tensors (points, ...).
+        targets: named tensors (points, ...).
     """
 
     coords: Tensor
-    known: Mapping[str, Tensor]
+    targets: Mapping[str, Tensor]
 
     def all(self) -> Points:
         """Every point, as a batch of one; the tensors are the caller's own."""
-        return Points(self.coords.unsqueeze(0), {name: t.unsqueeze(0).clone() for name, t in self.known.items()})
+        return Points(self.coords.unsqueeze(0), {name: t.unsqueeze(0).clone() for name, t in self.targets.items()})
 
     def draw(self, number: int | None, generator: torch.Generator | None) -> Points:
         """So many points, drawn uniformly with replacement; all of them for None, or where there are no more."""
@@ -34,11 +34,11 @@ class Sample:
         if number is None or number >= total:
             return self.all()
         chosen = torch.randint(total, (number,), generator=generator, device=self.coords.device)
-        return Points(self.coords[chosen].unsqueeze(0), {n: t[chosen].unsqueeze(0) for n, t in self.known.items()})
+        return Points(self.coords[chosen].unsqueeze(0), {n: t[chosen].unsqueeze(0) for n, t in self.targets.items()})
 
     def to(self, device: torch.device | str) -> Self:
         """A copy on `device`."""
-        return type(self)(self.coords.to(device), {name: t.to(device) for name, t in self.known.items()})
+        return type(self)(self.coords.to(device), {name: t.to(device) for name, t in self.targets.items()})
 
 
 def check_points(points: int | None, option: str = "points") -> None:

@@ -18,7 +18,7 @@ from metasiren_images.gradient_domain.schemes import Values, antiderivative
 
 
 @dataclass(frozen=True)
-class Spans:
+class PixelPairs:
     """Pairs of pixels, half of them in one column each, half in one row.
 
     Attributes:
@@ -41,7 +41,7 @@ class Spans:
         return cls((rows, columns), grid((rows, columns)), [torch.from_numpy(i).float() for i in integrals], number)
 
     def draw(self, generator: torch.Generator | None) -> Points:
-        """Spans, drawn uniformly: all starts, then all ends (1, 2 * number, 2), with the known `integral`.
+        """PixelPairs, drawn uniformly: all starts, then all ends (1, 2 * number, 2), with the known `integral`.
 
         A field f grows over a span by what the integral grows: f(end) - f(start) = integral(end) - integral(start).
         """

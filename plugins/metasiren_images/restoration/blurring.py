@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from metasiren import Constraint, Fit, Points, RecipeError
+from metasiren import Constraint, Points, Prediction, RecipeError
 
 
 def jittered(points: Points, samples: int, pixel: tuple[float, float], generator: torch.Generator | None) -> Points:
@@ -25,7 +25,7 @@ def jittered(points: Points, samples: int, pixel: tuple[float, float], generator
     # The sum of two uniform numbers has the density of a triangle.
     moved = centres + (uniform.sum(0) - 1) * centres.new_tensor(pixel)
     mirrored = 2 * moved.clamp(-1, 1) - moved
-    return Points(mirrored, {name: each.repeat_interleave(samples, dim=1) for name, each in points.known.items()})
+    return Points(mirrored, {name: each.repeat_interleave(samples, dim=1) for name, each in points.targets.items()})
 
 
 class BlurredMse(Constraint):
@@ -49,13 +49,13 @@ class BlurredMse(Constraint):
             raise RecipeError("constraints: blurred_mse: samples", f"{samples} is below one.", "Give one or more.")
         self.at, self.samples = at, samples
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """A scalar."""
-        points = fit.batch.points[self.at]
-        if "values" not in points.known or points.coords.shape[1] % self.samples:
-            found = f"{points.coords.shape[1]} points with known {sorted(points.known)}, {self.samples} samples."
+        points = prediction.batch.points[self.at]
+        if "values" not in points.targets or points.coords.shape[1] % self.samples:
+            found = f"{points.coords.shape[1]} points with known {sorted(points.targets)}, {self.samples} samples."
             advice = "Give data: kernel_samples the same number, and name a point set with values."
             raise RecipeError(f"constraints: blurred_mse: at: {self.at}", found, advice)
-        error = fit.jets[self.at].value - points.values
+        error = prediction.jets[self.at].value - points.values
         average = error.reshape(error.shape[0], -1, self.samples, error.shape[2]).mean(2)
         return average.square().mean()

@@ -20,7 +20,7 @@ LEAST = 16
 
 @dataclass(frozen=True, kw_only=True)
 class DeepImagePrior:
-    """Fit an hourglass to the seen pixels by Adam, and average its outputs.
+    """Prediction an hourglass to the seen pixels by Adam, and average its outputs.
 
     Args:
         steps: of Adam; the paper takes some thousands.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from metasiren import Constraint, Fit
+from metasiren import Constraint, Prediction
 
 
 class TotalVariation(Constraint):
@@ -25,10 +25,10 @@ class TotalVariation(Constraint):
     def __init__(self, *, at: str = "free", anisotropic: bool = False) -> None:
         self.at, self.anisotropic = at, anisotropic
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """A scalar, the mean over batch, points and channels."""
         assert self.at is not None
-        gradient = fit.jets[self.at].gradient
+        gradient = prediction.jets[self.at].gradient
         assert gradient is not None
         if self.anisotropic:
             return gradient.abs().mean()
@@ -48,10 +48,10 @@ class HessianFrobenius(Constraint):
     def __init__(self, *, at: str = "free") -> None:
         self.at = at
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """A scalar, the mean over batch, points and channels."""
         assert self.at is not None
-        hessian = fit.jets[self.at].hessian
+        hessian = prediction.jets[self.at].hessian
         assert hessian is not None
         norms: Tensor = torch.linalg.vector_norm(hessian, dim=(-2, -1))
         return norms.mean()

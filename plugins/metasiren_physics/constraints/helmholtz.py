@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from metasiren import Constraint, Fit, Jet, Points, RecipeError
+from metasiren import Constraint, Jet, Points, Prediction, RecipeError
 
 
 def helmholtz_residual(jet: Jet, points: Points, slowness: Tensor) -> Tensor:
@@ -23,9 +23,9 @@ def helmholtz_residual(jet: Jet, points: Points, slowness: Tensor) -> Tensor:
         points: with the `operator` (1, points, 5, 2) and `source` (1, points, waves, 2) known there.
         slowness: m, (batch, points, 1), real.
     """
-    source = as_complex(points.known["source"])
+    source = as_complex(points.targets["source"])
     waves = source.shape[-1]
-    a, a_1, b, b_2, ck2 = as_complex(points.known["operator"]).unsqueeze(-2).unbind(-1)
+    a, a_1, b, b_2, ck2 = as_complex(points.targets["operator"]).unsqueeze(-2).unbind(-1)
     assert jet.gradient is not None
     assert jet.hessian_diagonal is not None
     u = paired(jet.value, waves)
@@ -81,32 +81,32 @@ class Helmholtz(Constraint):
         self.at, self.norm, self.inside, self.scale = at, norm, inside, scale
         self.free_slowness, self.bound = free_slowness, bound
 
-    def _residual(self, fit: Fit) -> Tensor:
-        points, jet = fit.batch.points[self.at], fit.jets[self.at]
-        if "operator" not in points.known:
-            found = f"nothing is known there of the equation; known: {', '.join(points.known) or 'nothing'}."
+    def _residual(self, prediction: Prediction) -> Tensor:
+        points, jet = prediction.batch.points[self.at], prediction.jets[self.at]
+        if "operator" not in points.targets:
+            found = f"nothing is known there of the equation; known: {', '.join(points.targets) or 'nothing'}."
             raise RecipeError(f"constraints: helmholtz: at: {self.at}", found, "Use data: helmholtz or fwi.")
-        slowness = points.known["slowness"]
+        slowness = points.targets["slowness"]
         if self.free_slowness:
-            slowness = field_slowness(jet.value, points.coords, self.bound, points.known.get("range"))
+            slowness = field_slowness(jet.value, points.coords, self.bound, points.targets.get("range"))
         return helmholtz_residual(jet, points, slowness)
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """A scalar."""
         if self.norm == "l2":
-            return squares(self.residuals(fit))
-        points = fit.batch.points[self.at]
-        residual = self._residual(fit)
-        inside = as_complex(points.known["source"]) != 0
-        weight = points.known["weight"] * torch.where(inside, self.inside, 1.0)
+            return squares(self.residuals(prediction))
+        points = prediction.batch.points[self.at]
+        residual = self._residual(prediction)
+        inside = as_complex(points.targets["source"]) != 0
+        weight = points.targets["weight"] * torch.where(inside, self.inside, 1.0)
         return (weight * (residual.real.abs() + residual.imag.abs())).sum(-1).mean()
 
-    def residuals(self, fit: Fit) -> Tensor | None:
+    def residuals(self, prediction: Prediction) -> Tensor | None:
         """(batch, points, 2 * waves): real, then imaginary parts; None for `l1`."""
         if self.norm != "l2":
             return None
-        residual = self._residual(fit)
-        root = fit.batch.points[self.at].known["weight"].sqrt() / self.scale
+        residual = self._residual(prediction)
+        root = prediction.batch.points[self.at].known["weight"].sqrt() / self.scale
         return torch.cat([residual.real, residual.imag], -1) * root
 
 

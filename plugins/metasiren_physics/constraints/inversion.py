@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from metasiren import Fit, Jet, Points, RecipeError
+from metasiren import Jet, Points, Prediction, RecipeError
 from metasiren_physics.constraints.wave import Condition, Norm
 
 
@@ -97,8 +97,8 @@ class SlownessSlope(Condition):
         """Where slopes count: bool (..., 1) at coordinates (..., 2)."""
         return (coords.abs() <= self.within).all(-1, keepdim=True)
 
-    def _weight(self, fit: Fit) -> Tensor:
-        return super()._weight(fit) * self.counts(fit.batch.points[self.at].coords)
+    def _weight(self, prediction: Prediction) -> Tensor:
+        return super()._weight(prediction) * self.counts(prediction.batch.points[self.at].coords)
 
     def what(self, jet: Jet, points: Points) -> Tensor:
         """The derivatives ∂m/∂x and ∂m/∂y."""
@@ -109,8 +109,8 @@ class SlownessSlope(Condition):
         """sqrt(|slope|² + sharpness²) (..., 1) of scaled slopes (..., 2)."""
         return (slope.square().sum(-1, keepdim=True) + self.sharpness**2).sqrt()
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """A scalar."""
         if self.norm != "tv":
-            return super().__call__(fit)
-        return (self._weight(fit) * (self.steepness(self._scaled(fit)) - self.sharpness)).sum(-1).mean()
+            return super().__call__(prediction)
+        return (self._weight(prediction) * (self.steepness(self._scaled(prediction)) - self.sharpness)).sum(-1).mean()

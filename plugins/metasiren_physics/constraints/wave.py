@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from metasiren import Constraint, Fit, Jet, Points, RecipeError
+from metasiren import Constraint, Jet, Points, Prediction, RecipeError
 from metasiren_physics.constraints.helmholtz import squares
 
 Norm = Literal["l1", "l2"]
@@ -52,11 +52,11 @@ class Condition(Constraint):
     def what(self, jet: Jet, points: Points) -> Tensor:
         """The quantity that shall vanish, (batch, points, components)."""
 
-    def _scaled(self, fit: Fit) -> Tensor:
-        return self.what(fit.jets[self.at], fit.batch.points[self.at]) / self.scale
+    def _scaled(self, prediction: Prediction) -> Tensor:
+        return self.what(prediction.jets[self.at], prediction.batch.points[self.at]) / self.scale
 
-    def _weight(self, fit: Fit) -> Tensor:
-        return fit.batch.points[self.at].known.get("weight", torch.ones((), device=fit.latent.device))
+    def _weight(self, prediction: Prediction) -> Tensor:
+        return prediction.batch.points[self.at].known.get("weight", torch.ones((), device=prediction.latent.device))
 
     def known(self, points: Points, name: str) -> Tensor:
         """What a point set knows under a name.
@@ -64,20 +64,20 @@ class Condition(Constraint):
         Raises:
             RecipeError: it does not.
         """
-        if name not in points.known:
-            found = f"its points do not know {name!r}; they know {', '.join(points.known) or 'nothing'}."
+        if name not in points.targets:
+            found = f"its points do not know {name!r}; they know {', '.join(points.targets) or 'nothing'}."
             raise RecipeError(f"constraints: {self.called}: at: {self.at}", found, "Name a point set that does.")
-        return points.known[name]
+        return points.targets[name]
 
-    def __call__(self, fit: Fit) -> Tensor:
+    def __call__(self, prediction: Prediction) -> Tensor:
         """A scalar."""
         if self.norm == "l2":
-            return squares(self.residuals(fit))
-        return (self._weight(fit) * self._scaled(fit).abs()).sum(-1).mean()
+            return squares(self.residuals(prediction))
+        return (self._weight(prediction) * self._scaled(prediction).abs()).sum(-1).mean()
 
-    def residuals(self, fit: Fit) -> Tensor | None:
+    def residuals(self, prediction: Prediction) -> Tensor | None:
         """(batch, points, components); None for `l1`."""
-        return self._weight(fit).sqrt() * self._scaled(fit) if self.norm == "l2" else None
+        return self._weight(prediction).sqrt() * self._scaled(prediction) if self.norm == "l2" else None
 
 
 class WaveEquation(Condition):

@@ -117,7 +117,7 @@ class InversionDataset(SourcedWaves):
         coords, weight, sources, damping = self.drawn(split, place, generator)
         interior = equation_points(coords, weight, replace(problem, medium=self.start_medium), sources, damping)
         limits = coords.new_tensor(problem.slownesses).view(1, 1, 2)
-        interior = replace(interior, known={**interior.known, "range": limits})
+        interior = replace(interior, targets={**interior.targets, "range": limits})
         at = torch.from_numpy(problem.receivers).to(place)
         receivers = Points(at.unsqueeze(0), {"values": self.heard.to(place, copy=True).unsqueeze(0)})
         return Batch(Context.empty(items, self.domain), {"interior": interior, "receivers": receivers})

@@ -1,1 +1,1 @@
-"""How fitted waves are judged, and pictures of them."""
+"""How fitted waves are evaluated_points, and pictures of them."""

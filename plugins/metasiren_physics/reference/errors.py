@@ -14,7 +14,7 @@ def relative_l2(found: Real | Complex, truth: Real | Complex) -> float:
     return float(np.linalg.norm(found - truth) / np.linalg.norm(truth))
 
 
-def judged(problem: HelmholtzProblem, points: Real) -> NDArray[np.bool_]:
-    """Where a wave is judged, bool (...) of points (..., 2): in the physics, outside the source."""
+def evaluated_points(problem: HelmholtzProblem, points: Real) -> NDArray[np.bool_]:
+    """Where a wave is evaluated_points, bool (...) of points (..., 2): in the physics, outside the source."""
     away: NDArray[np.bool_] = problem.source.distance_squared(points) > problem.source.radius() ** 2
     return problem.pml.physical(points) & away

@@ -16,7 +16,7 @@ from metasiren_physics.panels import Panel
 from metasiren_physics.problems import HelmholtzProblem, InversionProblem, Problem, WaveProblem, check_resolution
 from metasiren_physics.reference.admm import invert
 from metasiren_physics.reference.closed_form import closed_form, has_closed_form
-from metasiren_physics.reference.errors import judged, relative_l2
+from metasiren_physics.reference.errors import evaluated_points, relative_l2
 from metasiren_physics.reference.helmholtz_grid import grid_points, solve_helmholtz
 from metasiren_physics.reference.leapfrog import leapfrog_wave
 from metasiren_physics.reference.receivers import receiver_data, sampling
@@ -88,7 +88,7 @@ def _grid(problem: HelmholtzProblem, settings: Settings) -> Solved:
     metrics = {"seconds": perf_counter() - began, "nodes": float(nodes), "scheme_points": float(settings.scheme)}
     metrics["points_per_wavelength"] = check_resolution("grid", problem, nodes)
     points = grid_points(nodes)
-    keep = judged(problem, points)
+    keep = evaluated_points(problem, points)
     if has_closed_form(problem):
         exact = closed_form(problem, points)
         metrics["relative_l2"] = relative_l2(u[keep], exact[keep])
@@ -121,7 +121,7 @@ def _wave_picture(
     panels.append(Panel("magnitude", np.abs(u)[inside]))
     if exact is not None:
         arrays["exact"] = exact
-        error = np.where(judged(problem, points), np.abs(u - exact), np.nan)[inside]
+        error = np.where(evaluated_points(problem, points), np.abs(u - exact), np.nan)[inside]
         panels[-1] = Panel("error: |u - exact|", error)
     return Solved(arrays, metrics, panels)
 
@@ -195,7 +195,7 @@ def _admm(problem: InversionProblem, settings: Settings) -> Solved:
     inside = np.ix_(*[np.abs(points[:, 0, 0]) < problem.pml.start] * 2)
     truth, speed = problem.medium.speed(points)[inside], found.speed[inside]
     exact = true_waves(problem, nodes)
-    keep = np.stack([judged(problem.single(k), points) for k in range(len(problem.sources))])
+    keep = np.stack([evaluated_points(problem.single(k), points) for k in range(len(problem.sources))])
     heard = sampling(nodes, problem.receivers) @ found.waves[:, 1:-1, 1:-1].reshape(len(exact), -1).T
     metrics = {
         "seconds": seconds,

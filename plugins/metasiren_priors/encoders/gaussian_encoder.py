@@ -32,7 +32,7 @@ class GaussianEncoder(Encoder):
         scale: standard deviation of the first latent, over full images.
         power: fall of the latents' standard deviations.
         ridge: variance added to every pixel value, in units of values in [0, 1] squared.
-        rehearsal: where the latents of training steps come from; see `rehearse`.
+        rehearsal: where the latents of training steps come from; see `training_pair`.
         targets: what decoders are trained towards on latents of partly seen images: the `true` image, or the
             `linear` one, m + B E[c | context]. Fully seen images always have their true image as target.
         damped: share of the items of each batch that are treated as partly seen.
@@ -124,7 +124,7 @@ class GaussianEncoder(Encoder):
             return self.latent(self.gaussian.conditional_mean(values, seen))
 
     @torch.no_grad()
-    def rehearse(
+    def training_pair(
         self, batch: Batch, decoder: Decoder, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Batch]:
         """Latents and targets of one training step; the batch's own context is not used.
@@ -149,7 +149,7 @@ class GaussianEncoder(Encoder):
             if self.targets == "linear":
                 values = values.clone()
                 values[partial] = self.linear_images(latent[partial]).view_as(values[partial])
-        seen = Points(pixels.coords, {**pixels.known, "values": values})
+        seen = Points(pixels.coords, {**pixels.targets, "values": values})
         return latent, replace(batch, points={**batch.points, "pixels": seen})
 
     def _damp(self, values: Tensor, latent: Tensor, generator: torch.Generator | None) -> Tensor:

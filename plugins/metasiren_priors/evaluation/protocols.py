@@ -36,7 +36,7 @@ from metasiren_priors.evaluation.masks import DRAWS, cells_of, views
 from metasiren_priors.evaluation.paper import paper_rows
 from metasiren_priors.evaluation.pictures import Strip, figure, panels
 from metasiren_priors.evaluation.refinement import refine as refine_latent
-from metasiren_priors.evaluation.scoring import Exam, Predict
+from metasiren_priors.evaluation.scoring import Evaluation, Predict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,14 +110,14 @@ class Exact(Protocol):
         count = dataset.splits[split] if limit is None else min(limit, dataset.splits[split])
         if count < 1:
             raise DataError("evaluate: limit", f"{limit} images.", "Give a limit of one or more.")
-        exam = Exam(dataset, split, columns, DRAWS[self.draws], self.seeds, self.batch, device)
+        evaluation = Evaluation(dataset, split, columns, DRAWS[self.draws], self.seeds, self.batch, device)
         predict = self.predictor(model, shape, refine)
         title = f"{name} (refined, {refine} steps)" if refine else name
-        rows = [exam.judge(title, "model", predict, count)]
+        rows = [evaluation.row(title, "model", predict, count)]
         for kind in BASELINES if self.baselines else ():
             baseline = kind()
             baseline.fit(dataset, device)
-            rows.append(exam.judge(baseline.name, "baseline", baseline.predictor, min(count, self.baseline_images)))
+            rows.append(evaluation.row(baseline.name, "baseline", baseline.predictor, min(count, self.baseline_images)))
         halves = any(view.half and view.key == "512" for view in columns)
         table = Table(
             dataset=dataset.title,
@@ -131,8 +131,8 @@ class Exact(Protocol):
         )
         write_table(table, results)
         if self.pictures > 0:
-            shown, labels = min(count, self.pictures), [view.label for view in exam.columns]
-            self._figure(exam, predict, shown, shape).save(results / "figure6.png")
+            shown, labels = min(count, self.pictures), [view.label for view in evaluation.columns]
+            self._figure(evaluation, predict, shown, shape).save(results / "figure6.png")
             where = {"figure6.png": panels(labels, shown, (shape[0], shape[1]))}
             (results / "panels.json").write_text(json.dumps(where) + "\n", "utf-8")
         return table_frame(table)
@@ -146,16 +146,18 @@ class Exact(Protocol):
         shape, split = dataset.domain.grid, self._split(dataset)
         if shape is None or len(shape) != 2:
             raise DataError(f"evaluate: {self.title}", f"{dataset.title} holds no images.", "Name another protocol.")
-        exam = Exam(dataset, split, tuple(views(self.contexts, shape)), DRAWS[self.draws], 1, self.batch, device)
+        evaluation = Evaluation(
+            dataset, split, tuple(views(self.contexts, shape)), DRAWS[self.draws], 1, self.batch, device
+        )
         count = min(dataset.splits[split], max(1, self.pictures))
-        page = self._figure(exam, self.predictor(model, shape), count, shape)
+        page = self._figure(evaluation, self.predictor(model, shape), count, shape)
         page.save(path)
         picture: Tensor = pil_to_tensor(page)
         return picture
 
-    def _figure(self, exam: Exam, predict: Predict, count: int, shape: tuple[int, ...]) -> Image.Image:
-        items, values = exam.values(0, count)
-        masks = [(view.label, exam.mask(view, items, 0)) for view in exam.columns]
+    def _figure(self, evaluation: Evaluation, predict: Predict, count: int, shape: tuple[int, ...]) -> Image.Image:
+        items, values = evaluation.values(0, count)
+        masks = [(view.label, evaluation.mask(view, items, 0)) for view in evaluation.columns]
         strips = [Strip(label, seen, predict(values, seen, items)) for label, seen in masks]
         return figure(strips, values, (shape[0], shape[1]))
 

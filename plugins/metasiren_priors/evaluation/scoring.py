@@ -39,7 +39,7 @@ def errors(predictions: Tensor, truth: Tensor, seen: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Exam:
+class Evaluation:
     """The images and masks that every row of a table is judged on.
 
     Attributes:
@@ -69,7 +69,7 @@ class Exam:
         """Masks (batch, pixels) bool."""
         return view.mask(items.tolist(), seed, self.draw).to(self.device)
 
-    def judge(self, name: str, kind: Literal["model", "baseline"], predict: Predict, count: int) -> TableRow:
+    def row(self, name: str, kind: Literal["model", "baseline"], predict: Predict, count: int) -> TableRow:
         """A row over the first `count` images. Errors are averaged over an image's masks, then over images."""
         found: dict[str, list[Tensor]] = defaultdict(list)
         for start in range(0, count, self.batch):

@@ -15,7 +15,7 @@ from metasiren import Comparison, ComparisonRow, DataError, Dataset, Field, Mode
 from metasiren_signals.clips.baselines import coarse_clip, coarse_size, mean_frame
 from metasiren_signals.clips.dataset import Video
 from metasiren_signals.clips.picture import Strip, clip_figure, fitted
-from metasiren_signals.clips.quality import Predict, errors, judge
+from metasiren_signals.clips.quality import Predict, errors, frame_quality
 from metasiren_signals.clips.selection import Frame
 from metasiren_signals.clips.writing import to_bytes, write_clip
 from metasiren_signals.rows import Paper, paper_rows
@@ -80,7 +80,7 @@ class Clip(Protocol):
             if number in played:
                 beside.append(np.concatenate([fitted(truth), fitted(guess)], axis=1))
 
-        quality = judge(video, frames, _predictor(model.signal(video.domain), video), watch)
+        quality = frame_quality(video, frames, _predictor(model.signal(video.domain), video), watch)
         numbers = quality.numbers
         rows = [ComparisonRow(name=name, kind="model", metrics=dict(numbers))]
         rows += self._baselines(video, frames, sum(p.numel() for p in model.decoder.parameters()))
@@ -103,7 +103,7 @@ class Clip(Protocol):
             methods["coarse clip ({}x{}x{}), interpolated".format(*size)] = coarse_clip(video, weights)
         rows = []
         for method, predict in methods.items():
-            quality = judge(video, frames, predict, lambda *_: None)
+            quality = frame_quality(video, frames, predict, lambda *_: None)
             rows.append(ComparisonRow(name=method, kind="baseline", metrics=dict(quality.numbers)))
         return rows
 

@@ -49,7 +49,9 @@ def errors(picture: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
     return (made - truth).square().mean(), 10 * torch.log10(4 / clipped)
 
 
-def judge(video: Video, frames: Tensor, predict: Predict, watch: Callable[[int, Tensor, Tensor], None]) -> Quality:
+def frame_quality(
+    video: Video, frames: Tensor, predict: Predict, watch: Callable[[int, Tensor, Tensor], None]
+) -> Quality:
     """Compare frames, one at a time; no more than one is held.
 
     Args:

@@ -21,7 +21,7 @@ Data = TypeVar("Data", bound=Dataset)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict(Protocol, Generic[Data]):
+class ComparedProtocol(Protocol, Generic[Data]):
     """A field's values and exact derivatives at a data set's pixels, judged as the subclass says.
 
     Args:
@@ -35,7 +35,7 @@ class Verdict(Protocol, Generic[Data]):
         """The data set, or a DataError where this protocol cannot judge it."""
 
     @abstractmethod
-    def judged(self, made: Views, data: Data) -> dict[str, float | None]:
+    def measures(self, made: Views, data: Data) -> dict[str, float | None]:
         """The numbers of a field, from its views as they are."""
 
     @abstractmethod
@@ -57,7 +57,7 @@ class Verdict(Protocol, Generic[Data]):
             DataError: data that this protocol cannot judge.
         """
         data = self.of(dataset)
-        return self.judged(self._views(model, data), data)
+        return self.measures(self._views(model, data), data)
 
     def evaluate(
         self,
@@ -77,7 +77,7 @@ class Verdict(Protocol, Generic[Data]):
         """
         data = self.of(dataset)
         made = self._views(model, data)
-        numbers = self.judged(made, data)
+        numbers = self.measures(made, data)
         pages = {**self.pictures(made, data), "figure": self.figure(made, data, numbers)}
         for stem, page in pages.items():
             page.save(results / f"{stem}.png")

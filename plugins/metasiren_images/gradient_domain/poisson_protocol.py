@@ -12,8 +12,8 @@ from PIL import Image
 from metasiren import ComparisonRow, DataError, Dataset
 from metasiren_images.gradient_domain.alignment import align, psnr
 from metasiren_images.gradient_domain.poisson import Poisson
+from metasiren_images.gradient_domain.protocol import ComparedProtocol
 from metasiren_images.gradient_domain.schemes import Values
-from metasiren_images.gradient_domain.verdict import Verdict
 from metasiren_images.single.sheet import as_image, sheet
 from metasiren_images.single.views import Views, drawn
 
@@ -35,7 +35,7 @@ Baseline = Literal["gradient", "laplacian"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoissonProtocol(Verdict[Poisson]):
+class PoissonProtocol(ComparedProtocol[Poisson]):
     """PSNR of picture, gradient and Laplacian, each aligned to the truth's by one scale and an offset per component.
 
     The scale and the offsets are those of least squares. `psnr_db` is of the aligned picture in [0, 1], clipped.
@@ -59,7 +59,7 @@ class PoissonProtocol(Verdict[Poisson]):
             raise DataError("evaluate: poisson", f"{dataset.title} holds no picture's derivatives.", advice)
         return dataset
 
-    def judged(self, made: Views, data: Poisson) -> dict[str, float | None]:
+    def measures(self, made: Views, data: Poisson) -> dict[str, float | None]:
         """PSNR of the aligned views."""
         truth = true_views(data)
         return closeness(aligned(made, truth), truth)

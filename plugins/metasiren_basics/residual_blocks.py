@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from metasiren import Field, Fit, Jet, Problem, RecipeError
+from metasiren import Field, Jet, Prediction, Problem, RecipeError
 from metasiren_basics.free import FreeDecoder
 from metasiren_basics.linearised import Question
 
@@ -61,10 +61,10 @@ def questions_of(problem: Problem, field: Field, latent: Tensor, dtype: torch.dt
 
     def ask(at: str, members: Sequence[Any]) -> Callable[[Jet], Tensor]:
         def residuals(jet: Jet) -> Tensor:
-            fit = Fit(batch, latent, field, {at: jet})
+            prediction = Prediction(batch, latent, field, {at: jet})
             parts = []
             for each in members:
-                found = each.constraint.residuals(fit)
+                found = each.constraint.residuals(prediction)
                 if found is None:
                     raise _no_squares(each.name, optimizer)
                 parts.append(sqrt(each.weight / found.shape[1]) * found[0])

@@ -12,8 +12,8 @@ from PIL import Image
 from metasiren import ComparisonRow, DataError, Dataset
 from metasiren_images.gradient_domain.alignment import psnr
 from metasiren_images.gradient_domain.editing import Editing
+from metasiren_images.gradient_domain.protocol import ComparedProtocol
 from metasiren_images.gradient_domain.schemes import Values
-from metasiren_images.gradient_domain.verdict import Verdict
 from metasiren_images.single.sheet import as_image, sheet
 from metasiren_images.single.views import Views, drawn
 
@@ -24,7 +24,7 @@ Baseline = Literal["dct", "neighbours", "paste"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class EditingProtocol(Verdict[Editing]):
+class EditingProtocol(ComparedProtocol[Editing]):
     """How far the result's gradient is from the mixed one, and its values from the exact solution's.
 
     `gradient_relative_l2` is the norm of the gradient's error over the norm of the mixed gradient: a mixture of two
@@ -47,7 +47,7 @@ class EditingProtocol(Verdict[Editing]):
             raise DataError("evaluate: editing", f"{dataset.title} is not made of two pictures.", advice)
         return dataset
 
-    def judged(self, made: Views, data: Editing) -> dict[str, float | None]:
+    def measures(self, made: Views, data: Editing) -> dict[str, float | None]:
         """The gradient's error, and the values' closeness to the exact solution."""
         return _numbers(_result(made, data), made.gradient, data, _exact(data))
 

@@ -19,8 +19,8 @@ from metasiren_basics.free import FreeDecoder
 from metasiren_images.restoration.classical import Mask, Pixels, biharmonic, opencv
 from metasiren_images.restoration.deep_image_prior import DeepImagePrior
 from metasiren_images.restoration.hourglass import Hourglass
-from metasiren_images.restoration.judge import InpaintingProtocol, closeness
 from metasiren_images.restoration.masked import MaskedPicture
+from metasiren_images.restoration.protocol import InpaintingProtocol, closeness
 
 QUICK_DIP = DeepImagePrior(steps=3, features=4)
 
