@@ -65,6 +65,7 @@ SMALL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("constraint", "gradient_mse"): PHOTOGRAPH,
     ("constraint", "laplacian_mse"): PHOTOGRAPH,
     ("constraint", "difference_mse"): {"dataset": data("poisson", photograph="camera", size=16, spans=24)},
+    ("constraint", "growth_mse"): {"dataset": data("poisson", photograph="camera", size=16, spans=24)},
     ("constraint", "normal_alignment"): SHAPE,
     ("metric", "normal_consistency"): SHAPE,
     ("metric", "sdf_error"): {**SHAPE, "expected_failures": dict.fromkeys(NUMBERS, "distances are known in `test`")},

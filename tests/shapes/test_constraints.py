@@ -119,7 +119,7 @@ def test_metrics_of_the_exact_field_and_of_a_faulty_one(metric: Any, perfect: fl
 
 def test_sdf_error_of_an_offset_is_the_offset_and_unknown_is_nan() -> None:
     assert float(SdfError()(ball_fit(offset=0.03))) == pytest.approx(0.03)
-    assert math.isnan(float(SdfError()(ball_fit(targets=False))))
+    assert math.isnan(float(SdfError()(ball_fit(known=False))))
     assert math.isnan(float(NormalConsistency(at="space")(ball_fit())))
 
 
