@@ -109,13 +109,15 @@ def _pairs(files: list[Path]) -> tuple[list[tuple[str, Path, Path]], set[Path]]:
 
 def _size(path: Path) -> tuple[int, int] | None:
     try:
-        return open_picture(path).size
+        with open_picture(path) as picture:
+            return picture.size
     except OSError:
         return None
 
 
 def _wipe(title: str, truth: Path, made: Path, limits: Limits) -> Wipe:
-    return Wipe(title, embed_picture(open_picture(truth), limits), embed_picture(open_picture(made), limits))
+    with open_picture(truth) as known, open_picture(made) as shown:
+        return Wipe(title, embed_picture(known, limits), embed_picture(shown, limits))
 
 
 def _add(gallery: Gallery, path: Path, sheets: Mapping[str, Any], limits: Limits) -> None:
@@ -130,13 +132,13 @@ def _add(gallery: Gallery, path: Path, sheets: Mapping[str, Any], limits: Limits
         else:
             gallery.videos.append((path.stem, data_uri(path.read_bytes(), "video/mp4")))
         return
-    picture = open_picture(path)
-    if getattr(picture, "n_frames", 1) > 1:
-        gallery.animations.append(_animation(path.stem, picture, limits))
-    elif path.name in sheets and gallery.sheet is None:
-        gallery.sheet = _sheet(picture, sheets[path.name], limits)
-    else:
-        gallery.pictures.append((path.stem.replace("_", " "), embed_picture(picture, limits)))
+    with open_picture(path) as picture:
+        if getattr(picture, "n_frames", 1) > 1:
+            gallery.animations.append(_animation(path.stem, picture, limits))
+        elif path.name in sheets and gallery.sheet is None:
+            gallery.sheet = _sheet(picture, sheets[path.name], limits)
+        else:
+            gallery.pictures.append((path.stem.replace("_", " "), embed_picture(picture, limits)))
 
 
 def _animation(title: str, picture: Image.Image, limits: Limits) -> Animation:
