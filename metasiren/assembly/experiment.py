@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
 
 import torch
 
 from metasiren.assembly.parts import (
+    check_options,
     make_constraints,
     make_dataset,
     make_metrics,
     make_model,
-    make_optimizer,
     make_protocol,
-    optimizers_of,
 )
 from metasiren.contracts import Dataset, Metric, Model, Protocol
 from metasiren.contracts.optimizer import Weighted
@@ -83,18 +80,8 @@ def assemble(recipe: Recipe, catalogue: Catalogue, *, seed: int | None = None) -
     Raises:
         RecipeError, PluginError, DataError: naming the key.
     """
-    # Cheap parts first, so that a misspelt constraint is not found after a minute of reading images.
-    checks: list[Callable[[], Any]] = [
-        lambda: catalogue.options("dataset", recipe.data.name, recipe.data.options, f"{recipe.name}: data"),
-        lambda: catalogue.options("encoder", recipe.encoder.name, recipe.encoder.options, f"{recipe.name}: encoder"),
-        lambda: catalogue.options("decoder", recipe.decoder.name, recipe.decoder.options, f"{recipe.name}: decoder"),
-        *(
-            partial(make_optimizer, recipe, catalogue, [torch.zeros(1, requires_grad=True)], part)
-            for part in optimizers_of(recipe).values()
-        ),
-    ]
-    for check in checks:
-        check()
+    # Options first, so that a misspelt one is not found after a minute of reading images.
+    check_options(recipe, catalogue)
     constraints = make_constraints(recipe, catalogue)
     protocol, metrics = make_protocol(recipe, catalogue), make_metrics(recipe, catalogue)
     dataset = make_dataset(recipe, catalogue)

@@ -77,12 +77,14 @@ def make_metrics(recipe: Recipe, catalogue: Catalogue) -> dict[str, Metric]:
     }
 
 
-def optimizers_of(recipe: Recipe) -> dict[str, Part]:
-    """The optimisers that a recipe names, by their keys."""
-    train = recipe.train
-    own = {f"train.stages.{s.name}.optimizer": s.optimizer for s in train.stages or [] if s.optimizer is not None}
-    # Where every stage has its own, the default is nobody's.
-    return own if train.stages and len(own) == len(train.stages) else {"train.optimizer": train.optimizer, **own}
+def check_options(recipe: Recipe, catalogue: Catalogue) -> None:
+    """Check the options of every part that the recipe names, without making any.
+
+    Raises:
+        RecipeError, PluginError: naming the key.
+    """
+    for part in recipe.parts():
+        catalogue.options(part.kind, part.name, part.options, f"{recipe.name}: {part.where}")
 
 
 def make_optimizer(

@@ -14,10 +14,31 @@ from metasiren.recipe.model import (
     Train,
 )
 from metasiren.recipe.overlay import merge, nested, read_overrides
+from metasiren.recipe.parts import PLACES, NamedPart, Place, parts_of
 from metasiren.recipe.yaml_text import parse_yaml
 
 __all__ = [
-    "ConstraintPart", "Evaluate", "MetricPart", "Part", "Recipe", "Schedule", "SirenOptions", "Stage", "Train",
-    "explain", "find_recipe", "load_recipe", "merge", "nested", "parse_yaml", "read_overrides", "read_recipe",
-    "shipped_recipes", "validate",
+    "PLACES",
+    "ConstraintPart",
+    "Evaluate",
+    "MetricPart",
+    "NamedPart",
+    "Part",
+    "Place",
+    "Recipe",
+    "Schedule",
+    "SirenOptions",
+    "Stage",
+    "Train",
+    "explain",
+    "find_recipe",
+    "load_recipe",
+    "merge",
+    "nested",
+    "parse_yaml",
+    "parts_of",
+    "read_overrides",
+    "read_recipe",
+    "shipped_recipes",
+    "validate",
 ]  # fmt: skip

@@ -7,6 +7,8 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
+from metasiren.recipe.parts import NamedPart, parts_of
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -180,6 +182,10 @@ class Recipe(_Strict):
     def preset(self) -> str | None:
         """The preset that was applied."""
         return self._preset
+
+    def parts(self) -> list[NamedPart]:
+        """Every part that the recipe names, with its key, kind, name and options."""
+        return parts_of(self.model_dump())
 
     def to_yaml(self) -> str:
         """The resolved recipe, which `load_recipe` reads back unchanged."""

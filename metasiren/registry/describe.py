@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union
 
-from metasiren.recipe import read_recipe, shipped_recipes
+from metasiren.recipe import parts_of, read_recipe, shipped_recipes
 from metasiren.registry.catalogue import Catalogue, options_model
 from metasiren.registry.docstrings import argument_help, documentation, prose
 
@@ -122,24 +122,4 @@ def named(kind: str, path: Path) -> set[str]:
     """The parts of a kind that a recipe file names, presets included."""
     tree = read_recipe(path)
     trees = [tree, *(preset or {} for preset in (tree.get("presets") or {}).values())]
-    return {name for each in trees for name in _named(kind, each)}
-
-
-def _named(kind: str, tree: Mapping[str, Any]) -> set[str]:
-    evaluate, train = tree.get("evaluate") or {}, tree.get("train") or {}
-    if kind == "constraint":
-        return _keyed(tree.get("constraints"))
-    if kind == "metric":
-        return _keyed(evaluate.get("metrics"))
-    if kind == "protocol":
-        return {evaluate["protocol"]} if "protocol" in evaluate else set()
-    part = train.get("optimizer") if kind == "optimizer" else tree.get({"dataset": "data"}.get(kind, kind))
-    name = part.get("name") if isinstance(part, Mapping) else part
-    return {name} if name else set()
-
-
-def _keyed(parts: Any) -> set[str]:
-    """Names of parts whose key is their name unless they say otherwise."""
-    return {
-        value["name"] if isinstance(value, Mapping) and "name" in value else key for key, value in (parts or {}).items()
-    }
+    return {part.name for each in trees for part in parts_of(each) if part.kind == kind}

@@ -7,6 +7,7 @@ options without naming the part again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
@@ -14,7 +15,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerati
 from metasiren.errors import PluginError
 from metasiren.nn.activations import ACTIVATIONS
 from metasiren.nn.input_layers import INPUT_LAYERS
-from metasiren.recipe import SirenOptions, Train
+from metasiren.recipe import PLACES, Schedule, SirenOptions, Stage, Train
 from metasiren.registry.catalogue import Catalogue, options_model
 from metasiren.registry.docstrings import argument_help, documentation, prose
 
@@ -22,6 +23,11 @@ Schema = dict[str, Any]
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 NULL: Schema = {"type": "null"}
+
+LENGTHS: list[Schema] = [
+    {"required": [word], "properties": {word: {"not": NULL}}} for word in ("epochs", "steps", "stages")
+]
+"""The ways to say how long training is, each given."""
 
 # What may stand beside a part's own options.
 BESIDE: dict[str, Schema] = {
@@ -48,7 +54,10 @@ def recipe_schema(catalogue: Catalogue) -> Schema:
         "type": "object",
         "additionalProperties": False,
         # A preset may supply what the recipe itself leaves open.
-        "anyOf": [{"required": ["data", "constraints", "train"]}, {"required": ["presets"]}],
+        "anyOf": [
+            {"required": ["data", "constraints", "train"], "properties": {"train": {"anyOf": LENGTHS}}},
+            {"required": ["presets"]},
+        ],
         "properties": {**_keys(catalogue, named=True), "presets": presets},
         "definitions": {
             f"{kind}.{name}": _options(catalogue, kind, name)
@@ -60,23 +69,48 @@ def recipe_schema(catalogue: Catalogue) -> Schema:
 
 def _keys(catalogue: Catalogue, *, named: bool) -> Schema:
     """The keys of a recipe, or (not `named`) of a preset."""
-    train = _plain(Train.model_json_schema())
-    train["properties"]["optimizer"] = _part(catalogue, "optimizer", named=named)
-    schedule = train["properties"]["schedule"]
-    train["properties"]["schedule"] = {"anyOf": [{"enum": schedule["properties"]["name"]["enum"]}, schedule]}
     siren = _plain(SirenOptions.model_json_schema())
     siren["properties"]["nonlinearity"] = {"enum": list(ACTIVATIONS), "default": "sine"}
     layer = {"type": "object", "required": ["name"], "properties": {"name": {"enum": list(INPUT_LAYERS)}}}
     siren["properties"]["input_layer"] = {"anyOf": [layer, NULL]}
-    return {
-        "data": _part(catalogue, "dataset", named=named),
-        "siren": siren,
-        "encoder": _part(catalogue, "encoder", named=named),
-        "decoder": _part(catalogue, "decoder", named=named),
-        "constraints": _keyed(catalogue, "constraint", {"type": "number"}, named=named),
-        "train": {**train, "not": {"required": ["epochs", "steps"]}},
-        "evaluate": _evaluate(catalogue, named=named),
-    }
+    keys: Schema = {"siren": siren, "train": _train()}
+    for place in PLACES:
+        if place.form == "keyed":
+            short = {"type": "number"} if place.kind == "constraint" else NULL
+            part = _keyed(catalogue, place.kind, short, named=named)
+        elif place.form == "beside":
+            part = _chosen(place.kind, catalogue.names(place.kind), place.kind, named=False)
+            part["properties"][place.kind] = {"enum": [*catalogue.names(place.kind), None]}
+        else:
+            part = _part(catalogue, place.kind, named=named)
+            if "*" in place.path:
+                part = {"anyOf": [*part["anyOf"], NULL]}
+        _put(keys, place.path.split("."), part)
+    return keys
+
+
+def _train() -> Schema:
+    """The keys of training; of its three ways to say how long it is, a recipe gives one."""
+    train = _plain(Train.model_json_schema())
+    words = {"enum": list(Schedule.model_json_schema()["properties"]["name"]["enum"])}
+    train["properties"]["schedule"] = {"anyOf": [words, train["properties"]["schedule"]]}
+    stage = _plain(Stage.model_json_schema())
+    stage["properties"]["schedule"] = {"anyOf": [words, *stage["properties"]["schedule"]["anyOf"]]}
+    train["properties"]["stages"] = {"anyOf": [{"type": "array", "minItems": 1, "items": stage}, NULL]}
+    train["not"] = {"anyOf": [{"allOf": list(two)} for two in combinations(LENGTHS, 2)]}
+    return train
+
+
+def _put(keys: Schema, path: list[str], part: Schema) -> None:
+    """Set what stands at a dotted path of a recipe; `*` stands for every stage."""
+    *above, last = path
+    for word in above:
+        if word == "*":
+            keys = keys["anyOf"][0]["items"]["properties"]
+        else:
+            below = keys[word]
+            keys = below if word == "stages" else below["properties"]
+    keys[last] = part
 
 
 def _part(catalogue: Catalogue, kind: str, *, named: bool) -> Schema:
@@ -106,12 +140,6 @@ def _keyed(catalogue: Catalogue, kind: str, short: Schema, *, named: bool) -> Sc
     }
     other = elsewhere if named else {"anyOf": [elsewhere, *shorts]}
     return {"type": "object", "properties": own, "additionalProperties": other}
-
-
-def _evaluate(catalogue: Catalogue, *, named: bool) -> Schema:
-    evaluate = _chosen("protocol", catalogue.names("protocol"), "protocol", named=False)
-    evaluate["properties"]["metrics"] = _keyed(catalogue, "metric", NULL, named=named)
-    return evaluate
 
 
 def _reference(kind: str, name: str) -> Schema:

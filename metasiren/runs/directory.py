@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from metasiren.assembly.experiment import Experiment
-from metasiren.assembly.parts import make_model, optimizers_of
+from metasiren.assembly.parts import make_model
 from metasiren.contracts import Context, Domain, Field, Model
 from metasiren.errors import PluginError, RunError
 from metasiren.recipe import Recipe, parse_yaml, validate
@@ -113,7 +113,8 @@ class Run:
         Raises:
             PluginError: naming the package to install, or why it failed to load.
         """
-        for key, (kind, name) in _named_parts(self.recipe).items():
+        for part in self.recipe.parts():
+            key, kind, name = part.key, part.kind, part.name
             was = self.environment["parts"].get(key)
             if key.partition(".")[0] not in keys or was is None or name in catalogue.offers[kind]:
                 continue
@@ -196,25 +197,11 @@ def write_json(path: Path, value: Any) -> None:
     partial.replace(path)
 
 
-def _named_parts(recipe: Recipe) -> dict[str, tuple[str, str]]:
-    """Key in the recipe -> kind and name of the part that stands there."""
-    parts = {
-        "data": ("dataset", recipe.data.name),
-        "encoder": ("encoder", recipe.encoder.name),
-        "decoder": ("decoder", recipe.decoder.name),
-        **{key: ("optimizer", part.name) for key, part in optimizers_of(recipe).items()},
-    }
-    if recipe.evaluate.protocol is not None:
-        parts["evaluate.protocol"] = ("protocol", recipe.evaluate.protocol)
-    parts |= {f"constraints.{key}": ("constraint", each.name or key) for key, each in recipe.constraints.items()}
-    return parts | {f"evaluate.metrics.{key}": ("metric", m.name or key) for key, m in recipe.evaluate.metrics.items()}
-
-
 def _environment(experiment: Experiment, catalogue: Catalogue, device: torch.device) -> dict[str, Any]:
     recipe, parts = experiment.recipe, {}
-    for key, (kind, name) in _named_parts(recipe).items():
-        plugin = catalogue.offer(kind, name, key).plugin
-        parts[key] = {"name": name, "distribution": plugin.distribution, "version": plugin.version}
+    for part in recipe.parts():
+        plugin = catalogue.offer(part.kind, part.name, part.key).plugin
+        parts[part.key] = {"name": part.name, "distribution": plugin.distribution, "version": plugin.version}
     return {
         "recipe": recipe.name,
         "preset": recipe.preset,

@@ -11,16 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from metasiren.assembly.parts import (
+    check_options,
     make_constraints,
     make_dataset,
     make_metrics,
     make_model,
-    make_optimizer,
     make_protocol,
-    optimizers_of,
 )
 from metasiren.contracts import Domain
 from metasiren.engine.progress import Progress, Silent
@@ -81,8 +78,7 @@ def rivals(
 
 def _check(recipe: Recipe, catalogue: Catalogue, domain: Any) -> None:
     """Make what a run would make, without reading data that was read before."""
-    for part in optimizers_of(recipe).values():
-        make_optimizer(recipe, catalogue, [torch.zeros(1, requires_grad=True)], part)
+    check_options(recipe, catalogue)
     make_constraints(recipe, catalogue)
     make_protocol(recipe, catalogue)
     make_metrics(recipe, catalogue)

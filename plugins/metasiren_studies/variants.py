@@ -139,17 +139,9 @@ def find_key(word: str, known: Sequence[str]) -> str:
 def recipe_keys(recipe: Recipe, catalogue: Catalogue) -> list[str]:
     """Every dotted key that may be set in a recipe, options of its parts included."""
     keys = dict.fromkeys(_dotted(recipe.model_dump()))
-    parts = {
-        "data": ("dataset", recipe.data.name),
-        "encoder": ("encoder", recipe.encoder.name),
-        "decoder": ("decoder", recipe.decoder.name),
-        "train.optimizer": ("optimizer", recipe.train.optimizer.name),
-        **{f"constraints.{key}": ("constraint", part.name or key) for key, part in recipe.constraints.items()},
-    }
-    if recipe.evaluate.protocol is not None:
-        parts["evaluate"] = ("protocol", recipe.evaluate.protocol)
-    for at, (kind, name) in parts.items():
-        options = options_model(kind, catalogue.factory(kind, name, f"{recipe.name}: {at}")).model_fields
+    for part in recipe.parts():
+        at = "evaluate" if part.kind == "protocol" else part.key
+        options = options_model(part.kind, catalogue.factory(part.kind, part.name, f"{recipe.name}: {at}")).model_fields
         keys |= dict.fromkeys(f"{at}.{option}" for option in options)
     layers = {field.name for layer in INPUT_LAYERS.values() for field in fields(layer)}
     keys |= dict.fromkeys(f"{INPUT_LAYER}.{option}" for option in sorted(layers))
