@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metasiren.contracts import (
+        FULL_EVALUATION,
         Batch,
         BatchOptimizer,
         Constraint,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         Decoder,
         Domain,
         Encoder,
+        EvaluationOptions,
         Field,
         Metric,
         Model,
@@ -60,8 +62,8 @@ if TYPE_CHECKING:
     from metasiren.runs.directory import Run, open_run
 
 _HOMES = {
-    "contracts": "Batch BatchOptimizer Constraint Context Dataset Decoder Domain Encoder Field Fit Metric Model Points "
-    "Prediction Problem Protocol Renderer",
+    "contracts": "Batch BatchOptimizer Constraint Context Dataset Decoder Domain Encoder EvaluationOptions "
+    "FULL_EVALUATION Field Fit Metric Model Points Prediction Problem Protocol Renderer",
     "contracts.files": "is_web_page",
     "engine.running": "run",
     "errors": "DataError MetasirenError PluginError RecipeError RunError TrainingError did_you_mean",
@@ -81,6 +83,7 @@ _HOMES = {
 _HOME = {name: f"metasiren.{module}" for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
+    "FULL_EVALUATION",
     "Batch",
     "BatchOptimizer",
     "Comparison",
@@ -92,6 +95,7 @@ __all__ = [
     "Decoder",
     "Domain",
     "Encoder",
+    "EvaluationOptions",
     "Field",
     "Jet",
     "MetasirenError",

@@ -14,7 +14,19 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from metasiren import Comparison, ComparisonRow, DataError, Dataset, Model, PluginError, Protocol, grid, write_metrics
+from metasiren import (
+    FULL_EVALUATION,
+    Comparison,
+    ComparisonRow,
+    DataError,
+    Dataset,
+    EvaluationOptions,
+    Model,
+    PluginError,
+    Protocol,
+    grid,
+    write_metrics,
+)
 from metasiren_images.gradient_domain.alignment import psnr
 from metasiren_images.restoration.classical import Pixels, biharmonic, opencv
 from metasiren_images.restoration.deep_image_prior import DeepImagePrior
@@ -71,8 +83,7 @@ class InpaintingProtocol(Protocol):
         results: Path,
         *,
         name: str,
-        limit: int | None = None,
-        refine: int = 0,
+        options: EvaluationOptions = FULL_EVALUATION,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
         """As `metasiren.Protocol.evaluate`; writes a picture per method, truth.png, seen.png and figure.png too.
