@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         Renderer,
     )
     from metasiren.contracts.files import is_web_page
+    from metasiren.contracts.quality import psnr
+    from metasiren.engine.bar import progress_bar
     from metasiren.engine.running import run
     from metasiren.errors import (
         DataError,
@@ -65,6 +67,8 @@ _HOMES = {
     "contracts": "Batch BatchOptimizer Constraint Context Dataset Decoder Domain Encoder EvaluationOptions "
     "FULL_EVALUATION Field Fit Metric Model Points Prediction Problem Protocol Renderer",
     "contracts.files": "is_web_page",
+    "contracts.quality": "psnr",
+    "engine.bar": "progress_bar",
     "engine.running": "run",
     "errors": "DataError MetasirenError PluginError RecipeError RunError TrainingError did_you_mean",
     "nn.cholesky": "damped_cholesky",
@@ -128,6 +132,8 @@ __all__ = [
     "load_extra",
     "load_recipe",
     "open_run",
+    "progress_bar",
+    "psnr",
     "read_overrides",
     "read_table",
     "render_table",

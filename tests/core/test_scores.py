@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -163,3 +164,11 @@ def test_an_option_that_a_protocol_does_not_heed_is_refused_by_name(tmp_path: Pa
                 run, Single(), run.model(catalogue=catalogue), None, device=torch.device("cpu"), options=options
             )  # type: ignore[arg-type]
     assert sorted(p.name for p in run.results.iterdir()) == before
+
+
+def test_psnr_of_a_halved_error_is_twenty_log_two_higher() -> None:
+    errors = torch.tensor([4.0, 1.0, 0.25], dtype=torch.float64)
+    assert torch.allclose(ms.psnr(errors).diff(), torch.full((2,), 20 * math.log10(2), dtype=torch.float64))
+    assert ms.psnr(4.0) == 0  # an error as large as the peak
+    assert ms.psnr(0.0) is None
+    assert ms.psnr(torch.zeros(1)).isinf().all()

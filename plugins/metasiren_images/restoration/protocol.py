@@ -27,11 +27,11 @@ from metasiren import (
     grid,
     write_metrics,
 )
-from metasiren_images.gradient_domain.alignment import psnr
 from metasiren_images.restoration.classical import Pixels, biharmonic, opencv
 from metasiren_images.restoration.deep_image_prior import DeepImagePrior
 from metasiren_images.restoration.masked import MaskedPicture
 from metasiren_images.single.sheet import as_image, sheet
+from metasiren_images.single.views import psnr_of
 
 HIDDEN = np.array([0.16, 0.20, 0.42])
 """Colour of hidden pixels: a deep blue, so that seen black, grey and white show."""
@@ -161,8 +161,8 @@ class InpaintingProtocol(Protocol):
 def closeness(made: Pixels, data: MaskedPicture) -> dict[str, float | None]:
     """PSNR in dB of a picture (rows, columns, channels) in [0, 1]; None where nothing differs, or nothing is hidden."""
     hidden = ~data.seen
-    beyond = psnr(made[hidden], data.picture[hidden], 1.0) if hidden.any() else None
-    return {"psnr_db": psnr(made, data.picture, 1.0), "hidden_psnr_db": beyond}
+    beyond = psnr_of(made[hidden], data.picture[hidden], 1.0) if hidden.any() else None
+    return {"psnr_db": psnr_of(made, data.picture, 1.0), "hidden_psnr_db": beyond}
 
 
 def shown(data: MaskedPicture) -> Pixels:
