@@ -12,7 +12,7 @@ weights' rate with the inverse of the extent, as in the recipes.
     python benchmarks/time_to_quality.py --wave helmholtz --points 2000 --steps 1200 --budget 4 --slice 1
     python benchmarks/time_to_quality.py --recipe image --metric psnr_db
 
-Pictures from derivatives are judged by their protocol, which takes off what derivatives do not tell: one row for the
+Pictures from derivatives are evaluated by their protocol, which takes off what derivatives do not tell: one row for the
 picture, one for its gradient, one for its Laplacian. So are waves, by their error against the exact one.
 """
 
@@ -120,12 +120,12 @@ class Contender:
             return make_optimizer(recipe, catalogue, parameters, part)
 
         self.trainer = Trainer(self.task, device, optimizer)
-        self.judge: Metric | Judge
+        self.evaluate: Metric | Judge
         if case.metric is not None:
-            self.judge = catalogue.make("metric", case.metric, where="benchmark", options=case.options)
+            self.evaluate = catalogue.make("metric", case.metric, where="benchmark", options=case.options)
         else:
             assert isinstance(self.task.protocol, Judge)
-            self.judge = self.task.protocol
+            self.evaluate = self.task.protocol
         self.case = case
         self.device = device
 
@@ -145,17 +145,17 @@ class Contender:
         """Finite numbers by name."""
         model, dataset = self.trainer.best_model.eval(), self.task.dataset
         found: Mapping[str, float | None]
-        if isinstance(self.judge, Judge):
-            told = self.judge.numbers(model, dataset)
+        if isinstance(self.evaluate, Judge):
+            told = self.evaluate.numbers(model, dataset)
             found = {name: told[name] for name in self.case.told or told}
         else:
-            scored = score(model, dataset, {"q": self.judge}, device=self.device)
+            scored = score(model, dataset, {"q": self.evaluate}, device=self.device)
             found = {self.case.metric or "": next(iter(scored.values()))}
         return {name: value for name, value in found.items() if value is not None and "coloured" not in name}
 
 
 def race(case: Case, options: argparse.Namespace, device: torch.device, catalogue: Catalogue) -> list[Result]:
-    """Train both; `fast` is judged after every slice, the paper's settings at their end."""
+    """Train both; `fast` is evaluated after every slice, the paper's settings at their end."""
     paper = Contender(case, "paper", options.steps, device, catalogue, options.seed)
     fast = Contender(case, "fast", options.budget, device, catalogue, options.seed)
     history: list[tuple[int, float, dict[str, float]]] = []
@@ -246,7 +246,7 @@ def main() -> None:
     device, catalogue = torch.device(options.device), load_catalogue()
     place = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     print(f"{platform.machine()}, {place}, torch {torch.__version__}, seed {options.seed}")
-    heads = ["signal", "judged by", "quality of paper", "steps, s", "fast: steps, s"]
+    heads = ["signal", "evaluated by", "quality of paper", "steps, s", "fast: steps, s"]
     print("|", " | ".join([*heads, "fewer steps", "fewer seconds", "fast at its end"]), "|")
     print("|" + "---|" * 8)
     results: list[Result] = []

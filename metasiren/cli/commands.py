@@ -154,7 +154,7 @@ def _show_results(results: Path) -> None:
 @cli.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--protocol", metavar="NAME", help="In place of the recipe's.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Judge only the first N items.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Evaluate only the first N items.")
 @click.option("--refine", type=click.IntRange(min=0), default=0, metavar="K", help="K steps of test-time optimisation.")
 @device_option
 @click.pass_context

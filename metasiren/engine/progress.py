@@ -11,7 +11,7 @@ from rich.progress import Progress as Bar
 
 
 class Progress(ABC):
-    """Told of what happens; it steers nothing."""
+    """Receives progress messages; it never changes what runs."""
 
     @abstractmethod
     def say(self, message: str, *, minor: bool = False) -> None:
@@ -31,7 +31,7 @@ class Progress(ABC):
 
 
 class Silent(Progress):
-    """Says nothing."""
+    """Shows nothing."""
 
     def say(self, message: str, *, minor: bool = False) -> None:
         """Nothing."""

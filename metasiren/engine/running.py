@@ -109,16 +109,16 @@ def run(
     catalogue: Catalogue | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """Train what a recipe describes, judge it, and write a run directory.
+    """Train what a recipe describes, evaluate it, and write a run directory.
 
     Args:
         recipe: from `load_recipe`.
         out: a directory that does not exist yet; None takes the next free name under `runs/`.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
         seed: in place of the recipe's.
-        max_time: training stops cleanly after so many seconds ("5m" too), and is then judged.
+        max_time: training stops cleanly after so many seconds ("5m" too), and is then evaluated.
         catalogue: the plugins; all that are installed by default.
-        progress: told of what happens; None is silent.
+        progress: receives messages and steps; None shows nothing.
 
     Returns:
         the run.
@@ -287,7 +287,7 @@ def evaluate(
     catalogue: Catalogue | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Judge a finished run again, perhaps by another protocol.
+    """Evaluate a finished run again, perhaps by another protocol.
 
     Args:
         path: the run directory.
@@ -296,7 +296,7 @@ def evaluate(
         refine: steps of test-time optimisation of each latent.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
         catalogue: the plugins; all that are installed by default.
-        progress: told of what happens; None is silent.
+        progress: receives messages and steps; None shows nothing.
     """
     made, place, catalogue = open_run(path), pick_device(device), catalogue or load_catalogue()
     made.check_plugins(catalogue, directory.MODEL if protocol else (*directory.MODEL, "evaluate"))

@@ -34,7 +34,7 @@ def score(
         dataset: on `device`.
         metrics: by the names that the numbers shall have; a unit is appended where the name does not end with it.
         context: least and most observed points of an item, drawn under a fixed seed.
-        limit: judge only the first so many items.
+        limit: evaluate only the first so many items.
         device: where to compute.
 
     Returns:

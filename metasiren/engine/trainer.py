@@ -102,7 +102,7 @@ class Items:
 
 
 class Watcher(Protocol):
-    """Who is told of logged steps."""
+    """A callback for logged steps."""
 
     def __call__(self, step: int, losses: dict[str, float], seconds: float, images_per_second: float) -> None:
         """A logged step: losses by name, seconds trained so far, items per second since the last."""
@@ -159,7 +159,7 @@ class Trainer:
 
     @property
     def best_model(self) -> Model:
-        """The model to judge: the average where there is one."""
+        """The model to evaluate: the average where there is one."""
         return self.average.module if self.average is not None else self.experiment.model  # type: ignore[return-value]
 
     def train(

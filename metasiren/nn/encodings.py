@@ -1,7 +1,7 @@
 """Input layers: fixed or learnable features of the coordinates, before the first affine layer.
 
 The rivals of the SIREN paper's section 4: positional encoding (Mildenhall et al. 2020, Eq. 4) and radial basis
-functions. How a recipe names one is told in `metasiren.nn.input_layers`.
+functions. For how a recipe names one, see `metasiren.nn.input_layers`.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ class MetricPart(BaseModel):
 
 
 class Evaluate(BaseModel):
-    """The protocol that judges the model, with its options, and metrics by name."""
+    """The protocol that evaluates the model, with its options, and metrics by name."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     protocol: str | None = None

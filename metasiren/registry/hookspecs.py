@@ -61,7 +61,7 @@ def metasiren_metrics() -> Parts:
 
 @hookspec
 def metasiren_protocols() -> Parts:
-    """How a trained model is judged: `factory(**options) -> Protocol` (`metasiren.contracts.Protocol`)."""
+    """How a trained model is evaluated: `factory(**options) -> Protocol` (`metasiren.contracts.Protocol`)."""
 
 
 @hookspec

@@ -35,7 +35,7 @@ class TableRow(BaseModel):
         mse_stderr: its standard error over images.
         mse_hidden: the same error over hidden pixels only; null where all were observed.
         psnr: 10 log10(1 / mse) in dB, per image and then averaged; null where an image was exact.
-        images: number of images judged.
+        images: number of images evaluated.
         note: key of the table's `notes`, where rows differ in their conditions.
     """
 
@@ -57,7 +57,7 @@ class Table(BaseModel):
         dataset: the true name of the data.
         protocol: how masks were drawn, such as `exact`.
         filter: the resize filter of the images.
-        images: number of images judged; null where joined tables differ.
+        images: number of images evaluated; null where joined tables differ.
         seeds: number of masks drawn per image and context; null where joined tables differ.
         split: the images' split.
         labels: what a column means where its key does not say so, such as {"512": "512 (half)"}.
@@ -115,7 +115,7 @@ def read_table(path: str | Path) -> Table:
 def join_tables(tables: Sequence[Table]) -> Table:
     """Several runs side by side: models first, then training-free baselines, each paper's rows once.
 
-    A baseline that was judged under the same conditions on the same images is shown once. Models of one name
+    A baseline that was evaluated under the same conditions on the same images is shown once. Models of one name
     are numbered.
 
     Raises:

@@ -89,7 +89,7 @@ def untouched(part: Part) -> None:
 
 
 def evaluation(part: Part) -> None:
-    """Under `torch.no_grad`, as everything is judged, there is a latent, and it carries no graph."""
+    """Under `torch.no_grad`, as everything is evaluated, there is a latent, and it carries no graph."""
     made, _ = _ready(part)
     with torch.no_grad():
         latent = made(contexts(part), part.companion(made.latent_dim))

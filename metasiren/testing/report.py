@@ -16,7 +16,7 @@ class ContractError(MetasirenError):
     """A part that does not keep its contract."""
 
 
-class NotApplicable(Exception):  # noqa: N818 (not an error: a check that says nothing about this part)
+class NotApplicable(Exception):  # noqa: N818 (not an error: a check that does not apply to this part)
     """Raised by a check that does not concern a part; the message says why."""
 
 

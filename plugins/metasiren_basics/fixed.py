@@ -1,4 +1,4 @@
-"""An encoder for single signals: it sees nothing and says nothing."""
+"""An encoder for single signals: it returns an empty latent."""
 
 from __future__ import annotations
 

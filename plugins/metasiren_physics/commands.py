@@ -110,14 +110,14 @@ def checked_problem(name: str, options: Mapping[str, Any]) -> Problem:
 
 
 def _noisy(problem: Problem, options: Mapping[str, Any]) -> Complex | None:
-    """What the recipe's network hears, where its recipe adds noise; else the solver makes its own data."""
+    """The receiver data of the recipe, where it adds noise; else the solver makes its own data."""
     from metasiren_physics.problems import InversionProblem
 
     if not (isinstance(problem, InversionProblem) and options.get("noise")):
         return None
-    from metasiren_physics.datasets.inversion import heard_with_noise
+    from metasiren_physics.datasets.inversion import receiver_data_with_noise
 
-    return heard_with_noise(problem, float(options["noise"])).T
+    return receiver_data_with_noise(problem, float(options["noise"])).T
 
 
 def _tell(iteration: int, error: float) -> None:

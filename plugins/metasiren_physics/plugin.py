@@ -45,7 +45,7 @@ def metasiren_optimizers() -> Mapping[str, str]:
 
 @hookimpl
 def metasiren_protocols() -> Mapping[str, str]:
-    """How fitted waves are judged."""
+    """How fitted waves are evaluated."""
     return {
         "helmholtz": "metasiren_physics.protocols.helmholtz:HelmholtzProtocol",
         "wave": "metasiren_physics.protocols.wave:WaveProtocol",

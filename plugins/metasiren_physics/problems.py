@@ -51,10 +51,10 @@ class HelmholtzProblem:
 
 @dataclass(frozen=True)
 class InversionProblem:
-    """Full-waveform inversion: find m from what receivers hear of several sources.
+    """Full-waveform inversion: find m from the receiver data of several sources.
 
     Args:
-        medium: the truth, which makes the data and judges the answer; solvers do not see it.
+        medium: the truth, which makes the data and evaluates the answer; solvers do not see it.
         wavenumber: k = ω, at unit speed.
         sources: they sound one after another.
         receivers: (receivers, 2).

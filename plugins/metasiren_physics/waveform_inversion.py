@@ -85,7 +85,7 @@ class WaveformInversion(BatchOptimizer):
                 parameter.zero_()
         task = _Task.of(problem, self.medium_features)
         if not begun:
-            factor, right = self._factor(task, heard=False)
+            factor, right = self._factor(task, received=False)
             task = replace(task, waves=torch.cholesky_solve(right, factor))
             task.write(task.waves, task.medium)
             group["begun"] = True
@@ -102,12 +102,12 @@ class WaveformInversion(BatchOptimizer):
         task.write(task.waves, task.medium)
         return losses
 
-    def _factor(self, task: _Task, *, heard: bool) -> tuple[Tensor, Tensor]:
-        """The Cholesky factor of G, and Aᴴf (with ρPᴴd where receivers are `heard`)."""
+    def _factor(self, task: _Task, *, received: bool) -> tuple[Tensor, Tensor]:
+        """The Cholesky factor of G, and Aᴴf (with ρPᴴd where receivers are `received`)."""
         gram, right = task.rows.mH @ task.rows, task.rows.mH @ task.source
-        if heard:
-            gram += task.trust * (task.heard.mT @ task.heard)
-            right = right + task.trust * task.heard.mT.to(right) @ task.data
+        if received:
+            gram += task.trust * (task.received.mT @ task.received)
+            right = right + task.trust * task.received.mT.to(right) @ task.data
         found = damped_cholesky(gram, self.ridge)
         if found is None:
             raise TrainingError(
@@ -117,10 +117,10 @@ class WaveformInversion(BatchOptimizer):
 
     def _direction(self, task: _Task) -> tuple[Tensor, Tensor]:
         """δw (features, sources), complex, and δv (medium features)."""
-        factor, right = self._factor(task, heard=True)
+        factor, right = self._factor(task, received=True)
         residual = task.rows @ task.waves - task.source
-        wrong = task.rows.mH @ residual + task.trust * task.heard.mT.to(right) @ (
-            task.heard.to(right) @ task.waves - task.data
+        wrong = task.rows.mH @ residual + task.trust * task.received.mT.to(right) @ (
+            task.received.to(right) @ task.waves - task.data
         )
         count = len(task.medium)
         bent = [task.stiffness.unsqueeze(1) * u.unsqueeze(1) for u in (task.values.to(right) @ task.waves).unbind(1)]
@@ -162,7 +162,7 @@ class _Task:
         stiffness: weighted k² c (points,), complex.
         rows: weighted A (points, features + 1), complex.
         source: weighted f (points, sources), complex.
-        heard: H at the receivers (receivers, features + 1).
+        received: H at the receivers (receivers, features + 1).
         data: (receivers, sources), complex.
         trust: ρ.
         roughness: the quadratic form of slopes, (medium features + 1, the same).
@@ -178,7 +178,7 @@ class _Task:
     stiffness: Tensor
     rows: Tensor
     source: Tensor
-    heard: Tensor
+    received: Tensor
     data: Tensor
     trust: float
     roughness: Tensor
@@ -217,12 +217,12 @@ class _Task:
         stiffness = ck2 * root
         parts = [(a, second[0]), (a_1, first[0]), (b, second[1]), (b_2, first[1]), (ck2 * slowness, values)]
         rows = sum((torch.complex(c.real.unsqueeze(1) * h, c.imag.unsqueeze(1) * h) for c, h in parts), torch.zeros(()))
-        heard = torch.nn.functional.pad(feature_jet(siren, params, at.coords, "value").value[0], (0, 1), value=1.0)
+        received = torch.nn.functional.pad(feature_jet(siren, params, at.coords, "value").value[0], (0, 1), value=1.0)
         return cls(
             weight, bias, torch.complex(table[0:-1:2], table[1:-1:2]).mT.contiguous(), medium, values, media,
             (wanted - wanted.clamp(least, most)).unsqueeze(1), stiffness,
-            rows * root.unsqueeze(1), as_complex(inside.targets["source"])[0] * root.unsqueeze(1), heard,
-            as_complex(at.values[0].view(len(heard), -1, 2)), receivers.weight / receivers.scale**2 / len(heard),
+            rows * root.unsqueeze(1), as_complex(inside.targets["source"])[0] * root.unsqueeze(1), received,
+            as_complex(at.values[0].view(len(received), -1, 2)), receivers.weight / receivers.scale**2 / len(received),
             _roughness(slope, first[:, :, chosen], medium, area, inside.coords[0]),
         )  # fmt: skip
 

@@ -37,7 +37,7 @@ def metasiren_metrics() -> Mapping[str, str]:
 
 @hookimpl
 def metasiren_protocols() -> Mapping[str, str]:
-    """How a fitted shape is judged: its mesh beside the surface that it was fitted to."""
+    """How a fitted shape is evaluated: its mesh beside the surface that it was fitted to."""
     return {"shape": "metasiren_shapes.protocol:ShapeProtocol"}
 
 

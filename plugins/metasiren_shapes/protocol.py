@@ -1,4 +1,4 @@
-"""How a fitted shape is judged: its mesh beside the true surface, with pictures of both field and solid."""
+"""How a fitted shape is evaluated: its mesh beside the true surface, with pictures of both field and solid."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def metasiren_datasets() -> Mapping[str, str]:
 
 @hookimpl
 def metasiren_protocols() -> Mapping[str, str]:
-    """How a sound and a clip are judged."""
+    """How a sound and a clip are evaluated."""
     return {
         "sound": "metasiren_signals.sounds.protocol:Sound",
         "clip": "metasiren_signals.clips.protocol:Clip",

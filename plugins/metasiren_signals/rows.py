@@ -15,7 +15,7 @@ def paper_rows(paper: Paper | None, metrics: Mapping[str, float | None]) -> list
 
     Args:
         paper: from the recipe; None for none.
-        metrics: those that the model is judged by: a paper's number can only stand beside one of them.
+        metrics: those that the model is evaluated by: a paper's number can only stand beside one of them.
 
     Raises:
         RecipeError: a metric that the protocol does not measure.

@@ -1,4 +1,4 @@
-"""The commands that study rather than fit: `compare` rivals of a recipe, `inspect` a net before training."""
+"""The commands that study rather than fit: `compare` variants of a recipe, `inspect` a net before training."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ POSITIVE = click.FloatRange(min=0, min_open=True, max=1e6)
 
 @click.command()
 @click.argument("recipe")
-@click.option(
-    "--over", multiple=True, required=True, metavar="KEY=V1,V2", help="What the rivals differ in; several: the product."
-)
+@click.option("--over", multiple=True, required=True, metavar="KEY=V1,V2", help="What differs; several: the product.")
 @click.option("--preset", metavar="NAME", help="A preset of the recipe; the best that can run here if left out.")
-@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a recipe value for all rivals.")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a recipe value for all variants.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the runs go; must not exist.")
 @click.option("--seed", type=click.IntRange(min=0), help="In place of the recipe's.")
-@click.option("--seeds", type=click.IntRange(min=1), default=1, metavar="N", help="Train every rival with N seeds.")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, metavar="N", help="Train every variant with N seeds.")
 @device_option
-@click.option("--max-time", metavar="5m", help="Stop each training cleanly after this long, then judge it.")
+@click.option("--max-time", metavar="5m", help="Stop each training cleanly after this long, then evaluate it.")
 @click.pass_context
 def compare(
     ctx: click.Context,
@@ -39,14 +37,14 @@ def compare(
     device: str,
     max_time: str | None,
 ) -> None:
-    """Train rivals of RECIPE side by side: the same seeds, steps and data.
+    """Train variants of RECIPE side by side: the same seeds, steps and data.
 
     \b
     metasiren compare image --over nonlinearity=sine,relu,tanh,relu_pe,rbf
     metasiren compare image --over optimizer=adam,muon --over lr=1e-4,1e-3
 
     KEY is a recipe key such as train.optimizer.lr, or the end of just one. Values are YAML. As nonlinearity, relu_pe
-    (ReLU with positional encoding), rbf and rbf_quartic stand for the paper's rivals with an input layer.
+    (ReLU with positional encoding), rbf and rbf_quartic stand for the paper's variants with an input layer.
     """  # noqa: D301 (click's own mark keeps the lines above as they are)
     from rich.console import Console
 

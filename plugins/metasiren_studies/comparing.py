@@ -1,6 +1,6 @@
-"""Rivals of one recipe, trained side by side: what `metasiren compare` does.
+"""Variants of one recipe, trained side by side: what `metasiren compare` does.
 
-Each rival is an ordinary run directory; beside them lie comparison.json, .csv and .md, curves.png, and figure.png
+Each variant is an ordinary run directory; beside them lie comparison.json, .csv and .md, curves.png, and figure.png
 where the runs drew pictures.
 """
 
@@ -31,7 +31,7 @@ from metasiren_studies.members import Member, write
 from metasiren_studies.variants import Variant, cross, read_axes
 
 
-def rivals(
+def variants(
     recipe: str | Path,
     over: Sequence[str],
     *,
@@ -63,7 +63,7 @@ def rivals(
     made: list[tuple[Variant, Recipe]] = []
     for variant in cross(read_axes(over, base, catalogue)):
         try:
-            choices = variant.overrides(domain(base) if variant.rival else None)
+            choices = variant.overrides(domain(base) if variant.baseline else None)
             varied = load_recipe(recipe, preset=preset, overrides={**(overrides or {}), **choices})
             _check(varied, catalogue, domain)
         except MetasirenError as error:
@@ -99,7 +99,7 @@ def compare(
     catalogue: Catalogue | None = None,
     progress: Progress | None = None,
 ) -> tuple[Path, Comparison]:
-    """Train rivals of one recipe with the same seeds, steps and data, one after another.
+    """Train variants of one recipe with the same seeds, steps and data, one after another.
 
     Args:
         recipe: a path, or the name of a shipped recipe.
@@ -112,7 +112,7 @@ def compare(
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
         max_time: for each training, as `run` takes it.
         catalogue: the plugins; all that are installed by default.
-        progress: told of what happens.
+        progress: receives messages and steps.
 
     Returns:
         the directory, and what its comparison.json says: means over seeds, with standard deviations where there
@@ -126,7 +126,7 @@ def compare(
     pick_device(device)
     limit = seconds_of(max_time) if isinstance(max_time, str) else max_time
     plotting()
-    varied = rivals(recipe, over, preset=preset, overrides=overrides, catalogue=catalogue)
+    varied = variants(recipe, over, preset=preset, overrides=overrides, catalogue=catalogue)
     if (seed is not None or seeds > 1) and any("train.seed" in variant.choices for variant, _ in varied):
         raise RecipeError("--over train.seed", "given beside --seed or --seeds.", "Give one of them.")
     folder = _folder(varied[0][1], Path(out) if out is not None else None)
@@ -145,7 +145,7 @@ def compare(
                 except InterruptedRunError:
                     members[variant.title].append(Member(path, "interrupted"))
                     raise
-                except Exception as problem:  # whatever broke one rival says nothing of the others
+                except Exception as problem:  # a failure of one variant does not affect the others
                     known = isinstance(problem, MetasirenError)
                     error = " ".join((str(problem) if known else f"{type(problem).__name__}: {problem}").split())
                     progress.say(f"{variant.title} failed: {error}")

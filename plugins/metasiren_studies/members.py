@@ -1,4 +1,4 @@
-"""What rivals of one recipe have come to: one table, curves and pictures of several runs."""
+"""What variants of one recipe have come to: one table, curves and pictures of several runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `--over KEY=V1,V2` means: rivals of one recipe that differ in the values of a few keys."""
+"""What `--over KEY=V1,V2` means: variants of one recipe that differ in the values of a few keys."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 NONLINEARITY, INPUT_LAYER = "siren.nonlinearity", "siren.input_layer"
 NAMED = ("data", "encoder", "decoder", "train.optimizer", "train.schedule", INPUT_LAYER)
 """Keys at which a word stands for a part of that name."""
-RIVALS = ("relu_pe", "rbf", "rbf_quartic")
-"""The paper's rivals that are a nonlinearity and an input layer at once."""
+BASELINES = ("relu_pe", "rbf", "rbf_quartic")
+"""The paper's variants that are a nonlinearity and an input layer at once."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Variant:
-    """One rival.
+    """One variant.
 
     Attributes:
         name: names its run directory.
@@ -47,32 +47,32 @@ class Variant:
     choices: Mapping[str, Any]
 
     @property
-    def rival(self) -> str | None:
-        """The word among `RIVALS` that this variant goes by, if any."""
+    def baseline(self) -> str | None:
+        """The word among `BASELINES` that this variant goes by, if any."""
         word = self.choices.get(NONLINEARITY)
-        return word if isinstance(word, str) and word in RIVALS else None
+        return word if isinstance(word, str) and word in BASELINES else None
 
     def overrides(self, domain: Domain | None = None) -> dict[str, Any]:
         """Dotted keys to values, as `load_recipe` takes them.
 
         Args:
-            domain: of the data; rivals fit their input layer to it.
+            domain: of the data; variants fit their input layer to it.
 
         Raises:
             RecipeError: a positional encoding that the data does not settle.
         """
         found: dict[str, Any] = {}
         for key, value in self.choices.items():
-            if key == NONLINEARITY and self.rival is not None:
+            if key == NONLINEARITY and self.baseline is not None:
                 assert domain is not None
-                found |= rival_options(self.rival, domain)
+                found |= nonlinearity_options(self.baseline, domain)
             else:
                 found[f"{key}.name" if key in NAMED and isinstance(value, str) else key] = value
         return found
 
 
-def rival_options(rival: str, domain: Domain) -> dict[str, Any]:
-    """The SIREN options of one of the paper's `RIVALS`, all with ReLU.
+def nonlinearity_options(baseline: str, domain: Domain) -> dict[str, Any]:
+    """The SIREN options of one of the paper's `BASELINES`, all with ReLU.
 
     Octaves of positional encoding are as many as the grid's shortest axis can carry, and 10 in three dimensions;
     radial bases have 256 centres in two dimensions and 1,024 otherwise (supplement, section 6.4 and the authors' code).
@@ -80,8 +80,8 @@ def rival_options(rival: str, domain: Domain) -> dict[str, Any]:
     Raises:
         RecipeError: positional encoding of data of one or two dimensions that lies on no grid.
     """
-    if rival != "relu_pe":
-        name = "rbf_gaussian" if rival == "rbf" else rival
+    if baseline != "relu_pe":
+        name = "rbf_gaussian" if baseline == "rbf" else baseline
         layer: dict[str, Any] = {"name": name, "centres": 256 if domain.d_in == 2 else 1024}
     elif domain.d_in >= 3:
         layer = {"name": "positional_encoding", "frequencies": 10}

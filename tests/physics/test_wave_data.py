@@ -262,9 +262,9 @@ def test_an_inversion_may_keep_its_points() -> None:
 
 
 def test_noise_is_a_share_of_the_data() -> None:
-    clean, noisy = InversionDataset().heard, InversionDataset(noise=0.1).heard
+    clean, noisy = InversionDataset().received, InversionDataset(noise=0.1).received
     assert float((noisy - clean).norm() / clean.norm()) == pytest.approx(0.1, rel=0.2)
-    assert torch.equal(noisy, InversionDataset(noise=0.1).heard)
+    assert torch.equal(noisy, InversionDataset(noise=0.1).received)
 
 
 @pytest.mark.parametrize(

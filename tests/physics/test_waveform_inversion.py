@@ -157,7 +157,7 @@ def test_equations_that_are_no_numbers_are_named() -> None:
     task = problem((1.0, EQUATION), (1.0, Receivers()))
     found = replace(_Task.of(task, 8), rows=torch.full((90, 9), float("nan"), dtype=torch.complex128))
     with pytest.raises(TrainingError, match="not finite"):
-        WaveformInversion(task.model.parameters())._factor(found, heard=False)
+        WaveformInversion(task.model.parameters())._factor(found, received=False)
 
 
 def test_channels_must_fit() -> None:

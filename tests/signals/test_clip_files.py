@@ -19,7 +19,7 @@ from metasiren_signals.clips.baselines import coarse_clip, coarse_size, mean_fra
 from metasiren_signals.clips.dataset import Video, to_values
 from metasiren_signals.clips.picture import Strip, clip_figure, fitted
 from metasiren_signals.clips.protocol import Clip
-from metasiren_signals.clips.quality import judge
+from metasiren_signals.clips.quality import frame_quality
 from metasiren_signals.clips.renderer import ClipRenderer, plane_coords
 from metasiren_signals.clips.writing import to_bytes, write_clip
 from metasiren_signals.sampling import values_at
@@ -129,7 +129,7 @@ def test_psnr_of_frames_equals_brute_force() -> None:
     truth = to_values(video.pictures(torch.arange(5)))
     guess = truth + noise * torch.arange(1, 6).view(5, 1, 1, 1)
     chosen = torch.tensor([0, 2, 4])
-    quality = judge(video, chosen, lambda number: guess[number], lambda number, *_: seen.append(number))
+    quality = frame_quality(video, chosen, lambda number: guess[number], lambda number, *_: seen.append(number))
     assert seen == [0, 2, 4]
     each = []
     for number in seen:
@@ -156,7 +156,7 @@ def test_a_coarse_clip_keeps_its_numbers_and_what_is_smooth() -> None:
         assert 3 * int(np.prod(size)) <= max(3, numbers) or size == video.shape
     assert coarse_size(video.shape, 10**9) == video.shape
     finer, coarser = (
-        judge(video, torch.arange(24), coarse_clip(video, numbers), lambda *_: None).numbers["mse"]
+        frame_quality(video, torch.arange(24), coarse_clip(video, numbers), lambda *_: None).numbers["mse"]
         for numbers in (40_000, 4000)
     )
     assert finer < coarser < 0.06

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from metasiren import Domain, RecipeError, load_recipe
 from metasiren.nn.input_layers import make_input_layer
 from metasiren.registry.catalogue import Catalogue
-from metasiren_studies.variants import Axis, cross, read_axes, rival_options
+from metasiren_studies.variants import Axis, cross, nonlinearity_options, read_axes
 
 
 def axes(recipe: Path, catalogue: Catalogue, *texts: str) -> tuple[Axis, ...]:
@@ -91,18 +91,18 @@ def test_names_are_of_folders_and_each_its_own(found: list[Any]) -> None:
 
 @pytest.mark.parametrize(("size", "octaves"), [(512, 7), (256, 6)])
 def test_positional_encoding_has_the_octaves_of_the_paper(size: int, octaves: int) -> None:
-    options = rival_options("relu_pe", Domain(2, 1, (size, size + 99)))
+    options = nonlinearity_options("relu_pe", Domain(2, 1, (size, size + 99)))
     assert options["siren.nonlinearity"] == "relu"
     assert make_input_layer(options["siren.input_layer"]).octaves == octaves  # type: ignore[attr-defined]
-    assert rival_options("relu_pe", Domain(3, 3, (300, 512, 512)))["siren.input_layer"]["frequencies"] == 10
+    assert nonlinearity_options("relu_pe", Domain(3, 3, (300, 512, 512)))["siren.input_layer"]["frequencies"] == 10
 
 
 @pytest.mark.parametrize(("rival", "layer"), [("rbf", "rbf_gaussian"), ("rbf_quartic", "rbf_quartic")])
 def test_radial_bases_have_the_centres_of_the_paper(rival: str, layer: str) -> None:
-    assert rival_options(rival, Domain(2, 1))["siren.input_layer"] == {"name": layer, "centres": 256}
-    assert rival_options(rival, Domain(3, 1))["siren.input_layer"] == {"name": layer, "centres": 1024}
+    assert nonlinearity_options(rival, Domain(2, 1))["siren.input_layer"] == {"name": layer, "centres": 256}
+    assert nonlinearity_options(rival, Domain(3, 1))["siren.input_layer"] == {"name": layer, "centres": 1024}
 
 
 def test_octaves_that_no_grid_settles_must_be_said() -> None:
     with pytest.raises(RecipeError, match=r"frequencies: 7"):
-        rival_options("relu_pe", Domain(2, 2))
+        nonlinearity_options("relu_pe", Domain(2, 2))

@@ -98,7 +98,7 @@ def accumulate(total: Tensor, grad: Tensor, x: Tensor) -> None:
 
 
 def plain_wanted() -> bool:
-    """Whether compilers or function transforms look on, who need plain torch operations."""
+    """Whether a compiler or a function transform is active; both need plain torch operations."""
     return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 

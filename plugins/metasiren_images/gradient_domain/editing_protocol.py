@@ -1,4 +1,4 @@
-"""How a fusion of two pictures is judged: by its gradient, and against the exact solution."""
+"""How a fusion of two pictures is evaluated: by its gradient, and against the exact solution."""
 
 from __future__ import annotations
 

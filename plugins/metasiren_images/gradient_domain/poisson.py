@@ -1,4 +1,4 @@
-"""A picture of which only derivatives are told: the Poisson equation, section 4.1 of the SIREN paper."""
+"""A picture of which only derivatives are known: the Poisson equation, section 4.1 of the SIREN paper."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a picture made from derivatives is judged: supplementary Table 1 of the SIREN paper, beside exact solutions."""
+"""How a picture made from derivatives is evaluated: the SIREN paper's supplementary Table 1, and exact solutions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What judges of fields made from derivatives share: the field's views at the pixels, and what is written of them."""
+"""What the protocols of fields made from derivatives share: the field at the pixels, and what is written of it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Data = TypeVar("Data", bound=Dataset)
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedProtocol(Protocol, Generic[Data]):
-    """A field's values and exact derivatives at a data set's pixels, judged as the subclass says.
+    """A field's values and exact derivatives at a data set's pixels, evaluated as the subclass says.
 
     Args:
         chunk_points: pixels evaluated at a time, which bounds memory.
@@ -43,7 +43,7 @@ class ComparedProtocol(Protocol, Generic[Data]):
 
     @abstractmethod
     def of(self, dataset: Dataset) -> Data:
-        """The data set, or a DataError where this protocol cannot judge it."""
+        """The data set, or a DataError where this protocol cannot evaluate it."""
 
     @abstractmethod
     def measures(self, made: Views, data: Data) -> dict[str, float | None]:
@@ -65,7 +65,7 @@ class ComparedProtocol(Protocol, Generic[Data]):
         """The metrics of a model, without writing anything.
 
         Raises:
-            DataError: data that this protocol cannot judge.
+            DataError: data that this protocol cannot evaluate.
         """
         data = self.of(dataset)
         return self.measures(self._views(model, data), data)
@@ -83,7 +83,7 @@ class ComparedProtocol(Protocol, Generic[Data]):
         """As `metasiren.Protocol.evaluate`; writes figure.png and the subclass's pictures too.
 
         Raises:
-            DataError: data that this protocol cannot judge.
+            DataError: data that this protocol cannot evaluate.
         """
         data = self.of(dataset)
         made = self._views(model, data)

@@ -1,4 +1,4 @@
-"""How a restored picture is judged: supplementary Table 2 of the SIREN paper, with what people use otherwise."""
+"""How a restored picture is evaluated: supplementary Table 2 of the SIREN paper, with what people use otherwise."""
 
 from __future__ import annotations
 
@@ -173,11 +173,11 @@ def shown(data: MaskedPicture) -> Pixels:
 
 def _title(data: MaskedPicture, numbers: Mapping[str, Mapping[str, float | None]], absent: Sequence[str]) -> str:
     by_hidden = {label: metrics["hidden_psnr_db"] for label, metrics in numbers.items()}
-    judged = {label: value for label, value in by_hidden.items() if value is not None}
+    evaluated = {label: value for label, value in by_hidden.items() if value is not None}
     words = [data.title]
-    if judged:
-        best = max(judged, key=judged.__getitem__)
-        words.append(f"best at hidden pixels: {best}, {judged[best]:.2f} dB")
+    if evaluated:
+        best = max(evaluated, key=evaluated.__getitem__)
+        words.append(f"best at hidden pixels: {best}, {evaluated[best]:.2f} dB")
     if absent:
         words.append(f"not run: {'; '.join(absent)}")
     return "; ".join(words)

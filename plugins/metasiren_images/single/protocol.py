@@ -1,4 +1,4 @@
-"""How a picture's field is judged: its values, its gradient and its Laplacian against the picture's."""
+"""How a picture's field is evaluated: its values, its gradient and its Laplacian against the picture's."""
 
 from __future__ import annotations
 

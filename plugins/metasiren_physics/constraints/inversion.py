@@ -11,7 +11,7 @@ from metasiren_physics.constraints.wave import Condition, Norm
 
 
 class Receivers(Condition):
-    """The waves minus what receivers heard: the data term of the supplement's Eq. 14.
+    """The waves minus the receiver data: the data term of the supplement's Eq. 14.
 
     Args:
         at: the point set; its `values` are compared with as many of the field's first channels.
@@ -29,8 +29,8 @@ class Receivers(Condition):
 
     def what(self, jet: Jet, points: Points) -> Tensor:
         """The difference u - r, by channel."""
-        heard = self.known(points, "values")
-        return jet.value[..., : heard.shape[-1]] - heard
+        received = self.known(points, "values")
+        return jet.value[..., : received.shape[-1]] - received
 
 
 class SlownessPrior(Condition):

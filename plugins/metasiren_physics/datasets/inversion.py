@@ -1,4 +1,4 @@
-"""Full-waveform inversion as data: several sources, what receivers hear of them, and no word about the medium."""
+"""Full-waveform inversion as data: several sources, the receiver data, and nothing about the medium."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from metasiren_physics.reference.receivers import receiver_data
 
 
 class InversionDataset(SourcedWaves):
-    """Waves of several sources in an unknown medium, heard at receivers; channels (Re, Im) of each wave, then m - 1.
+    """Waves of several sources in an unknown medium, recorded at receivers; channels (Re, Im) of each wave, then m - 1.
 
     The point set `interior` is as that of `helmholtz`, with a `source` for each wave; its `slowness` is that of the
     start, never the truth, and `range` (1, 1, 2) holds the least and greatest that an answer may have. The set
-    `receivers` knows the `values` (1, receivers, 2 * sources) that were heard: the exact series of a disc, or a 9-point
+    `receivers` knows the `values` (1, receivers, 2 * sources) received there: the exact series of a disc, or a 9-point
     grid solution for other media.
 
     Args:
@@ -88,7 +88,7 @@ class InversionDataset(SourcedWaves):
             free=free, speeds=speeds,
         )  # fmt: skip
         if not noise >= 0:
-            raise RecipeError("data: fwi", f"noise {noise}.", "Give zero or more, a share of what is heard.")
+            raise RecipeError("data: fwi", f"noise {noise}.", "Give zero or more, a share of the receiver data.")
         super().__init__(
             "data: fwi", self.problem.pml, self.problem.sources,
             points=points, near=near, near_radius=near_radius, physics=physics, weighted=weighted,
@@ -99,7 +99,7 @@ class InversionDataset(SourcedWaves):
         self.title = f"Full-waveform inversion, {count} sources, {len(self.problem.receivers)} receivers"
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(2, 2 * count + 1)
         self.facts = {"wavenumber": self.problem.wavenumber, "sources": count, "start": start}
-        self.heard = torch.from_numpy(_channels(heard_with_noise(self.problem, noise)))
+        self.received = torch.from_numpy(_channels(receiver_data_with_noise(self.problem, noise)))
         self.start_medium, self.redraw = Uniform(start), redraw
 
     def batch(
@@ -119,11 +119,11 @@ class InversionDataset(SourcedWaves):
         limits = coords.new_tensor(problem.slownesses).view(1, 1, 2)
         interior = replace(interior, targets={**interior.targets, "range": limits})
         at = torch.from_numpy(problem.receivers).to(place)
-        receivers = Points(at.unsqueeze(0), {"values": self.heard.to(place, copy=True).unsqueeze(0)})
+        receivers = Points(at.unsqueeze(0), {"values": self.received.to(place, copy=True).unsqueeze(0)})
         return Batch(Context.empty(items, self.domain), {"interior": interior, "receivers": receivers})
 
 
-def heard_with_noise(problem: InversionProblem, noise: float = 0.0) -> Complex:
+def receiver_data_with_noise(problem: InversionProblem, noise: float = 0.0) -> Complex:
     """The waves of all sources at the receivers in the true medium, (receivers, sources), complex.
 
     Args:
@@ -132,11 +132,11 @@ def heard_with_noise(problem: InversionProblem, noise: float = 0.0) -> Complex:
         damping_until: share of the training after which nothing damps but the layer.
         noise: standard deviation of what is added, as a share of the root mean square; always the same draw.
     """
-    heard: Complex = receiver_data(problem).T
+    received: Complex = receiver_data(problem).T
     if noise:
-        draws = np.random.default_rng(0).normal(size=(2, *heard.shape)) / math.sqrt(2)
-        heard = heard + noise * math.sqrt((abs(heard) ** 2).mean()) * (draws[0] + 1j * draws[1])
-    return heard
+        draws = np.random.default_rng(0).normal(size=(2, *received.shape)) / math.sqrt(2)
+        received = received + noise * math.sqrt((abs(received) ** 2).mean()) * (draws[0] + 1j * draws[1])
+    return received
 
 
 def _channels(waves: Complex) -> Any:

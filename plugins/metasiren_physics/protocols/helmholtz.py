@@ -49,7 +49,7 @@ class HelmholtzProtocol(Protocol):
     grid solver needs for the same.
 
     Args:
-        nodes: cells along each axis where the wave is judged and drawn.
+        nodes: cells along each axis where the wave is evaluated and drawn.
         solvers: nodes along each axis of the 5- and 9-point solutions that make the other rows; [] for none.
         reference: nodes along each axis of the grid that stands for the truth where no closed form is known.
 
@@ -80,8 +80,8 @@ class HelmholtzProtocol(Protocol):
         """
         problem, points, made = self._made(model, dataset, self.nodes)
         truth, origin = truth_at(problem, points, self.reference)
-        judged = outside(problem, points)
-        numbers = errors(made, truth, judged)
+        evaluated = outside(problem, points)
+        numbers = errors(made, truth, evaluated)
         rows = [ComparisonRow(name=name, kind="model", metrics=dict(numbers))]
         for nodes in self.solvers:
             for scheme in (5, 9):
@@ -90,7 +90,7 @@ class HelmholtzProtocol(Protocol):
                 note = f"{time.perf_counter() - began:.1f} s on this machine"
                 label = f"{scheme}-point grid, {nodes} x {nodes}"
                 rows.append(
-                    ComparisonRow(name=label, kind="baseline", metrics=errors(solved, truth, judged), note=note)
+                    ComparisonRow(name=label, kind="baseline", metrics=errors(solved, truth, evaluated), note=note)
                 )
         write_metrics(results, numbers)
         draw([figure(problem, points, truth, made)]).save(results / "figure.png")
@@ -130,10 +130,10 @@ def outside(problem: HelmholtzProblem, points: Real) -> Mask:
     return problem.source.distance_squared(points) > problem.source.radius() ** 2
 
 
-def errors(made: Complex, truth: Complex, judged: Mask) -> dict[str, float | None]:
-    """`relative_l2` and `mse` of complex waves over the judged points."""
-    error = (made - truth)[judged]
-    return {"relative_l2": relative(error, truth[judged]), "mse": float((abs(error) ** 2).mean())}
+def errors(made: Complex, truth: Complex, evaluated: Mask) -> dict[str, float | None]:
+    """`relative_l2` and `mse` of complex waves over the evaluated points."""
+    error = (made - truth)[evaluated]
+    return {"relative_l2": relative(error, truth[evaluated]), "mse": float((abs(error) ** 2).mean())}
 
 
 def figure(problem: HelmholtzProblem, points: Real, truth: Complex, made: Complex) -> list[Panel]:

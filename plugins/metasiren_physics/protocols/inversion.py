@@ -45,7 +45,7 @@ class InversionProtocol(Protocol):
     beside the model's: the speed that the inversion started from, and ADMM on a grid where it is asked for.
 
     Args:
-        nodes: cells along each axis where all is judged and drawn.
+        nodes: cells along each axis where all is evaluated and drawn.
         reference: nodes along each axis of the grid that stands for true waves where no closed form is known.
         admm: iterations of the grid's wavefield-reconstruction inversion; 0 leaves the row out.
         admm_nodes: points along each axis of its grid.
@@ -95,16 +95,16 @@ class InversionProtocol(Protocol):
         speed = problem.medium.speed(points)
         count = len(problem.sources)
         truth = np.stack([truth_at(problem.single(i), points, self.reference)[0] for i in range(count)], -1)
-        judged = heard_outside(problem, points)
+        evaluated = receivers_outside(problem, points)
         found, waves = sampled(single(model, dataset), problem, points)
-        numbers = errors(found, speed, waves, truth, judged)
+        numbers = errors(found, speed, waves, truth, evaluated)
         start = np.full_like(speed, problem.start)
         rows = [
             ComparisonRow(name=name, kind="model", metrics=dict(numbers)),
             ComparisonRow(name="where the inversion starts", kind="baseline", metrics=_speed_errors(start, speed)),
         ]
         if self.admm:
-            rows.append(self._admm(problem, points, speed, truth, judged))
+            rows.append(self._admm(problem, points, speed, truth, evaluated))
         write_metrics(results, numbers)
         draw(figure(problem, speed, found, truth[..., 0], waves[..., 0])).save(results / "figure.png")
         comparison = Comparison(title=f"{dataset.title}, k = {problem.wavenumber:.4g}", rows=rows)
@@ -125,7 +125,7 @@ class InversionProtocol(Protocol):
         return as_tensor(page)
 
     def _admm(
-        self, problem: InversionProblem, points: Real, speed: Real, truth: Complex, judged: Real
+        self, problem: InversionProblem, points: Real, speed: Real, truth: Complex, evaluated: Real
     ) -> ComparisonRow:
         from scipy.interpolate import RegularGridInterpolator
 
@@ -143,7 +143,7 @@ class InversionProtocol(Protocol):
 
         waves = np.stack([between(u.real) + 1j * between(u.imag) for u in found.waves], -1)
         note = f"{self.admm} iterations, {time.perf_counter() - began:.0f} s on this machine"
-        metrics = errors(between(found.speed), speed, waves, truth, judged)
+        metrics = errors(between(found.speed), speed, waves, truth, evaluated)
         label = f"ADMM, {self.admm_nodes} x {self.admm_nodes}"
         return ComparisonRow(name=label, kind="baseline", metrics=metrics, note=note)
 
@@ -156,18 +156,18 @@ def sampled(field: Field, problem: InversionProblem, points: Real) -> tuple[Real
     return slowness**-0.5, waves_of(values, len(problem.sources))
 
 
-def heard_outside(problem: InversionProblem, points: Real) -> Real:
+def receivers_outside(problem: InversionProblem, points: Real) -> Real:
     """For each wave the points (..., sources) outside its own source's disc; bool."""
     found: Real = np.stack([s.distance_squared(points) > s.radius() ** 2 for s in problem.sources], -1)
     return found
 
 
-def errors(found: Real, speed: Real, waves: Complex, truth: Complex, judged: Real) -> dict[str, float | None]:
+def errors(found: Real, speed: Real, waves: Complex, truth: Complex, evaluated: Real) -> dict[str, float | None]:
     """Of the speed `speed_relative_l2` and `speed_mse`; of the waves `relative_l2` and `mse`."""
-    error = (waves - truth)[judged]
+    error = (waves - truth)[evaluated]
     return {
         **_speed_errors(found, speed),
-        "waves_relative_l2": relative(error, truth[judged]),
+        "waves_relative_l2": relative(error, truth[evaluated]),
         "waves_mse": float((abs(error) ** 2).mean()),
     }
 
@@ -179,11 +179,11 @@ def _speed_errors(found: Real, speed: Real) -> dict[str, float | None]:
 def figure(problem: InversionProblem, speed: Real, found: Real, truth: Complex, made: Complex) -> list[list[Panel]]:
     """True and found speed and their difference; true and found first wave and their difference."""
     scale = problem.pml.start
-    heard = [(float(x) / scale, float(y) / scale) for x, y in problem.receivers]
+    received = [(float(x) / scale, float(y) / scale) for x, y in problem.receivers]
     sounding = [(s.position[0] / scale, s.position[1] / scale) for s in problem.sources]
     high = max(2.0, float(speed.max()))
     shown = wave_panel("exact wave, real part", truth.real, truth.real, sounding[:1])
-    true_speed = Panel("true speed", speed, 0.0, high, signed=False, dots=[*heard, *sounding])
+    true_speed = Panel("true speed", speed, 0.0, high, signed=False, dots=[*received, *sounding])
     return [
         [true_speed, size_panel("found speed", found, high), size_panel("difference", abs(found - speed), high / 2)],
         [

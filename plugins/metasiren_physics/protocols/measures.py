@@ -68,7 +68,7 @@ def require(dataset: Dataset, kind: type, protocol: str) -> None:
     """
     if not isinstance(dataset, kind):
         found = f"{dataset.title} is no such problem."
-        raise RecipeError(f"evaluate: protocol: {protocol}", found, f"It judges data: {protocol}.")
+        raise RecipeError(f"evaluate: protocol: {protocol}", found, f"It evaluates data: {protocol}.")
 
 
 def single(model: Model, dataset: Dataset) -> Field:

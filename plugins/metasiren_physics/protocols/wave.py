@@ -39,10 +39,10 @@ class WaveProtocol(Protocol):
     The truth is exact at constant speed (transforms), and otherwise a leapfrog solution of order four on a grid twice
     as fine. Writes figure.png (true wave, fitted wave and error by time), wave.webp (both moving), metrics.json and
     comparison.*; the
-    comparison's other row is leapfrog on the grid where the wave is judged.
+    comparison's other row is leapfrog on the grid where the wave is evaluated.
 
     Args:
-        nodes: points along each axis where the wave is judged and drawn.
+        nodes: points along each axis where the wave is evaluated and drawn.
         times: moments; five from 0 to the problem's duration by default.
         solver: whether leapfrog makes a row.
 

@@ -62,7 +62,7 @@ def invert(
     speeds: tuple[float, float] = (0.7, 2.5),
     watch: Callable[[int, float], None] | None = None,
 ) -> Inversion:
-    """Find the medium from what the receivers hear.
+    """Find the medium from the receiver data.
 
     Args:
         problem: sources, receivers, wavenumber, layer and start; its true medium is not looked at.
@@ -83,7 +83,7 @@ def invert(
     check_resolution("admm", _slow(problem), nodes)
     stencil = optimal_stencil(kh / problem.start, kh / (problem.start * speeds[1]))
     operator = grid_operator(nodes, problem.wavenumber, problem.pml, stencil)
-    heard = sampling(nodes, problem.receivers)
+    received = sampling(nodes, problem.receivers)
     averaged = np.stack([operator.source(source, "admm") for source in problem.sources], -1)
     spread = factorised(operator.mass.astype(np.complex128))
     sources = spread.solve(averaged)
@@ -97,15 +97,15 @@ def invert(
     for number in range(iterations):
         solve = _Solver(operator, factorised(operator.matrix(m)))
         # G = P A⁻¹, by its few rows.
-        rows = solve.adjoint(heard)
+        rows = solve.adjoint(received)
         gram = rows @ rows.conj().T
         scale = scale or float(np.linalg.eigvalsh(gram)[-1]) * penalty
-        u = _waves(solve, sources + beta, rows, gram + scale * np.eye(len(gram)), data.T + delta, heard)
+        u = _waves(solve, sources + beta, rows, gram + scale * np.eye(len(gram)), data.T + delta, received)
         bent = spread.solve(operator.stretched @ u)
         m = np.clip(seeker.model(u, sources + beta - bent, m), *box)
         beta += sources - bent - (operator.weight * m)[:, None] * u
-        delta += data.T - heard @ u
-        errors.append(float(np.linalg.norm(heard @ u - data.T) / np.linalg.norm(data)))
+        delta += data.T - received @ u
+        errors.append(float(np.linalg.norm(received @ u - data.T) / np.linalg.norm(data)))
         if watch is not None:
             watch(number + 1, errors[-1])
     waves = factorised(operator.matrix(m)).solve(averaged)
@@ -128,13 +128,13 @@ class _Solver:
         """A⁻¹ b, (nodes, columns)."""
         return self.factors.solve(self.operator.mass @ right)
 
-    def adjoint(self, heard: Sparse) -> Complex:
+    def adjoint(self, received: Sparse) -> Complex:
         """P A⁻¹, (receivers, nodes)."""
-        columns = self.factors.solve(heard.toarray().T.astype(np.complex128), transposed=True)
+        columns = self.factors.solve(received.toarray().T.astype(np.complex128), transposed=True)
         return np.ascontiguousarray((self.operator.mass.T @ columns).T)
 
 
-def _waves(solve: _Solver, right: Complex, rows: Complex, gram: Complex, wanted: Complex, heard: Sparse) -> Complex:
+def _waves(solve: _Solver, right: Complex, rows: Complex, gram: Complex, wanted: Complex, received: Sparse) -> Complex:
     """The best waves (nodes, sources), in the space of receivers instead of nodes.
 
     With ε = A u - b - β, P u = P A⁻¹(b + β) + G ε: the least |G ε - ρ|² + μ|ε|² is at ε = Gᴴ (G Gᴴ + μ)⁻¹ ρ.
@@ -145,7 +145,7 @@ def _waves(solve: _Solver, right: Complex, rows: Complex, gram: Complex, wanted:
         rows: G = P A⁻¹, (receivers, nodes).
         gram: G Gᴴ + μ.
         wanted: d + δ, (receivers, sources).
-        heard: P.
+        received: P.
     """
     missing = wanted - rows @ right
     return solve(right + rows.conj().T @ np.linalg.solve(gram, missing))

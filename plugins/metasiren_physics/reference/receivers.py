@@ -1,4 +1,4 @@
-"""What receivers hear: waves read between the nodes of a grid, and data for an inversion."""
+"""Receiver data: waves read between the nodes of a grid, and data for an inversion."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ class Settings:
         scheme: 5 or 9 points, for the Helmholtz grid.
         frames: times, for the wave equation.
         iterations: of the inversion.
-        data: what receivers heard (sources, receivers), for the inversion; by default made from the true medium.
-        watch: told of the inversion's progress, with an iteration and the data's relative error.
+        data: the receiver data (sources, receivers), for the inversion; by default made from the true medium.
+        watch: called with an iteration and the data's relative error.
     """
 
     nodes: int | None = None
@@ -196,7 +196,7 @@ def _admm(problem: InversionProblem, settings: Settings) -> Solved:
     truth, speed = problem.medium.speed(points)[inside], found.speed[inside]
     exact = true_waves(problem, nodes)
     keep = np.stack([evaluated_points(problem.single(k), points) for k in range(len(problem.sources))])
-    heard = sampling(nodes, problem.receivers) @ found.waves[:, 1:-1, 1:-1].reshape(len(exact), -1).T
+    received = sampling(nodes, problem.receivers) @ found.waves[:, 1:-1, 1:-1].reshape(len(exact), -1).T
     metrics = {
         "seconds": seconds,
         "nodes": float(nodes),
@@ -205,7 +205,7 @@ def _admm(problem: InversionProblem, settings: Settings) -> Solved:
         "start_relative_l2": relative_l2(np.full_like(truth, problem.start), truth),
         "wavefields_relative_l2": relative_l2(found.waves[keep], exact[keep]),
         "wavefields_mse": float(np.mean(np.abs(found.waves - exact)[keep] ** 2)),
-        "data_relative_l2": relative_l2(heard.T, data),
+        "data_relative_l2": relative_l2(received.T, data),
     }
     arrays = {
         "axis": points[:, 0, 0], "speed": found.speed, "true_speed": problem.medium.speed(points),

@@ -43,7 +43,7 @@ def prepare_celeba(
         resize: nearest, bilinear or bicubic.
         into: where the folder `prepared` goes, if not into `root`.
         expected: images by split, if not the official counts.
-        watch: given the number of images, a context in which progress is told to the function that it yields.
+        watch: given the number of images, a context manager that yields the function to call with progress.
 
     Returns:
         the array's path, and its record.

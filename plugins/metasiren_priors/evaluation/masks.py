@@ -1,6 +1,6 @@
 """Which pixels a method may see: seeded masks that depend on the image's index and on nothing else.
 
-The masks of one image do not change with the batch size, the number of images judged, or the device; and within one
+The masks of one image do not change with the batch size, the number of images evaluated, or the device; and within one
 seed they are nested, so that 100 pixels show what 10 showed, and more.
 """
 

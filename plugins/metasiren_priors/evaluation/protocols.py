@@ -1,4 +1,4 @@
-"""How an inpainting prior is judged: the columns of the SIREN paper's Table 4, with training-free rows beside them.
+"""How an inpainting prior is evaluated: the columns of the SIREN paper's Table 4, with training-free rows beside them.
 
 Predictions and targets are mapped to [0, 1] and clipped; the squared error is averaged over all pixels and channels
 of an image, seen ones included, and then over images. `mse_hidden` counts hidden pixels only.
@@ -53,7 +53,7 @@ class Exact(Protocol):
         split: which images; by default `test` where the data has it, else `val`.
         batch: images per forward pass.
         baselines: write the training-free rows.
-        baseline_images: judge the baselines on so many images at most; the table states the number.
+        baseline_images: evaluate the baselines on so many images at most; the table states the number.
         pictures: number of images in figure6.png; 0 writes none.
         refine_rate: learning rate of test-time optimisation (see `refinement.refine`).
         refine_prior: weight that holds refined latents near the encoder's.
@@ -196,7 +196,7 @@ class Exact(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Siren2020(Exact):
-    """As the SIREN paper's official scripts judge, on the test split with one mask per image and context.
+    """As the SIREN paper's official scripts evaluate, on the test split with one mask per image and context.
 
     Those scripts draw Bernoulli masks for the convolutional encoders, so that n is an expected number of pixels, and
     exactly n pixels for the set encoder; half is the first 16 rows. Theirs are unseeded, these are not.

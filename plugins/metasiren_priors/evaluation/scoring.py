@@ -40,7 +40,7 @@ def errors(predictions: Tensor, truth: Tensor, seen: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The images and masks that every row of a table is judged on.
+    """The images and masks that every row of a table is evaluated on.
 
     Attributes:
         dataset: lies on `device`.
@@ -75,7 +75,7 @@ class Evaluation:
         for start in range(0, count, self.batch):
             items, values = self.values(start, min(start + self.batch, count))
             for view in self.columns:
-                # A mask that is the same whatever the seed need not be judged twice.
+                # A mask that is the same whatever the seed need not be evaluated twice.
                 masks = [self.mask(view, items, seed) for seed in range(1 if view.fixed else self.seeds)]
                 each = torch.stack([errors(predict(values, seen, items), values, seen) for seen in masks])
                 mean = each.mean(dim=0)

@@ -1,1 +1,1 @@
-"""Video clips: decoded, made, judged, drawn and written."""
+"""Video clips: decoded, made, evaluated, drawn and written."""

@@ -30,7 +30,7 @@ class Video(Dataset):
     The point set is `voxels`: coordinates (1, points, 3) in [-1, 1], ends included, in the order time, row, column;
     values (1, points, 3) are RGB in [-1, 1]. The split `train` draws the step's voxels with replacement. The split
     `test` gives whole frames, evenly spread from the first to the last, as many as have 1,048,576 voxels together and
-    at least one; the protocol `clip` judges every frame.
+    at least one; the protocol `clip` evaluates every frame.
 
     A file is decoded once, into an array on disk that is memory-mapped (see `data.cache`). On a GPU the clip is held
     as bytes if it takes at most a quarter of the free memory; otherwise only drawn voxels travel there.

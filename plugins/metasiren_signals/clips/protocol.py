@@ -1,4 +1,4 @@
-"""How a fitted clip is judged: PSNR of every frame, as in the SIREN paper's Figure 8."""
+"""How a fitted clip is evaluated: PSNR of every frame, as in the SIREN paper's Figure 8."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Clip(Protocol):
     `mse` is the mean squared error in [-1, 1] over all voxels, unclipped.
 
     Args:
-        every: judge every how many-th frame; all of them by default, however many voxels those are.
+        every: evaluate every how many-th frame; all of them by default, however many voxels those are.
         paper: what a paper reports of this clip, method -> metric -> number, such as {"SIREN": {"psnr_db": 32.88}}.
         baselines: rows without training: the mean of all frames, and a coarse clip of as many numbers as the field has
             weights, interpolated.
@@ -54,7 +54,7 @@ class Clip(Protocol):
         self, *, every: int = 1, paper: dict[str, dict[str, float]] | None = None, baselines: bool = True
     ) -> None:
         if every < 1:
-            raise RecipeError("evaluate: every", f"{every} is below one.", "Give 1 to judge all frames.")
+            raise RecipeError("evaluate: every", f"{every} is below one.", "Give 1 to evaluate all frames.")
         self.every, self.baselines = every, baselines
         self.paper: Paper | None = paper
 
@@ -98,8 +98,8 @@ class Clip(Protocol):
         rows += paper_rows(self.paper, numbers)
         write_metrics(results, numbers)
         count, high, wide = video.shape
-        judged = f"all {count}" if self.every == 1 else f"{len(frames)} of {count}"
-        comparison = Comparison(title=f"{dataset.title}: {judged} frames of {high}x{wide} pixels", rows=rows)
+        evaluated = f"all {count}" if self.every == 1 else f"{len(frames)} of {count}"
+        comparison = Comparison(title=f"{dataset.title}: {evaluated} frames of {high}x{wide} pixels", rows=rows)
         comparison.write(results)
         clip_figure(strips).save(results / "figure.png")
         fps = float(video.facts["fps"]) * len(beside) / count

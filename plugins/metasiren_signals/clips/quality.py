@@ -17,7 +17,7 @@ Predict = Callable[[int], Tensor]
 
 @dataclass(frozen=True)
 class Quality:
-    """Errors of the judged frames.
+    """Errors of the evaluated frames.
 
     Attributes:
         mse: (frames,) mean squared error in [-1, 1], unclipped.
@@ -58,7 +58,7 @@ def frame_quality(
         video: the truth.
         frames: (n,) numbers of the frames.
         predict: the reconstruction.
-        watch: told of each frame's number, picture and reconstruction.
+        watch: called with each frame's number, picture and reconstruction.
     """
     found = []
     with torch.no_grad():

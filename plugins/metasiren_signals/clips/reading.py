@@ -84,7 +84,7 @@ def _upright(picture: Any) -> Frame:
 
 
 def check(header: Header, selection: Selection, where: str) -> tuple[int, int]:
-    """Judge by the header, before all is decoded, whether the selection can be had.
+    """Check by the header, before all is decoded, whether the selection can be had.
 
     Returns:
         rows and columns of the selected pictures.

@@ -1,4 +1,4 @@
-"""Which part of a clip is fitted: frames, crop and size, and what that makes of a picture."""
+"""Which part of a clip is fitted: frames, crop and size, and the frame size that results."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Sounds: read, made, judged, drawn and written."""
+"""Sounds: read, made, evaluated, drawn and written."""

@@ -1,4 +1,4 @@
-"""How a fitted sound is judged: the SIREN paper's Table 3, a picture, and the sound itself."""
+"""How a fitted sound is evaluated: the SIREN paper's Table 3, a picture, and the sound itself."""
 
 from __future__ import annotations
 

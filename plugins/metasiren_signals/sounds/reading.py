@@ -62,7 +62,7 @@ def span(total: int, rate: int, start: float, duration: float | None, where: str
 def read_sound(path: Path, start: float = 0.0, duration: float | None = None) -> Recording:
     """A stretch of a file that libsndfile reads: wav (integer or float), flac, ogg and others.
 
-    Sizes are judged by the header; only the stretch is read.
+    Sizes are checked by the header; only the stretch is read.
 
     Args:
         path: the file.
