@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,31 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
-class EvaluationOptions:
-    """What a person may ask of an evaluation beyond the recipe.
-
-    Attributes:
-        limit: evaluate only the first so many items; None for all.
-        refine: steps of test-time optimisation for each item, against its context.
-    """
-
-    limit: int | None = None
-    refine: int = 0
-
-
-FULL_EVALUATION = EvaluationOptions()
-"""All items, without refinement."""
-
-
 class Protocol(ABC):
-    """How a trained model is evaluated, and what is written about it.
-
-    Attributes:
-        takes: the fields of `EvaluationOptions` that this protocol heeds. Others are refused before it is called.
-    """
-
-    takes: ClassVar[frozenset[str]] = frozenset()
+    """How a trained model is judged, and what is written about it."""
 
     @abstractmethod
     def evaluate(
@@ -52,17 +28,19 @@ class Protocol(ABC):
         results: Path,
         *,
         name: str,
-        options: EvaluationOptions = FULL_EVALUATION,
+        limit: int | None = None,
+        refine: int = 0,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
-        """Evaluate the model, write files into the folder `results`, and return the table that they hold.
+        """Judge the model, write files into the folder `results`, and return the table that they hold.
 
         Args:
             model: in evaluation mode, on `device`.
             dataset: on `device`.
             results: an existing folder.
             name: the model's row in the table.
-            options: how much to evaluate; only what `takes` names differs from the defaults.
+            limit: judge only the first so many items.
+            refine: steps of test-time optimisation of each latent against its context.
             device: where model and data lie.
         """
 

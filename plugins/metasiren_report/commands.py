@@ -1,4 +1,4 @@
-"""The commands `report`, `runs`, `diff` and `clean`."""
+"""The commands `report`, `runs`, `diff`, `clean` and `app`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RUNS = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type
 
 def add_commands(cli: click.Group) -> None:
     """Add this package's commands."""
-    for command in (report, list_runs, diff, clean):
+    for command in (report, list_runs, diff, clean, app):
         cli.add_command(command)
 
 
@@ -88,6 +88,20 @@ def clean(folder: Path, delete: bool, checkpoints: bool, unfinished: bool) -> No
     if delete:
         remove(found)
     click.echo(f"{total / 1e6:8.1f} MB  {'deleted' if delete else 'can be deleted: add --delete'}", err=not delete)
+
+
+@click.command()
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), help="By default the first free one from 7860.")
+def app(runs: tuple[Path, ...], host: str, port: int | None) -> None:
+    """Open a web app on this machine: complete faces, fit pictures and sounds, compare RUNS.
+
+    RUNS are runs or folders of runs, by default the folder `runs`. Needs the extra `app`.
+    """
+    from metasiren_report.app.building import launch
+
+    launch(runs or (Path("runs"),), host=host, port=port)
 
 
 def _show(heads: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> None:

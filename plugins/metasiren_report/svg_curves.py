@@ -13,13 +13,14 @@ MOST_POINTS = 400
 Series = Sequence[tuple[float, float]]
 
 
-def curves(series: Mapping[str, Series], *, across: str, title: str) -> str:
+def curves(series: Mapping[str, Series], *, across: str, title: str, linear: bool = False) -> str:
     """An SVG of several curves over a common axis; the vertical axis is logarithmic where all values are positive.
 
     Args:
         series: name -> (x, y) pairs; pairs that are not finite are left out. Long series are thinned to 400 points.
         across: what the horizontal axis counts.
         title: read aloud by screen readers.
+        linear: have a linear vertical axis in any case.
 
     Returns:
         the SVG, or an empty string where no series has two points.
@@ -30,7 +31,7 @@ def curves(series: Mapping[str, Series], *, across: str, title: str) -> str:
         return ""
     xs = [x for points in kept.values() for x, _ in points]
     ys = [y for points in kept.values() for _, y in points]
-    log = min(ys) > 0
+    log = min(ys) > 0 and not linear
     low, high = (math.log10(min(ys)), math.log10(max(ys))) if log else (min(ys), max(ys))
     if high - low < 1e-9:
         low, high = low - 0.5, high + 0.5

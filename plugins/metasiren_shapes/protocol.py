@@ -10,11 +10,9 @@ import torch
 from torch import Tensor
 
 from metasiren import (
-    FULL_EVALUATION,
     Comparison,
     ComparisonRow,
     Dataset,
-    EvaluationOptions,
     Field,
     Model,
     Protocol,
@@ -82,10 +80,11 @@ class ShapeProtocol(Protocol):
         results: Path,
         *,
         name: str,
-        options: EvaluationOptions = FULL_EVALUATION,
+        limit: int | None = None,
+        refine: int = 0,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
-        """As `metasiren.Protocol.evaluate`.
+        """As `metasiren.Protocol.evaluate`; `limit` and `refine` mean nothing to a single shape.
 
         Raises:
             DataError: the data has no surface.

@@ -14,18 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from metasiren import (
-    FULL_EVALUATION,
-    Comparison,
-    ComparisonRow,
-    Dataset,
-    EvaluationOptions,
-    Field,
-    Model,
-    Protocol,
-    grid,
-    write_metrics,
-)
+from metasiren import Comparison, ComparisonRow, Dataset, Field, Model, Protocol, grid, write_metrics
 from metasiren_images.single.views import Views
 
 Data = TypeVar("Data", bound=Dataset)
@@ -77,7 +66,8 @@ class ComparedProtocol(Protocol, Generic[Data]):
         results: Path,
         *,
         name: str,
-        options: EvaluationOptions = FULL_EVALUATION,
+        limit: int | None = None,
+        refine: int = 0,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
         """As `metasiren.Protocol.evaluate`; writes figure.png and the subclass's pictures too.

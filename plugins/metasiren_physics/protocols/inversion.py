@@ -10,18 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from metasiren import (
-    FULL_EVALUATION,
-    Comparison,
-    ComparisonRow,
-    Dataset,
-    EvaluationOptions,
-    Field,
-    Model,
-    Protocol,
-    RecipeError,
-    write_metrics,
-)
+from metasiren import Comparison, ComparisonRow, Dataset, Field, Model, Protocol, RecipeError, write_metrics
 from metasiren_physics.arrays import Complex, Real
 from metasiren_physics.datasets.inversion import InversionDataset
 from metasiren_physics.problems import InversionProblem
@@ -80,10 +69,11 @@ class InversionProtocol(Protocol):
         results: Path,
         *,
         name: str,
-        options: EvaluationOptions = FULL_EVALUATION,
+        limit: int | None = None,
+        refine: int = 0,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
-        """As `metasiren.Protocol.evaluate`.
+        """As `metasiren.Protocol.evaluate`; `limit` and `refine` mean nothing to a single medium.
 
         Raises:
             RecipeError: the data is no inversion.

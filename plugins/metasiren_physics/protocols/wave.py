@@ -10,17 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from metasiren import (
-    FULL_EVALUATION,
-    Comparison,
-    ComparisonRow,
-    Dataset,
-    EvaluationOptions,
-    Model,
-    Protocol,
-    RecipeError,
-    write_metrics,
-)
+from metasiren import Comparison, ComparisonRow, Dataset, Model, Protocol, RecipeError, write_metrics
 from metasiren_physics.arrays import Real
 from metasiren_physics.datasets.wave import WaveDataset
 from metasiren_physics.media import Uniform
@@ -63,10 +53,11 @@ class WaveProtocol(Protocol):
         results: Path,
         *,
         name: str,
-        options: EvaluationOptions = FULL_EVALUATION,
+        limit: int | None = None,
+        refine: int = 0,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
-        """As `metasiren.Protocol.evaluate`.
+        """As `metasiren.Protocol.evaluate`; `limit` and `refine` mean nothing to a single wave.
 
         Raises:
             RecipeError: the data is no wave problem.

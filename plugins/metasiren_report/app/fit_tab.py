@@ -1,0 +1,144 @@
+"""The tab Fit: a sine network beside another one, live."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from metasiren import DataError, MetasirenError, grid
+from metasiren_report.app import drawing
+from metasiren_report.app.fitting import RIVALS, Fitting, Options, fit, values_of
+from metasiren_report.app.uploads import read_picture, read_sound
+
+TASKS = {"fit its values": "values", "recover it from its gradient": "gradient", "fill in missing pixels": "inpaint"}
+NOTHING = "nothing"
+
+
+def read_signal(upload: str | None, side: int) -> tuple[np.ndarray[Any, Any], int | None]:
+    """The uploaded picture or sound (scikit-image's camera without an upload), and the sound's rate in Hz or None.
+
+    Raises:
+        DataError: neither a picture nor a sound.
+    """
+    if not upload:
+        from skimage import data
+
+        camera: Any = data.camera
+        square = Image.fromarray(camera()).convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
+        return np.asarray(square, dtype=np.float64) / 255, None
+    if Path(upload).suffix.lower() in (".wav", ".flac", ".ogg"):
+        return read_sound(upload)
+    return read_picture(upload, side), None
+
+
+def pair(signal: Any, options: Options, rival: str) -> Iterator[dict[str, Fitting]]:
+    """Train the sine network and its rival (unless `nothing`) in turn, a state of each at a time."""
+    own = fit(signal, options)
+    other = fit(signal, Options(**{**vars(options), "nonlinearity": rival})) if rival != NOTHING else iter(())
+    states: dict[str, Fitting] = {}
+    going = {"sine": own, rival: other}
+    while going:
+        for name in list(going):
+            state = next(going[name], None)
+            if state is None:
+                del going[name]
+            else:
+                states[name] = state
+                yield dict(states)
+
+
+def add_tab(gr: Any) -> None:
+    """Add the tab to the Blocks at hand."""
+
+    def run(upload: str | None, task: str, rival: str, side: int, *numbers: float) -> Iterator[tuple[Any, ...]]:
+        try:
+            signal, rate = read_signal(upload, int(side))
+            if rate is not None and TASKS[task] != "values":
+                raise DataError("app: fit", "a sound can only be fitted by its values.", "Choose 'fit its values'.")
+            width, depth, omega, speed, steps, seen, tv = numbers
+            options = Options(
+                task=TASKS[task], width=int(width), depth=int(depth), omega=float(omega), rate=float(speed),  # type: ignore[arg-type]
+                steps=int(steps), seen=float(seen), tv=float(tv),
+            )  # fmt: skip
+            for states in pair(signal, options, rival):
+                yield (*_shown(gr, signal, states, rate), states)
+        except MetasirenError as error:
+            raise gr.Error(str(error)) from None
+
+    def save(states: dict[str, Fitting] | None, size: int) -> list[str]:
+        if not states:
+            raise gr.Error("Nothing is fitted yet. Press Fit first.")
+        folder, files = Path(tempfile.mkdtemp(prefix="metasiren-app-")), []
+        for name, state in states.items():
+            files.append(str(drawing.save_weights(state, folder / f"{name}.safetensors")))
+            if len(state.shape) == 2:
+                picture = folder / f"{name}.png"
+                Image.fromarray(drawing.values_picture(state, min(max(int(size), 16), 1024))).save(picture)
+                files.append(str(picture))
+        return files
+
+    with gr.Tab("Fit", id="fit"):
+        with gr.Row():
+            with gr.Column(scale=1, min_width=300):
+                upload = gr.File(
+                    label="A picture or a sound (camera without one)", type="filepath", elem_id="signal",
+                    file_types=[".png", ".jpg", ".jpeg", ".webp", ".bmp", ".wav", ".flac", ".ogg"],
+                )  # fmt: skip
+                task = gr.Radio(list(TASKS), value=next(iter(TASKS)), label="What to do", elem_id="task")
+                rival = gr.Dropdown([NOTHING, *RIVALS], value="relu", label="Beside the sine", elem_id="rival")
+                with gr.Row():
+                    start = gr.Button("Fit", variant="primary", elem_id="start")
+                    stop = gr.Button("Stop", elem_id="stop")
+                with gr.Accordion("Options", open=False):
+                    side = gr.Slider(32, 256, 96, step=8, label="Size of the picture")
+                    width = gr.Slider(8, 256, 64, step=8, label="Width")
+                    depth = gr.Slider(1, 5, 2, step=1, label="Hidden layers after the first")
+                    omega = gr.Slider(1, 100, 30, step=1, label="ω0")
+                    speed = gr.Number(1e-3, minimum=1e-6, maximum=0.1, label="Learning rate")
+                    steps = gr.Slider(10, 5000, 300, step=10, label="Steps", elem_id="steps")
+                    seen = gr.Slider(0.01, 1, 0.2, step=0.01, label="Share of the pixels that is seen (missing pixels)")
+                    tv = gr.Number(1e-3, minimum=0, maximum=1, label="Weight of total variation (missing pixels)")
+                size = gr.Slider(64, 1024, 512, step=64, label="Size of the saved picture")
+                keep = gr.Button("Save", elem_id="save")
+                files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="files")
+            with gr.Column(scale=2, min_width=320):
+                curve = gr.HTML(elem_id="curve")
+                gallery = gr.Gallery(
+                    label="Value, gradient, Laplacian",
+                    columns=4,
+                    object_fit="contain",
+                    buttons=["fullscreen"],
+                    elem_id="views",
+                )
+                heard = gr.Audio(label="Fitted sound", interactive=False, buttons=["download"], elem_id="heard")
+        states = gr.State()
+        inputs = [upload, task, rival, side, width, depth, omega, speed, steps, seen, tv]
+        going = start.click(run, inputs, [curve, gallery, heard, states], show_progress="minimal", concurrency_limit=2)
+        stop.click(None, cancels=[going])
+        keep.click(save, [states, size], files)
+
+
+def _shown(gr: Any, signal: Any, states: dict[str, Fitting], rate: int | None) -> tuple[Any, Any, Any]:
+    """The curve, the pictures with their captions, and the sine's sound."""
+    curve = drawing.curve_html({name: state.curve for name, state in states.items()})
+    if rate is not None:
+        pictures, heard = [], None
+        for name, state in states.items():
+            made = values_of(state, grid(state.shape, extent=state.extent))[:, 0].double().numpy()
+            pictures.append((drawing.waveform(signal, made), f"true sound, and {name}"))
+            heard = (rate, (made.clip(-1, 1) * 32767).astype(np.int16)) if name == "sine" else heard
+        return curve, pictures, heard
+    pictures = []
+    for name, state in states.items():
+        value, (slope, curvature) = drawing.values_picture(state), drawing.derivative_pictures(state)
+        shown = signal if state.seen is None else np.where(state.seen.numpy().reshape(*state.shape, 1), signal, 0.2)
+        first = (drawing.enlarge(drawing.to_bytes(shown)), "true picture" if state.seen is None else "seen pixels")
+        pictures.append(first)
+        for picture, what in ((value, "value"), (slope, "gradient"), (curvature, "Laplacian")):
+            pictures.append((drawing.enlarge(picture), f"{name}: {what}"))
+    return curve, pictures, None

@@ -1,0 +1,131 @@
+"""The tab Inpaint: a few observed pixels, the completed face, its uncertainty and samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from metasiren import MetasirenError
+from metasiren_report.app.drawing import enlarge, heat, to_bytes
+from metasiren_report.app.prior import Pixels, Prior
+from metasiren_report.app.uploads import read_picture
+
+HIDDEN = (0.16, 0.20, 0.42)
+BUTTONS = ["download", "fullscreen"]
+
+
+def mask_of(editor: Mapping[str, Any] | None, side: int) -> NDArray[np.bool_] | None:
+    """What a person brushed in an image editor: (side, side), true where the brush was; None where it was nowhere.
+
+    Args:
+        editor: an ImageEditor's value, whose layers are (rows, columns, 4).
+        side: of the result; a cell counts as brushed where a third of it is.
+    """
+    layers = [layer for layer in (editor or {}).get("layers") or [] if layer is not None]
+    if not layers:
+        return None
+    covered = np.max([np.asarray(layer)[..., 3] for layer in layers], axis=0) > 0
+    share = Image.fromarray(covered.astype(np.uint8) * 255).resize((side, side), Image.Resampling.BOX)
+    brushed: NDArray[np.bool_] = np.asarray(share) > 255 / 3
+    return brushed if brushed.any() else None
+
+
+def complete(
+    prior: Prior, values: Pixels, brushed: NDArray[np.bool_] | None, count: int, size: int, seed: int
+) -> tuple[Any, ...]:
+    """What the tab shows: context, completion, sigma, samples, and a line of words."""
+    if brushed is None:
+        cells = prior.side**2
+        order = np.random.default_rng(seed).permutation(cells).reshape(prior.side, prior.side)
+        seen = order < max(1, min(count, cells))
+    else:
+        seen = ~brushed
+        if not seen.any():
+            raise ValueError("The brush hides every pixel. Leave some visible.")
+    made = prior.complete(values, seen, size, seed)
+    context = np.where(seen[..., None], values, HIDDEN)
+    own = prior.complete(values, seen, prior.side, seed).picture if size != prior.side else made.picture
+    hidden = ~seen
+    error = float(((own - values) ** 2).mean())
+    words = f"{int(seen.sum())} of {seen.size} pixels observed. Mean squared error {error:.4f}"
+    if hidden.any():
+        words += f", over hidden pixels {float(((own - values)[hidden] ** 2).mean()):.4f}"
+    sigma = None if made.sigma is None else enlarge(heat(made.sigma))
+    samples = [enlarge(to_bytes(sample), 128) for sample in made.samples]
+    if made.sigma is not None:
+        words += f". Largest standard deviation {float(made.sigma.max()):.3f} (white)"
+    else:
+        words += ". This prior gives no samples."
+    return enlarge(to_bytes(context)), enlarge(to_bytes(made.picture)), sigma, samples, words
+
+
+def add_tab(gr: Any, app: Any, priors: Mapping[str, Prior], faces: Mapping[str, list[Pixels]]) -> None:
+    """Add the tab to the Blocks at hand.
+
+    Args:
+        gr: the module gradio.
+        app: the Blocks.
+        priors: by name.
+        faces: for each prior, faces (side, side, 3) in [0, 1] to choose from.
+    """
+    names = list(priors)
+
+    def picture(name: str, number: int, upload: str | None) -> Pixels:
+        if upload:
+            return read_picture(upload, priors[name].side)
+        return faces[name][int(number) % len(faces[name])]
+
+    def show(name: str, number: int, upload: str | None, editor: Any, how: str, *rest: Any) -> tuple[Any, ...]:
+        try:
+            values = picture(name, number, upload)
+            brushed = mask_of(editor, priors[name].side) if how == "brush" else None
+            return complete(priors[name], values, brushed, *(int(v) for v in rest))
+        except (MetasirenError, ValueError) as error:
+            raise gr.Error(str(error)) from None
+
+    def canvas(name: str, number: int, upload: str | None) -> Any:
+        try:
+            return enlarge(to_bytes(picture(name, number, upload)), 320)
+        except MetasirenError as error:
+            raise gr.Error(str(error)) from None
+
+    with gr.Tab("Inpaint", id="inpaint"):
+        with gr.Row():
+            with gr.Column(scale=1, min_width=300):
+                name = gr.Dropdown(names, value=names[0], label="Prior", elem_id="prior")
+                number = gr.Slider(0, 15, 0, step=1, label="Face", elem_id="face")
+                upload = gr.File(
+                    label="Or your own picture (its centre square is used)", file_types=["image"], type="filepath",
+                    elem_id="own",
+                )  # fmt: skip
+                how = gr.Radio(["random pixels", "brush"], value="random pixels", label="Observed", elem_id="how")
+                count = gr.Slider(1, 1024, 100, step=1, label="Observed pixels", elem_id="count")
+                size = gr.Slider(32, 512, 128, step=32, label="Size of the result", elem_id="size")
+                seed = gr.Number(0, precision=0, minimum=0, maximum=10**6, label="Seed")
+            with gr.Column(scale=2, min_width=320):
+                editor = gr.ImageEditor(
+                    label="Brush over what is hidden (with 'brush')", type="numpy", sources=(), transforms=(),
+                    layers=False, brush=gr.Brush(default_size=40, colors=["#2a3470"], color_mode="fixed"),
+                    canvas_size=(320, 320), height=420, elem_id="editor",
+                )  # fmt: skip
+        with gr.Row():
+            context = gr.Image(label="Observed", interactive=False, buttons=BUTTONS, elem_id="context")
+            made = gr.Image(label="Completed", interactive=False, buttons=BUTTONS, elem_id="completed")
+            sigma = gr.Image(label="Standard deviation", interactive=False, buttons=BUTTONS, elem_id="sigma")
+        samples = gr.Gallery(
+            label="Samples", columns=4, height=290, object_fit="contain", buttons=["fullscreen"], elem_id="samples"
+        )
+        words = gr.Markdown(elem_id="words")
+        inputs, outputs = [name, number, upload, editor, how, count, size, seed], [context, made, sigma, samples, words]
+        for changed in (name, number, upload):
+            changed.change(canvas, [name, number, upload], editor).then(show, inputs, outputs, show_progress="hidden")
+        for moved in (count, size, number):
+            moved.release(show, inputs, outputs, show_progress="hidden", concurrency_limit=2)
+        for changed in (how, seed):
+            changed.change(show, inputs, outputs, show_progress="hidden")
+        editor.change(show, inputs, outputs, show_progress="hidden")
+        app.load(canvas, [name, number, upload], editor).then(show, inputs, outputs, show_progress="hidden")
