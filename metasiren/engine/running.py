@@ -17,7 +17,8 @@ import torch
 
 from metasiren.assembly.experiment import Experiment, assemble
 from metasiren.assembly.parts import make_dataset, make_metrics, make_optimizer, make_protocol
-from metasiren.contracts import Dataset, Metric, Model
+from metasiren.contracts import Batch, Dataset, Metric, Model
+from metasiren.engine.nonfinite import Notify, keep_batch
 from metasiren.engine.progress import Progress, Silent
 from metasiren.engine.scoring import score
 from metasiren.engine.trainer import Outcome, Trainer
@@ -189,6 +190,7 @@ def _carry_out(
             save=lambda c: journal.saved(checkpoints.save(made.checkpoints, c)),
             preview=journal.preview(experiment, dataset, device),
             stop=stop,
+            notify=journal.nonfinite(model),
         )
     if signalled:
         advice = f"Go on with: metasiren run --resume {made.path}"
@@ -338,6 +340,15 @@ class RunLogger:
         self._board.add_scalar("images_per_second", images_per_second, step)
         self.progress.step(step, losses["loss"], images_per_second)
         self.catalogue.manager.hook.metasiren_step_ended(run=self.run, step=step, losses=losses)
+
+    def nonfinite(self, model: Model) -> Notify:
+        """Keep the batch of a step that met a number that is not finite."""
+
+        def notify(step: int, batch: Batch, reason: str) -> None:
+            path = keep_batch(self.run.path / "nonfinite", step, batch, model, reason)
+            self.progress.say(f"step {step}: {reason} Its batch is kept in {path}.")
+
+        return notify
 
     def saved(self, path: Path) -> None:
         """A checkpoint was written."""

@@ -22,10 +22,11 @@ from metasiren.assembly.experiment import Experiment
 from metasiren.contracts import Batch, Model, Prediction
 from metasiren.contracts.optimizer import BatchOptimizer, Losses, Problem, Weighted
 from metasiren.engine.compilation import compiled
+from metasiren.engine.nonfinite import ADVICE, NonFiniteError, Notify, Recovery, demand_finite, demand_finite_gradients
 from metasiren.errors import RecipeError, TrainingError
 from metasiren.nn.derivatives.jets import Jet, highest
 from metasiren.recipe import Part, Schedule
-from metasiren.runs.checkpoints import Checkpoint, optimizer_tensors, restore_optimizer
+from metasiren.runs.checkpoints import Checkpoint, nonfinite, optimizer_tensors, restore_optimizer
 
 
 class Objective(nn.Module):
@@ -139,6 +140,7 @@ class Trainer:
         model = self.experiment.model
         self.generator = torch.Generator(self.device).manual_seed(train.seed)
         self.average: AveragedModel | None = None
+        self.recovery = Recovery(train.on_nonfinite)
         if train.ema is not None:
             decay = get_ema_multi_avg_fn(train.ema)  # type: ignore[no-untyped-call]
             self.average = AveragedModel(model, multi_avg_fn=decay, use_buffers=True)
@@ -156,6 +158,9 @@ class Trainer:
         if isinstance(self.optimizer, BatchOptimizer) and train.clip is not None:
             found = f"{self.stage.optimizer.name} chooses its steps itself; there is no gradient to clip."
             raise RecipeError("train.clip", found, "Leave clip out.")
+        if isinstance(self.optimizer, BatchOptimizer) and train.on_nonfinite == "skip":
+            found = f"{self.stage.optimizer.name} has changed the weights by the time its losses are known."
+            raise RecipeError("train.on_nonfinite: skip", found, "Use rollback or stop.")
 
     @property
     def best_model(self) -> Model:
@@ -169,11 +174,20 @@ class Trainer:
         save: Callable[[Checkpoint], None],
         preview: Callable[[int, Model], None] | None = None,
         stop: Callable[[], str | None] = lambda: None,
+        notify: Notify = lambda step, batch, reason: None,
     ) -> Outcome:
         """Train to the recipe's last step, or until `stop` gives a reason; either way end with a checkpoint.
 
+        Args:
+            watch: called with the losses of logged steps.
+            save: writes a checkpoint.
+            preview: draws sample pictures.
+            stop: gives a reason to stop, or None.
+            notify: called with the step, its batch and the reason where a number is not finite.
+
         Raises:
-            TrainingError: a loss that is not finite. No checkpoint is written of such weights.
+            TrainingError: a loss or a weight that is not finite, and `train.on_nonfinite` does not go on. No
+                checkpoint is written of such weights.
         """
         experiment, train = self.experiment, self.experiment.recipe.train
         steps = experiment.steps
@@ -183,6 +197,7 @@ class Trainer:
         dtype = getattr(torch, train.dtype)
         saved, reason = self.step if self.step else None, None
         experiment.model.train()
+        self.recovery.keep(self.checkpoint())
         with _matmul(train.tf32):
             while self.step < steps:
                 reason = stop()
@@ -195,10 +210,18 @@ class Trainer:
                 batch = dataset.batch("train", batch_items, context=train.context, generator=self.generator)
                 for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
                     within, length = self.step - self.stage.start, self.stage.stop - self.stage.start
-                    group["lr"] = rate * learning_rate(self.stage.schedule, within, length)
+                    group["lr"] = rate * self.recovery.rate * learning_rate(self.stage.schedule, within, length)
                 # On a GPU a check would wait for the device: there it is made when losses are read anyway.
                 logged = self.step % train.log_every == 0 or self.step + 1 == steps
-                losses = self._update(batch.cast(dtype), check=logged or self.device.type == "cpu")
+                check = logged or self.device.type == "cpu" or train.on_nonfinite != "stop"
+                try:
+                    losses = self._update(batch := batch.cast(dtype), check=check)
+                    if (self.step + 1) % train.checkpoint_every == 0 or self.step + 1 == steps:
+                        self._demand_finite_weights(losses)
+                except NonFiniteError as error:
+                    notify(self.step + 1, batch, error.found)
+                    self._recover(error)
+                    continue
                 if self.average is not None:
                     self.average.update_parameters(experiment.model)
                 self.step += 1
@@ -210,8 +233,8 @@ class Trainer:
                     watch(self.step, numbers, self.seconds, seen / max(now - mark, 1e-9))
                     mark, seen = now, 0
                 if self.step % train.checkpoint_every == 0 and self.step < steps:
-                    self._demand_finite(losses)
-                    save(self.checkpoint())
+                    save(checkpoint := self.checkpoint())
+                    self.recovery.keep(checkpoint)
                     saved = self.step
                 if preview and (self.step % train.pictures_every == 0 or self.step == steps):
                     with _evaluating(self.best_model) as model:
@@ -232,7 +255,7 @@ class Trainer:
             problem = Problem(self.experiment.model, self.stage.constraints, batch, self.generator, evaluate)
             losses = self.optimizer.step_on(problem)
             if check:
-                self._demand_finite(losses)
+                demand_finite(self.step + 1, losses)
             return losses
         losses = objective(batch, self.generator)
         self.optimizer.zero_grad(set_to_none=True)
@@ -240,20 +263,32 @@ class Trainer:
         if clip is not None:
             nn.utils.clip_grad_norm_([p for p in self.experiment.model.parameters() if p.requires_grad], clip)
         if check:
-            self._demand_finite(losses)
+            demand_finite(self.step + 1, losses)
+        if self.recovery.policy != "stop":
+            demand_finite_gradients(self.step + 1, self.experiment.model.parameters())
         self.optimizer.step()
         return losses
 
-    def _demand_finite(self, losses: Losses) -> None:
-        if bool(torch.isfinite(losses["loss"])):
-            return
-        bad = [name for name, value in losses.items() if name != "loss" and not bool(torch.isfinite(value))]
-        raise TrainingError(
-            f"step {self.step + 1}",
-            f"the loss is {float(losses['loss'].detach())}; first to blame: {', '.join(bad) or 'the sum'}.",
-            "Lower train.optimizer.lr, set train.clip, or look for broken values in the data.\n"
-            "Earlier checkpoints are kept; --resume goes on from the last.",
-        )
+    def _demand_finite_weights(self, losses: Losses) -> None:
+        """Before a checkpoint: the loss, every weight and the optimiser's state are finite."""
+        demand_finite(self.step + 1, losses)
+        if bad := nonfinite(self.checkpoint()):
+            found = f"after it {len(bad)} tensors are not finite, such as {bad[0]}; they are not saved."
+            raise NonFiniteError(f"step {self.step + 1}", found, ADVICE)
+
+    def _recover(self, error: NonFiniteError) -> None:
+        """Go on after a number that is not finite, where the recipe says so; else raise."""
+        weights = (p.detach() for p in self.experiment.model.parameters())
+        if self.recovery.policy == "skip" and all(bool(torch.isfinite(w).all()) for w in weights):
+            self.optimizer.zero_grad(set_to_none=True)
+            self.step += 1
+        elif self.recovery.policy == "rollback":
+            good = self.recovery.back(error)
+            rate, count = self.recovery.rate, self.recovery.rollbacks
+            self.restore(good)
+            self.recovery.rate, self.recovery.rollbacks = rate, count
+        else:
+            raise error
 
     def checkpoint(self) -> Checkpoint:
         """Everything that decides how training goes on."""
@@ -270,6 +305,7 @@ class Trainer:
             "stage": self._number,
             "seconds": self.seconds,
             "device": self.device.type,
+            "recovery": {"rate": self.recovery.rate, "rollbacks": self.recovery.rollbacks},
             **self.metadata,
         }
         return Checkpoint(self.step, tensors, metadata)
@@ -281,6 +317,8 @@ class Trainer:
             self.average.load_state_dict(checkpoint.part("ema"))
         self._enter(checkpoint.metadata.get("stage", 0))
         restore_optimizer(self.optimizer, checkpoint.part("optimizer"), checkpoint.metadata["optimizer"])
+        recovery = checkpoint.metadata.get("recovery", {})
+        self.recovery.rate, self.recovery.rollbacks = recovery.get("rate", 1.0), recovery.get("rollbacks", 0)
         random = checkpoint.part("random")
         torch.set_rng_state(random["cpu"])
         if checkpoint.metadata["device"] == self.device.type:

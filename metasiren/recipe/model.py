@@ -54,8 +54,8 @@ class SirenOptions(_Strict):
 
     hidden_features: int = Field(256, ge=1)
     hidden_layers: int = Field(3, ge=0)
-    first_omega: float = 30.0
-    hidden_omega: float = 30.0
+    first_omega: float = Field(30.0, gt=0)
+    hidden_omega: float = Field(30.0, gt=0)
     nonlinearity: str = "sine"
     input_layer: dict[str, Any] | None = None
     init_scale: float = Field(1.0, gt=0)
@@ -100,10 +100,11 @@ class Train(_Strict):
     tf32: bool = False
     compile: bool = False
     dtype: Literal["float32", "float64"] = "float32"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     log_every: int = Field(50, ge=1)
     checkpoint_every: int = Field(1000, ge=1)
     pictures_every: int = Field(1000, ge=1)
+    on_nonfinite: Literal["stop", "skip", "rollback"] = "stop"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

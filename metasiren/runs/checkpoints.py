@@ -1,12 +1,17 @@
-"""Checkpoints: one safetensors file each, written atomically, read without executing code."""
+"""Checkpoints: one safetensors file each, written atomically, read without executing code.
+
+Each holds a SHA-256 of its own contents: a file that is cut short, or in which a bit changed, is not read.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +20,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from metasiren.errors import RunError
+from metasiren.errors import RunError, TrainingError
 
-_NAME = re.compile(r"step-(\d{8})\.safetensors")
+_NAME = re.compile(r"step-(\d{8,})\.safetensors")
+_ASIDE = ".partial"
 
 
 @dataclass(frozen=True)
@@ -28,46 +34,79 @@ class Checkpoint:
         step: steps done.
         tensors: named by owner, such as `model.decoder...`, `ema...`, `optimizer.3.exp_avg`, `random.cpu`.
         metadata: plain data: optimiser groups, seconds trained, plugin versions.
+        passed_over: the names and faults of newer files that could not be read.
     """
 
     step: int
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, Any]
+    passed_over: tuple[str, ...] = ()
 
     def part(self, owner: str) -> dict[str, Tensor]:
         """The tensors of one owner, its prefix removed."""
         return {k[len(owner) + 1 :]: v for k, v in self.tensors.items() if k.startswith(f"{owner}.")}
 
 
+def nonfinite(checkpoint: Checkpoint) -> list[str]:
+    """The names of the tensors that hold an infinity or a NaN."""
+    floats = ((name, value) for name, value in checkpoint.tensors.items() if value.is_floating_point())
+    return [name for name, value in floats if not bool(torch.isfinite(value).all())]
+
+
 def save(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
-    """Write, fsync, rename; then drop all but the newest `keep`.
+    """Write aside, fsync, rename; then drop all but the newest `keep`.
 
     Raises:
+        TrainingError: a tensor is not finite.
         RunError: the disk is full or not writable. Earlier checkpoints stay as they were.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    if bad := nonfinite(checkpoint):
+        more = f" and {len(bad) - 1} more tensors" if len(bad) > 1 else ""
+        what = f"{bad[0]}{more} {'are' if more else 'is'} not finite; no checkpoint is written of such weights."
+        raise TrainingError(f"step {checkpoint.step}", what, "Lower train.optimizer.lr, or set train.clip.")
     path = folder / f"step-{checkpoint.step:08d}.safetensors"
-    partial = path.with_suffix(".partial")
     # Tied or expanded tensors would be refused: each gets storage of its own.
     tensors = {k: v.detach().to("cpu").contiguous().clone() for k, v in checkpoint.tensors.items()}
     metadata = {"facts": json.dumps(dict(checkpoint.metadata)), "step": str(checkpoint.step)}
+    metadata["sha256"] = _digest(tensors, metadata)
+    aside = folder / _ASIDE
     try:
+        aside.mkdir(parents=True, exist_ok=True)
+        partial = aside / path.name
         save_file(tensors, partial, metadata=metadata)
+        # safetensors makes files that only their owner can read; a checkpoint is as readable as its folder.
+        partial.chmod(folder.stat().st_mode & 0o666)
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
         _sync_folder(folder)
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
+        clean(folder)
         left = found(folder)
         kept = f"The last good checkpoint is {left[-1].name}." if left else "There is no earlier checkpoint."
         advice = (
             f"{kept}\nFree space (this needs {sum(t.nbytes for t in tensors.values()) / 1e6:.0f} MB), then --resume."
         )
         raise RunError(str(path), f"the checkpoint could not be written: {error}", advice) from error
+    clean(folder)
     for old in found(folder)[:-keep]:
         old.unlink(missing_ok=True)
     return path
+
+
+def clean(folder: Path) -> None:
+    """Remove what a process that was killed in `save` left behind. Only the holder of the run's lock may call it."""
+    shutil.rmtree(folder / _ASIDE, ignore_errors=True)
+
+
+def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """SHA-256 of names, types, shapes and contents of the tensors, and of the metadata."""
+    digest = hashlib.sha256(json.dumps([metadata["step"], metadata["facts"]]).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -79,37 +118,44 @@ def _sync_folder(folder: Path) -> None:
 
 
 def found(folder: Path) -> list[Path]:
-    """The complete checkpoints of a folder, oldest first."""
-    return sorted(p for p in folder.glob("step-*.safetensors") if _NAME.fullmatch(p.name))
+    """The checkpoints of a folder, oldest first."""
+    named = [(int(match[1]), p) for p in folder.glob("step-*.safetensors") if (match := _NAME.fullmatch(p.name))]
+    return [path for _, path in sorted(named)]
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint.
+    """Read a checkpoint, and compare it with its checksum.
 
     Raises:
-        RunError: the file is missing, cut short or something else.
+        RunError: the file is missing, cut short, changed or something else.
     """
     try:
+        path.open("rb").close()  # safetensors reports a file that may not be read as one that is missing
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        return Checkpoint(int(metadata["step"]), tensors, json.loads(metadata["facts"]))
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        step, facts = int(metadata["step"]), json.loads(metadata["facts"])
+        # Files of metasiren before it kept checksums hold just these two.
+        if set(metadata) != {"step", "facts"} and metadata["sha256"] != _digest(tensors, metadata):
+            raise ValueError("its contents do not match its checksum")
+        return Checkpoint(step, tensors, facts)
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        reason = "it has no checksum" if isinstance(error, KeyError) else str(error)
         raise RunError(
-            str(path), f"not a readable checkpoint: {error}", "Use an earlier one, or train again."
+            str(path), f"not a readable checkpoint: {reason}", "Use an earlier one, or train again."
         ) from None
 
 
 def latest(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint that can be read; a damaged one is passed over for the one before it."""
-    problem = None
+    """The newest checkpoint that can be read; damaged ones are passed over, and named in `passed_over`."""
+    problems: list[RunError] = []
     for path in reversed(found(folder)):
         try:
-            return load(path)
+            return replace(load(path), passed_over=tuple(f"{Path(p.where).name}: {p.found}" for p in problems))
         except RunError as error:
-            problem = problem or error
-    if problem:
-        raise problem
+            problems.append(error)
+    if problems:
+        raise problems[0]
     return None
 
 

@@ -136,10 +136,27 @@ class Run:
         return field
 
     def losses(self) -> Iterator[dict[str, float]]:
-        """The logged steps."""
+        """The logged steps, in order; steps that a rollback undid are left out, as is a half last line.
+
+        Raises:
+            RunError: another line cannot be read.
+        """
         path = self.path / "metrics.jsonl"
-        if path.is_file():
-            yield from map(json.loads, path.read_text("utf-8").splitlines())
+        kept: list[dict[str, float]] = []
+        lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
+        for number, text in enumerate(lines, 1):
+            try:
+                line = json.loads(text)
+                step = line["step"]
+            except (ValueError, KeyError, TypeError):
+                if number == len(lines):
+                    break
+                found = f"not readable: {text[:80]!r}."
+                raise RunError(f"{path}: line {number}", found, "Remove that line, or train again.") from None
+            while kept and kept[-1]["step"] >= step:
+                kept.pop()
+            kept.append(line)
+        yield from kept
 
 
 def create(experiment: Experiment, catalogue: Catalogue, out: Path | None, *, device: torch.device) -> Run:

@@ -51,7 +51,11 @@ def _of(run: Run, checkpoints: bool, unfinished: bool) -> Iterator[Leftover]:
     if not files or time.time() - max(path.stat().st_mtime for path in files) < QUIET_SECONDS:
         return
     finished = summarise(run).state != "not finished"
-    saved = sorted(run.checkpoints.glob("step-*.safetensors")) if run.checkpoints.is_dir() else []
+    saved = (
+        sorted(run.checkpoints.glob("step-*.safetensors"), key=lambda p: (len(p.name), p.name))
+        if run.checkpoints.is_dir()
+        else []
+    )
     if unfinished and not finished and not saved:
         yield Leftover(run.path, sum(path.stat().st_size for path in files), "no results and no checkpoint")
         return

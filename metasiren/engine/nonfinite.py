@@ -1,0 +1,108 @@
+"""What training does about a number that is not finite: stop, skip the step, or return to the last checkpoint.
+
+skip       the weights stay as they were before the step, and training goes on with the next batch
+rollback   training goes back to its last checkpoint with half the learning rate, at most `MOST_ROLLBACKS` times
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from metasiren.contracts import Batch
+from metasiren.contracts.optimizer import Losses
+from metasiren.errors import TrainingError
+from metasiren.runs.checkpoints import Checkpoint
+
+MOST_ROLLBACKS = 10
+ADVICE = (
+    "Lower train.optimizer.lr, set train.clip, or look for broken values in the data.\n"
+    "Earlier checkpoints are kept; --resume goes on from the last."
+)
+Notify = Callable[[int, Batch, str], None]
+
+
+class NonFiniteError(TrainingError):
+    """A loss, a gradient or a weight that is not finite."""
+
+
+def demand_finite(step: int, losses: Losses) -> None:
+    """Raise where the loss of a step is not finite, naming the constraints that are not."""
+    if bool(torch.isfinite(losses["loss"])):
+        return
+    bad = [name for name, value in losses.items() if name != "loss" and not bool(torch.isfinite(value))]
+    found = f"the loss is {float(losses['loss'].detach())}; first to blame: {', '.join(bad) or 'the sum'}."
+    raise NonFiniteError(f"step {step}", found, ADVICE)
+
+
+def demand_finite_gradients(step: int, parameters: Iterable[Tensor]) -> None:
+    """Raise where a gradient is not finite."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if gradients and not all(bool(torch.isfinite(g).all()) for g in gradients):
+        raise NonFiniteError(f"step {step}", "a gradient is not finite.", ADVICE)
+
+
+@dataclass
+class Recovery:
+    """Carries out `train.on_nonfinite`.
+
+    Attributes:
+        policy: `stop`, `skip` or `rollback`.
+        rate: the factor on the learning rate, halved by every rollback; part of a checkpoint.
+        rollbacks: how often training went back; part of a checkpoint.
+        good: what a rollback returns to.
+    """
+
+    policy: str
+    rate: float = 1.0
+    rollbacks: int = 0
+    good: Checkpoint | None = field(default=None, repr=False)
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Remember a checkpoint, where it may be needed."""
+        if self.policy == "rollback":
+            tensors = {name: tensor.detach().cpu().clone() for name, tensor in checkpoint.tensors.items()}
+            self.good = replace(checkpoint, tensors=tensors)
+
+    def back(self, error: NonFiniteError) -> Checkpoint:
+        """The checkpoint to go on from.
+
+        Raises:
+            NonFiniteError: the rollbacks are used up.
+        """
+        assert self.good is not None
+        if self.rollbacks >= MOST_ROLLBACKS:
+            found = f"{error.found} It came back after {self.rollbacks} rollbacks."
+            raise NonFiniteError(error.where, found, error.advice) from error
+        self.rollbacks, self.rate = self.rollbacks + 1, self.rate / 2
+        return self.good
+
+
+def keep_batch(folder: Path, step: int, batch: Batch, model: torch.nn.Module, reason: str, *, most: int = 3) -> Path:
+    """Write the batch of a step and the weights that met it, so that the step can be repeated; the newest few stay."""
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"batch.{name}": value for name, value in _tensors(batch)}
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step-{step:08d}.safetensors"
+    save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, path, metadata={"reason": reason})
+    for old in sorted(folder.glob("step-*.safetensors"), key=lambda p: p.stat().st_mtime_ns)[:-most]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def _tensors(value: Any, prefix: str = "") -> Iterable[tuple[str, Tensor]]:
+    """The tensors in nested dataclasses and mappings, by dotted names."""
+    if isinstance(value, Tensor):
+        yield prefix.rstrip("."), value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from _tensors(each, f"{prefix}{key}.")
+    elif hasattr(value, "__dataclass_fields__"):
+        for each in fields(value):
+            yield from _tensors(getattr(value, each.name), f"{prefix}{each.name}.")
