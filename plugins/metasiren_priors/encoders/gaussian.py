@@ -144,7 +144,8 @@ class Gaussian(nn.Module):
         return basis.flip(1)[:, :count], variances.flip(0)[:count].clamp_min(self.ridge)
 
     def _ridged(self) -> Tensor:
-        covariance = self.covariance.double()
+        # A copy, in float64 too: the ridge is no part of the statistics.
+        covariance = self.covariance.to(torch.float64, copy=True)
         covariance.diagonal().add_(self.ridge)
         return covariance
 

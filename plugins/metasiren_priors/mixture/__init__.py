@@ -1,0 +1,1 @@
+"""A mixture of Gaussians over signals on a grid, in closed form."""

@@ -1,0 +1,168 @@
+"""A mixture of Gaussians over vectors: fitted from a stream, conditioned on any observed values.
+
+The components differ in the first principal coordinates and share the rest: with x = m + B c + t,
+
+    c ~ sum_k w_k N(mu_k, S_k),   t ~ N(0, C - B diag(s) B^T + ridge I),
+
+C being the covariance of the training vectors, B its first eigenvectors and s their variances. With one component
+this is the Gaussian N(m, C + ridge I) itself. Vectors too long for C have an isotropic rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from metasiren_priors.encoders.gaussian import Gaussian, Stream
+from metasiren_priors.encoders.gaussian_factors import FactorGaussian, gaussian_of
+from metasiren_priors.mixture.clusters import Clusters, cluster, maximise
+from metasiren_priors.mixture.posterior import Posterior, Prior, condition
+from metasiren_priors.mixture.rest import DenseRest, IsotropicRest, Rest
+
+
+class Mixture(nn.Module):
+    """A mixture of Gaussians over vectors with values in [-1, 1].
+
+    Args:
+        size: of the vectors.
+        components: number of Gaussians.
+        coordinates: number of principal coordinates in which they differ.
+        ridge: variance of the noise of every value, in units of values in [0, 1] squared.
+        pooled: number of vectors of the common covariance that are added to each component's own.
+        rounds: of expectation maximisation.
+        coarse: number of coordinates that k-means sees.
+        seed: of the start of k-means.
+
+    Attributes:
+        gaussian: mean and covariance of all training vectors.
+        basis: B, (size, coordinates).
+        weights, means, covariances: of the components, (components, ...).
+    """
+
+    basis: Tensor
+    weights: Tensor
+    means: Tensor
+    covariances: Tensor
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        components: int = 8,
+        coordinates: int = 256,
+        ridge: float = 1e-3,
+        pooled: float = 2000.0,
+        rounds: int = 15,
+        coarse: int = 40,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.gaussian: Gaussian = gaussian_of(size, ridge)
+        self.components, self.pooled, self.rounds, self.coarse, self.seed = components, pooled, rounds, coarse, seed
+        self.coordinates = min(coordinates, self.gaussian.directions)
+        self.register_buffer("basis", torch.eye(size, self.coordinates))
+        self.register_buffer("weights", torch.full((components,), 1 / components))
+        self.register_buffer("means", torch.zeros(components, self.coordinates))
+        self.register_buffer("covariances", torch.eye(self.coordinates).repeat(components, 1, 1))
+        self._rest: Rest | None = None
+        self.register_load_state_dict_post_hook(lambda *_: self._forget())  # type: ignore[no-untyped-call]
+
+    def _forget(self) -> None:
+        self._rest = None
+
+    @property
+    def size(self) -> int:
+        """Of the vectors."""
+        return self.gaussian.size
+
+    def fit(self, stream: Stream) -> None:
+        """Fit to a stream of vectors; their coordinates (float32) are kept in memory, the vectors are not.
+
+        Passes: one for mean and covariance (six where vectors are long), one for the coordinates.
+        """
+        self.gaussian.fit(stream)
+        basis, _ = self.gaussian.principal(self.coordinates)
+        self.basis.copy_(basis)
+        turn, mean = basis.float(), self.gaussian.mean.float()
+        x = torch.cat([(chunk.float() - mean) @ turn for chunk in stream()])
+        generator = torch.Generator().manual_seed(self.seed)
+        noise = self.gaussian.ridge
+        shares = cluster(
+            x,
+            self.components,
+            pooled=self.pooled,
+            noise=noise,
+            rounds=self.rounds,
+            coarse=self.coarse,
+            generator=generator,
+        )
+        found = maximise(x, shares, self.pooled)
+        self.weights.copy_(found.weights)
+        self.means.copy_(found.means)
+        self.covariances.copy_(found.covariances)
+        self._forget()
+
+    @property
+    def clusters(self) -> Clusters:
+        """The components in float64; what float32 lost of the smallest variances is made up by 1e-7 of the largest."""
+        covariances = self.covariances.double()
+        covariances = (covariances + covariances.mT) / 2
+        diagonal = covariances.diagonal(dim1=1, dim2=2)
+        diagonal += 1e-7 * diagonal.amax(1, keepdim=True) + 1e-6 * self.gaussian.ridge
+        weights = self.weights.double()
+        return Clusters(weights / weights.sum(), self.means.double(), covariances)
+
+    @property
+    def rest(self) -> Rest:
+        """What the coordinates leave, and the noise; made when first needed."""
+        if self._rest is None or self._rest.basis.device != self.basis.device:
+            ridge, basis = self.gaussian.ridge, self.basis.double()
+            if isinstance(self.gaussian, FactorGaussian):
+                noise = float(self.gaussian.noise)
+                left = (self.gaussian.variances.double()[self.coordinates :] - noise).clamp_min(0).sum()
+                self._rest = IsotropicRest(basis, noise + float(left) / max(self.size - self.coordinates, 1))
+            else:
+                covariance = self.gaussian.covariance.double()
+                spread = covariance @ basis
+                inner = basis.T @ spread
+                # (I - B B^T) C (I - B B^T), whatever the rounding of B.
+                across = spread @ basis.T
+                covariance = covariance - across - across.T + basis @ inner @ basis.T
+                covariance = (covariance + covariance.T) / 2
+                covariance.diagonal().add_(ridge)
+                self._rest = DenseRest(basis, covariance, ridge)
+        return self._rest
+
+    def posteriors(self, values: Tensor, seen: Tensor) -> Iterator[tuple[Tensor, Posterior]]:
+        """Condition vectors on what was observed, those of equal masks together.
+
+        Args:
+            values: (vectors, size); hidden values are not used.
+            seen: (vectors, size) bool.
+
+        Yields:
+            indices of vectors that share a mask, and their posterior.
+        """
+        if not len(values):
+            return
+        masks, owner = torch.unique(seen, dim=0, return_inverse=True)
+        prior, centre = Prior.of(self.clusters), self.gaussian.mean.double()
+        for number, mask in enumerate(masks):
+            rows = (owner == number).nonzero().squeeze(1)
+            yield rows, condition(prior, centre, self.rest, values[rows], mask)
+
+    def mean(self, values: Tensor, seen: Tensor) -> Tensor:
+        """Expected vectors (vectors, size), in the dtype of `values`; observed values are returned as they are."""
+        expected = torch.zeros_like(values)
+        for rows, posterior in self.posteriors(values, seen):
+            expected[rows] = posterior.mean().to(values.dtype)
+        return torch.where(seen, values, expected)
+
+    def log_density(self, values: Tensor, seen: Tensor) -> Tensor:
+        """Log density (vectors,) float64 of the observed values, in units of values in [-1, 1]."""
+        found = torch.zeros(len(values), dtype=torch.float64, device=values.device)
+        for rows, posterior in self.posteriors(values, seen):
+            found[rows] = posterior.evidence
+        return found

@@ -1,0 +1,190 @@
+"""What a mixture of Gaussians expects of partly observed vectors, and how sure it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log, pi
+
+import torch
+from torch import Tensor
+
+from metasiren_priors.mixture.clusters import Clusters
+from metasiren_priors.mixture.rest import Rest, Seen
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """The distribution of vectors that share a mask, given their observed values; all tensors are float64.
+
+    Given component k, the coordinates are N(means[:, k], covariances[k]); the hidden values are
+
+        x_u = m_u + B_u c + R_uo R_oo^-1 (r - B_o c) + rest,   rest ~ N(0, R_uu - R_uo R_oo^-1 R_ou).
+
+    Attributes:
+        values: (vectors, size), observed values and zeros.
+        mask: (size,) bool, True where observed.
+        centre: m, (size,).
+        rest: the Gaussian that the coordinates leave.
+        seen: what was observed.
+        log_weights: (vectors, components), posterior log weights.
+        means: (vectors, components, coordinates).
+        factors: (components, coordinates, coordinates), lower Cholesky factors of the posterior precisions.
+        evidence: (vectors,), log density of the observed values.
+    """
+
+    values: Tensor
+    mask: Tensor
+    centre: Tensor
+    rest: Rest
+    seen: Seen
+    log_weights: Tensor
+    means: Tensor
+    factors: Tensor
+    evidence: Tensor
+
+    @property
+    def weights(self) -> Tensor:
+        """Posterior weights of the components (vectors, components), rows of sum one."""
+        return self.log_weights.exp()
+
+    def coordinates(self) -> Tensor:
+        """Expected coordinates (vectors, coordinates)."""
+        return torch.einsum("nk,nkd->nd", self.weights, self.means)
+
+    def mean(self) -> Tensor:
+        """Expected values (vectors, size); observed ones are returned as they are."""
+        return self._whole(self._hidden(self.coordinates()))
+
+    def component_moments(self) -> tuple[Tensor, Tensor]:
+        """Mean (vectors, components, size) and variance (vectors, components, size) of each value in each component.
+
+        Variances include the noise; those of observed values are zero.
+        """
+        hidden = ~self.mask
+        means = self.values.unsqueeze(1).repeat(1, self.means.shape[1], 1)
+        means[:, :, hidden] = self._hidden(self.means)
+        variances = torch.zeros_like(means)
+        white = torch.linalg.solve_triangular(
+            self.factors, self._gain().T.expand(len(self.factors), -1, -1), upper=False
+        )
+        variances[:, :, hidden] = white.square().sum(1) + self.rest.variance(self.mask)
+        return means, variances
+
+    def deviation(self) -> Tensor:
+        """Standard deviation of each value (vectors, size): within the components and between them."""
+        means, variances = self.component_moments()
+        weights = self.weights.unsqueeze(2)
+        centre = (weights * means).sum(1, keepdim=True)
+        return (weights * (variances + (means - centre).square())).sum(1).sqrt()
+
+    def covariance(self) -> Tensor:
+        """Covariance of the signals without their noise, (vectors, size, size); zero where values were observed."""
+        inner = torch.cholesky_inverse(self.factors)
+        apart = self.means - self.coordinates().unsqueeze(1)
+        total = torch.einsum("nk,kij->nij", self.weights, inner)
+        total = total + torch.einsum("nk,nki,nkj->nij", self.weights, apart, apart)
+        gain, hidden = self._gain(), (~self.mask).nonzero().squeeze(1)
+        found = total.new_zeros(len(total), len(self.mask), len(self.mask))
+        found[:, hidden[:, None], hidden] = gain @ total @ gain.T + self.rest.conditional(self.mask)
+        return found
+
+    def sample(self, generator: torch.Generator | None = None, *, noise: bool = False) -> Tensor:
+        """One draw (vectors, size) for each vector; observed values are returned as they are.
+
+        Args:
+            generator: source of randomness.
+            noise: add the noise of every hidden value, as in the density.
+        """
+        device = self.means.device if generator is None else generator.device
+        count, _, size = self.means.shape
+        component = torch.multinomial(self.weights.to(device), 1, generator=generator).squeeze(1).to(self.means.device)
+        normal = torch.randn(count, size, 1, generator=generator, dtype=torch.float64, device=device).to(self.means)
+        spread = torch.linalg.solve_triangular(self.factors[component].mT, normal, upper=True).squeeze(2)
+        c = self.means[torch.arange(count, device=component.device), component] + spread
+        # A draw of the rest, moved by what its observed part differs from what was observed.
+        clean, added = self.rest.draw(count, generator)
+        drawn = (clean + added) * self.mask
+        shift = self.rest.observe(drawn, self.mask).expected(torch.zeros_like(c))
+        hidden = (clean + added if noise else clean)[:, ~self.mask]
+        return self._whole(self._hidden(c) + hidden - shift)
+
+    def _gain(self) -> Tensor:
+        return self.rest.basis[~self.mask] - self.seen.slope
+
+    def _hidden(self, c: Tensor) -> Tensor:
+        """Expected hidden values where the coordinates are c (vectors, ..., coordinates)."""
+        hidden = ~self.mask
+        return (self.centre + c @ self.rest.basis.T)[..., hidden] + self.seen.expected(c)
+
+    def _whole(self, hidden: Tensor) -> Tensor:
+        whole = self.values.clone()
+        whole[:, ~self.mask] = hidden
+        return whole
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A mixture over coordinates, and what every posterior needs of it; all tensors are float64.
+
+    Attributes:
+        log_weights: (components,).
+        precisions: S^-1, (components, coordinates, coordinates).
+        drift: S^-1 mu, (components, coordinates).
+        fixed: log det S + mu^T S^-1 mu, (components,).
+    """
+
+    log_weights: Tensor
+    precisions: Tensor
+    drift: Tensor
+    fixed: Tensor
+
+    @classmethod
+    def of(cls, clusters: Clusters) -> Prior:
+        """From weights, means and covariances."""
+        factors = torch.linalg.cholesky(clusters.covariances.double())
+        precisions = torch.cholesky_inverse(factors)
+        means = clusters.means.double()
+        drift = (precisions @ means.unsqueeze(2)).squeeze(2)
+        fixed = 2 * _log_diagonal(factors) + (means * drift).sum(1)
+        return cls(clusters.weights.double().log(), precisions, drift, fixed)
+
+
+def condition(prior: Prior, centre: Tensor, rest: Rest, values: Tensor, mask: Tensor) -> Posterior:
+    """Condition a mixture on observed values.
+
+    With component k of weight w, mean mu and covariance S, the coordinates have the posterior precision
+    P = S^-1 + B_o^T R_oo^-1 B_o and mean P^-1 (S^-1 mu + B_o^T R_oo^-1 r), and the observed values the log density
+
+        log N = -1/2 [n log 2 pi + log det R_oo + log det S + log det P
+                      + r^T R_oo^-1 r + mu^T S^-1 mu - (S^-1 mu + B_o^T R_oo^-1 r)^T P^-1 (the same)].
+
+    Args:
+        prior: of the coordinates.
+        centre: m, (size,) float64.
+        rest: the Gaussian that the coordinates leave.
+        values: (vectors, size); hidden values are not used.
+        mask: (size,) bool, True where observed; all vectors share it.
+    """
+    values = torch.where(mask, values.double(), 0.0)
+    seen = rest.observe(torch.where(mask, values - centre, 0.0), mask)
+    factors = torch.linalg.cholesky(prior.precisions + seen.gram)
+    right = seen.projection.unsqueeze(0) + prior.drift.unsqueeze(1)
+    means = torch.cholesky_solve(right.mT, factors).mT
+    fixed = int(mask.sum()) * log(2 * pi) + seen.log_det + prior.fixed + 2 * _log_diagonal(factors)
+    twice = fixed.unsqueeze(1) + seen.square - (right * means).sum(2)
+    log_joint = (prior.log_weights.unsqueeze(1) - twice / 2).T
+    return Posterior(
+        values=values,
+        mask=mask,
+        centre=centre,
+        rest=rest,
+        seen=seen,
+        log_weights=log_joint.log_softmax(1),
+        means=means.transpose(0, 1),
+        factors=factors,
+        evidence=log_joint.logsumexp(1),
+    )
+
+
+def _log_diagonal(factors: Tensor) -> Tensor:
+    return factors.diagonal(dim1=1, dim2=2).log().sum(1)
