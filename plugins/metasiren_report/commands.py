@@ -1,4 +1,4 @@
-"""The commands `report`, `runs`, `diff`, `clean` and `app`."""
+"""The commands `report`, `runs`, `diff`, `clean`, `app` and `reproduce`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from pathlib import Path
 
 import click
 
+from metasiren_report.reproduce_command import reproduce
+
 RUNS = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 
 
 def add_commands(cli: click.Group) -> None:
     """Add this package's commands."""
-    for command in (report, list_runs, diff, clean, app):
+    for command in (report, list_runs, diff, clean, app, reproduce):
         cli.add_command(command)
 
 

@@ -51,7 +51,7 @@ def of_runs(first: Run, second: Run) -> dict[str, list[Difference]]:
     numbers = []
     for run in (first, second):
         summary = summarise(run)
-        numbers.append({"training seconds": summary.seconds, "steps": summary.steps, **_results(run)})
+        numbers.append({"training seconds": summary.seconds, "steps": summary.steps, **measured(run)})
     return {
         "recipe": between(recipe_tree(first.recipe), recipe_tree(second.recipe)),
         "environment": between(*worlds),
@@ -59,7 +59,8 @@ def of_runs(first: Run, second: Run) -> dict[str, list[Difference]]:
     }
 
 
-def _results(run: Run) -> dict[str, Any]:
+def measured(run: Run) -> dict[str, Any]:
+    """All numbers of a run: results/metrics.json, and for priors `mse at N` for N observed pixels."""
     table = read_json(run.results / "table.json")
     models = [row for row in table.get("rows") or [] if isinstance(row, dict) and row.get("kind") == "model"]
     mse = (models[0].get("mse") or {}) if models else {}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def metasiren_commands(cli: click.Group) -> None:
-    """Add `report`, `runs`, `diff`, `clean` and `app`."""
+    """Add `report`, `runs`, `diff`, `clean`, `app` and `reproduce`."""
     from metasiren_report.commands import add_commands
 
     add_commands(cli)

@@ -1,0 +1,77 @@
+"""The command `reproduce`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("-o", "--out", type=click.Path(path_type=Path), default="reproduction", show_default=True, metavar="DIR")
+@click.option("--time", "time_", default="1h", show_default=True, help="How long all of it may take, such as 10m.")
+@click.option(
+    "--devices", default="auto", show_default=True, help="One process each, such as cpu,cpu or cuda:0,cuda:1."
+)
+@click.option("--data", multiple=True, metavar="NAME=PATH", help="Data that is not shipped; may be given again.")
+@click.option("--list", "only_list", is_flag=True, help="Show what would run and how long it takes, and stop.")
+def reproduce(
+    names: tuple[str, ...], out: Path, time_: str, devices: str, data: tuple[str, ...], only_list: bool
+) -> None:
+    """Repeat the figures and tables of the SIREN paper, as far as this machine can in the given time.
+
+    NAMES are results (see --list), all by default. Runs that are finished in DIR are kept, and those that stopped go
+    on. Writes DIR/index.html: the paper's numbers beside ours.
+    """
+    from metasiren import RunError
+    from metasiren_report.reproduction.page import write_page
+    from metasiren_report.reproduction.planning import plan
+    from metasiren_report.reproduction.running import Outcome, run_all
+
+    files = {}
+    for pair in data:
+        name, equals, path = pair.partition("=")
+        if not equals:
+            raise RunError(f"reproduce --data {pair}", "not NAME=PATH.", "Write it as --data bach=gt_bach.wav.")
+        files[name] = Path(path)
+    seconds, workers = _seconds(time_), [word.strip() for word in devices.split(",") if word.strip()]
+    if not workers:
+        raise RunError("reproduce --devices", "no device.", "Give auto, cpu, or cuda:0,cuda:1.")
+    steps = plan(names, seconds / 60, files, workers=len(workers))
+    for step in steps:
+        way = f"{step.way.preset:<7} {step.way.minutes:>5g} min" if step.way else "not in this time or place"
+        click.echo(f"{step.name:<18} {way:<26} {step.result.title}")
+        for why in step.lacking:
+            click.echo(f"{'':<18} {'':<26} ({why})")
+    total = sum(step.way.minutes for step in steps if step.way)
+    click.echo(f"about {total:g} minutes on one core of an Intel Xeon; {len(workers)} at a time here", err=True)
+    if only_list:
+        return
+    out.mkdir(parents=True, exist_ok=True)
+
+    def watch(outcome: Outcome) -> None:
+        click.echo(f"{outcome.step.name}: {outcome.state} {outcome.reason}".rstrip(), err=True)
+        write_page(steps, out)
+
+    outcomes = run_all(steps, out, devices=workers, seconds=seconds, files=files, watch=watch)
+    click.echo(write_page(steps, out))
+    if any(outcome.state == "failed" for outcome in outcomes):
+        raise SystemExit(1)
+
+
+def _seconds(text: str) -> float:
+    """Seconds of 90s, 10m or 1h30m.
+
+    Raises:
+        RunError: anything else.
+    """
+    import re
+
+    from metasiren import RunError
+
+    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip())
+    total = sum(int(n or 0) * unit for n, unit in zip(match.groups(), (3600, 60, 1), strict=True)) if match else 0
+    if total <= 0:
+        raise RunError("reproduce --time", f"{text!r} is no duration.", "Write 90s, 10m or 1h30m.")
+    return float(total)
