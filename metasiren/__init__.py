@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metasiren.contracts import (
+        FULL_EVALUATION,
         Batch,
         BatchOptimizer,
         Constraint,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         Decoder,
         Domain,
         Encoder,
+        EvaluationOptions,
         Field,
         Metric,
         Model,
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
         Renderer,
     )
     from metasiren.contracts.files import is_web_page
+    from metasiren.contracts.quality import psnr
+    from metasiren.engine.bar import progress_bar
     from metasiren.engine.running import run
     from metasiren.errors import (
         DataError,
@@ -60,9 +64,11 @@ if TYPE_CHECKING:
     from metasiren.runs.directory import Run, open_run
 
 _HOMES = {
-    "contracts": "Batch BatchOptimizer Constraint Context Dataset Decoder Domain Encoder Field Fit Metric Model Points "
-    "Prediction Problem Protocol Renderer",
+    "contracts": "Batch BatchOptimizer Constraint Context Dataset Decoder Domain Encoder EvaluationOptions "
+    "FULL_EVALUATION Field Fit Metric Model Points Prediction Problem Protocol Renderer",
     "contracts.files": "is_web_page",
+    "contracts.quality": "psnr",
+    "engine.bar": "progress_bar",
     "engine.running": "run",
     "errors": "DataError MetasirenError PluginError RecipeError RunError TrainingError did_you_mean",
     "nn.cholesky": "damped_cholesky",
@@ -81,6 +87,7 @@ _HOMES = {
 _HOME = {name: f"metasiren.{module}" for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
+    "FULL_EVALUATION",
     "Batch",
     "BatchOptimizer",
     "Comparison",
@@ -92,6 +99,7 @@ __all__ = [
     "Decoder",
     "Domain",
     "Encoder",
+    "EvaluationOptions",
     "Field",
     "Jet",
     "MetasirenError",
@@ -124,6 +132,8 @@ __all__ = [
     "load_extra",
     "load_recipe",
     "open_run",
+    "progress_bar",
+    "psnr",
     "read_overrides",
     "read_table",
     "render_table",

@@ -7,9 +7,10 @@ from metasiren.contracts.data import Batch, Context, Dataset, Domain, Points
 from metasiren.contracts.model import Decoder, Encoder, Field, Model
 from metasiren.contracts.objective import Constraint, Fit, Metric, Prediction
 from metasiren.contracts.optimizer import BatchOptimizer, Losses, Problem, Weighted
-from metasiren.contracts.output import Protocol, Renderer
+from metasiren.contracts.output import FULL_EVALUATION, EvaluationOptions, Protocol, Renderer
 
 __all__ = [
+    "FULL_EVALUATION",
     "Batch",
     "BatchOptimizer",
     "Constraint",
@@ -18,7 +19,9 @@ __all__ = [
     "Decoder",
     "Domain",
     "Encoder",
-    "Field", "Fit",
+    "EvaluationOptions",
+    "Field",
+    "Fit",
     "Losses",
     "Metric",
     "Model",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,8 +18,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What a person may ask of an evaluation beyond the recipe.
+
+    Attributes:
+        limit: evaluate only the first so many items; None for all.
+        refine: steps of test-time optimisation for each item, against its context.
+    """
+
+    limit: int | None = None
+    refine: int = 0
+
+
+FULL_EVALUATION = EvaluationOptions()
+"""All items, without refinement."""
+
+
 class Protocol(ABC):
-    """How a trained model is judged, and what is written about it."""
+    """How a trained model is evaluated, and what is written about it.
+
+    Attributes:
+        takes: the fields of `EvaluationOptions` that this protocol heeds. Others are refused before it is called.
+    """
+
+    takes: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def evaluate(
@@ -28,19 +52,17 @@ class Protocol(ABC):
         results: Path,
         *,
         name: str,
-        limit: int | None = None,
-        refine: int = 0,
+        options: EvaluationOptions = FULL_EVALUATION,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
-        """Judge the model, write files into the folder `results`, and return the table that they hold.
+        """Evaluate the model, write files into the folder `results`, and return the table that they hold.
 
         Args:
             model: in evaluation mode, on `device`.
             dataset: on `device`.
             results: an existing folder.
             name: the model's row in the table.
-            limit: judge only the first so many items.
-            refine: steps of test-time optimisation of each latent against its context.
+            options: how much to evaluate; only what `takes` names differs from the defaults.
             device: where model and data lie.
         """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import signal
@@ -17,7 +18,7 @@ import torch
 
 from metasiren.assembly.experiment import Experiment, assemble
 from metasiren.assembly.parts import make_dataset, make_metrics, make_optimizer, make_protocol
-from metasiren.contracts import Batch, Dataset, Metric, Model
+from metasiren.contracts import FULL_EVALUATION, Batch, Dataset, EvaluationOptions, Metric, Model
 from metasiren.engine.nonfinite import Notify, keep_batch
 from metasiren.engine.progress import Progress, Silent
 from metasiren.engine.scoring import score
@@ -224,15 +225,25 @@ def write_table(
     dataset: Dataset,
     *,
     device: torch.device,
-    limit: int | None = None,
-    refine: int = 0,
+    options: EvaluationOptions = FULL_EVALUATION,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Evaluate, and write the newest table into `results/`; an earlier one moves to `results/earlier-K/`."""
-    (progress or Silent()).say(f"judging {made.label} on {dataset.title}")
+    """Evaluate, and write the newest table into `results/`; an earlier one moves to `results/earlier-K/`.
+
+    Raises:
+        RecipeError: an option that the protocol does not heed.
+    """
+    # Protocols written for the former interface take the options as keywords of their own.
+    former = "options" not in inspect.signature(protocol.evaluate).parameters
+    for name, value in vars(options).items():
+        if value != getattr(FULL_EVALUATION, name) and not former and name not in protocol.takes:
+            found = f"{value} was asked for, but this protocol evaluates a single signal and has no use for it."
+            raise RecipeError(f"evaluate: --{name}", found, "Leave it out.")
+    (progress or Silent()).say(f"evaluating {made.label} on {dataset.title}")
     _keep_earlier(made.results)
+    given = vars(options) if former else {"options": options}
     table: pd.DataFrame = protocol.evaluate(
-        model.eval(), dataset, made.results, name=made.label, limit=limit, refine=refine, device=device
+        model.eval(), dataset, made.results, name=made.label, device=device, **given
     )
     return table
 
@@ -301,7 +312,8 @@ def evaluate(
     numbers = write_scores(made, metrics, model, dataset, device=place, limit=limit) if metrics else pd.DataFrame()
     if chosen is None:
         return numbers
-    return write_table(made, chosen, model, dataset, device=place, limit=limit, refine=refine, progress=progress)
+    options = EvaluationOptions(limit, refine)
+    return write_table(made, chosen, model, dataset, device=place, options=options, progress=progress)
 
 
 class RunLogger:

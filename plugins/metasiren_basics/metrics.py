@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from metasiren import Metric, Prediction
+from metasiren import Metric, Prediction, psnr
 
 
 class _Closeness(Metric):
@@ -56,7 +56,7 @@ class PsnrDb(_Closeness):
         """(batch,) numbers, one for each item."""
         value, known = self.pair(prediction)
         error = (value.clamp(self.low, self.high) - known).square().mean(dim=1)
-        return 10 * torch.log10((self.high - self.low) ** 2 / error)
+        return psnr(error, self.high - self.low)
 
 
 class RelativeL2(_Closeness):

@@ -31,14 +31,14 @@ def celeba(root: Path | None, size: int, resize: str, into: Path | None) -> None
     Reads torchvision's layout, or a folder or zip of img_align_celeba with list_eval_partition.txt or .csv beside
     it. It may be interrupted: run it again, and it goes on where it stopped.
     """
-    from metasiren_priors.bar import bar
+    from metasiren import progress_bar
     from metasiren_priors.data.celeba import prepare_celeba
     from metasiren_priors.data.homes import data_home, roots
 
     chosen = root or roots(None)[0]
     target, record = prepare_celeba(
         chosen, size=size, resize=resize, into=into,  # type: ignore[arg-type]  # click checked the word
-        watch=lambda total: bar("preparing CelebA", total),
+        watch=lambda total: progress_bar("preparing CelebA", total),
     )  # fmt: skip
     counts = ", ".join(f"{split} {rows:,}" for split, rows in record.splits.items())
     click.echo(f"CelebA, {size}x{size}, {resize}: {record.rows:,} images ({counts})")

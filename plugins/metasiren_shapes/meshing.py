@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from metasiren import Field, MetasirenError, RecipeError
-from metasiren_shapes.bar import bar
+from metasiren import Field, MetasirenError, RecipeError, progress_bar
 from metasiren_shapes.blocks import Borders, agree, fill
 from metasiren_shapes.bound import BoundRefutedError, measure_gradient, settle
 from metasiren_shapes.lattice import Cuts, Lattice
@@ -61,7 +60,7 @@ def extract(
     bound, restarts = gradient or measure_gradient(probe, *bounds), 0
     while True:
         try:
-            with bar(f"meshing at {resolution}", resolution**3) as advance:
+            with progress_bar(f"meshing at {resolution}", resolution**3) as advance:
                 patches = list(_patches(probe, lattice, level, block, bound, advance))
             break
         except BoundRefutedError as refuted:

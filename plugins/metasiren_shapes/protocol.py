@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from metasiren import (
+    FULL_EVALUATION,
     Comparison,
     ComparisonRow,
     Dataset,
+    EvaluationOptions,
     Field,
     Model,
     Protocol,
@@ -80,11 +82,10 @@ class ShapeProtocol(Protocol):
         results: Path,
         *,
         name: str,
-        limit: int | None = None,
-        refine: int = 0,
+        options: EvaluationOptions = FULL_EVALUATION,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
-        """As `metasiren.Protocol.evaluate`; `limit` and `refine` mean nothing to a single shape.
+        """As `metasiren.Protocol.evaluate`.
 
         Raises:
             DataError: the data has no surface.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -146,3 +147,28 @@ def test_a_recipe_with_metrics_reads_back_unchanged() -> None:
     first = recipe(protocol="judge", seeds=2, metrics={"index": None, "x": {"name": "slope", "at": "pixels"}})
     assert validate(parse_yaml(first.to_yaml(), "again"), "again") == first
     assert first.evaluate.options == {"seeds": 2}
+
+
+def test_an_option_that_a_protocol_does_not_heed_is_refused_by_name(tmp_path: Path, catalogue: Catalogue) -> None:
+    class Single(ms.Protocol):
+        def evaluate(  # type: ignore[no-untyped-def, override]
+            self, model, dataset, results, *, name, options=ms.FULL_EVALUATION, device="cpu"
+        ):
+            raise AssertionError("not reached")
+
+    run = running.run(recipe(protocol="judge"), tmp_path / "run", device="cpu", catalogue=catalogue)
+    before = sorted(p.name for p in run.results.iterdir())
+    for options in (ms.EvaluationOptions(limit=3), ms.EvaluationOptions(refine=2)):
+        with pytest.raises(ms.RecipeError, match=r"evaluate: --(limit|refine): [23] was asked for"):
+            running.write_table(
+                run, Single(), run.model(catalogue=catalogue), None, device=torch.device("cpu"), options=options
+            )  # type: ignore[arg-type]
+    assert sorted(p.name for p in run.results.iterdir()) == before
+
+
+def test_psnr_of_a_halved_error_is_twenty_log_two_higher() -> None:
+    errors = torch.tensor([4.0, 1.0, 0.25], dtype=torch.float64)
+    assert torch.allclose(ms.psnr(errors).diff(), torch.full((2,), 20 * math.log10(2), dtype=torch.float64))
+    assert ms.psnr(4.0) == 0  # an error as large as the peak
+    assert ms.psnr(0.0) is None
+    assert ms.psnr(torch.zeros(1)).isinf().all()

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metasiren_images.gradient_domain.alignment import align, psnr
+from metasiren_images.gradient_domain.alignment import align
+from metasiren_images.single.views import psnr_of
 
 TRUTH = np.random.default_rng(0).uniform(-1, 1, (6, 5, 3))
 GUESS = TRUTH + np.random.default_rng(1).normal(0, 0.1, TRUTH.shape)
@@ -37,6 +38,6 @@ def test_of_a_constant_only_the_truth_s_mean_is_left() -> None:
 
 
 def test_psnr_of_a_known_error() -> None:
-    assert psnr(TRUTH + 0.2, TRUTH, 2.0) == pytest.approx(20)
-    assert psnr(TRUTH, TRUTH, 2.0) is None
-    assert psnr(GUESS, TRUTH, 0.0) is None
+    assert psnr_of(TRUTH + 0.2, TRUTH, 2.0) == pytest.approx(20)
+    assert psnr_of(TRUTH, TRUTH, 2.0) is None
+    assert psnr_of(GUESS, TRUTH, 0.0) is None

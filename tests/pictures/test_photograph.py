@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from skimage import data
@@ -48,9 +48,8 @@ def test_every_listed_photograph_is_there() -> None:
 @SETTINGS
 @given(rows=SIDES, columns=SIDES, mode=st.sampled_from(["1", "L", "RGB", "RGBA", "LA", "P", "CMYK", "YCbCr", "I;16"]))
 def test_any_mode_and_size_is_what_a_viewer_shows(folder: Path, rows: int, columns: int, mode: str) -> None:
-    path = folder / ("a.tif" if mode in ("CMYK", "YCbCr", "LA") else "a.png")
-    # TIFF halves the chroma of YCbCr: Pillow 13 writes one pixel a side that it then calls truncated.
-    assume(mode != "YCbCr" or min(rows, columns) > 1)
+    # Pillow 13 cannot read the TIFF of a YCbCr picture that it wrote itself.
+    path = folder / {"CMYK": "a.tif", "LA": "a.tif", "YCbCr": "a.jpg"}.get(mode, "a.png")
     if mode == "I;16":
         picture = Image.fromarray(noise(rows, columns, dtype=np.uint16))
     else:

@@ -13,7 +13,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from metasiren import grid
 from metasiren_images.single.differences import differentiate
-from metasiren_images.single.views import Views, closeness, drawn, field_views, psnr, true_views
+from metasiren_images.single.views import Views, closeness, drawn, field_views, psnr_of, true_views
 
 INSIDE = (slice(1, -1), slice(1, -1))
 
@@ -91,7 +91,7 @@ def test_what_cannot_be_compared_is_none() -> None:
 
 def test_psnr_of_a_known_error() -> None:
     zeros = np.zeros((3, 3))
-    assert psnr(zeros + 0.2, zeros, 2.0) == pytest.approx(20)
+    assert psnr_of(zeros + 0.2, zeros, 2.0) == pytest.approx(20)
 
 
 def steep(slope: list[float], curvature: float = 0.0) -> Views:

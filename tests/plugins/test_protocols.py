@@ -22,6 +22,7 @@ from metasiren import (
     Decoder,
     Domain,
     Encoder,
+    EvaluationOptions,
     Model,
     RecipeError,
     RunError,
@@ -247,7 +248,9 @@ def test_the_table_holds_what_a_plain_loop_computes(images: ImageSet, tmp_path: 
 
 
 def test_every_file_names_data_filter_images_seeds_and_protocol(images: ImageSet, tmp_path: Path) -> None:
-    frame = Exact(contexts=(5, "half"), seeds=2).evaluate(flat_model(), images, tmp_path, name="flat", limit=4)
+    frame = Exact(contexts=(5, "half"), seeds=2).evaluate(
+        flat_model(), images, tmp_path, name="flat", options=EvaluationOptions(limit=4)
+    )
     table = table_of(tmp_path)
     assert {key: table[key] for key in ("dataset", "protocol", "filter", "images", "seeds", "split")} == {
         "dataset": "noise", "protocol": "exact", "filter": "bicubic", "images": 4, "seeds": 2, "split": "val"
@@ -348,7 +351,7 @@ class Colourless(ImageSet):
 
 def test_what_cannot_be_judged_is_refused(images: ImageSet, tmp_path: Path) -> None:
     def judge(protocol: Exact, data: ImageSet = images, limit: int | None = None) -> None:
-        protocol.evaluate(flat_model(), data, tmp_path, name="x", limit=limit)
+        protocol.evaluate(flat_model(), data, tmp_path, name="x", options=EvaluationOptions(limit=limit))
 
     with pytest.raises(DataError, match=r"no images in split tset(.|\n)*splits with images: train, val"):
         judge(Exact(contexts=(5,), split="tset"))
@@ -405,7 +408,7 @@ def test_refinement_lowers_the_error_and_is_named_in_the_table(images: ImageSet,
     protocol = Exact(contexts=(40,), seeds=1, pictures=0, baselines=False)
     protocol.evaluate(model, images, tmp_path, name="biased")
     before = table_of(tmp_path)["rows"][0]["mse"]["40"]
-    protocol.evaluate(model, images, tmp_path, name="biased", refine=30)
+    protocol.evaluate(model, images, tmp_path, name="biased", options=EvaluationOptions(refine=30))
     row = table_of(tmp_path)["rows"][0]
     assert row["name"] == "biased (refined, 30 steps)"
     assert row["mse"]["40"] < before
@@ -451,7 +454,9 @@ def test_training_free_rows_on_real_faces_reproduce_the_measured_figures(faces_n
         pictures, split = data["images"], data["split"]
     arrays = {"train": pictures[split == "train"], "val": pictures[split == "val"]}
     faces = ImageSet("CelebA-10k subset", arrays, {"filter": "bilinear"})
-    Exact(seeds=1, pictures=0).evaluate(flat_model(), faces, tmp_path, name="flat", limit=300)
+    Exact(seeds=1, pictures=0).evaluate(
+        flat_model(), faces, tmp_path, name="flat", options=EvaluationOptions(limit=300)
+    )
     rows = {row["name"]: row for row in table_of(tmp_path)["rows"]}
     for name, wanted in MEASURED.items():
         for key, number in wanted.items():

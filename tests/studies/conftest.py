@@ -12,7 +12,19 @@ import toys
 from PIL import Image
 from torch import Tensor
 
-from metasiren import Batch, Context, Dataset, Domain, Model, Points, Protocol, grid, hookimpl
+from metasiren import (
+    FULL_EVALUATION,
+    Batch,
+    Context,
+    Dataset,
+    Domain,
+    EvaluationOptions,
+    Model,
+    Points,
+    Protocol,
+    grid,
+    hookimpl,
+)
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 
 RECIPE = """
@@ -51,8 +63,8 @@ class Sketch(Protocol):
     """Writes the field as value.png beside truth_value.png."""
 
     def evaluate(
-        self, model: Model, dataset: Dataset, results: Path, *, name: str, limit: int | None = None,
-        refine: int = 0, device: torch.device | str = "cpu",
+        self, model: Model, dataset: Dataset, results: Path, *, name: str, options: EvaluationOptions = FULL_EVALUATION,
+        device: torch.device | str = "cpu",
     ) -> pd.DataFrame:  # fmt: skip
         batch = dataset.batch("test", torch.zeros(1, dtype=torch.long))
         known = batch.points["pixels"]

@@ -8,8 +8,6 @@ only: the rest counts as error.
 
 from __future__ import annotations
 
-import math
-
 from metasiren_images.gradient_domain.schemes import Values
 
 
@@ -25,9 +23,3 @@ def align(guess: Values, truth: Values) -> Values:
     scale = float((centred * (truth - level)).sum()) / power if power > 0 else 0.0
     aligned: Values = scale * centred + level
     return aligned
-
-
-def psnr(guess: Values, truth: Values, peak: float) -> float | None:
-    """Peak signal-to-noise ratio in dB over all values; None where they are equal, or the peak is zero."""
-    error = float(((guess - truth) ** 2).mean())
-    return 10 * math.log10(peak**2 / error) if error > 0 and peak > 0 else None

@@ -10,12 +10,11 @@ import numpy as np
 from PIL import Image
 
 from metasiren import ComparisonRow, DataError, Dataset
-from metasiren_images.gradient_domain.alignment import psnr
 from metasiren_images.gradient_domain.editing import Editing
 from metasiren_images.gradient_domain.protocol import ComparedProtocol
 from metasiren_images.gradient_domain.schemes import Values
 from metasiren_images.single.sheet import as_image, sheet
-from metasiren_images.single.views import Views, drawn
+from metasiren_images.single.views import Views, drawn, psnr_of
 
 CUTOFF = 0.02
 """Share of the true derivative below which the exact solution leaves waves out (see `Scheme.from_gradient`)."""
@@ -109,7 +108,7 @@ def _baseline(key: Baseline, data: Editing, exact: Values) -> tuple[str, Values]
 
 def _numbers(values: Values, gradient: Values, data: Editing, exact: Values) -> dict[str, float | None]:
     error = float(np.linalg.norm(gradient - data.gradient)) / max(float(np.linalg.norm(data.gradient)), 1e-12)
-    close = psnr(values.clip(-1, 1), exact.clip(-1, 1), 2.0)
+    close = psnr_of(values.clip(-1, 1), exact.clip(-1, 1), 2.0)
     return {"gradient_relative_l2": error, "psnr_to_exact_db": close}
 
 

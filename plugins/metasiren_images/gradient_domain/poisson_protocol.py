@@ -10,12 +10,12 @@ import numpy as np
 from PIL import Image
 
 from metasiren import ComparisonRow, DataError, Dataset
-from metasiren_images.gradient_domain.alignment import align, psnr
+from metasiren_images.gradient_domain.alignment import align
 from metasiren_images.gradient_domain.poisson import Poisson
 from metasiren_images.gradient_domain.protocol import ComparedProtocol
 from metasiren_images.gradient_domain.schemes import Values
 from metasiren_images.single.sheet import as_image, sheet
-from metasiren_images.single.views import Views, drawn
+from metasiren_images.single.views import Views, drawn, psnr_of
 
 STARFISH = "12003"
 """Number of the starfish in the Berkeley segmentation data: files of it have this in their name."""
@@ -96,11 +96,11 @@ class PoissonProtocol(ComparedProtocol[Poisson]):
 def closeness(made: Views, truth: Views) -> dict[str, float | None]:
     """PSNR of aligned views; see `PoissonProtocol`. None where there is no error at all."""
     pictures = zip(drawn(made, truth)[1:], drawn(truth, truth)[1:], strict=True)
-    coloured = [psnr(mine, true, 1.0) for mine, true in pictures]
+    coloured = [psnr_of(mine, true, 1.0) for mine, true in pictures]
     return {
-        "psnr_db": psnr(made.value.clip(-1, 1), truth.value, 2.0),
-        "gradient_psnr_db": psnr(made.gradient, truth.gradient, float(np.ptp(truth.gradient))),
-        "laplacian_psnr_db": psnr(made.laplacian, truth.laplacian, float(np.ptp(truth.laplacian))),
+        "psnr_db": psnr_of(made.value.clip(-1, 1), truth.value, 2.0),
+        "gradient_psnr_db": psnr_of(made.gradient, truth.gradient, float(np.ptp(truth.gradient))),
+        "laplacian_psnr_db": psnr_of(made.laplacian, truth.laplacian, float(np.ptp(truth.laplacian))),
         "gradient_coloured_psnr_db": coloured[0],
         "laplacian_coloured_psnr_db": coloured[1],
     }

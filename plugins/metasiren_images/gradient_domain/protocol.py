@@ -14,7 +14,18 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from metasiren import Comparison, ComparisonRow, Dataset, Field, Model, Protocol, grid, write_metrics
+from metasiren import (
+    FULL_EVALUATION,
+    Comparison,
+    ComparisonRow,
+    Dataset,
+    EvaluationOptions,
+    Field,
+    Model,
+    Protocol,
+    grid,
+    write_metrics,
+)
 from metasiren_images.single.views import Views
 
 Data = TypeVar("Data", bound=Dataset)
@@ -66,8 +77,7 @@ class ComparedProtocol(Protocol, Generic[Data]):
         results: Path,
         *,
         name: str,
-        limit: int | None = None,
-        refine: int = 0,
+        options: EvaluationOptions = FULL_EVALUATION,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
         """As `metasiren.Protocol.evaluate`; writes figure.png and the subclass's pictures too.

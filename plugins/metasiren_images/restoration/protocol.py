@@ -14,12 +14,24 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from metasiren import Comparison, ComparisonRow, DataError, Dataset, Model, PluginError, Protocol, grid, write_metrics
-from metasiren_images.gradient_domain.alignment import psnr
+from metasiren import (
+    FULL_EVALUATION,
+    Comparison,
+    ComparisonRow,
+    DataError,
+    Dataset,
+    EvaluationOptions,
+    Model,
+    PluginError,
+    Protocol,
+    grid,
+    write_metrics,
+)
 from metasiren_images.restoration.classical import Pixels, biharmonic, opencv
 from metasiren_images.restoration.deep_image_prior import DeepImagePrior
 from metasiren_images.restoration.masked import MaskedPicture
 from metasiren_images.single.sheet import as_image, sheet
+from metasiren_images.single.views import psnr_of
 
 HIDDEN = np.array([0.16, 0.20, 0.42])
 """Colour of hidden pixels: a deep blue, so that seen black, grey and white show."""
@@ -71,8 +83,7 @@ class InpaintingProtocol(Protocol):
         results: Path,
         *,
         name: str,
-        limit: int | None = None,
-        refine: int = 0,
+        options: EvaluationOptions = FULL_EVALUATION,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
         """As `metasiren.Protocol.evaluate`; writes a picture per method, truth.png, seen.png and figure.png too.
@@ -150,8 +161,8 @@ class InpaintingProtocol(Protocol):
 def closeness(made: Pixels, data: MaskedPicture) -> dict[str, float | None]:
     """PSNR in dB of a picture (rows, columns, channels) in [0, 1]; None where nothing differs, or nothing is hidden."""
     hidden = ~data.seen
-    beyond = psnr(made[hidden], data.picture[hidden], 1.0) if hidden.any() else None
-    return {"psnr_db": psnr(made, data.picture, 1.0), "hidden_psnr_db": beyond}
+    beyond = psnr_of(made[hidden], data.picture[hidden], 1.0) if hidden.any() else None
+    return {"psnr_db": psnr_of(made, data.picture, 1.0), "hidden_psnr_db": beyond}
 
 
 def shown(data: MaskedPicture) -> Pixels:

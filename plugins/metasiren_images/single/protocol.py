@@ -13,7 +13,18 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from metasiren import Comparison, ComparisonRow, DataError, Dataset, Model, Protocol, RecipeError, write_metrics
+from metasiren import (
+    FULL_EVALUATION,
+    Comparison,
+    ComparisonRow,
+    DataError,
+    Dataset,
+    EvaluationOptions,
+    Model,
+    Protocol,
+    RecipeError,
+    write_metrics,
+)
 from metasiren_images.single.sheet import as_image, sheet
 from metasiren_images.single.views import Array, Views, closeness, drawn, field_views, true_views
 
@@ -52,8 +63,7 @@ class PictureProtocol(Protocol):
         results: Path,
         *,
         name: str,
-        limit: int | None = None,
-        refine: int = 0,
+        options: EvaluationOptions = FULL_EVALUATION,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
         """As `metasiren.Protocol.evaluate`; writes the three views, the true ones, and figure.png.

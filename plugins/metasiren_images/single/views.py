@@ -14,7 +14,7 @@ import torch
 from skimage.color import hsv2rgb
 from skimage.metrics import structural_similarity
 
-from metasiren import Field, grid
+from metasiren import Field, grid, psnr
 from metasiren_images.single.differences import differentiate
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -96,21 +96,20 @@ def closeness(made: Views, truth: Views) -> dict[str, float | None]:
     if min(known.shape[:2]) >= WINDOW:
         ssim = float(structural_similarity(known, guess, data_range=1.0, channel_axis=-1, win_size=WINDOW))  # type: ignore[no-untyped-call]
     return {
-        "psnr_db": psnr(guess, known, 1.0),
+        "psnr_db": psnr_of(guess, known, 1.0),
         "ssim": ssim,
-        "gradient_psnr_db": psnr(made.gradient[inside], truth.gradient[inside], float(np.ptp(truth.gradient[inside]))),
-        "laplacian_psnr_db": psnr(
+        "gradient_psnr_db": psnr_of(
+            made.gradient[inside], truth.gradient[inside], float(np.ptp(truth.gradient[inside]))
+        ),
+        "laplacian_psnr_db": psnr_of(
             made.laplacian[inside], truth.laplacian[inside], float(np.ptp(truth.laplacian[inside]))
         ),
     }
 
 
-def psnr(made: Array, truth: Array, peak: float) -> float | None:
-    """Peak signal-to-noise ratio in dB; None where error or peak are zero."""
-    error = float(np.mean((made - truth) ** 2))
-    if error == 0 or peak == 0:
-        return None
-    return float(10 * np.log10(peak**2 / error))
+def psnr_of(made: Array, truth: Array, peak: float) -> float | None:
+    """Peak signal-to-noise ratio in dB over all values; None where they are equal, or the peak is zero."""
+    return psnr(float(np.mean((made - truth) ** 2)), peak)
 
 
 def drawn(views: Views, truth: Views) -> tuple[Array, Array, Array]:

@@ -11,7 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from metasiren import Comparison, ComparisonRow, Dataset, Model, Protocol, RecipeError, write_metrics
+from metasiren import (
+    FULL_EVALUATION,
+    Comparison,
+    ComparisonRow,
+    Dataset,
+    EvaluationOptions,
+    Model,
+    Protocol,
+    RecipeError,
+    write_metrics,
+)
 from metasiren_physics.arrays import Complex, Real
 from metasiren_physics.datasets.helmholtz import HelmholtzDataset
 from metasiren_physics.problems import HelmholtzProblem
@@ -60,11 +70,10 @@ class HelmholtzProtocol(Protocol):
         results: Path,
         *,
         name: str,
-        limit: int | None = None,
-        refine: int = 0,
+        options: EvaluationOptions = FULL_EVALUATION,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
-        """As `metasiren.Protocol.evaluate`; `limit` and `refine` mean nothing to a single wave.
+        """As `metasiren.Protocol.evaluate`.
 
         Raises:
             RecipeError: the data is no Helmholtz problem.

@@ -10,7 +10,18 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from metasiren import Comparison, ComparisonRow, Dataset, Field, Model, Protocol, RecipeError, write_metrics
+from metasiren import (
+    FULL_EVALUATION,
+    Comparison,
+    ComparisonRow,
+    Dataset,
+    EvaluationOptions,
+    Field,
+    Model,
+    Protocol,
+    RecipeError,
+    write_metrics,
+)
 from metasiren_physics.arrays import Complex, Real
 from metasiren_physics.datasets.inversion import InversionDataset
 from metasiren_physics.problems import InversionProblem
@@ -69,11 +80,10 @@ class InversionProtocol(Protocol):
         results: Path,
         *,
         name: str,
-        limit: int | None = None,
-        refine: int = 0,
+        options: EvaluationOptions = FULL_EVALUATION,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
-        """As `metasiren.Protocol.evaluate`; `limit` and `refine` mean nothing to a single medium.
+        """As `metasiren.Protocol.evaluate`.
 
         Raises:
             RecipeError: the data is no inversion.

@@ -10,7 +10,17 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from metasiren import Comparison, ComparisonRow, Dataset, Model, Protocol, RecipeError, write_metrics
+from metasiren import (
+    FULL_EVALUATION,
+    Comparison,
+    ComparisonRow,
+    Dataset,
+    EvaluationOptions,
+    Model,
+    Protocol,
+    RecipeError,
+    write_metrics,
+)
 from metasiren_physics.arrays import Real
 from metasiren_physics.datasets.wave import WaveDataset
 from metasiren_physics.media import Uniform
@@ -53,11 +63,10 @@ class WaveProtocol(Protocol):
         results: Path,
         *,
         name: str,
-        limit: int | None = None,
-        refine: int = 0,
+        options: EvaluationOptions = FULL_EVALUATION,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
-        """As `metasiren.Protocol.evaluate`; `limit` and `refine` mean nothing to a single wave.
+        """As `metasiren.Protocol.evaluate`.
 
         Raises:
             RecipeError: the data is no wave problem.

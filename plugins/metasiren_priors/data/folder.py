@@ -7,8 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from metasiren import DataError
-from metasiren_priors.bar import bar
+from metasiren import DataError, progress_bar
 from metasiren_priors.data.homes import data_home
 from metasiren_priors.data.imageset import ImageSet
 from metasiren_priors.data.job import Job, Pixels
@@ -69,7 +68,7 @@ class Folder(ImageSet):
             return decode((path / name).read_bytes(), size=size, resize=resize)
 
         job = Job(str(path), target, size, resize, splits, load, stamp, skip_broken)
-        with bar(f"preparing {path.name}", len(names)) as advance:
+        with progress_bar(f"preparing {path.name}", len(names)) as advance:
             record = prepare(job, advance)
         arrays, _ = open_prepared(target, f"Remove it; it is made again from {path}.")
         provenance: dict[str, str] = {"filter": resize}

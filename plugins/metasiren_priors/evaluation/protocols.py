@@ -19,8 +19,10 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import (
+    FULL_EVALUATION,
     DataError,
     Dataset,
+    EvaluationOptions,
     Model,
     Protocol,
     RecipeError,
@@ -44,7 +46,9 @@ class Exact(Protocol):
     """Exactly n pixels, drawn without replacement; several masks per image and context.
 
     Args:
-        contexts: numbers of seen pixels, `half` (the first half of the rows) or `full`.
+        takes: ClassVar[frozenset[str]] = frozenset({"limit", "refine"})
+
+    contexts: numbers of seen pixels, `half` (the first half of the rows) or `full`.
         seeds: number of masks per image and context.
         split: which images; by default `test` where the data has it, else `val`.
         batch: images per forward pass.
@@ -91,8 +95,7 @@ class Exact(Protocol):
         results: Path,
         *,
         name: str,
-        limit: int | None = None,
-        refine: int = 0,
+        options: EvaluationOptions = FULL_EVALUATION,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
         """As `metasiren.Protocol.evaluate`; writes table.json, .csv, .md, .tex, figure6.png and panels.json,
@@ -107,6 +110,7 @@ class Exact(Protocol):
             raise DataError(f"evaluate: {self.title}", f"{dataset.title} holds no images.", "Name another protocol.")
         columns = tuple(views(self.contexts, shape))
         split = self._split(dataset)
+        limit, refine = options.limit, options.refine
         count = dataset.splits[split] if limit is None else min(limit, dataset.splits[split])
         if count < 1:
             raise DataError("evaluate: limit", f"{limit} images.", "Give a limit of one or more.")

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from metasiren import Dataset, TableRow
+from metasiren import Dataset, TableRow, psnr
 from metasiren_priors.encoders.gaussian import signals
 from metasiren_priors.evaluation.masks import Draw, View
 
@@ -35,7 +35,7 @@ def errors(predictions: Tensor, truth: Tensor, seen: Tensor) -> Tensor:
     square = (unit - target).square().mean(dim=2)
     hidden = (~seen).to(square)
     mse = square.mean(dim=1)
-    return torch.stack([mse, (square * hidden).sum(1) / hidden.sum(1), -10 * mse.log10()], dim=1)
+    return torch.stack([mse, (square * hidden).sum(1) / hidden.sum(1), psnr(mse, 1.0)], dim=1)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,19 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from metasiren import Comparison, ComparisonRow, DataError, Dataset, Field, Model, Protocol, RecipeError, write_metrics
+from metasiren import (
+    FULL_EVALUATION,
+    Comparison,
+    ComparisonRow,
+    DataError,
+    Dataset,
+    EvaluationOptions,
+    Field,
+    Model,
+    Protocol,
+    RecipeError,
+    write_metrics,
+)
 from metasiren_signals.clips.baselines import coarse_clip, coarse_size, mean_frame
 from metasiren_signals.clips.dataset import Video
 from metasiren_signals.clips.picture import Strip, clip_figure, fitted
@@ -53,14 +65,13 @@ class Clip(Protocol):
         results: Path,
         *,
         name: str,
-        limit: int | None = None,
-        refine: int = 0,
+        options: EvaluationOptions = FULL_EVALUATION,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
         """As `metasiren.Protocol.evaluate`; writes metrics.json, comparison.*, figure.png and clip.mp4.
 
         The clip shows the truth beside the reconstruction, small, at most 300 frames of it; without PyAV it is a
-        clip.gif. `limit` and `refine` say nothing of a single signal.
+        clip.gif.
 
         Raises:
             DataError: the signal is no clip.

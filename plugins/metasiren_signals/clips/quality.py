@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from metasiren import psnr
 from metasiren_signals.clips.dataset import Video, to_values
 
 Predict = Callable[[int], Tensor]
@@ -45,8 +46,7 @@ def errors(picture: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
     """
     truth, made = to_values(picture).double(), made.double()
     clipped = (made.clamp(-1, 1) - truth).square().mean()
-    # The width of the value range is 2: its square is the peak's power.
-    return (made - truth).square().mean(), 10 * torch.log10(4 / clipped)
+    return (made - truth).square().mean(), psnr(clipped)
 
 
 def frame_quality(

@@ -13,7 +13,17 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from metasiren import Comparison, ComparisonRow, DataError, Dataset, Model, Protocol, write_metrics
+from metasiren import (
+    FULL_EVALUATION,
+    Comparison,
+    ComparisonRow,
+    DataError,
+    Dataset,
+    EvaluationOptions,
+    Model,
+    Protocol,
+    write_metrics,
+)
 from metasiren_signals.rows import Paper, paper_rows
 from metasiren_signals.sampling import values_at
 from metasiren_signals.sounds.baselines import low_pass, measure
@@ -45,13 +55,12 @@ class Sound(Protocol):
         results: Path,
         *,
         name: str,
-        limit: int | None = None,
-        refine: int = 0,
+        options: EvaluationOptions = FULL_EVALUATION,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
         """As `metasiren.Protocol.evaluate`; writes metrics.json, comparison.*, figure.png and sound.wav.
 
-        `limit` and `refine` say nothing of a single signal. Without the package soundfile there is no sound.wav.
+        Without the package soundfile there is no sound.wav.
 
         Raises:
             DataError: the signal is no sound.

@@ -1,4 +1,4 @@
-"""A progress bar for preparations."""
+"""A progress bar for long work outside training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
-def bar(title: str, total: int) -> Iterator[Callable[[int], object]]:
+def progress_bar(title: str, total: int) -> Iterator[Callable[[int], object]]:
     """Show a bar on the standard error stream, where that is a terminal; gives the function that moves it on."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
