@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from metasiren.contracts.files import is_web_page
     from metasiren.contracts.quality import psnr
     from metasiren.engine.bar import progress_bar
+    from metasiren.engine.choosing import load_recipe
     from metasiren.engine.running import run
     from metasiren.errors import (
         DataError,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from metasiren.nn.grids import grid
     from metasiren.nn.layers import Params
     from metasiren.nn.siren import Siren
-    from metasiren.recipe import Recipe, load_recipe, read_overrides
+    from metasiren.recipe import Recipe, read_overrides
     from metasiren.registry.catalogue import load_catalogue
     from metasiren.registry.extras import load_extra
     from metasiren.registry.hookspecs import hookimpl
@@ -69,6 +70,7 @@ _HOMES = {
     "contracts.files": "is_web_page",
     "contracts.quality": "psnr",
     "engine.bar": "progress_bar",
+    "engine.choosing": "load_recipe",
     "engine.running": "run",
     "errors": "DataError MetasirenError PluginError RecipeError RunError TrainingError did_you_mean",
     "nn.cholesky": "damped_cholesky",
@@ -76,7 +78,7 @@ _HOMES = {
     "nn.grids": "grid",
     "nn.layers": "Params",
     "nn.siren": "Siren",
-    "recipe": "Recipe load_recipe read_overrides",
+    "recipe": "Recipe read_overrides",
     "registry.catalogue": "load_catalogue",
     "registry.extras": "load_extra",
     "registry.hookspecs": "hookimpl",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +72,9 @@ def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
 
 @cli.command()
 @click.argument("recipe", required=False)
-@click.option("--preset", metavar="NAME", help="A preset of the recipe; the best that can run here if left out.")
+@click.option(
+    "--preset", metavar="NAME", help="A preset of the recipe, or base for none; by default the first that can run here."
+)
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a recipe value; may be given again.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory; must not exist.")
 @click.option("--resume", "resumed", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run.")
@@ -104,8 +105,9 @@ def run(
         names = ", ".join(p.stem for p in shipped_recipes())
         raise RecipeError("run", "no recipe given.", f"metasiren run RECIPE, where RECIPE is a file or one of: {names}")
     from metasiren.engine import running
+    from metasiren.engine.choosing import choose_preset
     from metasiren.engine.processor import prepare_processor
-    from metasiren.engine.progress import Shown
+    from metasiren.engine.progress import Shown, announce
     from metasiren.recipe import load_recipe, read_overrides
 
     prepare_processor()
@@ -115,31 +117,17 @@ def run(
         made = running.resume(resumed, device=device, max_time=max_time, catalogue=catalogue, progress=progress)
     else:
         assert recipe is not None
-        if preset is None:
-            preset, misses = running.choose_preset(recipe, catalogue)
-            _announce(console, recipe, preset, misses)
         changes = read_overrides(pairs)
         if compile_ is not None:
             changes["train.compile"] = compile_
-        loaded = load_recipe(recipe, preset=preset, overrides=changes)
+        choice = choose_preset(recipe, catalogue, preset=preset, overrides=changes)
+        announce(progress, recipe, choice)
+        loaded = load_recipe(recipe, preset=choice.preset, overrides=choice.overrides)
         made = running.run(
             loaded, out, device=device, seed=seed, max_time=max_time, catalogue=catalogue, progress=progress
         )
     _show_results(made.results)
     click.echo(made.path)
-
-
-def _announce(console: Any, recipe: str, preset: str | None, misses: Mapping[str, list[str]]) -> None:
-    from rich.markup import escape
-    from rich.panel import Panel
-
-    if preset is None:
-        return
-    lines = [f"Running the preset [bold]{escape(preset)}[/bold] of {escape(recipe)}."]
-    for name, reasons in misses.items():
-        lines.append(f"The preset [bold]{escape(name)}[/bold] cannot run here:")
-        lines += [f"- {escape(reason)}" for reason in reasons]
-    console.print(Panel("\n".join(lines), title="metasiren", expand=False))
 
 
 def _show_results(results: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -155,6 +155,8 @@ class Dataset(ABC):
         facts: plain data that turns a field's values and coordinates back into a person's units without the data:
             a sampling rate, a shape's centre and scale. They are kept with the run.
         renderer: name of the renderer that `metasiren render` takes for such fields, or None.
+        instead_of: option -> the option that it takes the place of, such as {"path": "source"}: where a person sets
+            the first and a preset the second, the second is dropped.
     """
 
     title: str
@@ -163,6 +165,7 @@ class Dataset(ABC):
     provenance: Mapping[str, str] = {}
     facts: Mapping[str, Any] = {}
     renderer: str | None = None
+    instead_of: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def batch(

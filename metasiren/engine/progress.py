@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from metasiren.engine.choosing import Choice
+
 
 class Progress(ABC):
     """Receives progress messages; it never changes what runs."""
@@ -94,3 +96,12 @@ class Shown(Progress):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def announce(progress: Progress, recipe: str, choice: Choice) -> None:
+    """Say in one line which preset runs and what it costs, and in one line each why those before it cannot."""
+    if choice.preset is None:
+        return
+    progress.say(f"{recipe}: preset {choice.preset}" + (f" ({choice.cost})" if choice.cost else ""))
+    for name, reasons in choice.missing.items():
+        progress.say(f"{name} cannot run here: " + "; ".join(reasons))

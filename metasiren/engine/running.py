@@ -24,7 +24,7 @@ from metasiren.engine.progress import Progress, Silent
 from metasiren.engine.scoring import score
 from metasiren.engine.trainer import Outcome, Trainer
 from metasiren.errors import RecipeError, RunError
-from metasiren.recipe import Part, Recipe, load_recipe, read_recipe
+from metasiren.recipe import Part, Recipe
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.results.comparison import write_metrics
 from metasiren.runs import checkpoints, directory
@@ -59,45 +59,6 @@ def seconds_of(text: str) -> float:
     if total <= 0:
         raise RecipeError("--max-time", f"{text!r} is no duration.", "Write 90s, 5m or 1h30m.")
     return total
-
-
-def choose_preset(recipe: str | Path, catalogue: Catalogue) -> tuple[str | None, dict[str, list[str]]]:
-    """The first preset, in the recipe's order, whose `needs` (`data`, `gpu`) are met here.
-
-    Returns:
-        its name (None where the recipe has no presets), and for each preset passed over what is missing.
-    """
-    presets = read_recipe(recipe).get("presets") or {}
-    misses: dict[str, list[str]] = {}
-    for name, change in presets.items():
-        needs = (change or {}).get("needs") or []
-        lacking = []
-        for need in needs:
-            if need == "gpu":
-                lacking += [] if torch.cuda.is_available() else ["there is no GPU that torch can use"]
-            elif need == "data":
-                lacking += _missing_data(load_recipe(recipe, preset=name), catalogue)
-            else:
-                known = "known: data, gpu"
-                raise RecipeError(f"{recipe}: presets.{name}.needs", f"{need!r} is not something to need.", known)
-        if not lacking:
-            return name, misses
-        misses[name] = lacking
-    if presets:
-        raise RecipeError(
-            str(recipe),
-            "no preset can run here.",
-            "\n".join(f"{name}: {'; '.join(why)}" for name, why in misses.items()),
-        )
-    return None, misses
-
-
-def _missing_data(recipe: Recipe, catalogue: Catalogue) -> list[str]:
-    where = f"{recipe.name}: data"
-    factory: Any = catalogue.factory("dataset", recipe.data.name, where)
-    options = catalogue.options("dataset", recipe.data.name, recipe.data.options, where)
-    reason = factory.missing(**options) if hasattr(factory, "missing") else None
-    return [reason] if reason else []
 
 
 def run(

@@ -1,7 +1,16 @@
 """A recipe: YAML that names the parts and numbers of one result. Read without importing torch."""
 
 from metasiren.recipe.explanation import explain
-from metasiren.recipe.loading import find_recipe, load_recipe, read_recipe, shipped_recipes, validate
+from metasiren.recipe.loading import (
+    BASE,
+    aliases_of,
+    find_recipe,
+    load_recipe,
+    presets_of,
+    read_recipe,
+    shipped_recipes,
+    validate,
+)
 from metasiren.recipe.model import (
     ConstraintPart,
     Evaluate,
@@ -18,6 +27,7 @@ from metasiren.recipe.parts import PLACES, NamedPart, Place, parts_of
 from metasiren.recipe.yaml_text import parse_yaml
 
 __all__ = [
+    "BASE",
     "PLACES",
     "ConstraintPart",
     "Evaluate",
@@ -30,6 +40,7 @@ __all__ = [
     "SirenOptions",
     "Stage",
     "Train",
+    "aliases_of",
     "explain",
     "find_recipe",
     "load_recipe",
@@ -37,6 +48,7 @@ __all__ = [
     "nested",
     "parse_yaml",
     "parts_of",
+    "presets_of",
     "read_overrides",
     "read_recipe",
     "shipped_recipes",

@@ -15,6 +15,10 @@ from metasiren.recipe.overlay import nested, overlay
 from metasiren.recipe.yaml_text import parse_yaml
 
 MOST_BYTES = 1 << 20
+BASE = "base"
+"""The word for a recipe as it stands, without any preset."""
+ABOUT = ("needs", "cost", "gives")
+"""Keys of a preset that describe it and change nothing."""
 
 
 def find_recipe(recipe: str | Path) -> Path:
@@ -61,9 +65,25 @@ def read_recipe(recipe: str | Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise RecipeError(str(path), f"found {type(tree).__name__}, not keys.", f"A recipe has {_keys()}.")
     presets = tree.get("presets") or {}
-    if not isinstance(presets, dict) or not all(isinstance(p, dict | None) for p in presets.values()):
+    if not isinstance(presets, dict) or not all(isinstance(p, dict | str | None) for p in presets.values()):
         raise RecipeError(f"{path}: presets", "not a mapping of names to changes.", "Write presets: {quick: {...}}.")
+    for word, meant in presets.items():
+        if isinstance(meant, str) and not isinstance(presets.get(meant, ""), dict | None):
+            found = f"{meant!r}, which is no preset of this recipe."
+            raise RecipeError(f"{path}: presets.{word}", found, "An alias names a preset: fast: cpu.")
     return tree
+
+
+def presets_of(recipe: str | Path) -> dict[str, dict[str, Any]]:
+    """The presets of a recipe file by name, in its order, `needs` and descriptions included; no aliases."""
+    presets = read_recipe(recipe).get("presets") or {}
+    return {name: dict(change or {}) for name, change in presets.items() if not isinstance(change, str)}
+
+
+def aliases_of(recipe: str | Path) -> dict[str, str]:
+    """Former names of a recipe's presets, and the presets that they stand for."""
+    presets = read_recipe(recipe).get("presets") or {}
+    return {name: meant for name, meant in presets.items() if isinstance(meant, str)}
 
 
 def _keys() -> str:
@@ -75,7 +95,7 @@ def load_recipe(recipe: str | Path, *, preset: str | None = None, overrides: Map
 
     Args:
         recipe: a path, or the name of a shipped recipe such as `celeba_cnn`.
-        preset: a key of the recipe's `presets`; None takes the recipe as it stands.
+        preset: a key of the recipe's `presets`; `base` or None takes the recipe as it stands.
         overrides: dotted keys to values, as `--set` takes them; they win over the preset.
 
     Raises:
@@ -85,11 +105,12 @@ def load_recipe(recipe: str | Path, *, preset: str | None = None, overrides: Map
     tree = read_recipe(path)
     presets = tree.pop("presets", None) or {}
     where = str(path)
-    if preset is not None:
+    if preset is not None and (preset != BASE or BASE in presets):
         if preset not in presets:
-            advice = f"{did_you_mean(preset, presets)}\npresets: {', '.join(presets) or 'none'}".strip()
+            advice = f"{did_you_mean(preset, presets)}\npresets: {', '.join([BASE, *presets])}".strip()
             raise RecipeError(f"{where}: presets", f"no preset is called {preset!r}.", advice)
-        change = {key: value for key, value in (presets[preset] or {}).items() if key != "needs"}
+        preset = presets[preset] if isinstance(presets[preset], str) else preset
+        change = {key: value for key, value in (presets[preset] or {}).items() if key not in ABOUT}
         tree = overlay(tree, change)
     if overrides:
         tree = overlay(tree, nested(overrides))

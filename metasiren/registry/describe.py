@@ -121,5 +121,5 @@ def recipes_with(kind: str, name: str) -> list[str]:
 def named(kind: str, path: Path) -> set[str]:
     """The parts of a kind that a recipe file names, presets included."""
     tree = read_recipe(path)
-    trees = [tree, *(preset or {} for preset in (tree.get("presets") or {}).values())]
+    trees = [tree, *(p for p in (tree.get("presets") or {}).values() if isinstance(p, dict))]
     return {part.name for each in trees for part in parts_of(each) if part.kind == kind}

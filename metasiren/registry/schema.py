@@ -43,10 +43,16 @@ def recipe_schema(catalogue: Catalogue) -> Schema:
     """
     preset = _keys(catalogue, named=False)
     preset["needs"] = {"type": "array", "items": {"enum": ["data", "gpu"]}}
+    preset |= {key: {"type": "string"} for key in ("cost", "gives")}
     presets = {
         "type": ["object", "null"],
         "description": "named changes to all of the above",
-        "additionalProperties": {"type": ["object", "null"], "additionalProperties": False, "properties": preset},
+        "additionalProperties": {
+            "type": ["object", "null", "string"],
+            "description": "changes, or the name of a preset that this is another name of",
+            "additionalProperties": False,
+            "properties": preset,
+        },
     }
     return {
         "$schema": DIALECT,

@@ -28,7 +28,9 @@ def add_commands(cli: click.Group) -> None:
     "--solver", metavar="NAME",
     help=f"{', '.join(NAMES)}; by default grid (helmholtz), fft or leapfrog (wave), admm (fwi).",
 )  # fmt: skip
-@click.option("--preset", metavar="NAME", help="A preset of the recipe; none if left out.")
+@click.option(
+    "--preset", metavar="NAME", help="A preset of the recipe, or base for none; by default the first that can run here."
+)
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a recipe value; may be given again.")
 @click.option("--nodes", type=click.IntRange(min=5), help="Grid points along each axis of [-1, 1]².")
 @click.option("--scheme", type=click.Choice(["5", "9"]), default="9", show_default=True, help="Points of the stencil.")

@@ -37,7 +37,7 @@ def recipe_tree(recipe: Recipe) -> dict[str, Any]:
 def from_base(run: Run) -> list[Difference] | None:
     """How the run's recipe differs from the shipped recipe of its name; None where no such recipe ships."""
     try:
-        base = load_recipe(run.recipe.name)
+        base = load_recipe(run.recipe.name, preset="base")
     except MetasirenError:
         return None
     return between(recipe_tree(base), recipe_tree(run.recipe))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -59,6 +59,7 @@ class Shape(Dataset):
     """
 
     renderer = "shape"
+    instead_of: ClassVar = {"path": "solid"}
 
     def __init__(
         self,

@@ -48,22 +48,18 @@ def compare(
     """  # noqa: D301 (click's own mark keeps the lines above as they are)
     from rich.console import Console
 
-    from metasiren.engine import running
+    from metasiren.engine.choosing import choose_preset
     from metasiren.engine.processor import prepare_processor
-    from metasiren.engine.progress import Shown
+    from metasiren.engine.progress import Shown, announce
     from metasiren.recipe import read_overrides
     from metasiren_studies import comparing
 
     prepare_processor()
     progress, catalogue = Shown(Console(stderr=True)), catalogue_of(ctx)
-    if preset is None:
-        preset, misses = running.choose_preset(recipe, catalogue)
-        for name, reasons in misses.items():
-            progress.say(f"the preset {name} cannot run here: {'; '.join(reasons)}")
-        if preset is not None:
-            progress.say(f"comparing with the preset {preset}")
+    choice = choose_preset(recipe, catalogue, preset=preset, overrides=read_overrides(pairs))
+    announce(progress, recipe, choice)
     folder, comparison = comparing.compare(
-        recipe, over, out, preset=preset, overrides=read_overrides(pairs), seed=seed, seeds=seeds, device=device,
+        recipe, over, out, preset=choice.preset, overrides=choice.overrides, seed=seed, seeds=seeds, device=device,
         max_time=max_time, catalogue=catalogue, progress=progress,
     )  # fmt: skip
     click.echo(comparison.render())

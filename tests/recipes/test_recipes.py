@@ -12,7 +12,7 @@ import torch
 
 import metasiren as ms
 from metasiren.assembly.parts import make_constraints, make_model, make_optimizer, make_protocol
-from metasiren.engine import running
+from metasiren.engine.choosing import choose_preset
 from metasiren.recipe import read_recipe, shipped_recipes
 from metasiren.registry.catalogue import load_catalogue
 
@@ -128,8 +128,8 @@ def test_without_data_and_gpu_the_quick_preset_is_chosen_and_says_why(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("METASIREN_DATA", str(tmp_path))
-    preset, misses = running.choose_preset("celeba_cnn", load_catalogue())
-    assert preset == "quick"
-    (data, gpu) = misses["paper"]
+    choice = choose_preset("celeba_cnn", load_catalogue())
+    assert choice.preset == "quick"
+    (data, gpu) = choice.missing["paper"]
     assert "metasiren data celeba" in data
     assert "no GPU" in gpu

@@ -56,7 +56,10 @@ def test_the_recipe_is_compared_with_the_one_that_ships(pictures: tuple[ms.Run, 
     text = page.render_report([pictures[1]])
     row = re.search(r"<code>train\.optimizer\.lr</code></td><td>(.*?)</td><td>(.*?)</td>", text)
     assert row is not None
-    assert (float(row[1]), float(row[2])) == (ms.load_recipe("image").train.optimizer.options["lr"], 2e-3)
+    assert (float(row[1]), float(row[2])) == (
+        ms.load_recipe("image", preset="base").train.optimizer.options["lr"],
+        2e-3,
+    )
 
 
 def test_text_from_a_run_is_escaped(pictures: tuple[ms.Run, ms.Run], tmp_path: Path) -> None:

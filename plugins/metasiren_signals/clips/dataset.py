@@ -6,7 +6,7 @@ import shutil
 import weakref
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -57,6 +57,7 @@ class Video(Dataset):
     """
 
     renderer = "clip"
+    instead_of: ClassVar = {"path": "source"}
 
     def __init__(
         self,

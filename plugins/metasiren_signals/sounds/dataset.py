@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -42,6 +42,7 @@ class Audio(Dataset):
     """
 
     renderer = "sound"
+    instead_of: ClassVar = {"path": "source"}
 
     def __init__(
         self,

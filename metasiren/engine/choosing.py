@@ -1,0 +1,126 @@
+"""Which preset of a recipe runs: one rule for the command line and for Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from metasiren.errors import RecipeError
+from metasiren.recipe import BASE, Recipe, nested, presets_of
+from metasiren.recipe import load_recipe as load_preset
+from metasiren.registry.catalogue import Catalogue, load_catalogue
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The preset that a recipe runs with here.
+
+    Attributes:
+        preset: its name; None where the recipe has no presets.
+        overrides: the changes that were asked for, and what follows from them.
+        cost: what it takes, in words; empty where the recipe does not say.
+        missing: preset passed over -> what it lacks here.
+    """
+
+    preset: str | None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    cost: str = ""
+    missing: Mapping[str, list[str]] = field(default_factory=dict)
+
+
+def choose_preset(
+    recipe: str | Path, catalogue: Catalogue, *, preset: str | None = None, overrides: Mapping[str, Any] | None = None
+) -> Choice:
+    """The preset asked for, or else the first of the file that can run here with these overrides.
+
+    A preset can run where its `needs` are met: `gpu`, and `data`, which the overrides may name. A file that the
+    overrides name (`data.path`) must exist for any preset, and takes the place of a preset's built-in signal.
+
+    Args:
+        recipe: a path, or the name of a shipped recipe.
+        catalogue: the plugins.
+        preset: a preset of the recipe, or `base` for the recipe without any.
+        overrides: dotted keys to values; they are applied before `needs` are checked.
+
+    Raises:
+        RecipeError: no preset can run here (with the reasons), or a mistake in the recipe or the overrides.
+    """
+    presets, asked = presets_of(recipe), dict(overrides or {})
+    if preset is not None or not presets:
+        loaded = load_preset(recipe, preset=preset, overrides=asked)
+        entry = presets.get(str(loaded.preset)) or {}
+        return Choice(loaded.preset, asked | _displaced(loaded, asked, catalogue), str(entry.get("cost", "")))
+    named = nested(asked).get("data")
+    given = isinstance(named, Mapping) and named.get("path") is not None
+    missing: dict[str, list[str]] = {}
+    for name, entry in presets.items():
+        loaded = load_preset(recipe, preset=name, overrides=asked)
+        displaced = _displaced(loaded, asked, catalogue)
+        lacking = []
+        needs = list(entry.get("needs") or [])
+        for need in [*needs, "data"] if given and "data" not in needs else needs:
+            if need == "gpu":
+                lacking += [] if _has_gpu() else ["there is no GPU that torch can use"]
+            elif need == "data":
+                lacking += _missing_data(load_preset(recipe, preset=name, overrides=asked | displaced), catalogue)
+            else:
+                known = "known: data, gpu"
+                raise RecipeError(f"{recipe}: presets.{name}.needs", f"{need!r} is not something to need.", known)
+        if not lacking:
+            return Choice(name, asked | displaced, str(entry.get("cost", "")), missing)
+        missing[name] = lacking
+    reasons = "\n".join(f"{name}: {'; '.join(why)}" for name, why in missing.items())
+    raise RecipeError(str(recipe), "no preset can run here.", f"{reasons}\nWithout any preset: --preset {BASE}.")
+
+
+def load_recipe(recipe: str | Path, *, preset: str | None = None, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Read, overlay and validate a recipe.
+
+    Args:
+        recipe: a path, or the name of a shipped recipe such as `celeba_cnn`.
+        preset: a key of the recipe's `presets`; `base` takes the recipe as it stands. None takes the first preset
+            that can run here, as `metasiren run` does; the recipe's `preset` says which.
+        overrides: dotted keys to values, as `--set` takes them; they win over the preset. A `data.path` takes the
+            place of a preset's built-in signal.
+
+    Raises:
+        RecipeError: a missing file, broken YAML, an unknown key or preset, a value of the wrong type, or no preset
+            that can run here.
+    """
+    if not presets_of(recipe) or not (preset is None or overrides):
+        return load_preset(recipe, preset=preset, overrides=overrides)
+    choice = choose_preset(recipe, load_catalogue(), preset=preset, overrides=overrides)
+    return load_preset(recipe, preset=choice.preset, overrides=choice.overrides)
+
+
+def _has_gpu() -> bool:
+    import torch  # Only recipes that ask for a GPU pay for the import.
+
+    return torch.cuda.is_available()
+
+
+def _displaced(recipe: Recipe, overrides: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
+    """Overrides that drop the built-in signals which options given by a person stand in for."""
+    given = nested(overrides).get("data")
+    if not isinstance(given, Mapping) or recipe.data.name not in catalogue.offers["dataset"]:
+        return {}
+    factory: Any = catalogue.factory("dataset", recipe.data.name, f"{recipe.name}: data")
+    instead: Mapping[str, str] = getattr(factory, "instead_of", {})
+    return {
+        f"data.{other}": None
+        for option, other in instead.items()
+        if given.get(option) is not None and other not in given and recipe.data.options.get(other) is not None
+    }
+
+
+def _missing_data(recipe: Recipe, catalogue: Catalogue) -> list[str]:
+    where = f"{recipe.name}: data"
+    factory: Any = catalogue.factory("dataset", recipe.data.name, where)
+    try:
+        options = catalogue.options("dataset", recipe.data.name, recipe.data.options, where)
+    except RecipeError as error:
+        return [f"its data set {recipe.data.name!r} does not take this: {error.found}"]
+    reason = factory.missing(**options) if hasattr(factory, "missing") else None
+    return [reason] if reason else []

@@ -1,0 +1,97 @@
+"""Which preset runs: overrides count, a person's file wins, and Python follows the same rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from click.testing import Result
+from scipy.io import wavfile
+from small_runs import small
+
+import metasiren as ms
+
+Typed = Callable[..., Result]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """knot.ply, sound.wav and photo files of a person."""
+    trimesh.creation.torus(0.6, 0.2).export(tmp_path / "knot.ply")
+    wave = np.sin(np.arange(4000) / 8).astype(np.float32)
+    wavfile.write(tmp_path / "sound.wav", 8000, wave)
+    return tmp_path
+
+
+def run_of(result: Result) -> ms.Run:
+    assert result.exit_code == 0, f"{result.output} {result.exception}"
+    return ms.open_run(result.stdout.splitlines()[-1])
+
+
+SDF = ("evaluate.resolution=16", "evaluate.samples=500", "evaluate.size=16", "data.samples=2000", "data.points=64")
+
+
+def test_run_sdf_with_a_person_s_mesh_trains_on_it(typed: Typed, files: Path) -> None:
+    run = run_of(typed("metasiren run sdf --set data.path=knot.ply", *small(*SDF)))
+    assert run.recipe.preset != "quick", "quick is for runs without data"
+    assert (run.recipe.data.options["path"], run.recipe.data.options.get("solid")) == ("knot.ply", None)
+
+
+def test_a_person_s_mesh_displaces_the_solid_of_quick(typed: Typed, files: Path) -> None:
+    run = run_of(typed("metasiren run sdf --preset quick --set data.path=knot.ply", *small(*SDF)))
+    assert run.recipe.preset == "quick"
+    assert (run.recipe.data.options["path"], run.recipe.data.options["solid"]) == ("knot.ply", None)
+
+
+def test_run_audio_with_a_person_s_sound_trains_on_it(typed: Typed, files: Path) -> None:
+    run = run_of(typed("metasiren run audio_bach --set data.path=sound.wav", *small("data.points=256")))
+    assert run.recipe.data.options["path"] == "sound.wav"
+    assert run.recipe.preset != "quick"
+
+
+def test_the_choice_is_one_line_with_its_cost(typed: Typed) -> None:
+    result = typed("metasiren run image", *small("data.size=16", "data.points=64"))
+    line = next(each for each in result.stderr.splitlines() if each.startswith("image: preset"))
+    assert "minutes" in line
+
+
+def test_a_file_that_is_not_there_is_named_and_nothing_else_runs(typed: Typed, tmp_path: Path) -> None:
+    result = typed("metasiren run audio_bach --set data.path=nowhere.wav")
+    assert "nowhere.wav" in str(result.exception)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_both_a_file_and_a_solid_given_by_a_person_are_refused(typed: Typed, files: Path) -> None:
+    result = typed("metasiren run sdf --preset quick --set data.path=knot.ply --set data.solid=torus")
+    assert "one of them" in str(result.exception)
+
+
+def test_base_is_the_recipe_without_a_preset(typed: Typed) -> None:
+    run = run_of(typed("metasiren run image --preset base", *small("data.size=16")))
+    assert run.environment["preset"] == "base"
+    assert run.recipe.train.optimizer.options["lr"] == 1e-4
+
+
+@pytest.mark.parametrize("name", ["image", "helmholtz", "wave", "fwi", "celeba_cnn"])
+def test_python_and_the_command_line_choose_alike(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from metasiren.engine.choosing import choose_preset
+
+    monkeypatch.setenv("METASIREN_DATA", str(tmp_path))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    choice = choose_preset(name, ms.load_catalogue())
+    assert ms.load_recipe(name).preset == choice.preset is not None
+    assert ms.load_recipe(name, preset="base").preset == "base"
+
+
+def test_an_alias_is_the_preset_that_it_names(tmp_path: Path) -> None:
+    text = "data: waves\nconstraints: {mse: 1}\ntrain: {steps: 1}\npresets: {cpu: {train: {steps: 5}}, fast: cpu}\n"
+    (tmp_path / "r.yaml").write_text(text)
+    old, new = (ms.load_recipe(tmp_path / "r.yaml", preset=word) for word in ("fast", "cpu"))
+    assert old == new
+    assert (old.preset, old.train.steps) == ("cpu", 5)
+    (tmp_path / "r.yaml").write_text(text.replace("fast: cpu", "fast: cpuu"))
+    with pytest.raises(ms.RecipeError, match="no preset of this recipe"):
+        ms.load_recipe(tmp_path / "r.yaml")
