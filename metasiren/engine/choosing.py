@@ -55,6 +55,7 @@ def choose_preset(
     named = nested(asked).get("data")
     given = isinstance(named, Mapping) and named.get("path") is not None
     missing: dict[str, list[str]] = {}
+    reasons: list[str] = []
     for name, entry in presets.items():
         loaded = load_preset(recipe, preset=name, overrides=asked)
         displaced = _displaced(loaded, asked, catalogue)
@@ -64,15 +65,19 @@ def choose_preset(
             if need == "gpu":
                 lacking += [] if _has_gpu() else ["there is no GPU that torch can use"]
             elif need == "data":
-                lacking += _missing_data(load_preset(recipe, preset=name, overrides=asked | displaced), catalogue)
+                reasons = _missing_data(load_preset(recipe, preset=name, overrides=asked | displaced), catalogue)
+                lacking += reasons
             else:
                 known = "known: data, gpu"
                 raise RecipeError(f"{recipe}: presets.{name}.needs", f"{need!r} is not something to need.", known)
         if not lacking:
             return Choice(name, asked | displaced, str(entry.get("cost", "")), missing)
         missing[name] = lacking
-    reasons = "\n".join(f"{name}: {'; '.join(why)}" for name, why in missing.items())
-    raise RecipeError(str(recipe), "no preset can run here.", f"{reasons}\nWithout any preset: --preset {BASE}.")
+    if given and reasons and all(set(reasons) <= set(why) for why in missing.values()):
+        found, _, advice = reasons[0].partition("\n")
+        raise RecipeError(f"{recipe}: data.path", found, advice)
+    why_not = "\n".join(f"{name}: {'; '.join(why)}" for name, why in missing.items())
+    raise RecipeError(str(recipe), "no preset can run here.", f"{why_not}\nWithout any preset: --preset {BASE}.")
 
 
 def load_recipe(recipe: str | Path, *, preset: str | None = None, overrides: Mapping[str, Any] | None = None) -> Recipe:

@@ -11,8 +11,8 @@ import click
 import pytest
 from pages import DOCS, blocks
 
-from metasiren import load_recipe, read_overrides
 from metasiren.cli.commands import cli
+from metasiren.recipe import load_recipe, read_overrides
 
 PAGES = [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))]
 # Placeholders of a person's own, and names made on the page itself.
