@@ -41,6 +41,10 @@ class RunError(MetasirenError):
     """A run directory or checkpoint that is missing, damaged or unusable."""
 
 
+class RunWarning(UserWarning):
+    """A run of which a newer part could not be used."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A sentence naming the closest known word, or an empty string."""
     close = get_close_matches(word, list(known), n=1, cutoff=0.5)

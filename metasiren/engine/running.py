@@ -28,7 +28,10 @@ from metasiren.recipe import Part, Recipe
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.results.comparison import write_metrics
 from metasiren.runs import checkpoints, directory
+from metasiren.runs.creation import created
 from metasiren.runs.directory import Run, open_run
+from metasiren.runs.fingerprint import demand_same_data
+from metasiren.runs.lock import locked
 
 
 def pick_device(word: str) -> torch.device:
@@ -95,9 +98,9 @@ def run(
     progress = progress or Silent()
     progress.say(f"assembling {recipe.name}")
     experiment = assemble(recipe, catalogue)
-    made = directory.create(experiment, catalogue, Path(out) if out is not None else None, device=place)
-    catalogue.manager.hook.metasiren_run_started(run=made)
-    return _carry_out(made, experiment, catalogue, place, limit, progress, None)
+    with created(experiment, catalogue, Path(out) if out is not None else None, device=place) as made:
+        catalogue.manager.hook.metasiren_run_started(run=made)
+        return _carry_out(made, experiment, catalogue, place, limit, progress, None)
 
 
 def resume(
@@ -113,10 +116,15 @@ def resume(
     place, catalogue = pick_device(device), catalogue or load_catalogue()
     made = open_run(path)
     made.check_plugins(catalogue, directory.EVERYTHING)
-    experiment = assemble(made.recipe, catalogue)
-    return _carry_out(
-        made, experiment, catalogue, place, limit, progress or Silent(), checkpoints.latest(made.checkpoints)
-    )
+    progress = progress or Silent()
+    with locked(made.path):
+        experiment = assemble(made.recipe, catalogue)
+        demand_same_data(str(made.path), made.environment, experiment.dataset, made.recipe.data)
+        checkpoints.clean(made.checkpoints)
+        checkpoint = checkpoints.latest(made.checkpoints)
+        for fault in checkpoint.passed_over if checkpoint else ():
+            progress.say(f"passed over {fault}")
+        return _carry_out(made, experiment, catalogue, place, limit, progress, checkpoint)
 
 
 def _carry_out(
@@ -159,9 +167,12 @@ def _carry_out(
         raise InterruptedRunError(str(made.path), f"stopped by {signalled[0]} after step {outcome.step}.", advice)
     _write_summary(made, outcome, trainer)
     if experiment.protocol is not None:
-        write_table(made, experiment.protocol, trainer.best_model, dataset, device=device, progress=progress)
+        write_table(
+            made, experiment.protocol, trainer.best_model, dataset, device=device, progress=progress, step=outcome.step
+        )
     if experiment.metrics:
         write_scores(made, experiment.metrics, trainer.best_model, dataset, device=device)
+    _write_evaluated(made, outcome.step)
     catalogue.manager.hook.metasiren_run_ended(run=made)
     return made
 
@@ -188,8 +199,11 @@ def write_table(
     device: torch.device,
     options: EvaluationOptions = FULL_EVALUATION,
     progress: Progress | None = None,
+    step: int | None = None,
 ) -> pd.DataFrame:
     """Evaluate, and write the newest table into `results/`; an earlier one moves to `results/earlier-K/`.
+
+    Where `step` is not the recipe's last, the model's name in the table says so.
 
     Raises:
         RecipeError: an option that the protocol does not heed.
@@ -204,9 +218,14 @@ def write_table(
     _keep_earlier(made.results)
     given = vars(options) if former else {"options": options}
     table: pd.DataFrame = protocol.evaluate(
-        model.eval(), dataset, made.results, name=made.label, device=device, **given
+        model.eval(), dataset, made.results, name=_name(made, step), device=device, **given
     )
     return table
+
+
+def _name(made: Run, step: int | None) -> str:
+    steps = made.environment["steps"]
+    return made.label if step in (None, steps) else f"{made.label}, step {step} of {steps}"
 
 
 def write_scores(
@@ -268,13 +287,27 @@ def evaluate(
     if chosen is None and not metrics:
         advice = f"Name one with --protocol: {', '.join(catalogue.names('protocol'))}."
         raise RunError(str(path), "the recipe names neither protocol nor metrics.", advice)
-    model = made.model(device=place, catalogue=catalogue)
-    dataset = make_dataset(made.recipe, catalogue).to(place)
-    numbers = write_scores(made, metrics, model, dataset, device=place, limit=limit) if metrics else pd.DataFrame()
-    if chosen is None:
-        return numbers
-    options = EvaluationOptions(limit, refine)
-    return write_table(made, chosen, model, dataset, device=place, options=options, progress=progress)
+    with locked(made.path):
+        checkpoint = made.checkpoint()
+        (progress or Silent()).say(f"weights after step {checkpoint.step} of {made.environment['steps']}")
+        model = made.model(device=place, catalogue=catalogue, checkpoint=checkpoint)
+        dataset = make_dataset(made.recipe, catalogue)
+        demand_same_data(str(made.path), made.environment, dataset, made.recipe.data)
+        dataset = dataset.to(place)
+        numbers = write_scores(made, metrics, model, dataset, device=place, limit=limit) if metrics else pd.DataFrame()
+        if chosen is not None:
+            numbers = write_table(
+                made, chosen, model, dataset, device=place, options=EvaluationOptions(limit, refine),
+                progress=progress, step=checkpoint.step,
+            )  # fmt: skip
+        _write_evaluated(made, checkpoint.step, checkpoint.passed_over)
+    return numbers
+
+
+def _write_evaluated(made: Run, step: int, passed_over: tuple[str, ...] = ()) -> None:
+    """Which weights the results are of."""
+    facts = {"step": step, "steps": made.environment["steps"], "passed_over": list(passed_over)}
+    directory.write_json(made.results / "evaluated.json", facts)
 
 
 class RunLogger:
@@ -290,7 +323,10 @@ class RunLogger:
 
         path = self.run.path / "metrics.jsonl"
         kept = [line for line in self.run.losses() if line["step"] <= self._start]
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
+        # Written aside: a process killed here leaves the former file.
+        partial = path.with_suffix(".partial")
+        partial.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
+        partial.replace(path)
         self._file = path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(self.run.path), purge_step=self._start or None)
         self.progress.start(self._steps, self._start)

@@ -11,22 +11,17 @@ events.out.*       TensorBoard curves
 from __future__ import annotations
 
 import json
-import platform
-import subprocess
-import sys
+import warnings
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib import metadata
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from metasiren.assembly.experiment import Experiment
 from metasiren.assembly.parts import make_model
 from metasiren.contracts import Context, Domain, Field, Model
-from metasiren.errors import PluginError, RunError
+from metasiren.errors import PluginError, RunError, RunWarning
 from metasiren.recipe import Recipe, parse_yaml, validate
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.runs import checkpoints
@@ -69,9 +64,7 @@ class Run:
     @property
     def domain(self) -> Domain:
         """What the run's signals map from and to."""
-        fields = dict(self.environment["domain"])
-        fields["grid"] = tuple(fields["grid"]) if fields["grid"] else None
-        return Domain(**fields)
+        return _domain(self.environment)
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -80,25 +73,39 @@ class Run:
         return facts
 
     def checkpoint(self) -> Checkpoint:
-        """The newest checkpoint.
+        """The newest checkpoint that can be read; warns where a newer one is damaged.
 
         Raises:
-            RunError: there is none.
+            RunError: there is none, or none that can be read.
         """
         checkpoint = checkpoints.latest(self.checkpoints)
         if checkpoint is None:
             raise RunError(str(self.path), "no checkpoint yet.", f"Go on with metasiren run --resume {self.path}.")
+        if checkpoint.passed_over:
+            message = f"{self.path}: step {checkpoint.step} is used. Passed over: {'; '.join(checkpoint.passed_over)}"
+            warnings.warn(message, RunWarning, stacklevel=2)
         return checkpoint
 
-    def model(self, *, device: torch.device | str = "cpu", catalogue: Catalogue | None = None) -> Model:
+    def model(
+        self,
+        *,
+        device: torch.device | str = "cpu",
+        catalogue: Catalogue | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> Model:
         """The trained model (its average, where one was kept), in evaluation mode. Needs no data.
+
+        Args:
+            device: where it shall lie.
+            catalogue: the plugins; all that are installed by default.
+            checkpoint: whose weights to take; the newest by default.
 
         Raises:
             PluginError: the plugin of a part is not installed; names the package.
         """
         self.check_plugins(catalogue := catalogue or load_catalogue())
         model = make_model(self.recipe, catalogue, self.domain)
-        checkpoint = self.checkpoint()
+        checkpoint = checkpoint or self.checkpoint()
         averaged = {k.removeprefix("module."): v for k, v in checkpoint.part("ema").items() if k.startswith("module.")}
         try:
             model.load_state_dict(averaged or checkpoint.part("model"))
@@ -159,31 +166,10 @@ class Run:
         yield from kept
 
 
-def create(experiment: Experiment, catalogue: Catalogue, out: Path | None, *, device: torch.device) -> Run:
-    """Make a new run directory; `runs/NAME-PRESET-K` where none is named.
-
-    Raises:
-        RunError: the directory holds something already, or cannot be made.
-    """
-    recipe = experiment.recipe
-    try:
-        if out is None:
-            stem = "-".join(filter(None, (recipe.name, recipe.preset)))
-            number = 1
-            while (path := Path("runs") / f"{stem}-{number}").exists():
-                number += 1
-        else:
-            path = out
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                advice = f"Name another --out, or go on with --resume {path}."
-                raise RunError(str(path), "there is something already.", advice)
-        (path / "results").mkdir(parents=True)
-    except OSError as error:
-        raise RunError(str(path), f"the run directory cannot be made: {error}.", "Name another --out.") from None
-    environment = _environment(experiment, catalogue, device)
-    write_json(path / "environment.json", environment)
-    (path / "recipe.yaml").write_text(recipe.to_yaml(), "utf-8")
-    return Run(path, recipe, environment)
+def _domain(environment: Mapping[str, Any]) -> Domain:
+    fields = dict(environment["domain"])
+    fields["grid"] = tuple(fields["grid"]) if fields["grid"] else None
+    return Domain(**fields)
 
 
 def open_run(path: str | Path) -> Run:
@@ -201,7 +187,10 @@ def open_run(path: str | Path) -> Run:
         environment = json.loads(environment_file.read_text("utf-8"))
         tree = parse_yaml(recipe_file.read_text("utf-8"), str(recipe_file))
         name, preset = environment["recipe"], environment["preset"]
-        environment["parts"], environment["domain"]
+        if not isinstance(environment["parts"], dict) or not isinstance(name, str):
+            raise ValueError("its parts or its recipe's name are of another type")
+        _domain(environment)
+        environment["steps"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(str(environment_file), f"damaged: {error!r}.", "Restore the file, or train again.") from None
     return Run(path, validate(tree, str(recipe_file), name=name, preset=preset), environment)
@@ -212,54 +201,3 @@ def write_json(path: Path, value: Any) -> None:
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
     partial.replace(path)
-
-
-def _environment(experiment: Experiment, catalogue: Catalogue, device: torch.device) -> dict[str, Any]:
-    recipe, parts = experiment.recipe, {}
-    for part in recipe.parts():
-        plugin = catalogue.offer(part.kind, part.name, part.key).plugin
-        parts[part.key] = {"name": part.name, "distribution": plugin.distribution, "version": plugin.version}
-    return {
-        "recipe": recipe.name,
-        "preset": recipe.preset,
-        "seed": recipe.train.seed,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "threads": torch.get_num_threads(),
-        "processor": platform.machine(),
-        "python": platform.python_version(),
-        "versions": {name: _version(name) for name in ("metasiren", "torch", "torchvision", "numpy")},
-        "commit": _commit(),
-        "plugins": catalogue.versions(),
-        "parts": parts,
-        "dataset": {
-            "title": experiment.dataset.title,
-            "splits": dict(experiment.dataset.splits),
-            **experiment.dataset.provenance,
-        },
-        "domain": asdict(experiment.dataset.domain),
-        "facts": dict(experiment.dataset.facts),
-        "renderer": experiment.dataset.renderer,
-        "parameters": sum(p.numel() for p in experiment.model.parameters()),
-        "steps": experiment.steps,
-    }
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _commit() -> str | None:
-    """The commit of the checkout that metasiren runs from, if it is one."""
-    home = Path(__file__).resolve().parents[2]
-    if not (home / ".git").exists():
-        return None
-    try:
-        command = ["git", "-C", str(home), "describe", "--always", "--dirty"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
-    except (OSError, subprocess.SubprocessError):
-        return None

@@ -103,7 +103,7 @@ def test_a_second_run_with_the_seed_is_the_same(tmp_path: Path, catalogue: Catal
 def test_a_run_is_never_overwritten(tmp_path: Path, catalogue: Catalogue) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "precious").write_text("x")
-    with pytest.raises(ms.RunError, match="something already"):
+    with pytest.raises(ms.RunError, match="not empty"):
         running.run(recipe(), tmp_path / "run", device="cpu", catalogue=catalogue)
 
 

@@ -1,0 +1,81 @@
+"""One process at a time writes into a run directory.
+
+The lock is the operating system's (flock): it ends with the process that holds it, however that process ends. Where
+Python has no `fcntl` (Windows) there is no lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from metasiren.errors import RunError
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover (Windows)
+    fcntl = None  # type: ignore[assignment]
+
+NAME = ".lock"
+
+
+def take(folder: Path) -> IO[str]:
+    """Lock a directory until the file returned is closed, or the process ends.
+
+    Raises:
+        RunError: another process holds it (its number, machine, command and start are named), or the directory is not
+            writable.
+    """
+    path = folder / NAME
+    try:
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, folder.stat().st_mode & 0o666), "r+", encoding="utf-8")
+    except OSError as error:
+        advice = "Name a run that you may write to, or copy this one."
+        raise RunError(str(folder), f"cannot be written to: {error.strerror}.", advice) from None
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _holder(file.read(4096))
+            file.close()
+            advice = "Wait until it ends, or stop it; two processes would mix their files."
+            raise RunError(str(folder), f"in use by {holder}.", advice) from None
+        except OSError:  # a file system without locks
+            pass
+    file.truncate(0)
+    json.dump(
+        {
+            "process": os.getpid(),
+            "machine": socket.gethostname(),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:500],
+        },
+        file,
+    )
+    file.flush()
+    return file
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a directory; see `take`."""
+    file = take(folder)
+    try:
+        yield
+    finally:
+        file.close()
+
+
+def _holder(text: str) -> str:
+    try:
+        facts = json.loads(text)
+        return f"process {facts['process']} on {facts['machine']} since {facts['since']}: {facts['command']}"
+    except (ValueError, KeyError, TypeError):
+        return "another process"

@@ -1,0 +1,181 @@
+"""A run directory is whole or absent, has one writer, and knows its data."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import toys
+from PIL import Image
+
+import metasiren as ms
+from metasiren.engine import running
+from metasiren.recipe import validate
+from metasiren.registry.catalogue import Catalogue, load_catalogue
+from metasiren.runs import creation, lock
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    return load_catalogue(extra=[toys.plugin()])
+
+
+def toy(**train: Any) -> ms.Recipe:
+    tree = {
+        "data": "waves",
+        "siren": {"hidden_features": 8, "hidden_layers": 1, "first_omega": 5},
+        "encoder": {"name": "mean_pair", "latent_dim": 3},
+        "decoder": "shift",
+        "constraints": {"squares": 2.0},
+        "train": {"steps": 4, "batch": 4, "optimizer": {"name": "sgd", "lr": 1e-3}, "log_every": 1, **train},
+        "evaluate": {"protocol": "judge"},
+    }
+    return validate(tree, "toy", name="toy")
+
+
+@pytest.fixture
+def run(tmp_path: Path, catalogue: Catalogue) -> ms.Run:
+    return running.run(toy(checkpoint_every=2), tmp_path / "run", device="cpu", catalogue=catalogue)
+
+
+@pytest.mark.parametrize("command", [running.resume, running.evaluate])
+def test_the_second_writer_is_given_the_name_of_the_first(run: ms.Run, catalogue: Catalogue, command: Any) -> None:
+    before = {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file() and p.name != ".lock"}
+    with lock.locked(run.path), pytest.raises(ms.RunError, match=rf"in use by process {os.getpid()} on .* since 20"):
+        command(run.path, device="cpu", catalogue=catalogue)
+    assert before == {p: p.read_bytes() for p in before}
+    command(run.path, device="cpu", catalogue=catalogue)
+
+
+def test_a_run_is_locked_while_it_is_made_and_trained(
+    tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def started(run: ms.Run) -> None:
+        with pytest.raises(ms.RunError, match="in use by process"):
+            lock.take(run.path)
+        tried.append(run.path.name)
+
+    class Watcher:
+        metasiren_run_started = staticmethod(ms.hookimpl(started))
+
+    catalogue.manager.register(Watcher())
+    running.run(toy(), tmp_path / "run", device="cpu", catalogue=catalogue)
+    assert tried == ["run"]
+
+
+def test_nothing_bears_the_name_of_a_run_that_was_killed_while_it_was_made(
+    tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(creation, "write_json", killed)
+    with pytest.raises(KeyboardInterrupt):
+        running.run(toy(), tmp_path / "run", device="cpu", catalogue=catalogue)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    # A real SIGKILL leaves the directory aside; it is removed once it is old.
+    stale = tmp_path / ".run.abc.partial"
+    stale.mkdir()
+    lock.take(stale).close()
+    os.utime(stale, (time.time() - 600,) * 2)
+    made = running.run(toy(), tmp_path / "run", device="cpu", catalogue=catalogue)
+    assert [p.name for p in tmp_path.iterdir()] == ["run"] == [made.path.name]
+
+
+def test_a_half_last_line_of_the_curves_does_not_stop_a_resume(run: ms.Run, catalogue: Catalogue) -> None:
+    curves = run.path / "metrics.jsonl"
+    whole = curves.read_text()
+    curves.write_text(whole + '{"step": 5, "los')
+    again = running.resume(run.path, device="cpu", catalogue=catalogue)
+    assert curves.read_text() == whole
+    assert [line["step"] for line in again.losses()] == [1, 2, 3, 4]
+    curves.write_text(whole.replace('{"step": 2', '{"st', 1))
+    with pytest.raises(ms.RunError, match=r"metrics.jsonl: line 2: not readable"):
+        running.resume(run.path, device="cpu", catalogue=catalogue)
+
+
+def test_a_kill_while_the_curves_are_cut_loses_none(
+    run: ms.Run, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curves = run.path / "metrics.jsonl"
+    whole, real = curves.read_text(), Path.write_text
+
+    def killed(self: Path, text: str, *rest: Any) -> int:
+        if self.name.startswith("metrics"):
+            real(self, text[:10], *rest)
+            raise KeyboardInterrupt
+        return real(self, text, *rest)
+
+    monkeypatch.setattr(Path, "write_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        running.resume(run.path, device="cpu", catalogue=catalogue)
+    assert curves.read_text() == whole
+
+
+def test_evaluate_names_the_step_and_the_file_passed_over(run: ms.Run, catalogue: Catalogue) -> None:
+    newest = run.checkpoints / "step-00000004.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-100])
+    with pytest.warns(ms.RunWarning, match=r"step 2 is used. Passed over: step-00000004.safetensors"):
+        table = running.evaluate(run.path, device="cpu", catalogue=catalogue)
+    facts = json.loads((run.results / "evaluated.json").read_text())
+    assert (facts["step"], facts["steps"], len(facts["passed_over"])) == (2, 4, 1)
+    assert "step 2 of 4" in str(table)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "null", '{"recipe": 1, "preset": 2, "parts": 3, "domain": 4}'])
+def test_a_damaged_environment_is_named(run: ms.Run, catalogue: Catalogue, content: str) -> None:
+    (run.path / "environment.json").write_text(content)
+    with pytest.raises(ms.RunError, match=r"environment.json: damaged"):
+        running.evaluate(run.path, device="cpu", catalogue=catalogue)
+
+
+def picture(path: Path, seed: int, size: int = 16) -> None:
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (size, size), np.uint8)).save(path)
+
+
+@pytest.mark.parametrize(("seed", "size"), [(1, 16), (0, 20)])
+def test_changed_data_is_noticed(tmp_path: Path, seed: int, size: int) -> None:
+    picture(tmp_path / "data.png", 0)
+    overrides: dict[str, Any] = {
+        "data": {"name": "picture", "path": str(tmp_path / "data.png")},
+        "siren.hidden_features": 8,
+        "train.steps": 2,
+    }
+    recipe = ms.load_recipe("image", overrides=overrides)
+    made = ms.run(recipe, tmp_path / "run", device="cpu")
+    running.evaluate(made.path, device="cpu")
+    picture(tmp_path / "data.png", seed, size)
+    for command in (running.resume, running.evaluate):
+        with pytest.raises(ms.RunError, match=r"the data changed since the run began: .*data.path"):
+            command(made.path, device="cpu")
+    picture(tmp_path / "data.png", 0)
+    running.evaluate(made.path, device="cpu")
+
+
+def test_another_count_of_items_is_noticed(run: ms.Run, catalogue: Catalogue) -> None:
+    path = run.path / "environment.json"
+    environment = json.loads(path.read_text())
+    environment["dataset"]["splits"]["train"] += 1
+    environment["data_digest"]["probe"]["train"] = {"pixels.values": [3, 1.0, 1.0]}
+    path.write_text(json.dumps(environment))
+    with pytest.raises(ms.RunError, match=r"train had \d+ items, now \d+; train: the values of pixels.values differ"):
+        running.resume(run.path, device="cpu", catalogue=catalogue)
+
+
+def test_a_run_that_may_not_be_written_is_one_message(
+    run: ms.Run, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("metasiren.runs.lock.os.open", refused)
+    with pytest.raises(ms.RunError, match="cannot be written to: Permission denied"):
+        running.resume(run.path, device="cpu", catalogue=catalogue)
