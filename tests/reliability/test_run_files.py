@@ -149,7 +149,7 @@ def test_changed_data_is_noticed(tmp_path: Path, seed: int, size: int) -> None:
         "siren.hidden_features": 8,
         "train.steps": 2,
     }
-    recipe = ms.load_recipe("image", overrides=overrides)
+    recipe = ms.load_recipe("image", preset="quick", overrides=overrides)
     made = ms.run(recipe, tmp_path / "run", device="cpu")
     running.evaluate(made.path, device="cpu")
     picture(tmp_path / "data.png", seed, size)
