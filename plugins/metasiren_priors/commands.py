@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -53,14 +54,17 @@ def celeba(root: Path | None, size: int, resize: str, into: Path | None) -> None
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("picture", metavar="IMAGE", type=click.Path(path_type=Path))
 @click.option("--mask", type=click.Path(path_type=Path), help="A picture, white where IMAGE is hidden.")
+@click.option("--mask-polarity", type=click.Choice(["white_hidden", "white_seen"]), help="What white in --mask means.")
 @click.option("--pixels", type=int, metavar="N", help="Keep N random pixels instead; a tenth of them by default.")
 @click.option("--size", metavar="HxW", help="Sample the reconstruction at this size; the prior's own by default.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random pixels.")
-@click.option("--panel", is_flag=True, help="Write what was seen, the reconstruction and the original side by side.")
+@click.option("--composite", is_flag=True, help="Put the known pixels of IMAGE into the reconstruction.")
+@click.option("--panel", is_flag=True, help="Write what was seen, the reconstruction, composite and original in a row.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The picture to write.")
 def inpaint(
-    run: Path, picture: Path, mask: Path | None, pixels: int | None, size: str | None, seed: int, panel: bool, out: Path
-) -> None:
+    run: Path, picture: Path, mask: Path | None, mask_polarity: Any, pixels: int | None, size: str | None, seed: int,
+    composite: bool, panel: bool, out: Path,
+) -> None:  # fmt: skip
     """Reconstruct IMAGE from part of it, by the trained prior of RUN."""
     from metasiren import DataError, open_run
     from metasiren_priors import inpaint as inpainting
@@ -68,6 +72,11 @@ def inpaint(
     if mask is not None and pixels is not None:
         raise DataError("inpaint", "both --mask and --pixels.", "Give one of them.")
     shape = inpainting.parse_size(size) if size else None
-    panels = inpainting.inpaint(open_run(run), picture, mask=mask, pixels=pixels, size=shape, seed=seed)
-    inpainting.write(panels, out, side_by_side=panel)
+    opened = open_run(run)
+    found = inpainting.inpaint(
+        opened, picture, mask=mask, pixels=pixels, polarity=mask_polarity, size=shape, seed=seed
+    )  # fmt: skip
+    sides = " x ".join(map(str, opened.domain.grid or ()))
+    click.echo(f"{picture}: its centre square, shrunk to {sides}, the size of this prior", err=True)
+    inpainting.write(found, out, composite=composite, side_by_side=panel)
     click.echo(out)

@@ -36,13 +36,15 @@ def picture(tmp_path: Path) -> Path:
 
 
 def test_the_reconstruction_has_any_size(run: ms.Run, picture: Path) -> None:
-    seen, made, truth = inpaint.inpaint(run, picture, pixels=100, size=(50, 40))
-    assert (seen.shape, made.shape, truth.shape) == ((3, 32, 32), (3, 50, 40), (3, 32, 32))
-    assert bool(torch.isfinite(made).all())
+    found = inpaint.inpaint(run, picture, pixels=100, size=(50, 40))
+    shapes = (found.seen.shape, found.made.shape, found.composite.shape, found.original.shape)
+    assert shapes == ((3, 32, 32), (3, 50, 40), (3, 50, 40), (3, 32, 32))
+    assert bool(torch.isfinite(found.made).all())
 
 
 def test_exactly_the_asked_pixels_are_seen(run: ms.Run, picture: Path) -> None:
-    seen, _, truth = inpaint.inpaint(run, picture, pixels=100)
+    found = inpaint.inpaint(run, picture, pixels=100)
+    seen, truth = found.seen, found.original
     same = (seen == truth).all(0)
     assert 100 <= int(same.sum()) <= 102  # a pixel that is mid-grey itself looks seen
     assert bool((seen[:, ~same] == 0.5).all())
@@ -52,9 +54,13 @@ def test_a_mask_hides_where_it_is_white(run: ms.Run, picture: Path, tmp_path: Pa
     mask = np.zeros((60, 60), np.uint8)
     mask[30:] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    seen, _, truth = inpaint.inpaint(run, picture, mask=tmp_path / "mask.png")
-    assert torch.equal(seen[:, :15], truth[:, :15])
-    assert bool((seen[:, 17:] == 0.5).all())
+    found = inpaint.inpaint(run, picture, mask=tmp_path / "mask.png")
+    assert torch.equal(found.seen[:, :15], found.original[:, :15])
+    assert bool((found.seen[:, 17:] == 0.5).all())
+    assert torch.equal(found.composite[:, :15], found.original[:, :15]), "known pixels stay"
+    assert torch.equal(found.composite[:, 17:], found.made[:, 17:])
+    turned = inpaint.inpaint(run, picture, mask=tmp_path / "mask.png", polarity="white_seen")
+    assert torch.equal(turned.seen[:, 17:], turned.original[:, 17:])
 
 
 def test_what_is_hidden_changes_nothing(run: ms.Run, tmp_path: Path) -> None:
@@ -66,15 +72,16 @@ def test_what_is_hidden_changes_nothing(run: ms.Run, tmp_path: Path) -> None:
         mask = np.zeros((32, 32), np.uint8)
         mask[16:] = 255
         Image.fromarray(mask).save(tmp_path / "mask.png")
-        made.append(inpaint.inpaint(run, tmp_path / f"{shade}.png", mask=tmp_path / "mask.png")[1])
+        made.append(inpaint.inpaint(run, tmp_path / f"{shade}.png", mask=tmp_path / "mask.png").made)
     assert torch.equal(made[0], made[1])
 
 
 def test_files_are_written(run: ms.Run, picture: Path, tmp_path: Path) -> None:
     panels = inpaint.inpaint(run, picture, pixels=50)
     inpaint.write(panels, tmp_path / "out.png", side_by_side=True)
+    assert [p.name for p in tmp_path.iterdir() if "partial" in p.name] == []
     with Image.open(tmp_path / "out.png") as written:
-        assert written.width > 700
+        assert written.width > 1000
     with pytest.raises(ms.DataError, match="ending"):
         inpaint.write(panels, tmp_path / "out.nonsense", side_by_side=False)
 

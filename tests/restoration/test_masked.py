@@ -14,6 +14,7 @@ import metasiren as ms
 from metasiren import Batch, Context, DataError, Field, Jet, Points, Prediction, RecipeError, Siren
 from metasiren.testing import check_dataset
 from metasiren_images.restoration.blurring import BlurredMse, jittered
+from metasiren_images.restoration.mask_files import TurnedMaskWarning
 from metasiren_images.restoration.masked import MaskedPicture
 
 ITEM = torch.zeros(1, dtype=torch.long)
@@ -75,23 +76,45 @@ def test_a_mask_that_hides_nothing_is_plain_fitting(tmp_path: Path) -> None:
     assert losses[0] == losses[1]
 
 
-def test_a_mask_from_a_file_is_white_where_seen(tmp_path: Path) -> None:
+def test_a_mask_from_a_file_is_white_where_hidden(tmp_path: Path) -> None:
     mask = np.zeros((10, 10), np.uint8)
     mask[2:5, 1:9] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
     dataset = MaskedPicture(size=10, mask=tmp_path / "mask.png")
-    assert (dataset.seen == (mask > 0)).all()
+    assert (dataset.seen == (mask == 0)).all()
+    turned = MaskedPicture(size=10, mask=tmp_path / "mask.png", mask_polarity="white_seen")
+    assert (turned.seen == (mask > 0)).all()
     assert MaskedPicture.missing(mask=tmp_path / "mask.png") is None
     assert "nowhere.png" in str(MaskedPicture.missing(mask=tmp_path / "nowhere.png"))
 
 
+def test_a_mask_that_looks_turned_is_warned_of(tmp_path: Path) -> None:
+    Image.fromarray(np.pad(np.zeros((3, 3), np.uint8), 4, constant_values=255)[:10, :10]).save(tmp_path / "mask.png")
+    with pytest.warns(TurnedMaskWarning, match="hides 91 % of the picture"):
+        MaskedPicture(size=10, mask=tmp_path / "mask.png")
+    MaskedPicture(size=10, mask=tmp_path / "mask.png", mask_polarity="white_hidden")
+
+
+def test_a_mask_of_the_photograph_s_own_size_is_brought_along(tmp_path: Path) -> None:
+    Image.fromarray(np.full((40, 60, 3), 90, np.uint8)).save(tmp_path / "photo.png")
+    hole = np.zeros((40, 60), np.uint8)
+    hole[10:20, 30:45] = 255
+    Image.fromarray(hole).save(tmp_path / "hole.png")
+    dataset = MaskedPicture(path=tmp_path / "photo.png", size=12, mask=tmp_path / "hole.png")
+    assert dataset.seen.shape == (8, 12)
+    assert not dataset.seen[2:4, 6:9].any(), "the hole lies where it lay"
+    assert dataset.seen[:1].all()
+    assert dataset.seen[:, :5].all()
+    assert "8 x 12 RGB (of 40 x 60)" in dataset.title
+
+
 def test_bad_masks_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.full((9, 10), 255, np.uint8)).save(tmp_path / "wide.png")
-    Image.fromarray(np.zeros((10, 10), np.uint8)).save(tmp_path / "black.png")
-    with pytest.raises(DataError, match=r"wide.png: 9 x 10 pixels; the picture has 10 x 10"):
+    Image.fromarray(np.full((10, 10), 255, np.uint8)).save(tmp_path / "white.png")
+    with pytest.raises(DataError, match=r"wide.png: 9 x 10 pixels[^$]*512 x 512 or 10 x 10"):
         MaskedPicture(size=10, mask=tmp_path / "wide.png")
     with pytest.raises(DataError, match=r"mask: all of 10 x 10 pixels are hidden"):
-        MaskedPicture(size=10, mask=tmp_path / "black.png")
+        MaskedPicture(size=10, mask=tmp_path / "white.png")
     with pytest.raises(DataError, match=r"fraction: all of 4 x 4 pixels are hidden"):
         MaskedPicture(size=4, fraction=1e-9)
 

@@ -13,10 +13,9 @@ from metasiren import Batch, Context, DataError, Dataset, Domain, Points, Recipe
 from metasiren_images.gradient_domain.poisson import flat, pixels_of
 from metasiren_images.gradient_domain.sampling import Sample, check_points
 from metasiren_images.restoration.blurring import jittered
-from metasiren_images.single.photograph import Crop
+from metasiren_images.restoration.mask_files import Mask, Polarity, read_mask
+from metasiren_images.single.photograph import Crop, read_photograph
 from metasiren_images.single.picture import Picture
-
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class MaskedPicture(Dataset):
@@ -32,7 +31,10 @@ class MaskedPicture(Dataset):
         crop: none, square (the centre) or top_left (the square there).
         grey: make one channel of colours.
         fraction: of pixels seen, each by its own coin, as in the paper. 1 hides nothing.
-        mask: a picture as large as the photograph after size and crop, white where it is seen, in place of a fraction.
+        mask: in place of a fraction, a picture that is white where the photograph is hidden; as large as the photograph
+            itself, or as what size and crop make of it.
+        mask_polarity: `white_hidden`, the default, or `white_seen`. Where it is left out, a mask that hides more than
+            half of the picture is warned of.
         mask_seed: of the coins.
         points: random seen pixels of a training step; left out, all of them.
         prior_points: points of `free`; left out, half as many as the picture has pixels, as in the paper.
@@ -58,6 +60,7 @@ class MaskedPicture(Dataset):
         grey: bool = False,
         fraction: float = 0.1,
         mask: Path | None = None,
+        mask_polarity: Polarity | None = None,
         mask_seed: int = 0,
         points: int | None = None,
         prior_points: int | None = None,
@@ -78,14 +81,26 @@ class MaskedPicture(Dataset):
             raise RecipeError("data: kernel_width", f"{kernel_width} pixels.", "Give a positive number, such as 1.")
         pixels = pixels_of(photograph, path, size=size, crop=crop, grey=grey)
         shape = (pixels.shape[0], pixels.shape[1])
-        self.seen = _coins(shape, fraction, mask_seed) if mask is None else _read(mask, shape)
+        full = read_photograph(path if path is not None else photograph).shape[:2]
+        if mask is None:
+            self.seen = _coins(shape, fraction, mask_seed)
+        else:
+            whole = (full[0], full[1])
+            self.seen = read_mask(mask, shape, full=whole, size=size, crop=crop, polarity=mask_polarity)
         if not self.seen.any():
             found = f"all of {shape[0]} x {shape[1]} pixels are hidden."
-            raise DataError("data: mask" if mask else "data: fraction", found, "White in a mask marks what is seen.")
+            raise DataError(
+                "data: mask" if mask else "data: fraction",
+                found,
+                "White in a mask hides; data.mask_polarity=white_seen turns it.",
+            )
         self.picture = pixels
         name = path.stem if path is not None else photograph
         colours = "grey" if pixels.shape[2] == 1 else "RGB"
-        self.title = f"{name}, {shape[0]} x {shape[1]} {colours}, {100 * self.seen.mean():.3g} % of the pixels seen"
+        cut = "" if full == shape else f" (of {full[0]} x {full[1]})"
+        self.title = (
+            f"{name}, {shape[0]} x {shape[1]} {colours}{cut}, {100 * self.seen.mean():.3g} % of the pixels seen"
+        )
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=2, d_out=pixels.shape[2], grid=shape)
         self.provenance = {
@@ -147,11 +162,3 @@ def _coins(shape: tuple[int, int], fraction: float, seed: int) -> Mask:
         raise RecipeError("data: fraction", found, "Give a number above 0, and at most 1, which hides nothing.")
     drawn: Mask = np.random.default_rng(seed).random(shape) < fraction
     return drawn
-
-
-def _read(mask: Path, shape: tuple[int, int]) -> Mask:
-    seen: Mask = np.ascontiguousarray(pixels_of("", mask, grey=True)[..., 0] > 0.5)
-    if seen.shape != shape:
-        found = f"{seen.shape[0]} x {seen.shape[1]} pixels; the picture has {shape[0]} x {shape[1]}."
-        raise DataError(str(mask), found, "Give a mask as large as the picture after size and crop.")
-    return seen

@@ -55,8 +55,9 @@ PAPER: Mapping[str, Mapping[str, float]] = {
 class InpaintingProtocol(Protocol):
     """PSNR over all pixels (`psnr_db`, as in the paper) and over hidden ones (`hidden_psnr_db`), in [0, 1], clipped.
 
-    The field is taken as it is, at seen pixels too; the other methods keep seen pixels. The comparison's title names
-    the best method by hidden pixels, and what could not be run with the reason.
+    The field is taken as it is, at seen pixels too; composite.png has the known pixels in their places, as the other
+    methods keep them. The comparison's title names the best method by hidden pixels, and what could not be run with
+    the reason.
 
     Args:
         baselines: the methods set beside; leave out what takes too long. navier_stokes and telea need the extra
@@ -86,7 +87,8 @@ class InpaintingProtocol(Protocol):
         options: EvaluationOptions = FULL_EVALUATION,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
-        """As `metasiren.Protocol.evaluate`; writes a picture per method, truth.png, seen.png and figure.png too.
+        """As `metasiren.Protocol.evaluate`; writes a picture per method, composite.png,
+        truth.png, seen.png and figure.png too.
 
         Raises:
             DataError: data that are not a masked picture.
@@ -147,6 +149,8 @@ class InpaintingProtocol(Protocol):
     ) -> None:
         as_image(shown(data)).save(results / "seen.png")
         as_image(_colours(data.picture)).save(results / "truth.png")
+        composite = np.where(data.seen[..., None], data.picture, pictures[name])
+        as_image(_colours(composite)).save(results / "composite.png")
         heads, tiles = ["seen", "truth"], [shown(data), _colours(data.picture)]
         for label, made in pictures.items():
             word = "field" if label == name else label.partition(" (")[0].lower().replace(" ", "_").replace("-", "_")

@@ -77,8 +77,8 @@ def read_photograph(
     if grey and pixels.shape[-1] == 3:
         pixels = (pixels @ LUMA)[..., None]
     if crop != "none":
-        pixels = _square(pixels, crop)
-    return pixels if size is None else _resized(pixels, size)
+        pixels = square(pixels, crop)
+    return pixels if size is None else resized(pixels, size)
 
 
 def find_photograph(source: str | Path) -> Path:
@@ -172,7 +172,8 @@ def _numbers(values: np.ndarray[Any, Any], where: str) -> Pixels:
     return scaled
 
 
-def _square(pixels: Pixels, crop: str) -> Pixels:
+def square(pixels: Pixels, crop: str) -> Pixels:
+    """The centre square of pixels (rows, columns, channels), or the one in the corner `top_left`."""
     rows, columns = pixels.shape[:2]
     side = min(rows, columns)
     if crop not in ("square", "top_left"):
@@ -181,7 +182,8 @@ def _square(pixels: Pixels, crop: str) -> Pixels:
     return pixels[top : top + side, left : left + side]
 
 
-def _resized(pixels: Pixels, size: int | tuple[int, int]) -> Pixels:
+def resized(pixels: Pixels, size: int | tuple[int, int]) -> Pixels:
+    """Pixels (rows, columns, channels) in [0, 1] at a size as `read_photograph` takes it."""
     rows, columns = pixels.shape[:2]
     if isinstance(size, int):
         factor = size / max(rows, columns)
