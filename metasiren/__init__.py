@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from metasiren.contracts.quality import psnr
     from metasiren.engine.bar import progress_bar
     from metasiren.engine.choosing import load_recipe
+    from metasiren.contracts.modules import as_module, from_module
     from metasiren.engine.running import run
     from metasiren.errors import (
         DataError,
@@ -72,6 +73,7 @@ _HOMES = {
     "contracts.quality": "psnr",
     "engine.bar": "progress_bar",
     "engine.choosing": "load_recipe",
+    "contracts.modules": "as_module from_module",
     "engine.running": "run",
     "errors": "DataError MetasirenError PluginError RecipeError RunError RunWarning TrainingError did_you_mean",
     "nn.cholesky": "damped_cholesky",
@@ -124,9 +126,11 @@ __all__ = [
     "Table",
     "TableRow",
     "TrainingError",
+    "as_module",
     "damped_cholesky",
     "did_you_mean",
     "feature_jet",
+    "from_module",
     "grid",
     "hookimpl",
     "is_web_page",

@@ -1,0 +1,230 @@
+"""Fields as ordinary `nn.Module`s, and ordinary modules as fields.
+
+A module made here is a `Sequential` of plain `nn.Linear` layers and nonlinearities: its `state_dict` has the names of
+`Params` without the leading instance dimension, and `torch.export`, ONNX and other libraries read it as they read any
+multilayer perceptron.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import asdict
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from metasiren.contracts.model import Field
+from metasiren.errors import RecipeError
+from metasiren.nn.activations import Activation
+from metasiren.nn.encodings import InputLayer
+from metasiren.nn.siren import Siren
+
+TORCH_NONLINEARITIES: dict[type[nn.Module], str] = {
+    nn.ReLU: "relu",
+    nn.Tanh: "tanh",
+    nn.Softplus: "softplus",
+    nn.ELU: "elu",
+    nn.SELU: "selu",
+    nn.Sigmoid: "sigmoid",
+}
+"""Modules of torch, with their default options, and the nonlinearities that they are."""
+
+
+class Sine(nn.Module):
+    """sin(omega * z), elementwise: (..., features) -> (..., features)."""
+
+    def __init__(self, omega: float = 30.0) -> None:
+        super().__init__()
+        self.omega = omega
+
+    def forward(self, z: Tensor) -> Tensor:
+        """The sine of omega z."""
+        return torch.sin(self.omega * z if self.omega != 1 else z)
+
+    def extra_repr(self) -> str:
+        """The frequency, for printing."""
+        return f"omega={self.omega:g}"
+
+
+class Elementwise(nn.Module):
+    """f(omega * z) for any other nonlinearity f: (..., features) -> (..., features)."""
+
+    def __init__(self, activation: Activation, omega: float = 1.0) -> None:
+        super().__init__()
+        self.activation, self.omega = activation, omega
+
+    def forward(self, z: Tensor) -> Tensor:
+        """The nonlinearity of omega z."""
+        return self.activation.value(self.omega * z if self.omega != 1 else z)
+
+    def extra_repr(self) -> str:
+        """The name and frequency, for printing."""
+        return f"{self.activation.name}, omega={self.omega:g}"
+
+
+class InputFeatures(nn.Module):
+    """An input layer: coordinates (..., in) -> features (..., features)."""
+
+    def __init__(self, layer: InputLayer, params: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.layer = layer
+        self.names = tuple(params)
+        for name, value in params.items():
+            self.register_parameter(name.rpartition(".")[2], nn.Parameter(value))
+
+    def forward(self, coords: Tensor) -> Tensor:
+        """The features."""
+        params = {name: getattr(self, name.rpartition(".")[2]).unsqueeze(0) for name in self.names}
+        flat = coords.reshape(1, -1, coords.shape[-1])
+        return self.layer.expand(flat, params).value.reshape(*coords.shape[:-1], -1)
+
+
+def as_module(field: Field, *, fold: bool = False, instance: int | None = None) -> nn.Sequential:
+    """A field as an `nn.Sequential`: coordinates (..., in) -> values (..., out).
+
+    Args:
+        field: its weights are copied.
+        fold: multiply every weight and bias by its layer's frequency, so that sines are plain sines. Otherwise
+            frequencies stay in the sines, and the weights are those of `field.params`.
+        instance: which one, of a field that holds several.
+
+    Returns:
+        Linear layers named "0", "1", ... as in `Params`, with a nonlinearity after each but the last. Its dtype and
+        device are the weights'.
+
+    Raises:
+        ValueError: several instances and no index, or an index out of range.
+    """
+    siren, params = field.siren, field.params
+    count = next(iter(params.values())).shape[0]
+    if instance is None and count != 1:
+        raise ValueError(f"the field holds {count} instances; say which one: instance=0 to {count - 1}")
+    if not 0 <= (instance or 0) < count:
+        raise ValueError(f"instance is {instance}; the field holds {count}, counted from 0")
+    own = {name: value[instance or 0].detach().clone() for name, value in params.items()}
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    if siren.encoding is not None:
+        names = siren.encoding.shapes(siren.in_features)
+        parts["input"] = InputFeatures(siren.encoding, {name: own[name] for name in names})
+    for layer in siren.layers:
+        factor = layer.omega if fold else 1.0
+        weight, bias = own[layer.weight] * factor, own[layer.bias] * factor
+        linear = nn.Linear(layer.in_features, layer.out_features, device="meta")
+        linear.weight, linear.bias = nn.Parameter(weight), nn.Parameter(bias)
+        parts[layer.name] = linear
+        if not layer.last:
+            omega = 1.0 if fold else layer.omega
+            sine = siren.activation.name == "sine"
+            parts[f"nonlinearity{layer.name}"] = Sine(omega) if sine else Elementwise(siren.activation, omega)
+    return nn.Sequential(parts)
+
+
+def from_module(
+    module: nn.Module,
+    *,
+    nonlinearity: str | None = None,
+    first_omega: float | None = None,
+    hidden_omega: float | None = None,
+) -> Field:
+    """A multilayer perceptron as a field, with derivatives in one pass.
+
+    The `nn.Linear` layers are taken in the order in which the module registers them. Nonlinearities and frequencies
+    are read from modules that say them (`Sine`, `nn.ReLU`, ...); a module that computes them in its own `forward`
+    needs them as arguments. The result is evaluated beside the module at random coordinates before it is returned.
+
+    Args:
+        module: (points, in) -> (points, out), of `nn.Linear` layers with one width and one nonlinearity. Its weights
+            are copied.
+        nonlinearity: as in recipes.
+        first_omega: frequency of the first layer, which multiplies its bias too; 1 where it is folded into the
+            weights.
+        hidden_omega: frequency of the other layers with a nonlinearity.
+
+    Returns:
+        the field, of one instance, in the module's dtype and on its device.
+
+    Raises:
+        RecipeError: fewer than two linear layers, unequal widths, a nonlinearity or frequency that is not known, or
+            a field whose values are not the module's.
+    """
+    where = f"from_module: {type(module).__name__}"
+    leaves = [m for m in module.modules() if not any(True for _ in m.children())]
+    linears = [m for m in leaves if isinstance(m, nn.Linear)]
+    if len(linears) < 2:
+        raise RecipeError(where, f"{len(linears)} linear layers.", "A field needs two or more.")
+    widths = {linear.out_features for linear in linears[:-1]}
+    chained = all(a.out_features == b.in_features for a, b in pairwise(linears))
+    if len(widths) != 1 or not chained:
+        sizes = ", ".join(f"{m.in_features} -> {m.out_features}" for m in linears)
+        raise RecipeError(where, f"layers are {sizes}.", "Hidden layers must have one width, each fed by the last.")
+    others = [m for m in leaves if not isinstance(m, nn.Linear)]
+    found = {} if nonlinearity else _read(where, others)
+    name = nonlinearity or found["nonlinearity"]
+    omegas = {"first_omega": first_omega, "hidden_omega": hidden_omega}
+    options: dict[str, Any] = {k: v if v is not None else found.get(k) for k, v in omegas.items()}
+    if name == "sine" and None in options.values():
+        raise RecipeError(where, "no frequency is given.", "Give first_omega and hidden_omega; 1 where folded in.")
+    siren = Siren(
+        in_features=linears[0].in_features, out_features=linears[-1].out_features, hidden_features=widths.pop(),
+        hidden_layers=len(linears) - 2, nonlinearity=name, **{k: v for k, v in options.items() if v is not None},
+    )  # fmt: skip
+    params = {}
+    for layer, linear in zip(siren.layers, linears, strict=True):
+        bias = linear.weight.new_zeros(linear.out_features) if linear.bias is None else linear.bias
+        params[layer.weight] = linear.weight.detach().clone().unsqueeze(0)
+        params[layer.bias] = bias.detach().clone().unsqueeze(0)
+    field = Field(siren, params)
+    _compare(where, module, field)
+    return field
+
+
+def _read(where: str, others: list[nn.Module]) -> dict[str, Any]:
+    names = {_name(m) for m in others}
+    if len(names) != 1 or None in names:
+        kinds = ", ".join(sorted({type(m).__name__ for m in others})) or "none"
+        advice = "Give nonlinearity='sine', first_omega and hidden_omega (or another nonlinearity)."
+        raise RecipeError(where, f"the nonlinearity cannot be read from its modules ({kinds}).", advice)
+    omegas = [m.omega for m in others if isinstance(m, Sine | Elementwise)]
+    if len(set(omegas[1:])) > 1:
+        raise RecipeError(where, f"hidden frequencies are {omegas[1:]}.", "Fold them into the weights.")
+    read: dict[str, Any] = {"nonlinearity": names.pop()}
+    if omegas:
+        read |= {"first_omega": omegas[0], "hidden_omega": omegas[-1]}
+    return read
+
+
+def _name(module: nn.Module) -> str | None:
+    if isinstance(module, Sine):
+        return "sine"
+    if isinstance(module, Elementwise):
+        return module.activation.name
+    plain = type(module)
+    defaults = plain in TORCH_NONLINEARITIES and repr(module) == repr(plain())
+    return TORCH_NONLINEARITIES[plain] if defaults else None
+
+
+@torch.no_grad()
+def _compare(where: str, module: nn.Module, field: Field) -> None:
+    # In float64: large frequencies magnify the rounding of float32, which is not a difference between the two.
+    device = field.params["0.weight"].device
+    draw = torch.Generator().manual_seed(0)
+    coords = torch.rand(64, field.siren.in_features, generator=draw, dtype=torch.float64).to(device) * 2 - 1
+    expected = deepcopy(module).double().eval()(coords)
+    got = field.siren({name: value.double() for name, value in field.params.items()}, coords)[0]
+    scale = float(expected.abs().amax()) if expected.numel() else 0.0
+    if expected.shape != got.shape:
+        raise RecipeError(where, f"values are {tuple(expected.shape)}.", f"Expected {tuple(got.shape)}.")
+    off = float((expected - got).abs().amax())
+    if not off <= 1e-6 * max(scale, 1e-6):
+        found = f"its values differ from the field's by up to {off:.3g}, at a magnitude of {scale:.3g}."
+        advice = f"Check the nonlinearity, the frequencies, and that nothing else happens in forward: {_said(field)}."
+        raise RecipeError(where, found, advice)
+
+
+def _said(field: Field) -> str:
+    wanted = ("nonlinearity", "first_omega", "hidden_omega")
+    return ", ".join(f"{k}={v}" for k, v in asdict(field.siren).items() if k in wanted)

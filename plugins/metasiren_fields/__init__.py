@@ -1,0 +1,1 @@
+"""Fields in numbers and in use elsewhere: export to other programs' formats, and many signals fitted at once."""

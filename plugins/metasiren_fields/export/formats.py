@@ -1,0 +1,56 @@
+"""A run's field, written by the suffix of the output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from metasiren import Field, Run, RunError, open_run
+from metasiren_fields.export import glsl, hub, program
+
+SUFFIXES = (".onnx", ".glsl", ".pt2")
+
+
+def write(run: str | Path, out: str | Path, *, function: str = "field") -> Path:
+    """Export a run's field.
+
+    Args:
+        run: the run directory of a single signal.
+        out: a file that ends in .onnx, .glsl or .pt2; or a folder, whose name has no suffix or ends in a slash.
+        function: name of the GLSL function.
+
+    Returns:
+        what was written.
+
+    Raises:
+        RunError: a run of many signals, an unknown suffix, an output that exists, or a folder that does not.
+        PluginError: a package of the extra `export` is missing.
+    """
+    path, made = Path(out), open_run(run)
+    where = f"export -o {out}"
+    folder = str(out).endswith(("/", "\\")) or not path.suffix
+    if not folder and path.suffix.lower() not in SUFFIXES:
+        raise RunError(where, f"the suffix is {path.suffix}.", f"Known: {', '.join(SUFFIXES)}, or a folder.")
+    if path.exists() and not (folder and path.is_dir() and not any(path.iterdir())):
+        raise RunError(where, "it exists.", "Name another -o; nothing is overwritten.")
+    if not path.absolute().parent.is_dir():
+        raise RunError(where, f"there is no folder {path.parent}.", "Make it first.")
+    field = single(made)
+    if folder:
+        hub.write_folder(field, path, label=made.label, facts=hub.facts_of(made), card=hub.card_of(made))
+    elif path.suffix.lower() == ".glsl":
+        path.write_text(glsl.source(field, function), "utf-8")
+    else:
+        program.save(field, path)
+    return path
+
+
+def single(run: Run) -> Field:
+    """The field of a run of one signal.
+
+    Raises:
+        RunError: the run learned many signals, so that no one field is its result.
+    """
+    if run.domain.items != 1:
+        found = f"the run learned {run.domain.items} signals."
+        raise RunError(str(run.path), found, "Only a run of a single signal has one field to export.")
+    return run.field()

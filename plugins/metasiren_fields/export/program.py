@@ -1,0 +1,49 @@
+"""Fields as programs: torch.export (.pt2) and ONNX."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metasiren import Field, as_module, load_extra
+
+POINTS = "points"
+
+
+def trace(field: Field) -> torch.export.ExportedProgram:
+    """The field as a `torch.export` program: coords (points, in) -> values (points, out), for any number of points."""
+    module = as_module(field, fold=True).eval().requires_grad_(False)
+    weight = field.params["0.weight"]
+    example = torch.zeros(5, field.siren.in_features, dtype=weight.dtype, device=weight.device)
+    return torch.export.export(module, (example,), dynamic_shapes=({0: torch.export.Dim(POINTS)},))
+
+
+def onnx_model(field: Field) -> Any:
+    """The field as an `onnx.ModelProto` with input `coords` (points, in) and output `values` (points, out).
+
+    Frequencies are multiplied into the weights; dtypes are those of the weights.
+
+    Raises:
+        PluginError: onnx or onnxscript is not installed.
+    """
+    load_extra("onnx", extra="export", where="export to ONNX")
+    load_extra("onnxscript", extra="export", where="export to ONNX")
+    # The exporter prints its progress and warns of its own internals.
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        made = torch.onnx.export(trace(field), dynamo=True, input_names=["coords"], output_names=["values"])
+    assert made is not None
+    return made.model_proto
+
+
+def save(field: Field, path: Path) -> None:
+    """Write the field to `path`, by its suffix .onnx or .pt2."""
+    if path.suffix.lower() == ".onnx":
+        path.write_bytes(onnx_model(field).SerializeToString())
+    else:
+        torch.export.save(trace(field), path)

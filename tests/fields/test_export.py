@@ -1,0 +1,124 @@
+"""Every exported format is read by the other program, and has the field's values."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from click.testing import CliRunner
+
+import metasiren as ms
+from metasiren.cli import cli
+from metasiren_fields.export import formats, program, read_folder
+from metasiren_fields.export.hub import write_folder
+
+from .conftest import small_field
+
+ONNX_COUNTS = (1, 7, 300)
+
+
+def random_coords(count: int, size: int) -> torch.Tensor:
+    return torch.rand(count, size, generator=torch.Generator().manual_seed(count)) * 2 - 1
+
+
+def onnx_values(path: Path, coords: torch.Tensor) -> np.ndarray:
+    runtime = pytest.importorskip("onnxruntime", reason="NO ONNX: onnxruntime is not installed")
+    session = runtime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    return session.run(["values"], {"coords": coords.numpy()})[0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"nonlinearity": "tanh"},
+        {"nonlinearity": "relu", "input_layer": {"name": "positional_encoding", "frequencies": 3}},
+    ],
+)
+def test_onnxruntime_agrees_for_any_number_of_points(options: dict[str, object], tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="NO ONNX: onnxscript is not installed")
+    u = small_field(outputs=3, **options)
+    program.save(u, tmp_path / "u.onnx")
+    for count in ONNX_COUNTS:
+        coords = random_coords(count, 2)
+        np.testing.assert_allclose(onnx_values(tmp_path / "u.onnx", coords), u(coords)[0], atol=1e-5)
+
+
+def test_torch_export_is_read_back(tmp_path: Path) -> None:
+    u = small_field(3, 2)
+    program.save(u, tmp_path / "u.pt2")
+    loaded = torch.export.load(tmp_path / "u.pt2").module()
+    for count in ONNX_COUNTS:
+        coords = random_coords(count, 3)
+        torch.testing.assert_close(loaded(coords), u(coords)[0], rtol=0, atol=1e-5)
+
+
+def test_a_folder_is_read_back_to_the_bit(tmp_path: Path) -> None:
+    u = small_field(input_layer={"name": "rbf_gaussian", "centres": 8}, nonlinearity="relu")
+    back = read_folder(write_folder(u, tmp_path / "hub", label="A test"))
+    assert back.siren == u.siren
+    assert all(torch.equal(back.params[name], value) for name, value in u.params.items())
+
+
+def test_a_folder_holds_several_instances(tmp_path: Path) -> None:
+    u = small_field()
+    many = ms.Field(u.siren, {name: value.expand(3, *value.shape[1:]) for name, value in u.params.items()})
+    back = read_folder(write_folder(many, tmp_path / "hub"))
+    assert all(torch.equal(back.params[name], value) for name, value in many.params.items())
+
+
+def test_the_card_has_a_header_that_hubs_read(tmp_path: Path) -> None:
+    text = (write_folder(small_field(), tmp_path / "hub", label="A test") / "README.md").read_text("utf-8")
+    _, header, body = text.split("---\n", 2)
+    assert yaml.safe_load(header)["library_name"] == "metasiren"
+    assert "# A test" in body
+
+
+@pytest.mark.parametrize("damage", ["config", "weights", "shape", "missing"])
+def test_a_damaged_folder_says_so(damage: str, tmp_path: Path) -> None:
+    folder = write_folder(small_field(), tmp_path / "hub")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    if damage == "config":
+        config["format"] = 2
+    if damage == "shape":
+        config["siren"]["hidden_features"] = 31
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    if damage == "weights":
+        (folder / "model.safetensors").write_bytes(b"no weights")
+    if damage == "missing":
+        (folder / "model.safetensors").unlink()
+    with pytest.raises(ms.RunError, match="hub"):
+        read_folder(folder)
+
+
+@pytest.mark.parametrize("out", ["u.onnx", "u.glsl", "u.pt2", "hub/", "plain"])
+def test_the_command_writes_each_format(out: str, photograph_run: Path, tmp_path: Path) -> None:
+    if out.endswith("onnx"):
+        pytest.importorskip("onnxscript", reason="NO ONNX: onnxscript is not installed")
+    target = f"{tmp_path}/{out}"
+    found = CliRunner().invoke(cli, ["export", str(photograph_run), "-o", target])
+    assert found.exit_code == 0, found.output
+    assert Path(target).exists()
+
+
+def test_a_runs_folder_is_its_field(photograph_run: Path, tmp_path: Path) -> None:
+    formats.write(photograph_run, f"{tmp_path}/hub/")
+    run, coords = ms.open_run(photograph_run), random_coords(20, 2)
+    assert torch.equal(read_folder(tmp_path / "hub")(coords), run.field()(coords))
+    assert "metasiren run image" in (tmp_path / "hub" / "README.md").read_text("utf-8")
+
+
+def test_what_cannot_be_written_is_refused(photograph_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ms.RunError, match=r"\.png"):
+        formats.write(photograph_run, tmp_path / "u.png")
+    with pytest.raises(ms.RunError, match="no folder"):
+        formats.write(photograph_run, tmp_path / "none" / "u.glsl")
+    formats.write(photograph_run, tmp_path / "u.glsl")
+    with pytest.raises(ms.RunError, match="nothing is overwritten"):
+        formats.write(photograph_run, tmp_path / "u.glsl")
+    with pytest.raises(ms.RunError, match="not an empty folder"):
+        write_folder(small_field(), tmp_path)
