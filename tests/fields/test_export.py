@@ -12,7 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 import metasiren as ms
-from metasiren.cli import cli
+from metasiren.cli.commands import cli
 from metasiren_fields.export import formats, program, read_folder
 from metasiren_fields.export.hub import write_folder
 
