@@ -30,10 +30,10 @@ if TYPE_CHECKING:
         Renderer,
     )
     from metasiren.contracts.files import is_web_page
+    from metasiren.contracts.modules import as_module, from_module
     from metasiren.contracts.quality import psnr
     from metasiren.engine.bar import progress_bar
     from metasiren.engine.choosing import load_recipe
-    from metasiren.contracts.modules import as_module, from_module
     from metasiren.engine.running import run
     from metasiren.errors import (
         DataError,
