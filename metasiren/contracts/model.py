@@ -35,6 +35,12 @@ class Field:
         """Values and derivatives in one pass; see `metasiren.nn.derivatives.jets.jet`."""
         return jet(self.siren, self.params, coords, order, **options)
 
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        from metasiren.contracts.notebook import field_html
+
+        return field_html(self.siren, self.params)
+
 
 class Encoder(nn.Module, ABC):
     """Context -> latent.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from html import escape
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any, Literal
@@ -74,6 +75,14 @@ class Table(BaseModel):
     labels: dict[str, str] = {}
     rows: list[TableRow] = Field(min_length=1)
     notes: dict[str, str] = {}
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: mean squared errors, and their conditions."""
+        errors = {key: [row.mse.get(key) for row in self.rows] for key in self.columns}
+        shown = pd.DataFrame(
+            {"method": [row.name for row in self.rows], "kind": [row.kind for row in self.rows], **errors}
+        )
+        return f"<p>{escape(self.conditions)}</p>{shown.to_html(index=False, float_format='{:.4g}'.format, na_rep='–')}"
 
     @property
     def columns(self) -> list[str]:

@@ -45,6 +45,12 @@ class Run:
     recipe: Recipe
     environment: Mapping[str, Any]
 
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        from metasiren.runs.notebook import run_html
+
+        return run_html(self.label, self.path, self.environment)
+
     @property
     def results(self) -> Path:
         """The folder of tables and pictures."""

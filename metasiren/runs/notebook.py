@@ -1,0 +1,43 @@
+"""Runs as small HTML summaries, for notebooks."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+FIGURES = ("figure6.png", "figure.png", "shaded.png", "preview.png")
+MOST_BYTES = 2_000_000
+
+
+def run_html(label: str, path: Path, environment: Mapping[str, Any]) -> str:
+    """The run's label, data and path, its metrics, and its figure where that has at most 2 MB."""
+    title = str((environment.get("dataset") or {}).get("title", ""))
+    parts = [f"<p><b>{escape(label)}</b>: {escape(title)}<br><code>{escape(str(path))}</code></p>"]
+    rows = [(name, value) for name, value in _metrics(path / "results").items() if isinstance(value, int | float)]
+    if rows:
+        cells = "".join(f"<tr><td>{escape(name)}</td><td>{value:.6g}</td></tr>" for name, value in rows)
+        parts.append(f"<table>{cells}</table>")
+    for name in FIGURES:
+        file = path / "results" / name
+        if file.is_file() and file.stat().st_size <= MOST_BYTES:
+            data = base64.b64encode(file.read_bytes()).decode("ascii")
+            parts.append(f'<img alt="figure" style="max-width:100%" src="data:image/png;base64,{data}">')
+            break
+    return "".join(parts)
+
+
+def _metrics(results: Path) -> dict[str, Any]:
+    """The flat metrics, or a prior's errors by context; nothing where the files are missing or damaged."""
+    try:
+        if (results / "metrics.json").is_file():
+            found = json.loads((results / "metrics.json").read_text("utf-8"))
+            return found if isinstance(found, dict) else {}
+        rows = json.loads((results / "table.json").read_text("utf-8"))["rows"]
+        model = next(row for row in rows if row["kind"] == "model")
+        return {f"mse at {key}": value for key, value in model["mse"].items()}
+    except (OSError, ValueError, KeyError, TypeError, StopIteration):
+        return {}
