@@ -82,7 +82,8 @@ def test_a_table_shows_every_row_and_its_conditions(tmp_path: Path) -> None:
     table = {
         "dataset": "<i>faces", "protocol": "exact", "filter": "none", "images": 4, "seeds": 1,
         "rows": [
-            {"name": "<u>net", "kind": "model", "mse": {"10": 0.03125}}, {"name": "mean", "kind": "baseline", "mse": {}},
+            {"name": "<u>net", "kind": "model", "mse": {"10": 0.03125}},
+            {"name": "mean", "kind": "baseline", "mse": {}},
         ],
     }  # fmt: skip
     (tmp_path / "table.json").write_text(json.dumps(table))

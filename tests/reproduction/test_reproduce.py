@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,23 @@ def test_a_failure_is_told_with_its_reason_and_the_others_go_on(
     assert (bad.state, good.state) == (FAILED, DONE)
     assert sorted(started) == ["bad", "good"]
     assert "nowhere.png" in (tmp_path / "logs" / "bad-quick.log").read_text()
+
+
+def test_workers_report_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, most = [], []
+
+    def watch(outcome: running.Outcome) -> None:
+        inside.append(outcome)
+        most.append(len(inside))
+        time.sleep(0.01)
+        write_page(steps, tmp_path)
+        inside.pop()
+
+    steps = [_step(f"step{i}") for i in range(12)]
+    monkeypatch.setattr(running, "_run", lambda step, *_: running.Outcome(step, DONE))
+    outcomes = run_all(steps, tmp_path, devices=["cpu"] * 4, seconds=9, files={}, watch=watch)
+    assert [outcome.step.name for outcome in outcomes] == [step.name for step in steps]
+    assert most == [1] * 12
 
 
 def test_nothing_starts_after_the_time(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def run_all(
         devices: one worker for each, such as ["cpu", "cpu"] or ["cuda:0", "cuda:1"].
         seconds: no step starts after this time, and trainings stop then and are evaluated.
         files: data by name.
-        watch: called when a step has ended.
+        watch: called when a step has ended, by one worker at a time.
 
     Returns:
         an outcome for each step that has a way, in the order of `steps`.
@@ -55,7 +55,7 @@ def run_all(
     for step in planned:
         todo.put(step)
     ended: dict[str, Outcome] = {}
-    until = time.monotonic() + seconds
+    until, telling = time.monotonic() + seconds, threading.Lock()
 
     def work(device: str) -> None:
         while True:
@@ -63,8 +63,13 @@ def run_all(
                 step = todo.get_nowait()
             except queue.Empty:
                 return
-            ended[step.name] = outcome = _run(step, out, device, until, files, len(devices))
-            watch(outcome)
+            try:
+                outcome = _run(step, out, device, until, files, len(devices))
+            except OSError as error:
+                outcome = Outcome(step, FAILED, str(error))
+            with telling:
+                ended[step.name] = outcome
+                watch(outcome)
 
     (out / "logs").mkdir(parents=True, exist_ok=True)
     workers = [threading.Thread(target=work, args=(device,), daemon=True) for device in devices]
