@@ -466,3 +466,8 @@ def test_training_free_rows_on_real_faces_reproduce_the_measured_figures(faces_n
     assert rows["Gaussian conditional"]["mse"]["1000"] == pytest.approx(2e-5, abs=5e-6)
     assert rows["Gaussian conditional"]["mse"]["1024"] == 0
     assert rows["Gaussian conditional"]["psnr"]["1024"] is None
+
+
+@pytest.mark.parametrize("protocol", [Exact, Siren2020])
+def test_tables_of_priors_take_a_limit_and_refinement(protocol: type[Exact]) -> None:
+    assert protocol.takes == {"limit", "refine"}

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pandas as pd
 import torch
@@ -46,9 +46,7 @@ class Exact(Protocol):
     """Exactly n pixels, drawn without replacement; several masks per image and context.
 
     Args:
-        takes: ClassVar[frozenset[str]] = frozenset({"limit", "refine"})
-
-    contexts: numbers of seen pixels, `half` (the first half of the rows) or `full`.
+        contexts: numbers of seen pixels, `half` (the first half of the rows) or `full`.
         seeds: number of masks per image and context.
         split: which images; by default `test` where the data has it, else `val`.
         batch: images per forward pass.
@@ -61,6 +59,8 @@ class Exact(Protocol):
     Raises:
         RecipeError: a number below one.
     """
+
+    takes: ClassVar[frozenset[str]] = frozenset({"limit", "refine"})
 
     contexts: Sequence[int | str] = (10, 100, 1000, "half", 1024)
     seeds: int = 3
