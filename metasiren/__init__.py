@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Problem,
         Protocol,
         Renderer,
+        Residual,
     )
     from metasiren.contracts.files import is_web_page
     from metasiren.contracts.modules import as_module, from_module
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "contracts": "Batch BatchOptimizer Constraint Context Dataset Decoder Domain Encoder EvaluationOptions "
-    "FULL_EVALUATION Field Fit Metric Model Points Prediction Problem Protocol Renderer",
+    "FULL_EVALUATION Field Fit Metric Model Points Prediction Problem Protocol Renderer Residual",
     "contracts.files": "is_web_page",
     "contracts.quality": "psnr",
     "engine.bar": "progress_bar",
@@ -119,6 +120,7 @@ __all__ = [
     "Recipe",
     "RecipeError",
     "Renderer",
+    "Residual",
     "Run",
     "RunError",
     "RunWarning",

@@ -8,6 +8,7 @@ from metasiren.contracts.model import Decoder, Encoder, Field, Model
 from metasiren.contracts.objective import Constraint, Fit, Metric, Prediction
 from metasiren.contracts.optimizer import BatchOptimizer, Losses, Problem, Weighted
 from metasiren.contracts.output import FULL_EVALUATION, EvaluationOptions, Protocol, Renderer
+from metasiren.contracts.residual import Residual
 
 __all__ = [
     "FULL_EVALUATION",
@@ -30,5 +31,6 @@ __all__ = [
     "Problem",
     "Protocol",
     "Renderer",
+    "Residual",
     "Weighted",
 ]  # fmt: skip

@@ -197,6 +197,18 @@ class Dataset(ABC):
         """
         return self
 
+    def at_errors(self, errors: Callable[[str, Points], Tensor]) -> Dataset:
+        """The set as training sees it with the model of this moment: points may go where the equation's error is large.
+
+        Args:
+            errors: (point set, points) -> (batch, points), the size of what the constraints leave there, without
+                gradients. It is valid for this step only.
+
+        Returns:
+            a set of the same domain and splits; the default is the set itself, and never calls `errors`.
+        """
+        return self
+
     def to(self, device: torch.device | str) -> Dataset:
         """Move what fits to the device, and return the dataset. The default moves nothing."""
         return self

@@ -22,6 +22,7 @@ from metasiren.assembly.experiment import Experiment
 from metasiren.contracts import Batch, Model, Prediction
 from metasiren.contracts.optimizer import BatchOptimizer, Losses, Problem, Weighted
 from metasiren.engine.compilation import compiled
+from metasiren.engine.errors_at import errors_at
 from metasiren.engine.nonfinite import ADVICE, NonFiniteError, Notify, Recovery, demand_finite, demand_finite_gradients
 from metasiren.errors import RecipeError, TrainingError
 from metasiren.nn.derivatives.jets import Jet, highest
@@ -207,6 +208,7 @@ class Trainer:
                     self._enter(self._number + 1)
                 batch_items = items.at(self.step).to(self.device)
                 dataset = experiment.dataset.at_progress(self.step / steps)
+                dataset = dataset.at_errors(partial(errors_at, experiment.model, self.stage.constraints, batch_items))
                 batch = dataset.batch("train", batch_items, context=train.context, generator=self.generator)
                 for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
                     within, length = self.step - self.stage.start, self.stage.stop - self.stage.start

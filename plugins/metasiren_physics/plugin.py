@@ -17,6 +17,7 @@ def metasiren_datasets() -> Mapping[str, str]:
     return {
         "helmholtz": "metasiren_physics.datasets.helmholtz:HelmholtzDataset",
         "wave": "metasiren_physics.datasets.wave:WaveDataset",
+        "box": "metasiren_physics.datasets.box:BoxDataset",
         "fwi": "metasiren_physics.datasets.inversion:InversionDataset",
     }
 
@@ -31,6 +32,11 @@ def metasiren_constraints() -> Mapping[str, str]:
         "initial_velocity": "metasiren_physics.constraints.wave:InitialVelocity",
         "dirichlet": "metasiren_physics.constraints.wave:Dirichlet",
         "neumann": "metasiren_physics.constraints.wave:Neumann",
+        "burgers": "metasiren_physics.constraints.equations:Burgers",
+        "allen_cahn": "metasiren_physics.constraints.equations:AllenCahn",
+        "poisson": "metasiren_physics.constraints.equations:Poisson",
+        "prescribed": "metasiren_physics.constraints.conditions:Prescribed",
+        "prescribed_flux": "metasiren_physics.constraints.conditions:PrescribedFlux",
         "receivers": "metasiren_physics.constraints.inversion:Receivers",
         "slowness_prior": "metasiren_physics.constraints.inversion:SlownessPrior",
         "slowness_slope": "metasiren_physics.constraints.inversion:SlownessSlope",
@@ -49,6 +55,7 @@ def metasiren_protocols() -> Mapping[str, str]:
     return {
         "helmholtz": "metasiren_physics.protocols.helmholtz:HelmholtzProtocol",
         "wave": "metasiren_physics.protocols.wave:WaveProtocol",
+        "equation": "metasiren_physics.protocols.equation:EquationProtocol",
         "fwi": "metasiren_physics.protocols.inversion:InversionProtocol",
     }
 

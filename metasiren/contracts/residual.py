@@ -1,0 +1,135 @@
+"""An equation or a condition as a loss: what must vanish at the points of one set.
+
+A residual r(x) is a function of the field's values and derivatives at a point. Its loss is the mean of w |r / scale|²
+over the points (`norm: l2`) or the mean of w |r / scale| (`norm: l1`), where w is the weight that a data set gives to a
+point, 1 by default. The squared form also serves optimisers that need residuals one by one, such as `gauss_newton`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from metasiren.contracts.data import Points
+from metasiren.contracts.objective import Constraint, Prediction
+from metasiren.errors import RecipeError
+from metasiren.nn.derivatives.jets import Jet
+
+Norm = Literal["l1", "l2"]
+
+
+class Residual(Constraint):
+    """Base of equations and conditions. A subclass gives `order` and `residual`; it may give another default for `at`.
+
+        class Heat(Residual):
+            order = "hessian_diagonal"
+
+            def residual(self, jet, points):
+                u_t, u_x = self.first(jet)
+                u_tt, u_xx = self.second(jet)
+                return u_t - 0.1 * u_xx
+
+    Args:
+        at: the point set; the class attribute `at` by default.
+        norm: `l2`, the mean square, which suits gauss_newton; or `l1`, the mean absolute value.
+        scale: residuals are divided by it; above 0. It makes equations of different units comparable.
+
+    Raises:
+        RecipeError: a scale that is not above 0, or a norm other than these two.
+    """
+
+    at: str = "interior"
+    title: ClassVar[str] = ""
+    """How errors name the part; the class name where it is empty."""
+
+    def __init__(self, *, at: str | None = None, norm: Norm = "l2", scale: float = 1.0) -> None:
+        if not scale > 0:
+            raise RecipeError(f"constraints: {self.name}: scale", f"scale is {scale}.", "Give a number above 0.")
+        if norm not in ("l1", "l2"):
+            raise RecipeError(f"constraints: {self.name}: norm", f"norm is {norm!r}.", "Give l1 or l2.")
+        if at is not None:
+            self.at = at
+        self.norm, self.scale = norm, scale
+
+    @property
+    def name(self) -> str:
+        """How errors name this part."""
+        return self.title or type(self).__name__
+
+    @abstractmethod
+    def residual(self, jet: Jet, points: Points) -> Tensor:
+        """What the equation leaves, (batch, points, components).
+
+        Each component must depend on the field at its own point alone.
+
+        Args:
+            jet: the field's value and derivatives at the points, of at least the order `order`.
+            points: their coordinates, and the targets that are known there.
+        """
+
+    def first(self, jet: Jet) -> tuple[Tensor, ...]:
+        """The first derivatives along each coordinate in turn, each (batch, points, channels).
+
+        Raises:
+            RecipeError: the jet has none: `order` is below `gradient`.
+        """
+        return self._along(jet.gradient, "gradient")
+
+    def second(self, jet: Jet) -> tuple[Tensor, ...]:
+        """The unmixed second derivatives along each coordinate in turn, each (batch, points, channels).
+
+        Raises:
+            RecipeError: the jet has none: `order` is below `hessian_diagonal`.
+        """
+        return self._along(jet.hessian_diagonal, "hessian_diagonal")
+
+    def _along(self, derivatives: Tensor | None, order: str) -> tuple[Tensor, ...]:
+        if derivatives is None:
+            found = f"order is {self.order!r}, which does not include these derivatives."
+            raise RecipeError(f"constraints: {self.name}", found, f"Set order = {order!r} in the class.")
+        return derivatives.unbind(-1)
+
+    def target(self, points: Points, name: str) -> Tensor:
+        """A named target of a point set, such as `values`.
+
+        Raises:
+            RecipeError: the points have no such target.
+        """
+        if name not in points.targets:
+            found = f"these points have no target {name!r}; they have {', '.join(points.targets) or 'none'}."
+            raise RecipeError(f"constraints: {self.name}: at: {self.at}", found, "Name a point set that has it.")
+        return points.targets[name]
+
+    def __call__(self, prediction: Prediction) -> Tensor:
+        """The loss, a scalar."""
+        if self.norm == "l1":
+            return (self.weight(prediction) * self.scaled(prediction).abs()).sum(-1).mean()
+        found = self.residuals(prediction)
+        assert found is not None
+        return found.square().sum(-1).mean()
+
+    def residuals(self, prediction: Prediction) -> Tensor | None:
+        """Weighted and scaled residuals, (batch, points, components); None for `l1`."""
+        return None if self.norm == "l1" else self.weight(prediction).sqrt() * self.scaled(prediction)
+
+    def scaled(self, prediction: Prediction) -> Tensor:
+        """The residual over `scale`, (batch, points, components).
+
+        Raises:
+            RecipeError: `residual` returned another shape.
+        """
+        points = prediction.batch.points[self.at]
+        found = self.residual(prediction.jets[self.at], points)
+        count = points.coords.shape[1]
+        if found.dim() != 3 or found.shape[1] != count:
+            shape = f"residual returned the shape {tuple(found.shape)} at {count} points."
+            advice = "Return (batch, points, components); jet.value[..., 0:1] keeps the last axis, [..., 0] drops it."
+            raise RecipeError(f"constraints: {self.name}", shape, advice)
+        return found / self.scale
+
+    def weight(self, prediction: Prediction) -> Tensor:
+        """The weight of each point, (batch, points, 1) or a scalar 1."""
+        return prediction.batch.points[self.at].targets.get("weight", torch.ones((), device=prediction.latent.device))

@@ -1,0 +1,43 @@
+"""How much constraints leave at points: what data sets with adaptive points ask of the present model."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from metasiren.contracts import Batch, Context, Domain, Model, Points, Prediction, Weighted
+from metasiren.errors import RecipeError
+from metasiren.nn.derivatives.jets import highest
+
+
+@torch.no_grad()
+def errors_at(model: Model, constraints: tuple[Weighted, ...], items: Tensor, at: str, points: Points) -> Tensor:
+    """The root of the sum of squared residuals of all constraints on a point set, without the recipe's weights.
+
+    Args:
+        model: as it is now.
+        constraints: those that are active.
+        items: (batch,) the items of the step.
+        at: the point set.
+        points: any points of that set.
+
+    Returns:
+        (batch, points)
+
+    Raises:
+        RecipeError: no constraint on this set has residuals.
+    """
+    chosen = [each.constraint for each in constraints if each.constraint.at == at]
+    dtype = next(model.parameters()).dtype
+    points = points.cast(dtype)
+    domain = Domain(model.decoder.siren.in_features, model.decoder.siren.out_features)
+    context = Context.empty(items, domain, dtype)
+    latent = model.encoder(context, model.decoder)
+    field = model.decoder.field(latent)
+    jets = {at: field.jet(points.coords, highest(each.order for each in chosen))}
+    prediction = Prediction(Batch(context, {at: points}), latent, field, jets)
+    squares = [r.square().sum(-1) for r in (each.residuals(prediction) for each in chosen) if r is not None]
+    if not squares:
+        found = f"no constraint on the point set {at!r} has residuals, so its points cannot follow the error."
+        raise RecipeError("data: adaptive", found, "Use a constraint with norm: l2 there, or leave adaptive out.")
+    return torch.stack(squares).sum(0).sqrt()

@@ -1,0 +1,56 @@
+"""Conditions of any equation: what the field, or its derivative, equals at a point set."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from metasiren import Jet, Points, Residual
+from metasiren_physics.constraints.wave import Norm
+
+
+class Prescribed(Residual):
+    """The field equals the target `values`: an initial value, a Dirichlet side, readings.
+
+    Args:
+        at: the point set.
+        norm: `l2`, the mean square, which suits gauss_newton; or `l1`, the mean absolute value.
+        scale: what differences are divided by.
+
+    Raises:
+        RecipeError: a scale that is not above 0; points without values.
+    """
+
+    title = "prescribed"
+
+    def __init__(self, *, at: str = "boundary", norm: Norm = "l2", scale: float = 1.0) -> None:
+        super().__init__(at=at, norm=norm, scale=scale)
+
+    def residual(self, jet: Jet, points: Points) -> Tensor:
+        """u - values, where values may have fewer channels than the field: its first ones are compared."""
+        values = self.target(points, "values")
+        return jet.value[..., : values.shape[-1]] - values
+
+
+class PrescribedFlux(Residual):
+    """The derivative along the outward normal equals the target `flux`, or else zero: a Neumann side.
+
+    Args:
+        at: the point set, which must have `normals`.
+        norm: `l2`, the mean square, which suits gauss_newton; or `l1`, the mean absolute value.
+        scale: what differences are divided by.
+
+    Raises:
+        RecipeError: a scale that is not above 0; points without normals.
+    """
+
+    order = "gradient"
+    title = "prescribed_flux"
+
+    def __init__(self, *, at: str = "boundary", norm: Norm = "l2", scale: float = 1.0) -> None:
+        super().__init__(at=at, norm=norm, scale=scale)
+
+    def residual(self, jet: Jet, points: Points) -> Tensor:
+        """∂u/∂n - flux."""
+        assert jet.gradient is not None
+        across = (jet.gradient * self.target(points, "normals").unsqueeze(-2)).sum(-1)
+        return across - points.targets["flux"] if "flux" in points.targets else across

@@ -1,0 +1,216 @@
+"""Any equation on a box: named axes, named point sets, and targets given by formulas."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metasiren import Batch, Context, Dataset, Domain, Points, RecipeError
+from metasiren_physics.arrays import Real
+from metasiren_physics.datasets.adaptive import Adaptive
+from metasiren_physics.datasets.designs import Design, spread
+from metasiren_physics.datasets.sourced import check_count
+from metasiren_physics.expressions import Expression
+
+Formula = str | float | list[str | float]
+WHERE = "data: box"
+
+
+class BoxDataset(Dataset):
+    """Points of a box for an equation. There is no signal: constraints say what the field satisfies at which points.
+
+    The point set `interior` covers the box; `initial` the start of the time axis; `boundary` the sides of the other
+    axes that are not periodic, with outward `normals` (1, points, d). Further sets are planes, see `planes`.
+
+    Args:
+        axes: name of every coordinate and its interval, in the order of the field's inputs, such as
+            {t: [0, 1], x: [-1, 1]}.
+        points: how many points of each set a step draws; sets that are left out do not exist.
+        targets: what is known at the points of a set: a number, a formula in the coordinates such as "-sin(pi*x)", or a
+            list of them, one for each channel, which become the target `values`; or a mapping of target names to these.
+        channels: number of channels of the field.
+        time: the axis that `initial` starts and `boundary` leaves out; no such axis, no `initial`.
+        periodic: axes whose sides are no boundary.
+        planes: further sets, by name, with the coordinates that are fixed there, such as {wall: {x: 1.0}}.
+        design: `even` (a shifted lattice), `uniform`, `latin` or `sobol`; see `metasiren_physics.datasets.designs`.
+        redraw: draw new points at each step; if not, the same points throughout.
+        adaptive: points that follow the residual, see `metasiren_physics.datasets.adaptive`; {} for its defaults.
+
+    Raises:
+        RecipeError: an empty interval, an unknown axis or point set, a formula that cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        axes: dict[str, tuple[float, float]],
+        points: dict[str, int],
+        targets: dict[str, Formula | dict[str, Formula]] | None = None,
+        channels: int = 1,
+        time: str = "t",
+        periodic: Sequence[str] = (),
+        planes: dict[str, dict[str, float]] | None = None,
+        design: Design = "even",
+        redraw: bool = True,
+        adaptive: Adaptive | None = None,
+    ) -> None:
+        self.axes = check_axes(axes)
+        self.names, self.time = tuple(self.axes), time if time in self.axes else None
+        check_names(f"{WHERE}: periodic", periodic, self.names, "axis")
+        self.periodic = tuple(periodic)
+        self.planes = {name: dict(fixed) for name, fixed in (planes or {}).items()}
+        if self.time is not None:
+            self.planes.setdefault("initial", {self.time: self.axes[self.time][0]})
+        for name, fixed in self.planes.items():
+            check_names(f"{WHERE}: planes: {name}", fixed, self.names, "axis")
+        self.sides = [n for n in self.names if n != self.time and n not in self.periodic]
+        known = ["interior", *(["boundary"] if self.sides else []), *self.planes]
+        check_names(f"{WHERE}: points", points, known, "point set")
+        check_names(f"{WHERE}: targets", targets or {}, list(points), "point set")
+        for name, count in points.items():
+            check_count(f"{WHERE}: points: {name}", count)
+        check_count(f"{WHERE}: channels", channels)
+        if adaptive is not None:
+            check_names(f"{WHERE}: adaptive: sets", adaptive.sets, list(points), "point set")
+            if not redraw:
+                raise RecipeError(f"{WHERE}: adaptive", "redraw is off, so points stay.", "Leave one of them out.")
+        self.adaptive: Adaptive | None = adaptive
+        self.errors: Callable[[str, Points], Tensor] | None = None
+        self.counts, self.design, self.redraw = dict(points), design, redraw
+        self.targets = {at: read_targets(at, given, self.names) for at, given in (targets or {}).items()}
+        span = ", ".join(f"{n} in [{a:g}, {b:g}]" for n, (a, b) in self.axes.items())
+        self.title, self.domain = f"Box {span}", Domain(len(self.axes), channels)
+        self.splits = {"train": 1, "test": 1}
+        self.facts = {"axes": {name: list(ends) for name, ends in self.axes.items()}}
+
+    def batch(
+        self,
+        split: str,
+        items: Tensor,
+        *,
+        context: tuple[int, int] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """`train` draws points; `test`, and `train` with `redraw: false`, give the same points at every call."""
+        if split != "train" or not self.redraw:
+            generator = torch.Generator(items.device).manual_seed(0 if split == "train" else 1)
+        sets = {}
+        for at, count in self.counts.items():
+            follows = split == "train" and self.errors is not None and self.adaptive and at in self.adaptive.sets
+            if follows and self.adaptive and self.errors:
+                pool = self.draw(at, self.adaptive.candidates * count, generator, items.device)
+                sets[at] = self.adaptive.choose(pool, partial(self.errors, at), count, generator)
+            else:
+                sets[at] = self.draw(at, count, generator, items.device)
+        return Batch(Context.empty(items, self.domain), sets)
+
+    def at_errors(self, errors: Callable[[str, Points], Tensor]) -> BoxDataset:
+        """The same with points that follow the errors, where `adaptive` asks for it."""
+        if self.adaptive is None:
+            return self
+        seeing = copy.copy(self)
+        seeing.errors = errors
+        return seeing
+
+    def draw(self, at: str, count: int, generator: torch.Generator | None, device: torch.device) -> Points:
+        """New points of one set, with their targets; coordinates (1, count, d) in float64."""
+        if at == "boundary":
+            coords, normals = self._boundary(count, generator, device)
+            return self.known(at, coords, {"normals": normals})
+        fixed = {} if at == "interior" else self.planes[at]
+        return self.known(at, self._free(count, fixed, generator, device))
+
+    def known(self, at: str, coords: Tensor, more: Mapping[str, Tensor] | None = None) -> Points:
+        """Points at coords (count, d), with the targets that the set `at` has there."""
+        found = {name: torch.stack([f(coords) for f in formulas], -1) for name, formulas in self.targets_of(at).items()}
+        both = {**found, **(more or {})}
+        return Points(coords.unsqueeze(0), {name: value.unsqueeze(0) for name, value in both.items()})
+
+    def grid(self, nodes: int) -> list[Real]:
+        """Coordinates (nodes,) of each axis from end to end; fewer where there are more than two axes."""
+        count = nodes if len(self.axes) < 3 else max(8, round(nodes ** (2 / len(self.axes))))
+        return [np.linspace(low, high, count) for low, high in self.axes.values()]
+
+    def targets_of(self, at: str) -> Mapping[str, Sequence[Expression]]:
+        """The formulas of a set by the target's name."""
+        return self.targets.get(at, {})
+
+    def _free(
+        self, count: int, fixed: Mapping[str, float], generator: torch.Generator | None, device: torch.device
+    ) -> Tensor:
+        """Points (count, d) with some coordinates fixed and the others spread over their intervals."""
+        free = iter(spread(self.design, count, len(self.names) - len(fixed), generator, device).unbind(-1))
+        columns = []
+        for name, (low, high) in self.axes.items():
+            if name in fixed:
+                columns.append(torch.full((count,), float(fixed[name]), dtype=torch.float64, device=device))
+            else:
+                columns.append(low + (high - low) * next(free))
+        return torch.stack(columns, -1)
+
+    def _boundary(
+        self, count: int, generator: torch.Generator | None, device: torch.device
+    ) -> tuple[Tensor, Tensor]:
+        """Points (count, d) that are shared evenly among the sides, and outward normals (count, d)."""
+        ends = [(name, end) for name in self.sides for end in (0, 1)]
+        coords, normals = [], []
+        for k, (name, end) in enumerate(ends):
+            share = count * (k + 1) // len(ends) - count * k // len(ends)
+            if share == 0:
+                continue
+            coords.append(self._free(share, {name: self.axes[name][end]}, generator, device))
+            normal = torch.zeros_like(coords[-1])
+            normal[:, self.names.index(name)] = 2 * end - 1
+            normals.append(normal)
+        return torch.cat(coords), torch.cat(normals)
+
+
+def check_axes(axes: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    """The axes, each with a lower and a higher end.
+
+    Raises:
+        RecipeError: none at all, a name that no formula could use, or an interval that is empty.
+    """
+    if not axes:
+        raise RecipeError(f"{WHERE}: axes", "there are none.", "An example is {t: [0, 1], x: [-1, 1]}.")
+    for name, (low, high) in axes.items():
+        if not name.isidentifier():
+            raise RecipeError(f"{WHERE}: axes", f"{name!r} is no name.", "Give letters, such as x.")
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            found = f"[{low}, {high}] is no interval."
+            raise RecipeError(f"{WHERE}: axes: {name}", found, "Give two numbers, the smaller first.")
+    return {name: (float(low), float(high)) for name, (low, high) in axes.items()}
+
+
+def check_names(where: str, given: Any, known: Sequence[str], kind: str) -> None:
+    """Refuse names that do not exist.
+
+    Raises:
+        RecipeError: naming those that do.
+    """
+    for name in given:
+        if name not in known:
+            raise RecipeError(where, f"there is no {kind} {name!r}.", f"known: {', '.join(known) or 'none'}")
+
+
+def read_targets(
+    at: str, given: Formula | Mapping[str, Formula], names: Sequence[str]
+) -> dict[str, tuple[Expression, ...]]:
+    """Formulas by the target's name.
+
+    Raises:
+        RecipeError: a formula that cannot be read.
+    """
+    by_name = given if isinstance(given, Mapping) else {"values": given}
+    found = {}
+    for name, formulas in by_name.items():
+        each = formulas if isinstance(formulas, list) else [formulas]
+        found[name] = tuple(Expression(text, names, f"{WHERE}: targets: {at}: {name}") for text in each)
+    return found
