@@ -58,9 +58,16 @@ class DenseJacobian:
         """J J^T, (rows, rows)."""
         return self.matrix @ self.matrix.mT
 
+    def rows(self) -> Tensor:
+        """J, (rows, parameters)."""
+        return self.matrix
+
     def pull(self, weights: Tensor) -> Direction:
         """J^T w for w (rows,)."""
-        flat = self.matrix.mT @ weights
+        return self.named(self.matrix.mT @ weights)
+
+    def named(self, flat: Tensor) -> Direction:
+        """A vector (parameters,) in the order of `rows` as changes of the parameters."""
         shapes = self.siren.shapes
         parts = torch.split(flat, [torch.Size(shape).numel() for shape in shapes.values()])
         return {name: part.view(shapes[name]) for name, part in zip(shapes, parts, strict=True)}

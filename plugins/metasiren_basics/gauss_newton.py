@@ -7,19 +7,20 @@ With the batch's residuals r, scaled so that the loss is |r|^2, and their Jacobi
 m being the mean diagonal of J J^T and p the step before: the least change, measured from mu p, that fits the
 linearised residuals. For mu = 0 that is the method of Levenberg (1944) and Marquardt (1963); p is the memory of
 earlier batches (Goldshlager et al. 2024, "A Kaczmarz-inspired approach to accelerate the optimization of neural
-network wavefunctions", arXiv 2401.10190). The matrix to factor has the size of the batch, not of the network.
+network wavefunctions", arXiv 2401.10190). See `metasiren_basics.damped_steps` for which matrix is factored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from metasiren import BatchOptimizer, Problem, RecipeError, damped_cholesky
+from metasiren import BatchOptimizer, Problem, RecipeError
+from metasiren_basics.damped_steps import Solve, damped_steps
 from metasiren_basics.dense_jacobian import DenseJacobian
 from metasiren_basics.linearised import Direction, Linearised, capturable
 from metasiren_basics.residual_blocks import asked, free_weights
@@ -47,6 +48,8 @@ class GaussNewton(BatchOptimizer):
         least_damping: where lambda stops shrinking.
         jacobian: `columns` never writes J but sums its layers' Gram matrices (see `metasiren_basics.linearised`);
             `rows` holds it; `auto` takes `rows` only where an input layer has weights of its own.
+        solve: `dual` factors a matrix of the size of the batch, `primal` one of the number of weights; `auto` takes
+            the smaller. All give the same step.
         precision: of Jacobian and solve; `same` is that of the weights.
 
     Raises:
@@ -64,6 +67,7 @@ class GaussNewton(BatchOptimizer):
         momentum: float = 0.0,
         least_damping: float = 1e-12,
         jacobian: Literal["auto", "columns", "rows"] = "auto",
+        solve: Solve = "auto",
         precision: Literal["float64", "same"] = "float64",
     ) -> None:
         for option, value, fits, advice in (
@@ -82,6 +86,7 @@ class GaussNewton(BatchOptimizer):
             raise RecipeError("train.optimizer: gauss_newton", found, "Give all parameters in one group.")
         self.trials, self.halvings, self.momentum = tuple(trials), halvings, momentum
         self.least_damping, self.jacobian, self.precision = least_damping, jacobian, precision
+        self.solve: Solve = solve
 
     @torch.no_grad()
     def step_on(self, problem: Problem) -> Losses:
@@ -103,10 +108,8 @@ class GaussNewton(BatchOptimizer):
         group, start = self.param_groups[0], {name: w.clone() for name, w in weights.items()}
         best = float(losses["loss"])
         kept: tuple[float, float, Direction] | None = None
-        for damping, dual in damped_solutions(
-            linear.gram(), target, [max(group["damping"] * t, self.least_damping) for t in self.trials]
-        ):
-            direction = linear.pull(-dual)
+        dampings = [max(group["damping"] * t, self.least_damping) for t in self.trials]
+        for damping, direction in damped_steps(linear, target, dampings, self.solve):
             if last and self.momentum:
                 direction = {n: v.add(last[n], alpha=self.momentum) for n, v in direction.items()}
             for halving in range(self.halvings + 1):
@@ -136,21 +139,6 @@ class GaussNewton(BatchOptimizer):
         field, questions = asked(problem, dtype, NAME)
         dense = self.jacobian == "rows" or (self.jacobian == "auto" and not capturable(field.siren))
         return (DenseJacobian if dense else Linearised)(field.siren, field.params, questions)
-
-
-def damped_solutions(gram: Tensor, target: Tensor, dampings: Sequence[float]) -> Iterator[tuple[float, Tensor]]:
-    """Solve (G + lambda m I) x = target for each lambda, m being G's mean diagonal.
-
-    A matrix that rounding has made indefinite is damped ten times more, until it can be factored.
-
-    Yields:
-        the lambda that was used, and x (rows,).
-    """
-    for damping in sorted(set(dampings)):
-        found = damped_cholesky(gram, damping)
-        if found is not None:
-            used, factor = found
-            yield used, torch.cholesky_solve(target.unsqueeze(1), factor).squeeze(1)
 
 
 def _move(weights: dict[str, nn.Parameter], start: Mapping[str, Tensor], direction: Direction, length: float) -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from metasiren import BatchOptimizer, Problem, RecipeError, TrainingError
-from metasiren_basics.gauss_newton import damped_solutions
+from metasiren_basics.damped_steps import damped_solutions
 from metasiren_basics.linearised import output_rows
 from metasiren_basics.residual_blocks import asked, free_weights
 

@@ -124,6 +124,19 @@ class Linearised:
         ]
         return torch.cat(full)
 
+    def rows(self) -> Tensor:
+        """J, (rows, parameters): for each layer in turn, for each of its outputs the weights, then the bias."""
+        return torch.cat([torch.cat([layer.rows() for layer in layers], 1) for layers in self._sets])
+
+    def named(self, flat: Tensor) -> Direction:
+        """A vector (parameters,) in the order of `rows` as changes of the parameters."""
+        direction: Direction = {}
+        sizes = [layer.out_features * (layer.in_features + 1) for layer in self.siren.layers]
+        for layer, part in zip(self.siren.layers, torch.split(flat, sizes), strict=True):
+            both = part.view(layer.out_features, layer.in_features + 1)
+            direction[layer.weight], direction[layer.bias] = both[:, :-1], both[:, -1]
+        return direction
+
     def pull(self, weights: Tensor) -> Direction:
         """J^T w for w (rows,)."""
         sizes = [layers[0].adjoints.shape[:2] for layers in self._sets]

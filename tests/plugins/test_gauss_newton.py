@@ -38,10 +38,11 @@ from metasiren.engine.running import run as run_recipe
 from metasiren.engine.trainer import Objective
 from metasiren.recipe import validate
 from metasiren.registry.catalogue import Catalogue, load_catalogue
+from metasiren_basics.damped_steps import damped_solutions, damped_steps
 from metasiren_basics.dense_jacobian import DenseJacobian
 from metasiren_basics.fixed import FixedEncoder
 from metasiren_basics.free import FreeDecoder
-from metasiren_basics.gauss_newton import GaussNewton, damped_solutions
+from metasiren_basics.gauss_newton import GaussNewton
 from metasiren_basics.lbfgs import Lbfgs
 from metasiren_basics.linearised import Linearised, Question, capturable
 
@@ -295,6 +296,26 @@ def test_where_nothing_helps_the_weights_stay_and_damping_grows() -> None:
     assert float(optimizer.step_on(solved)["loss"]) < 1e-25
     assert torch.equal(flat(solved.model), before)
     assert optimizer.param_groups[0]["damping"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("kind", [Linearised, DenseJacobian])
+def test_the_primal_step_is_the_dual_step(kind: Any) -> None:
+    """(JᵀJ + c)⁻¹ Jᵀ = Jᵀ (JJᵀ + c)⁻¹, with the same damping, more rows than weights or fewer."""
+    for hidden, points in ((3, 40), (8, 10)):
+        siren = Siren(in_features=1, out_features=1, hidden_features=hidden, hidden_layers=1, first_omega=3)
+        params = siren.init(generator=torch.Generator().manual_seed(0), dtype=F64)
+        coords = torch.linspace(-1, 1, points, dtype=F64).unsqueeze(-1)
+        linear = kind(siren, params, [Question(coords, "laplacian", asked("laplacian"))])
+        target = torch.sin(torch.arange(len(linear.residual), dtype=F64))
+        steps = {s: dict(damped_steps(linear, target, [1e-3, 1e-1], s)) for s in ("dual", "primal")}
+        auto = dict(damped_steps(linear, target, [1e-3, 1e-1]))
+        for damping in (1e-3, 1e-1):
+            (dual,) = (v for used, v in steps["dual"].items() if used == pytest.approx(damping))
+            (primal,) = (v for used, v in steps["primal"].items() if used == pytest.approx(damping))
+            (chosen,) = (v for used, v in auto.items() if used == pytest.approx(damping))
+            for name, change in dual.items():
+                torch.testing.assert_close(primal[name], change, rtol=1e-7, atol=1e-10)
+                torch.testing.assert_close(chosen[name], change, rtol=1e-7, atol=1e-10)
 
 
 def test_a_matrix_that_rounding_broke_is_damped_until_it_can_be_factored() -> None:

@@ -26,7 +26,7 @@ class Prescribed(Residual):
         super().__init__(at=at, norm=norm, scale=scale)
 
     def residual(self, jet: Jet, points: Points) -> Tensor:
-        """u - values, where values may have fewer channels than the field: its first ones are compared."""
+        """The difference u - values; values may have fewer channels than the field, whose first ones are compared."""
         values = self.target(points, "values")
         return jet.value[..., : values.shape[-1]] - values
 

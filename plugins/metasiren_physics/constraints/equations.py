@@ -1,4 +1,4 @@
-"""Equations on a box, one class each. Coordinates are in the order of the data set's axes: t first where there is one."""
+"""Equations on a box, one class each. Coordinates are in the order of the data's axes: t first where there is one."""
 
 from __future__ import annotations
 

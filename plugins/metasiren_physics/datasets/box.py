@@ -155,9 +155,7 @@ class BoxDataset(Dataset):
                 columns.append(low + (high - low) * next(free))
         return torch.stack(columns, -1)
 
-    def _boundary(
-        self, count: int, generator: torch.Generator | None, device: torch.device
-    ) -> tuple[Tensor, Tensor]:
+    def _boundary(self, count: int, generator: torch.Generator | None, device: torch.device) -> tuple[Tensor, Tensor]:
         """Points (count, d) that are shared evenly among the sides, and outward normals (count, d)."""
         ends = [(name, end) for name in self.sides for end in (0, 1)]
         coords, normals = [], []

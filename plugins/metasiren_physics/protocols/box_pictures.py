@@ -61,7 +61,9 @@ def lines(name: str, x: Real, curves: dict[str, Real]) -> Image.Image:
     for k, (title, values) in enumerate(curves.items()):
         across = MARGIN + WIDE * (x - x[0]) / (x[-1] - x[0])
         up = MARGIN + HIGH * (high - values) / (high - low)
-        pen.line([(float(a), float(b)) for a, b in zip(across, up, strict=True)], fill=COLOURS[k % len(COLOURS)], width=2)
+        pen.line(
+            [(float(a), float(b)) for a, b in zip(across, up, strict=True)], fill=COLOURS[k % len(COLOURS)], width=2
+        )
         pen.text((MARGIN + 90 * k, MARGIN - 16), title, COLOURS[k % len(COLOURS)], font, anchor="lm")
     pen.text((MARGIN - 4, MARGIN), f"{high:.3g}", "black", font, anchor="rm")
     pen.text((MARGIN - 4, MARGIN + HIGH), f"{low:.3g}", "black", font, anchor="rm")
@@ -77,9 +79,7 @@ def _panel(title: str, values: Real) -> Panel:
     return Panel(title, values, signed=signed, limits=(-most, most) if signed else None)
 
 
-def _slices(
-    names: Sequence[str], time: str | None, grid: Sequence[Real]
-) -> list[tuple[str, tuple[slice | int, ...]]]:
+def _slices(names: Sequence[str], time: str | None, grid: Sequence[Real]) -> list[tuple[str, tuple[slice | int, ...]]]:
     """Two-dimensional slices of the grid and what is fixed there: several times, the middle of further axes."""
     if len(names) == 2:
         return [("", (slice(None), slice(None)))]

@@ -35,7 +35,7 @@ Formula = str | float
 class EquationProtocol(Protocol):
     """Relative L2 and greatest error on a grid over the box, and a picture of the field.
 
-    Writes metrics.json (`relative_l2`, `greatest_error`, both for the channels that have a known solution), comparison.*
+    Writes metrics.json (`relative_l2`, `greatest_error`, both where the solution is known), comparison.*
     and figure.png: curves on one axis, maps on two, maps at several times on two and time.
 
     Args:

@@ -17,7 +17,7 @@ from metasiren_physics.arrays import Real
 
 
 def burgers_wave(t: Real, x: Real, viscosity: float = 0.01 / np.pi, nodes: int = 256) -> Real:
-    """u at times t (...) from 0 on and places x (...), broadcast together.
+    """The solution at times t (...) from 0 on and places x (...), broadcast together.
 
     Args:
         t: times.

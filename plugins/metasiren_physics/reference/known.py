@@ -45,7 +45,9 @@ def known_solution(name: str, axes: Sequence[str], where: str) -> Solution:
         RecipeError: no such solution, or one in other coordinates.
     """
     if name not in SOLUTIONS:
-        advice = f"{did_you_mean(name, SOLUTIONS)}\nknown: {', '.join(SOLUTIONS)}; or give a formula as `exact`.".strip()
+        advice = (
+            f"{did_you_mean(name, SOLUTIONS)}\nknown: {', '.join(SOLUTIONS)}; or give a formula as `exact`.".strip()
+        )
         raise RecipeError(where, f"no solution is called {name!r}.", advice)
     found = SOLUTIONS[name]()
     if tuple(axes) != found.axes:

@@ -1,0 +1,64 @@
+"""Damped least-squares steps from linearised residuals, by the smaller of two systems.
+
+With residuals r and their Jacobian J, the same step has two forms,
+
+    -J^T (J J^T + lambda m I)^-1 r = -(J^T J + lambda m I)^-1 J^T r,
+
+m being the mean diagonal of J J^T. The first factors a matrix of the size of the batch (the dual or kernel form), the
+second one of the number of weights (the primal form).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from metasiren import damped_cholesky
+from metasiren_basics.dense_jacobian import DenseJacobian
+from metasiren_basics.linearised import Direction, Linearised
+
+Solve = Literal["auto", "dual", "primal"]
+
+
+def damped_steps(
+    linear: Linearised | DenseJacobian, target: Tensor, dampings: Sequence[float], solve: Solve = "auto"
+) -> Iterator[tuple[float, Direction]]:
+    """The steps for each lambda in ascending order.
+
+    Args:
+        linear: the linearised residuals.
+        target: r (rows,), or another right-hand side in its place.
+        dampings: each lambda, positive.
+        solve: `dual` or `primal`; `auto` takes the one with the smaller matrix.
+
+    Yields:
+        the lambda that was used, and the step.
+    """
+    rows, parameters = len(target), linear.siren.parameter_count
+    if solve == "dual" or (solve == "auto" and rows <= parameters):
+        gram, right, size = linear.gram(), target, 1.0
+    else:
+        matrix = linear.rows()
+        gram, right = matrix.mT @ matrix, matrix.mT @ target
+        # Both mean diagonals have the same sum, the squared norm of J.
+        size = parameters / rows
+    for used, solution in damped_solutions(gram, right, [damping * size for damping in dampings]):
+        yield used / size, linear.pull(-solution) if right is target else linear.named(-solution)
+
+
+def damped_solutions(gram: Tensor, target: Tensor, dampings: Sequence[float]) -> Iterator[tuple[float, Tensor]]:
+    """Solve (G + lambda m I) x = target for each lambda, m being G's mean diagonal.
+
+    A matrix that rounding has made indefinite is damped ten times more, until it can be factored.
+
+    Yields:
+        the lambda that was used, and x (rows,).
+    """
+    for damping in sorted(set(dampings)):
+        found = damped_cholesky(gram, damping)
+        if found is not None:
+            used, factor = found
+            yield used, torch.cholesky_solve(target.unsqueeze(1), factor).squeeze(1)
