@@ -41,6 +41,10 @@ class RunError(MetasirenError):
     """A run directory or checkpoint that is missing, damaged or unusable."""
 
 
+class InterruptedRunError(RunError):
+    """A person or the system asked training to stop; a checkpoint was written."""
+
+
 class RunWarning(UserWarning):
     """A run of which a newer part could not be used."""
 

@@ -165,8 +165,11 @@ def evaluate(ctx: click.Context, run: Path, protocol: str | None, limit: int | N
 def table(runs: tuple[Path, ...], form: str) -> None:
     """Put RUNS side by side in one table."""
     from metasiren.results.comparison import is_single, join_comparisons, read_comparison
-    from metasiren.results.table import join_tables, read_table, render_table
+    from metasiren.results.table import distinct, join_tables, read_table, render_table
 
+    for path in runs:
+        if not path.is_dir():
+            raise RunError(str(path), "there is no such folder.", "Give the path that metasiren run printed last.")
     single = [p for p in runs if is_single(p)]
     if len(single) == len(runs):
         click.echo(join_comparisons([(path.name, read_comparison(path)) for path in runs]).render(form))
@@ -175,7 +178,8 @@ def table(runs: tuple[Path, ...], form: str) -> None:
         names = ", ".join(map(str, single))
         found = f"tables of many signals do not fit beside single signals; single: {names}."
         raise RunError("table", found, "Name runs of one kind.")
-    click.echo(render_table(join_tables([read_table(path / "results" / "table.json") for path in runs]), form))
+    named = [(path.name, read_table(path / "results" / "table.json")) for path in runs]
+    click.echo(render_table(join_tables(distinct(named)), form))
 
 
 @cli.command()

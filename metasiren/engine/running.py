@@ -22,8 +22,8 @@ from metasiren.contracts import FULL_EVALUATION, Batch, Dataset, EvaluationOptio
 from metasiren.engine.nonfinite import Notify, keep_batch
 from metasiren.engine.progress import Progress, Silent
 from metasiren.engine.scoring import score
-from metasiren.engine.trainer import Outcome, Trainer
-from metasiren.errors import RecipeError, RunError
+from metasiren.engine.trainer import Outcome, Trainer, learning_rate
+from metasiren.errors import InterruptedRunError, RecipeError, RunError
 from metasiren.recipe import Part, Recipe
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.results.comparison import write_metrics
@@ -32,6 +32,7 @@ from metasiren.runs.creation import created
 from metasiren.runs.directory import Run, open_run
 from metasiren.runs.fingerprint import demand_same_data
 from metasiren.runs.lock import locked
+from metasiren.runs.status import StatusFile
 
 
 def pick_device(word: str) -> torch.device:
@@ -94,7 +95,9 @@ def run(
     limit = seconds_of(max_time) if isinstance(max_time, str) else max_time
     place, catalogue = pick_device(device), catalogue or load_catalogue()
     if seed is not None:
+        changes = {**recipe.changes, "train.seed": seed} if seed != recipe.train.seed else recipe.changes
         recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})
+        recipe._changes = changes
     progress = progress or Silent()
     progress.say(f"assembling {recipe.name}")
     experiment = assemble(recipe, catalogue)
@@ -136,12 +139,29 @@ def _carry_out(
     progress: Progress,
     checkpoint: checkpoints.Checkpoint | None,
 ) -> Run:
-    dataset, model = experiment.dataset.to(device), experiment.model.to(device)
+    model = experiment.model.to(device)
 
     def optimizer(part: Part) -> torch.optim.Optimizer:
         return make_optimizer(experiment.recipe, catalogue, [p for p in model.parameters() if p.requires_grad], part)
 
     trainer = Trainer(experiment, device, optimizer, metadata={"plugins": catalogue.versions()})
+    # What follows is the run itself: whatever ends it is written into its status.json.
+    with StatusFile(made.path, experiment.steps, checkpoint.step if checkpoint else 0) as status:
+        return _train(made, experiment, trainer, catalogue, limit, progress, checkpoint, status)
+
+
+def _train(
+    made: Run,
+    experiment: Experiment,
+    trainer: Trainer,
+    catalogue: Catalogue,
+    limit: float | None,
+    progress: Progress,
+    checkpoint: checkpoints.Checkpoint | None,
+    status: StatusFile,
+) -> Run:
+    device = trainer.device
+    dataset, model = experiment.dataset.to(device), experiment.model
     if checkpoint is None:
         progress.say(f"{dataset.title}: {', '.join(f'{n:,} {s}' for s, n in dataset.splits.items())}")
         model.encoder.fit(dataset)
@@ -153,6 +173,7 @@ def _carry_out(
         def stop() -> str | None:
             if signalled:
                 return signalled[0]
+            status.step(trainer.step)
             return "the time is up" if deadline is not None and time.monotonic() >= deadline else None
 
         outcome = trainer.train(
@@ -165,7 +186,12 @@ def _carry_out(
     if signalled:
         advice = f"Go on with: metasiren run --resume {made.path}"
         raise InterruptedRunError(str(made.path), f"stopped by {signalled[0]} after step {outcome.step}.", advice)
-    _write_summary(made, outcome, trainer)
+    cut = what_was_cut(trainer) if outcome.stopped else ""
+    _write_summary(made, outcome, trainer, cut)
+    if cut:
+        progress.say(cut)
+    status.done = outcome.step
+    status.write("evaluating")
     if experiment.protocol is not None:
         write_table(
             made, experiment.protocol, trainer.best_model, dataset, device=device, progress=progress, step=outcome.step
@@ -173,17 +199,34 @@ def _carry_out(
     if experiment.metrics:
         write_scores(made, experiment.metrics, trainer.best_model, dataset, device=device)
     _write_evaluated(made, outcome.step)
+    ended = {"reason": outcome.stopped, "cut": cut} if outcome.stopped else {}
+    status.write("stopped early" if outcome.stopped else "finished", **ended)
     catalogue.manager.hook.metasiren_run_ended(run=made)
     return made
 
 
-class InterruptedRunError(RunError):
-    """A person or the system asked training to stop; a checkpoint was written."""
+def what_was_cut(trainer: Trainer) -> str:
+    """What a training that was stopped early did not get to, in one line."""
+    experiment, step, steps = trainer.experiment, trainer.step, trainer.experiment.steps
+    words = [f"stopped after step {step:,} of {steps:,}"]
+    schedule, within = trainer.stage.schedule, step - trainer.stage.start
+    if schedule.name != "constant":
+        rate = learning_rate(schedule, within, trainer.stage.stop - trainer.stage.start)
+        words.append(
+            f"the learning rate was still {100 * rate:.0f} % of its peak (the schedule ends at {schedule.final:.0%})"
+        )
+    if type(experiment.dataset).at_progress is not Dataset.at_progress:
+        words.append(f"the data's curriculum was at {step / max(1, steps):.0%}")
+    if step and trainer.seconds:
+        words.append(f"all steps take about {trainer.seconds * steps / step:,.0f} s here")
+    return "; ".join(words) + ". For a whole schedule in less time, lower train.steps."
 
 
-def _write_summary(made: Run, outcome: Outcome, trainer: Trainer) -> None:
+def _write_summary(made: Run, outcome: Outcome, trainer: Trainer, cut: str = "") -> None:
     seen = outcome.step * min(trainer.experiment.recipe.train.batch, trainer.experiment.dataset.splits["train"])
     summary: dict[str, Any] = {"steps": outcome.step, "seconds": round(outcome.seconds, 3), "stopped": outcome.stopped}
+    if cut:
+        summary["cut"] = cut
     summary["images_per_second"] = round(seen / outcome.seconds, 2) if outcome.seconds else None
     if trainer.device.type == "cuda":
         summary["peak_memory_bytes"] = torch.cuda.max_memory_allocated(trainer.device)

@@ -114,7 +114,9 @@ def load_recipe(recipe: str | Path, *, preset: str | None = None, overrides: Map
         tree = overlay(tree, change)
     if overrides:
         tree = overlay(tree, nested(overrides))
-    return validate(tree, where, name=path.stem, preset=preset)
+    recipe_ = validate(tree, where, name=path.stem, preset=preset)
+    recipe_._changes = dict(overrides or {})
+    return recipe_
 
 
 def validate(tree: Mapping[str, Any], where: str, *, name: str = "recipe", preset: str | None = None) -> Recipe:

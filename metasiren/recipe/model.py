@@ -173,6 +173,7 @@ class Recipe(_Strict):
 
     _name: str = PrivateAttr("recipe")
     _preset: str | None = PrivateAttr(None)
+    _changes: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -183,6 +184,11 @@ class Recipe(_Strict):
     def preset(self) -> str | None:
         """The preset that was applied."""
         return self._preset
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What was changed beside the preset: dotted keys to values."""
+        return self._changes
 
     def parts(self) -> list[NamedPart]:
         """Every part that the recipe names, with its key, kind, name and options."""

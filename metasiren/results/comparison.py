@@ -146,13 +146,20 @@ def read_comparison(run: Path) -> Comparison:
 
 
 def join_comparisons(named: Sequence[tuple[str, Comparison]]) -> Comparison:
-    """Runs one below the other; equal baselines appear once, and model rows carry their run's name."""
+    """Runs one below the other; equal baselines appear once, and model rows carry their run's name.
+
+    Where the runs are of different signals or tasks, a note in every row says which.
+    """
+    several = len({comparison.title for _, comparison in named}) > 1
     rows: list[ComparisonRow] = []
     for run, comparison in named:
         for row in comparison.rows:
             renamed = row.model_copy(update={"name": run if row.name == run else f"{run}: {row.name}"})
+            if several:
+                note = "; ".join(filter(None, [comparison.title, row.note]))
+                row, renamed = row.model_copy(update={"note": note}), renamed.model_copy(update={"note": note})
             chosen = renamed if row.kind == "model" and len(named) > 1 else row
             if chosen not in rows:
                 rows.append(chosen)
-    titles = dict.fromkeys(comparison.title for _, comparison in named)
-    return Comparison(title="; ".join(titles), rows=rows)
+    title = "Different signals or tasks: see the notes" if several else named[0][1].title
+    return Comparison(title=title, rows=rows)

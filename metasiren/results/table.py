@@ -7,6 +7,7 @@ images, every row carries a letter, and the letters are explained below the tabl
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -119,6 +120,25 @@ def read_table(path: str | Path) -> Table:
     except (ValueError, RecursionError, OSError) as error:
         found = f"not readable as JSON: {error}."
     raise RunError(str(file), found, "Write it anew with `metasiren evaluate RUN`.")
+
+
+def distinct(named: Sequence[tuple[str, Table]]) -> list[Table]:
+    """Tables of runs whose models have names of their own: where two share one, each gets its run's name beside it.
+
+    Args:
+        named: (name of the run's directory, its table).
+    """
+    count = Counter(row.name for _, table in named for row in table.rows if row.kind == "model")
+    made = []
+    for run, table in named:
+        rows = [
+            row.model_copy(update={"name": f"{row.name} [{run}]"})
+            if row.kind == "model" and count[row.name] > 1
+            else row
+            for row in table.rows
+        ]
+        made.append(table.model_copy(update={"rows": rows}))
+    return made
 
 
 def join_tables(tables: Sequence[Table]) -> Table:

@@ -119,6 +119,7 @@ def _environment(experiment: Experiment, catalogue: Catalogue, device: torch.dev
     return {
         "recipe": recipe.name,
         "preset": recipe.preset,
+        "changes": dict(recipe.changes),
         "seed": recipe.train.seed,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],

@@ -2,6 +2,7 @@
 
 recipe.yaml        resolved: preset and overrides applied
 environment.json   seed, versions, commit, device, plugins, data set
+status.json        training, evaluating, finished, stopped early, interrupted or failed; steps done
 metrics.jsonl      one object a logged step
 checkpoints/       the newest two
 results/           tables and pictures
@@ -28,6 +29,9 @@ from metasiren.runs import checkpoints
 from metasiren.runs.checkpoints import Checkpoint
 
 MODEL = ("data", "encoder", "decoder")
+UNNAMED = ("data.path", "data.title", "evaluate", "train.log_every", "train.checkpoint_every", "train.pictures_every")
+"""Changes that a run's name leaves out: they do not change the model, or the table's title states them."""
+MOST_NAMED = 4
 EVERYTHING = (*MODEL, "constraints", "train", "evaluate")
 
 
@@ -63,9 +67,19 @@ class Run:
 
     @property
     def label(self) -> str:
-        """The run's name in tables: recipe and preset."""
-        preset = self.environment.get("preset")
-        return f"{self.environment['recipe']} ({preset})" if preset else str(self.environment["recipe"])
+        """The run's name in tables: recipe, preset and what was changed, such as `celeba_cnn (quick, features=48)`."""
+        changes = {k: v for k, v in (self.environment.get("changes") or {}).items() if not k.startswith(UNNAMED)}
+        words = [f"{key.rpartition('.')[2]}={_short(value)}" for key, value in changes.items()]
+        if len(words) > MOST_NAMED:
+            words = [*words[:MOST_NAMED], f"{len(words) - MOST_NAMED} more"]
+        inside = ", ".join(filter(None, [self.environment.get("preset"), *words]))
+        return f"{self.environment['recipe']} ({inside})" if inside else str(self.environment["recipe"])
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """The contents of status.json: `state`, `step`, `steps`; empty for runs that have none."""
+        path = self.path / "status.json"
+        return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
 
     @property
     def domain(self) -> Domain:
@@ -200,6 +214,11 @@ def open_run(path: str | Path) -> Run:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(str(environment_file), f"damaged: {error!r}.", "Restore the file, or train again.") from None
     return Run(path, validate(tree, str(recipe_file), name=name, preset=preset), environment)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value) if isinstance(value, dict | list) else str(value)
+    return text if len(text) <= 24 else text[:23] + "…"
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -116,7 +116,7 @@ def test_resume_and_evaluate(call: Any, recipe: Path, tmp_path: Path) -> None:
         (("run", "--resume", "nowhere"), "not a run"),
         (("run", "{recipe}", "--resume", "nowhere"), "cannot be changed"),
         (("evaluate", "nowhere"), "not a run"),
-        (("table", "nowhere"), "table.json"),
+        (("table", "nowhere"), "no such folder"),
         (("describe", "encoder", "mean_pear"), "Did you mean"),
         (("plugins", "--check", "acme"), "no plugin is called"),
         (("pluginz",), "Did you mean"),
