@@ -106,6 +106,18 @@ def test_a_run_with_a_checkpoint_goes_on(tmp_path: Path) -> None:
     assert run_all([step], tmp_path, devices=["cpu"], seconds=300, files={})[0].state == DONE
 
 
+def test_a_training_that_was_cut_short_goes_on(tmp_path: Path) -> None:
+    step = _step(**{"train.steps": 3})
+    folder = ms.run(ms.load_recipe("image", preset="quick", overrides=TINY), tmp_path / step.folder, device="cpu").path
+    training = json.loads((folder / "results" / "training.json").read_text())
+    (folder / "results" / "training.json").write_text(json.dumps({**training, "stopped": "the time is up"}))
+    assert entries_of([step], tmp_path)[0].state == "cut short"
+    assert not entries_of([step], tmp_path)[0].comparable
+    assert "--resume" in command_of(step, folder, "cpu", 60, {})
+    assert run_all([step], tmp_path, devices=["cpu"], seconds=300, files={})[0].state == DONE
+    assert entries_of([step], tmp_path)[0].comparable
+
+
 def test_a_run_that_stopped_before_its_first_checkpoint_is_set_aside(tmp_path: Path) -> None:
     step = _step()
     (tmp_path / step.folder).mkdir()

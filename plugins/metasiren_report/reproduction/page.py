@@ -14,7 +14,7 @@ from metasiren import open_run
 from metasiren_report.differences import measured
 from metasiren_report.embedding import LEVELS, Embedded, embed_picture, open_picture
 from metasiren_report.reproduction.planning import Step
-from metasiren_report.reproduction.running import is_done
+from metasiren_report.reproduction.running import has_results, is_done
 from metasiren_report.summary import summarise, words_of
 from metasiren_report.tables import cell
 
@@ -69,9 +69,9 @@ def _entry(step: Step, out: Path) -> Entry:
     folder = out / step.folder if step.way is not None else out
     if step.way is None:
         state = "cannot run here in this time"
-    elif is_done(folder):
+    elif has_results(folder):
         run = open_run(folder)
-        summary, numbers, state = summarise(run), measured(run), "done"
+        summary, numbers, state = summarise(run), measured(run), "done" if is_done(folder) else "cut short"
         steps = f"{summary.steps:,} steps" if summary.steps is not None else ""
         took = words_of(summary.seconds) if summary.seconds is not None else ""
         early = summary.state if summary.state != "finished" else ""

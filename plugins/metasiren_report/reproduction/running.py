@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from metasiren_report.reproduction.planning import Step
+from metasiren_report.summary import read_json
 
 DONE, FAILED, LEFT = "done", "failed", "left for another time"
 
@@ -81,12 +82,17 @@ def run_all(
     return [ended[step.name] for step in planned]
 
 
-def is_done(folder: Path) -> bool:
-    """Whether a run has been trained and evaluated."""
+def has_results(folder: Path) -> bool:
+    """Whether a run has been evaluated, perhaps after a training that was cut short."""
     results = folder / "results"
     return (results / "training.json").is_file() and any(
         (results / name).is_file() for name in ("metrics.json", "table.json")
     )
+
+
+def is_done(folder: Path) -> bool:
+    """Whether a run has been trained to its end and evaluated."""
+    return has_results(folder) and not read_json(folder / "results" / "training.json").get("stopped")
 
 
 def command_of(step: Step, folder: Path, device: str, seconds: float, files: Mapping[str, Path]) -> list[str]:
@@ -122,6 +128,8 @@ def _run(step: Step, out: Path, device: str, until: float, files: Mapping[str, P
         code = subprocess.run(command, stdout=file, stderr=file, env=environment, check=False).returncode  # noqa: S603
     if code == 0 and is_done(folder):
         return Outcome(step, DONE)
+    if code == 0 and has_results(folder):
+        return Outcome(step, LEFT, "training was cut short by the time; it goes on when you run this again")
     lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
     return Outcome(step, FAILED, lines[-1][:300] if lines else f"exit status {code}")
 
