@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Residual,
     )
     from metasiren.contracts.files import is_web_page
+    from metasiren.contracts.memory import available_bytes, demand_memory
     from metasiren.contracts.modules import as_module, from_module
     from metasiren.contracts.quality import psnr
     from metasiren.engine.bar import progress_bar
@@ -71,6 +72,7 @@ _HOMES = {
     "contracts": "Batch BatchOptimizer Constraint Context Dataset Decoder Domain Encoder EvaluationOptions "
     "FULL_EVALUATION Field Fit Metric Model Points Prediction Problem Protocol Renderer Residual",
     "contracts.files": "is_web_page",
+    "contracts.memory": "available_bytes demand_memory",
     "contracts.quality": "psnr",
     "engine.bar": "progress_bar",
     "engine.choosing": "load_recipe",
@@ -129,7 +131,9 @@ __all__ = [
     "TableRow",
     "TrainingError",
     "as_module",
+    "available_bytes",
     "damped_cholesky",
+    "demand_memory",
     "did_you_mean",
     "feature_jet",
     "from_module",

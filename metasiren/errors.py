@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST = 1200
+"""Characters of a message's line; of more, the middle is left out."""
+
 
 class MetasirenError(Exception):
     """Base of every error that a person can act on.
@@ -17,8 +20,13 @@ class MetasirenError(Exception):
 
     def __init__(self, where: str, found: str, advice: str = "") -> None:
         self.where, self.found, self.advice = where, found, advice
-        lines = [f"{where}: {found}", *(f"  {line}" for line in advice.splitlines())]
+        lines = [f"{_short(where)}: {_short(found)}", *(f"  {_short(line)}" for line in advice.splitlines())]
         super().__init__("\n".join(lines))
+
+
+def _short(text: str) -> str:
+    """A long text without its middle: a stranger's file may put anything into a message."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}"
 
 
 class RecipeError(MetasirenError):

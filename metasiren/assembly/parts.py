@@ -92,7 +92,11 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """The recipe's optimiser (or a stage's, where `part` names one) over the given parameters."""
     part = part or recipe.train.optimizer
-    optimizer: torch.optim.Optimizer = catalogue.make(
-        "optimizer", part.name, parameters, where=f"{recipe.name}: train.optimizer", options=part.options
-    )
+    where = f"{recipe.name}: train.optimizer"
+    try:
+        optimizer: torch.optim.Optimizer = catalogue.make(
+            "optimizer", part.name, parameters, where=where, options=part.options
+        )
+    except ValueError as error:  # how torch's optimisers refuse an option, such as a negative learning rate
+        raise RecipeError(where, f"{part.name}: {error}.", f"See metasiren describe optimizer {part.name}.") from None
     return optimizer

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import click
 
+from metasiren.cli.failures import explain
 from metasiren.cli.options import catalogue_of
 from metasiren.cli.options import device as device_option
-from metasiren.errors import MetasirenError, PluginError, RecipeError, RunError, did_you_mean
+from metasiren.errors import MetasirenError, PluginError, RecipeError, RunError, RunWarning, did_you_mean
 from metasiren.registry.catalogue import SUPPLIED, Catalogue, load_catalogue
 from metasiren.registry.scaffold import KINDS, scaffold
 
@@ -35,7 +38,7 @@ class _Cli(click.Group):
         for implementation in catalogue.manager.hook.metasiren_commands.get_hookimpls():
             try:
                 implementation.function(cli=self)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 click.echo(f"plugin {implementation.plugin_name}: its commands are left out: {error}", err=True)
             self.commands.update(own)
 
@@ -300,10 +303,21 @@ def schema(ctx: click.Context, out: Path | None) -> None:
     click.echo(out)
 
 
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    """Warnings about a run are messages to a person; others keep their place in the code."""
+    if issubclass(category, RunWarning):
+        click.echo(f"warning: {message}", err=True)
+    else:
+        click.echo(warnings.formatwarning(message, category, filename, lineno), err=True, nl=False)
+
+
 def main() -> None:
     """The entry point: errors are one clear message and a non-zero exit; tracebacks need --debug."""
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
+    warnings.showwarning = _show_warning
     try:
         cli(args=arguments, prog_name="metasiren", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -319,9 +333,15 @@ def main() -> None:
             raise
         click.echo(str(error), err=True)
         sys.exit(1)
+    except BrokenPipeError:  # such as `metasiren table ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except Exception as error:
         if debug:
             raise
+        if message := explain(error):
+            click.echo(message, err=True)
+            sys.exit(1)
         click.echo(f"metasiren: {type(error).__name__}: {error}", err=True)
         click.echo("  This is a fault in metasiren or a plugin; --debug shows where.", err=True)
         sys.exit(70)

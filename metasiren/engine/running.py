@@ -24,7 +24,7 @@ from metasiren.engine.progress import Progress, Silent
 from metasiren.engine.scoring import score
 from metasiren.engine.trainer import Outcome, Trainer, learning_rate
 from metasiren.errors import InterruptedRunError, RecipeError, RunError
-from metasiren.recipe import Part, Recipe
+from metasiren.recipe import Part, Recipe, validate
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.results.comparison import write_metrics
 from metasiren.runs import checkpoints, directory
@@ -47,6 +47,8 @@ def pick_device(word: str) -> torch.device:
         device = torch.device(word)
     except RuntimeError:
         raise RecipeError("--device", f"{word!r} is no device.", "Use auto, cpu, cuda or cuda:1.") from None
+    if device.type not in ("cpu", "cuda"):
+        raise RecipeError("--device", f"{word!r} cannot be trained on.", "Use auto, cpu, cuda or cuda:1.")
     if device.type == "cuda" and not (torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()):
         raise RecipeError("--device", f"{word!r} is not here; torch sees {torch.cuda.device_count()} GPUs.", "Use cpu.")
     return device
@@ -96,7 +98,9 @@ def run(
     place, catalogue = pick_device(device), catalogue or load_catalogue()
     if seed is not None:
         changes = {**recipe.changes, "train.seed": seed} if seed != recipe.train.seed else recipe.changes
-        recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})
+        tree = recipe.model_dump()
+        tree["train"]["seed"] = seed
+        recipe = validate(tree, "--seed", name=recipe.name, preset=recipe.preset)
         recipe._changes = changes
     progress = progress or Silent()
     progress.say(f"assembling {recipe.name}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from metasiren.recipe.parts import NamedPart, parts_of
+from metasiren.recipe.yaml_text import dump_yaml
 
 
 class _Strict(BaseModel):
@@ -196,4 +196,4 @@ class Recipe(_Strict):
 
     def to_yaml(self) -> str:
         """The resolved recipe, which `load_recipe` reads back unchanged."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        return dump_yaml(self.model_dump(mode="json"))

@@ -74,9 +74,12 @@ class Offer:
             found = import_module(module)
             for word in attribute.split("."):
                 found = getattr(found, word)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = f"{self.kind} {self.name!r} cannot be imported from {self.factory}: {_reason(error)}"
             raise PluginError(where, reason, f"Reinstall or repair {self.plugin.distribution}.") from error
+        if not callable(found):
+            reason = f"{self.kind} {self.name!r}: {self.factory} is {type(found).__name__}, which cannot be called."
+            raise PluginError(where, reason, f"Repair {self.plugin.distribution}.")
         return typing.cast(Callable[..., Any], found)
 
 
@@ -205,6 +208,20 @@ def _selected(name: str, distribution: str, selection: str | None, without: Sequ
     return name in selection.split(",") or distribution in selection.split(",")
 
 
+def _checked(parts: Any) -> dict[str, hookspecs.Factory]:
+    """What a hook returned, where it is what hooks return.
+
+    Raises:
+        TypeError: it is not.
+    """
+    for name, factory in dict(parts).items():
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"{name!r} is no name for a part; a text is expected")
+        if not (callable(factory) or (isinstance(factory, str) and ":" in factory)):
+            raise TypeError(f"{name}: {factory!r} is neither a factory nor 'module:attribute'"[:300])
+    return dict(parts)
+
+
 def _itself(module: Any) -> Any:
     return module
 
@@ -219,6 +236,9 @@ def load_catalogue(*, without: Sequence[str] = (), extra: Iterable[ModuleType | 
     Args:
         without: plugin or distribution names to leave out.
         extra: further plugin modules or objects, for tests and notebooks.
+
+    Raises:
+        PluginError: `without` names a plugin that is not installed.
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
@@ -228,6 +248,11 @@ def load_catalogue(*, without: Sequence[str] = (), extra: Iterable[ModuleType | 
              for e in metadata.entry_points(group=GROUP)]  # fmt: skip
     given = "given in Python"
     found += [(getattr(m, "__name__", repr(m)), given, given, "-", partial(_itself, m)) for m in extra]
+    known = {name for name, *_ in found} | {distribution for _, _, distribution, *_ in found}
+    for name in without:
+        if name not in known:
+            advice = f"{did_you_mean(name, known)}\ninstalled: {', '.join(sorted({n for n, *_ in found}))}".strip()
+            raise PluginError("--without", f"no plugin is called {name!r}.", advice)
     for name, value, distribution, version, load in sorted(found, key=lambda item: item[0]):
         if not _selected(name, distribution, selection, without):
             continue
@@ -244,8 +269,8 @@ def load_catalogue(*, without: Sequence[str] = (), extra: Iterable[ModuleType | 
         for implementation in getattr(manager.hook, f"metasiren_{kind}s").get_hookimpls():
             plugin = plugins[implementation.plugin_name]
             try:
-                parts = dict(implementation.function())
-            except Exception as problem:
+                parts = _checked(implementation.function())
+            except (Exception, SystemExit) as problem:
                 reason = f"hook metasiren_{kind}s: {_reason(problem)}"
                 plugins[plugin.name] = Plugin(plugin.name, plugin.module, plugin.distribution, plugin.version, reason)
                 continue

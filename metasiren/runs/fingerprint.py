@@ -16,7 +16,7 @@ from metasiren.errors import RunError
 from metasiren.recipe import Part
 
 ITEMS = 4
-WHOLE_BYTES = 1 << 30
+WHOLE_BYTES = 1 << 28
 END_BYTES = 1 << 16
 TOLERANCE = 1e-3
 
@@ -26,13 +26,13 @@ def data_digest(dataset: Dataset, part: Part) -> dict[str, Any]:
 
     Returns:
         `files`: option of the recipe's data -> SHA-256 of the file or folder it names: names and sizes, and contents
-        up to 1 GiB (of what comes after, the ends of each file). `probe`: split -> for each point set of a few items
+        up to 256 MiB (of what comes after, the ends of each file). `probe`: split -> for each point set of a few items
         the size, norm and a projection of its targets, on the CPU under a fixed seed.
     """
     files = {
         option: digest
         for option, value in part.options.items()
-        if isinstance(value, str) and (digest := _digest_path(Path(value))) is not None
+        if isinstance(value, str) and (digest := _digest_path(Path(value).expanduser())) is not None
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from metasiren import demand_memory
 from metasiren_shapes.checks import clean, demand_thickness, inward
 from metasiren_shapes.frame import Frame, Scheme, fit_frame
-from metasiren_shapes.memory import demand_memory
 from metasiren_shapes.reading import read_surface
 from metasiren_shapes.reading.cloud import ROWS, Cloud
 from metasiren_shapes.sampling import sample_triangles

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from metasiren import DataError, is_web_page
+from metasiren import DataError, available_bytes, is_web_page
 from metasiren_priors.data.imageset import ImageSet
 
 SPLITS = ("train", "val", "test")
@@ -80,6 +79,16 @@ def _draw(count: int, val_fraction: float, seed: int) -> np.ndarray[Any, Any]:
     return split
 
 
+def _demand_memory(path: Path) -> None:
+    """Refuse arrays that do not fit once unpacked: a small archive may hold very much of nothing."""
+    with zipfile.ZipFile(path) as archive:
+        wanted = sum(item.file_size for item in archive.infolist() if item.filename in ("images.npy", "split.npy"))
+    free = available_bytes()
+    if free is not None and wanted > 0.6 * free:
+        found = f"its arrays take {wanted / 1e9:.1f} GB unpacked; {free / 1e9:.1f} GB of memory are free."
+        raise DataError(str(path), found, "Save fewer or smaller images.")
+
+
 def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     """The arrays `images` and, if there, `split`."""
     if not path.is_file():
@@ -92,14 +101,18 @@ def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         raise DataError(str(path), "not an .npz file, or one whose download broke off.", ADVICE)
     found = ""
     try:
-        with np.load(path, allow_pickle=False) as file_:
+        # numpy leaves the file open where it is no archive.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file_:
             if "images" not in file_.files:
                 raise DataError(str(path), f"holds {', '.join(sorted(file_.files)) or 'nothing'}, no `images`.", ADVICE)
+            _demand_memory(path)
             read = {}
             for found in ("images", "split"):
                 if found in file_.files:
                     read[found] = np.asarray(file_[found])
             return read
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except DataError:
+        raise
+    except Exception as error:  # numpy's headers are Python literals, which fail in every way there is
         reason = "holds Python objects" if "Object arrays" in str(error) else f"cannot be read: {error}"
-        raise DataError(str(path), f"`{found or 'images'}` {reason}.", ADVICE) from error
+        raise DataError(str(path), f"`{found or 'images'}` {reason}."[:400], ADVICE) from error

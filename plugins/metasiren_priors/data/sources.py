@@ -9,6 +9,9 @@ from typing import Protocol
 
 from metasiren import DataError, is_web_page
 
+MOST_BYTES = 1 << 28
+"""Of a file within a zip, unpacked: a picture of 8-bit colours with 9,000 rows and columns."""
+
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
@@ -71,5 +74,16 @@ class ZipSource:
         return self._members.keys()
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file of that name."""
-        return self._zip.read(self._members[name])
+        """The bytes of a file of that name.
+
+        Raises:
+            DataError: it is too large.
+        """
+        member = self._members[name]
+        size = self._zip.getinfo(member).file_size
+        if size > MOST_BYTES:
+            found = f"{member} takes {size:,} bytes unpacked; {MOST_BYTES:,} is the most."
+            raise DataError(self.where, found, "Take it out, or make it again: no picture is as large.")
+        # A header may lie about the size: no more than it promised is unpacked.
+        with self._zip.open(member) as file:
+            return file.read(MOST_BYTES + 1)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from metasiren import DataError
-from metasiren_shapes.memory import demand_memory
+from metasiren import DataError, demand_memory
 from metasiren_shapes.reading.cloud import Cloud, chosen_rows, no_normals
 
 ADVICE = (
@@ -28,9 +26,12 @@ def read_arrays(path: Path, *, most: int, seed: int) -> Cloud:
     where = str(path)
     try:
         points, normals = _columns(path) if path.suffix.lower() == ".npy" else _members(path)
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
-        reason = "holds Python objects, which are not read" if "llow_pickle" in str(error) else f"unreadable: {error}"
-        raise DataError(where, f"{reason}.", ADVICE) from None
+    except DataError:
+        raise
+    except Exception as error:  # numpy's headers are Python literals, which fail in every way there is
+        objects = "llow_pickle" in str(error) or "Object arrays" in str(error)
+        reason = "holds Python objects, which are not read" if objects else f"unreadable: {error}"
+        raise DataError(where, f"{reason}.".splitlines()[0][:300], ADVICE) from None
     for name, array in (("points", points), ("normals", normals)):
         if array.ndim != 2 or array.shape[1] != 3 or array.dtype.kind != "f" or array.shape != points.shape:
             raise DataError(where, f"`{name}` is {array.dtype} {array.shape}.", ADVICE)
@@ -46,6 +47,8 @@ def read_arrays(path: Path, *, most: int, seed: int) -> Cloud:
 
 def _columns(path: Path) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
     rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(rows, np.ndarray):
+        raise DataError(str(path), "an .npz archive under another name.", ADVICE)
     if rows.ndim == 2 and rows.shape[1] == 3:
         raise no_normals(str(path), f"{len(rows):,} points without normals: three columns.")
     if rows.ndim != 2 or rows.shape[1] != 6:
@@ -66,5 +69,5 @@ def _members(path: Path) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.float
         raise no_normals(where, "`points` without `normals`.")
     advice = "Save the points as one array (points, 6) with np.save: it is read in part (data.most)."
     demand_memory(2 * (sizes["points"] + sizes["normals"]), where, advice)
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as arrays:
         return np.asarray(arrays["points"]), np.asarray(arrays["normals"])

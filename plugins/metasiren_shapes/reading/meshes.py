@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metasiren import DataError, load_extra
-from metasiren_shapes.memory import demand_memory
+from metasiren import DataError, demand_memory, load_extra
 from metasiren_shapes.triangles import Triangles
 
 BYTES_PER_BYTE = 12
@@ -34,7 +33,10 @@ def read_mesh(path: Path) -> Triangles:
         mesh = scene.to_mesh()
         vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64)
     except Exception as error:  # readers of seven formats fail in every way there is
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        # Some of trimesh's readers reach for packages only where a file is broken; their absence is not the reason.
+        missing = isinstance(error, ImportError)
+        reason = "it is broken off or no such file" if missing else f"{type(error).__name__}: {error}"
+        reason = reason.splitlines()[0][:200]
         advice = "Open it in MeshLab or Blender, and export it again as a binary PLY."
         raise DataError(where, f"cannot be read as {suffix[1:].upper()}: {reason}", advice) from None
     if faces.ndim != 2 or len(faces) == 0:

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from metasiren import DataError
-from metasiren_shapes.memory import demand_memory
+from metasiren import DataError, demand_memory
 from metasiren_shapes.reading.cloud import ROWS, Cloud, chosen_rows, no_normals
-from metasiren_shapes.reading.xyz import read_table
+from metasiren_shapes.reading.xyz import demand_short_lines, read_table
 
 TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
@@ -87,7 +86,29 @@ def read_header(path: Path) -> Header:
     names = [name for e in elements for name in [f"element {e.name}", *(f"{e.name}.{p}" for p, _ in e.properties)]]
     if order is None or len(set(names)) < len(names):
         raise DataError(where, "no format line." if order is None else "a name is declared twice.", REPAIR)
+    _demand_bytes(where, elements, order, path.stat().st_size - end - 1)
     return Header(order, elements, end + 1, len(lines) + 1)
+
+
+def _demand_bytes(where: str, elements: list[Element], order: str, there: int) -> None:
+    """Refuse counts that a file of this size cannot hold, before anything is allocated for them.
+
+    Raises:
+        DataError: naming the element.
+    """
+    needed = 0
+    for element in elements:
+        # As text, a number takes a digit and a blank or the line's end; a list at least the bytes of its length.
+        least = 2 * len(element.properties) if not order else sum(_least(kind) for _, kind in element.properties)
+        needed += element.count * max(1, least)
+        # A last line may go without its end.
+        if needed > there + (0 if order else 1):
+            found = f"{element.count:,} of {element.name!r} are declared, more than its {there:,} bytes can hold."
+            raise DataError(where, found, "A download or export broke off, or the header is wrong: make it again.")
+
+
+def _least(kind: str) -> int:
+    return np.dtype(kind).itemsize if kind else 1
 
 
 def read_ply_cloud(path: Path, *, most: int, seed: int) -> Cloud | None:
@@ -110,6 +131,7 @@ def read_ply_cloud(path: Path, *, most: int, seed: int) -> Cloud | None:
         raise DataError(where, f"vertices have no {', '.join(missing)}; they have {', '.join(names)}.", REPAIR)
     before = header.elements[: header.elements.index(vertex)]
     if not header.order:
+        demand_short_lines(path)
         skip = header.lines + sum(e.count for e in before)
         return read_table(path, [names.index(c) for c in COLUMNS], most=most, seed=seed, skip=skip, rows=vertex.count)
     layout, ahead = vertex.dtype(header.order), [e.dtype(header.order) for e in before]

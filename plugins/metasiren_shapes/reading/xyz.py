@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from metasiren import DataError
-from metasiren_shapes.memory import demand_memory
+from metasiren import DataError, demand_memory
 from metasiren_shapes.reading.cloud import ROWS, Cloud, no_normals
 
 ADVICE = "Each line holds x y z nx ny nz, with blanks or commas between; lines that begin with # are left out."
 SHORTEST = len("0 0 0 1 0 0\n")
+LONGEST = 1 << 16
+"""Characters of a line; a longer one is not a point."""
 
 
 def read_xyz(path: Path, *, most: int, seed: int) -> Cloud:
@@ -24,6 +25,7 @@ def read_xyz(path: Path, *, most: int, seed: int) -> Cloud:
         DataError: no numbers, fewer than six columns, a word, or a line of another length.
     """
     where = str(path)
+    demand_short_lines(path)
     with path.open("r", encoding="utf-8", errors="replace") as file:
         first = next((line for line in (raw.split("#")[0] for raw in file) if line.strip()), "")
     columns = len(first.replace(",", " ").split())
@@ -32,6 +34,27 @@ def read_xyz(path: Path, *, most: int, seed: int) -> Cloud:
     if columns < 6:
         raise DataError(where, f"its first line is {first.strip()[:80]!r}.", ADVICE)
     return read_table(path, range(6), most=most, seed=seed, separator="," if "," in first else r"\s+")
+
+
+def demand_short_lines(path: Path) -> None:
+    """Look through a file for lines that would fill the memory.
+
+    Raises:
+        DataError: naming the place.
+    """
+    begun = position = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            first = block.find(b"\n")
+            # Lines of this block: the one that began before it, those inside, and the one that goes on.
+            pieces = block.split(b"\n")
+            lengths = [position + (len(block) if first < 0 else first) - begun, *map(len, pieces[1:])]
+            if max(lengths) > LONGEST:
+                found = f"a line of more than {LONGEST:,} characters, from byte {begun:,} on."
+                raise DataError(str(path), found, ADVICE)
+            position += len(block)
+            if first >= 0:
+                begun = position - len(pieces[-1])
 
 
 def read_table(

@@ -56,6 +56,10 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     except av.FFmpegError as error:
         advice = "Fetch or export it again; ffmpeg -v error -i FILE -f null - shows where it breaks."
         raise DataError(where, f"not readable as a video: {error.strerror}.", advice) from None
+    except (AttributeError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
+        # A damaged header may leave a stream without a decoder, a rate of 1/0, or pictures of no size.
+        found = f"not readable as a video: its header is damaged ({type(error).__name__}: {error})."[:300]
+        raise DataError(where, found, "Fetch or export it again.") from None
 
 
 def read_header(path: Path) -> Header:

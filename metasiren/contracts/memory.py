@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from metasiren import DataError
+from metasiren.errors import DataError
 
 SHARE = 0.6
 MEMINFO = Path("/proc/meminfo")

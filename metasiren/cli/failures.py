@@ -1,0 +1,40 @@
+"""What failures of the machine mean to a person: a full disk, a missing right, too little memory."""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def explain(error: BaseException) -> str | None:
+    """A message with advice; None where the failure is a fault of metasiren or a plugin."""
+    if _is_out_of_memory(error):
+        reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else "no further reason is given"
+        return (
+            f"out of memory: {reason}\n"
+            "  Lower train.batch, data.size or data.points, siren.hidden_features or decoder.hidden_features;\n"
+            "  an earlier checkpoint, if there is one, is kept."
+        )
+    if isinstance(error, OSError) and error.errno is not None:
+        file = f"{error.filename}: " if error.filename else ""
+        if error.errno in FULL:
+            advice = "Free space (or raise the limit on file sizes); then go on with --resume if a run was begun."
+        elif error.errno in CLOSED:
+            advice = "Name a place that you may write to, or change its rights."
+        else:
+            advice = "Check the path and the disk."
+        return f"{file}{error.strerror}.\n  {advice}"
+    return None
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError):
+        return True
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "not enough memory" in text)
