@@ -1,0 +1,46 @@
+"""The architecture page is true: its tree, and what it says of sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tree
+
+CORE = tree.REPOSITORY / "metasiren"
+
+
+def test_the_page_shows_the_true_tree() -> None:
+    assert tree.written() == tree.tree(), "run python tests/tree.py"
+
+
+def test_the_top_of_the_core_has_at_most_eight_modules() -> None:
+    assert len(list(CORE.glob("*.py"))) <= 8
+
+
+def test_no_file_of_the_core_is_longer_than_three_hundred_lines() -> None:
+    lengths = {str(path.relative_to(CORE)): len(path.read_text("utf-8").splitlines()) for path in CORE.rglob("*.py")}
+    assert not {name: count for name, count in lengths.items() if count > 300}
+
+
+def test_every_module_of_the_core_says_what_it_is() -> None:
+    untold = [line for line in tree.tree().splitlines() if " " not in line.strip() and not line.startswith("plugins/")]
+    assert not untold
+
+
+def test_no_module_is_called_after_nothing() -> None:
+    vague = {"utils", "util", "helpers", "manager", "misc", "common_utils"}
+    named = {path.stem for path in (*CORE.rglob("*.py"), *Path(CORE.parent / "plugins").rglob("*.py"))}
+    assert not named & vague
+
+
+def test_no_circle_of_imports_in_the_core() -> None:
+    grimp = pytest.importorskip("grimp", reason="NO IMPORT GRAPH: import-linter is not installed")
+    graph = grimp.build_graph("metasiren", exclude_type_checking_imports=True, cache_dir=None)
+    # The package itself names its public parts lazily; all others are files.
+    left = {m: graph.find_modules_directly_imported_by(m) - {"metasiren", m} for m in graph.modules - {"metasiren"}}
+    while free := [module for module, imported in left.items() if not imported]:
+        for module in free:
+            del left[module]
+        left = {module: imported - set(free) for module, imported in left.items()}
+    assert not left
