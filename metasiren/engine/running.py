@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pandas as pd
 import torch
 
 from metasiren.assembly.experiment import Experiment, assemble
 from metasiren.assembly.parts import make_dataset, make_metrics, make_optimizer, make_protocol
-from metasiren.contracts import FULL_EVALUATION, Batch, Dataset, EvaluationOptions, Metric, Model
-from metasiren.engine.nonfinite import Notify, keep_batch
+from metasiren.contracts import FULL_EVALUATION, Dataset, EvaluationOptions, Metric, Model
+from metasiren.engine.logger import RunLogger, noted_signals
 from metasiren.engine.progress import Progress, Silent
 from metasiren.engine.scoring import score
 from metasiren.engine.trainer import Outcome, Trainer, learning_rate
@@ -171,7 +167,7 @@ def _train(
         model.encoder.fit(dataset)
     else:
         trainer.restore(checkpoint)
-    with RunLogger(made, catalogue, progress, experiment.steps, trainer.step) as journal, _signals() as signalled:
+    with RunLogger(made, catalogue, progress, experiment.steps, trainer.step) as journal, noted_signals() as signalled:
         deadline = None if limit is None else time.monotonic() + limit
 
         def stop() -> str | None:
@@ -355,95 +351,3 @@ def _write_evaluated(made: Run, step: int, passed_over: tuple[str, ...] = ()) ->
     """Which weights the results are of."""
     facts = {"step": step, "steps": made.environment["steps"], "passed_over": list(passed_over)}
     directory.write_json(made.results / "evaluated.json", facts)
-
-
-class RunLogger:
-    """Writes the curves of a run: metrics.jsonl and TensorBoard; tells the progress display and the watching hooks."""
-
-    def __init__(self, made: Run, catalogue: Catalogue, progress: Progress, steps: int, start: int) -> None:
-        self.run, self.catalogue, self.progress = made, catalogue, progress
-        self._steps, self._start = steps, start
-        self._file: IO[str] | None = None
-
-    def __enter__(self) -> RunLogger:
-        from torch.utils.tensorboard import SummaryWriter
-
-        path = self.run.path / "metrics.jsonl"
-        kept = [line for line in self.run.losses() if line["step"] <= self._start]
-        # Written aside: a process killed here leaves the former file.
-        partial = path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
-        partial.replace(path)
-        self._file = path.open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(self.run.path), purge_step=self._start or None)
-        self.progress.start(self._steps, self._start)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._file is not None
-        self._file.close()
-        self._board.close()
-        self.progress.stop()
-
-    def step(self, step: int, losses: dict[str, float], seconds: float, images_per_second: float) -> None:
-        """One logged step."""
-        assert self._file is not None
-        line = {"step": step, "seconds": round(seconds, 3), **losses, "images_per_second": round(images_per_second, 2)}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-        for name, value in losses.items():
-            self._board.add_scalar(f"loss/{name}", value, step)
-        self._board.add_scalar("images_per_second", images_per_second, step)
-        self.progress.step(step, losses["loss"], images_per_second)
-        self.catalogue.manager.hook.metasiren_step_ended(run=self.run, step=step, losses=losses)
-
-    def nonfinite(self, model: Model) -> Notify:
-        """Keep the batch of a step that met a number that is not finite."""
-
-        def notify(step: int, batch: Batch, reason: str) -> None:
-            path = keep_batch(self.run.path / "nonfinite", step, batch, model, reason)
-            self.progress.say(f"step {step}: {reason} Its batch is kept in {path}.")
-
-        return notify
-
-    def saved(self, path: Path) -> None:
-        """A checkpoint was written."""
-        self.progress.say(f"checkpoint {path.name}", minor=True)
-
-    def preview(
-        self, experiment: Experiment, dataset: Dataset, device: torch.device
-    ) -> Callable[[int, Model], None] | None:
-        """Draw sample pictures, if the protocol can."""
-        protocol = experiment.protocol
-        if protocol is None:
-            return None
-
-        def preview(step: int, model: Model) -> None:
-            picture = protocol.preview(model, dataset, self.run.results / "preview.png", device=device)
-            if picture is not None:
-                self._board.add_image("samples", picture, step)
-
-        return preview
-
-
-@contextmanager
-def _signals() -> Iterator[list[str]]:
-    """SIGTERM and SIGINT are noted, so that training can end with a checkpoint; a second one acts as usual."""
-    noted: list[str] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield noted
-        return
-    before: dict[signal.Signals, Any] = {}
-
-    def note(number: int, _: Any) -> None:
-        noted.append(signal.Signals(number).name)
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    for each in (signal.SIGTERM, signal.SIGINT):
-        before[each] = signal.signal(each, note)
-    try:
-        yield noted
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

@@ -21,8 +21,8 @@ from metasiren.assembly.parts import (
 )
 from metasiren.contracts import Domain
 from metasiren.engine.progress import Progress, Silent
-from metasiren.engine.running import InterruptedRunError, pick_device, run, seconds_of
-from metasiren.errors import MetasirenError, RecipeError, RunError
+from metasiren.engine.running import pick_device, run, seconds_of
+from metasiren.errors import InterruptedRunError, MetasirenError, RecipeError, RunError
 from metasiren.recipe import Recipe, load_recipe
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.results.comparison import Comparison
