@@ -44,3 +44,10 @@ def test_no_circle_of_imports_in_the_core() -> None:
             del left[module]
         left = {module: imported - set(free) for module, imported in left.items()}
     assert not left
+
+
+def test_packages_of_earlier_scaffolds_find_what_they_import() -> None:
+    import metasiren
+    from metasiren.catalogue import load_catalogue
+
+    assert load_catalogue is metasiren.load_catalogue

@@ -9,7 +9,7 @@ import torch
 from acme_attentive.encoder import AttentiveEncoder
 
 import metasiren as ms
-from metasiren.registry.catalogue import load_catalogue
+from metasiren import load_catalogue
 from metasiren.testing import Part, Ripples, parametrize_with_checks
 
 RECIPE = Path(__file__).parents[1] / "recipe.yaml"

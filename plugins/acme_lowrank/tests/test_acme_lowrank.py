@@ -8,7 +8,7 @@ import torch
 from acme_lowrank.decoder import LowRankDecoder
 
 import metasiren as ms
-from metasiren.registry.catalogue import load_catalogue
+from metasiren import load_catalogue
 from metasiren.testing import Part, parametrize_with_checks
 
 RECIPE = Path(__file__).parents[1] / "recipe.yaml"
