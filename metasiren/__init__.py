@@ -47,10 +47,13 @@ if TYPE_CHECKING:
         TrainingError,
         did_you_mean,
     )
+    from metasiren.nn.activations import Activation, Sine
     from metasiren.nn.cholesky import damped_cholesky
     from metasiren.nn.derivatives.jets import Jet, feature_jet, jet
+    from metasiren.nn.encodings import Expansion, InputLayer
     from metasiren.nn.grids import grid
-    from metasiren.nn.layers import Params
+    from metasiren.nn.initial import Normal, Uniform
+    from metasiren.nn.layers import Layer, Params
     from metasiren.nn.siren import Siren
     from metasiren.recipe import Recipe, read_overrides
     from metasiren.registry.catalogue import load_catalogue
@@ -79,10 +82,13 @@ _HOMES = {
     "contracts.modules": "as_module from_module",
     "engine.running": "run",
     "errors": "DataError MetasirenError PluginError RecipeError RunError RunWarning TrainingError did_you_mean",
+    "nn.activations": "Activation Sine",
     "nn.cholesky": "damped_cholesky",
     "nn.derivatives.jets": "Jet feature_jet jet",
+    "nn.encodings": "Expansion InputLayer",
     "nn.grids": "grid",
-    "nn.layers": "Params",
+    "nn.initial": "Normal Uniform",
+    "nn.layers": "Layer Params",
     "nn.siren": "Siren",
     "recipe": "Recipe read_overrides",
     "registry.catalogue": "load_catalogue",
@@ -96,6 +102,7 @@ _HOME = {name: f"metasiren.{module}" for module, names in _HOMES.items() for nam
 
 __all__ = [
     "FULL_EVALUATION",
+    "Activation",
     "Batch",
     "BatchOptimizer",
     "Comparison",
@@ -108,11 +115,15 @@ __all__ = [
     "Domain",
     "Encoder",
     "EvaluationOptions",
+    "Expansion",
     "Field",
+    "InputLayer",
     "Jet",
+    "Layer",
     "MetasirenError",
     "Metric",
     "Model",
+    "Normal",
     "Params",
     "PluginError",
     "Points",
@@ -126,10 +137,12 @@ __all__ = [
     "Run",
     "RunError",
     "RunWarning",
+    "Sine",
     "Siren",
     "Table",
     "TableRow",
     "TrainingError",
+    "Uniform",
     "as_module",
     "available_bytes",
     "damped_cholesky",

@@ -8,7 +8,6 @@ import torch
 
 from metasiren.contracts import Dataset, Domain, Metric, Model, Protocol
 from metasiren.contracts.optimizer import Weighted
-from metasiren.errors import RecipeError
 from metasiren.nn.siren import Siren
 from metasiren.recipe import Part, Recipe
 from metasiren.registry.catalogue import Catalogue
@@ -24,14 +23,7 @@ def make_dataset(recipe: Recipe, catalogue: Catalogue) -> Dataset:
 def make_model(recipe: Recipe, catalogue: Catalogue, domain: Domain) -> Model:
     """Encoder and decoder for signals of `domain`, their weights drawn from torch's global generator."""
     name = recipe.name
-    options = recipe.siren.model_dump(exclude_none=True)
-    layer = options.get("input_layer")
-    if layer and layer.get("samples") == "grid":
-        if domain.grid is None:
-            found = "this data has no grid to count samples on."
-            raise RecipeError(f"{name}: siren.input_layer.samples", found, "Give their number.")
-        options["input_layer"] = {**layer, "samples": max(domain.grid)}
-    siren = Siren(in_features=domain.d_in, out_features=domain.d_out, **options)
+    siren = make_siren(recipe, catalogue, domain)
     encoder = catalogue.make(
         "encoder", recipe.encoder.name, domain, where=f"{name}: encoder", options=recipe.encoder.options
     )
@@ -40,6 +32,19 @@ def make_model(recipe: Recipe, catalogue: Catalogue, domain: Domain) -> Model:
         where=f"{name}: decoder", options=recipe.decoder.options,
     )  # fmt: skip
     return Model(encoder, decoder).to(getattr(torch, recipe.train.dtype))
+
+
+def make_siren(recipe: Recipe, catalogue: Catalogue, domain: Domain) -> Siren:
+    """The architecture that the recipe describes, for signals of `domain`."""
+    made = {}
+    for part in recipe.parts():
+        if part.key in ("siren.nonlinearity", "siren.input_layer"):
+            supplied = (domain,) if part.kind == "input_encoding" else ()
+            where = f"{recipe.name}: {part.where}"
+            key = part.key.removeprefix("siren.")
+            made[key] = catalogue.make(part.kind, part.name, *supplied, where=where, options=part.options)
+    options = recipe.siren.model_dump(exclude={"nonlinearity", "input_layer"})
+    return Siren(in_features=domain.d_in, out_features=domain.d_out, **options, **made)
 
 
 def make_constraints(recipe: Recipe, catalogue: Catalogue) -> tuple[Weighted, ...]:

@@ -3,12 +3,13 @@
 batch -> encoder(context) -> latent -> decoder(latent) -> field -> constraints -> backward. One path for all.
 """
 
-from metasiren.contracts.data import Batch, Context, Dataset, Domain, Points
+from metasiren.contracts.data import Batch, Context, Dataset, Points
 from metasiren.contracts.model import Decoder, Encoder, Field, Model
 from metasiren.contracts.objective import Constraint, Fit, Metric, Prediction
 from metasiren.contracts.optimizer import BatchOptimizer, Losses, Problem, Weighted
 from metasiren.contracts.output import FULL_EVALUATION, EvaluationOptions, Protocol, Renderer
 from metasiren.contracts.residual import Residual
+from metasiren.nn.domain import Domain
 
 __all__ = [
     "FULL_EVALUATION",

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from metasiren.nn.domain import Domain
+
 
 class _OnDevice:
     """Frozen dataclasses of tensors that move together."""
@@ -33,23 +35,6 @@ class _OnDevice:
             value = getattr(self, f.name)
             changed[f.name] = {k: over(v) for k, v in value.items()} if isinstance(value, Mapping) else over(value)
         return replace(self, **changed)  # type: ignore[type-var]
-
-
-@dataclass(frozen=True)
-class Domain:
-    """What a signal maps from and to: all that encoders and decoders may know of a dataset when they are built.
-
-    Attributes:
-        d_in: dimension of the coordinates.
-        d_out: number of channels.
-        grid: the sampling grid, such as (32, 32), where signals live on one; its first axis is coordinate 0.
-        items: number of training signals (an auto-decoder keeps a latent for each).
-    """
-
-    d_in: int
-    d_out: int
-    grid: tuple[int, ...] | None = None
-    items: int = 1
 
 
 @dataclass(frozen=True)

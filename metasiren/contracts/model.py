@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from metasiren.contracts.data import Batch, Context, Dataset, Domain
+from metasiren.contracts.data import Batch, Context, Dataset
 from metasiren.nn.derivatives.jets import Jet, jet
+from metasiren.nn.domain import Domain
 from metasiren.nn.layers import Params
 from metasiren.nn.siren import Siren
 

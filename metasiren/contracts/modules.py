@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from metasiren.contracts.model import Field
 from metasiren.errors import RecipeError
 from metasiren.nn.activations import Activation
+from metasiren.nn.activations import Sine as SineActivation
 from metasiren.nn.encodings import InputLayer
 from metasiren.nn.siren import Siren
 
@@ -62,8 +62,8 @@ class Elementwise(nn.Module):
         return self.activation.value(self.omega * z if self.omega != 1 else z)
 
     def extra_repr(self) -> str:
-        """The name and frequency, for printing."""
-        return f"{self.activation.name}, omega={self.omega:g}"
+        """The nonlinearity and its frequency, for printing."""
+        return f"{self.activation!r}, omega={self.omega:g}"
 
 
 class InputFeatures(nn.Module):
@@ -108,7 +108,7 @@ def as_module(field: Field, *, fold: bool = False, instance: int | None = None) 
     own = {name: value[instance or 0].detach().clone() for name, value in params.items()}
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     if siren.encoding is not None:
-        names = siren.encoding.shapes(siren.in_features)
+        names = siren.encoding.shapes
         parts["input"] = InputFeatures(siren.encoding, {name: own[name] for name in names})
     for layer in siren.layers:
         factor = layer.omega if fold else 1.0
@@ -118,7 +118,7 @@ def as_module(field: Field, *, fold: bool = False, instance: int | None = None) 
         parts[layer.name] = linear
         if not layer.last:
             omega = 1.0 if fold else layer.omega
-            sine = siren.activation.name == "sine"
+            sine = isinstance(siren.activation, SineActivation)
             parts[f"nonlinearity{layer.name}"] = Sine(omega) if sine else Elementwise(siren.activation, omega)
     return nn.Sequential(parts)
 
@@ -183,7 +183,7 @@ def from_module(
 
 
 def _read(where: str, others: list[nn.Module]) -> dict[str, Any]:
-    names = {_name(m) for m in others}
+    names = {_nonlinearity(m) for m in others}
     if len(names) != 1 or None in names:
         kinds = ", ".join(sorted({type(m).__name__ for m in others})) or "none"
         advice = "Give nonlinearity='sine', first_omega and hidden_omega (or another nonlinearity)."
@@ -197,11 +197,11 @@ def _read(where: str, others: list[nn.Module]) -> dict[str, Any]:
     return read
 
 
-def _name(module: nn.Module) -> str | None:
+def _nonlinearity(module: nn.Module) -> str | Activation | None:
     if isinstance(module, Sine):
         return "sine"
     if isinstance(module, Elementwise):
-        return module.activation.name
+        return module.activation
     plain = type(module)
     defaults = plain in TORCH_NONLINEARITIES and repr(module) == repr(plain())
     return TORCH_NONLINEARITIES[plain] if defaults else None
@@ -227,4 +227,4 @@ def _compare(where: str, module: nn.Module, field: Field) -> None:
 
 def _said(field: Field) -> str:
     wanted = ("nonlinearity", "first_omega", "hidden_omega")
-    return ", ".join(f"{k}={v}" for k, v in asdict(field.siren).items() if k in wanted)
+    return ", ".join(f"{k}={getattr(field.siren, k)}" for k in wanted)

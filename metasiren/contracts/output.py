@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from metasiren.contracts.data import Dataset, Domain
+from metasiren.contracts.data import Dataset
 from metasiren.contracts.model import Field, Model
+from metasiren.nn.domain import Domain
 
 if TYPE_CHECKING:
     import pandas as pd

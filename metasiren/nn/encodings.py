@@ -1,20 +1,23 @@
 """Input layers: fixed or learnable features of the coordinates, before the first affine layer.
 
 The rivals of the SIREN paper's section 4: positional encoding (Mildenhall et al. 2020, Eq. 4) and radial basis
-functions. For how a recipe names one, see `metasiren.nn.input_layers`.
+functions. Plugins add others with the hook `metasiren_input_encodings`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from math import floor, log2, pi
+from dataclasses import KW_ONLY, dataclass
+from math import floor, log2, pi, sqrt
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from metasiren.errors import RecipeError
+from metasiren.nn.by_value import ByValue
+from metasiren.nn.domain import Domain
 
 CENTRES = "input.centres"
 
@@ -34,43 +37,81 @@ class Expansion:
     second: Callable[[int, int], Tensor]
 
 
-class InputLayer(ABC):
-    """Features of coordinates."""
+class InputLayer(ByValue, ABC):
+    """Features of coordinates, for signals of one domain.
 
+    A constructor takes the `Domain` first, then keyword options with types and defaults: those are what a recipe may
+    set. It checks them; `expand` is called in every pass. Two layers are equal if they are of one class and have equal
+    attributes.
+
+    Args:
+        domain: of the signals.
+
+    Attributes:
+        domain: of the signals; `domain.d_in` is the number of coordinates.
+        features: number of features.
+    """
+
+    domain: Domain
+
+    def __init__(self, domain: Domain) -> None:
+        self.domain = domain
+
+    @property
     @abstractmethod
-    def features(self, in_features: int) -> int:
-        """Number of features of points with `in_features` coordinates."""
+    def features(self) -> int:
+        """Number of features."""
 
     @abstractmethod
     def expand(self, x: Tensor, params: Mapping[str, Tensor]) -> Expansion:
-        """The features of x (instances, points, in)."""
+        """The features of x (instances, points, d_in), in the dtype and on the device of x.
 
-    def shapes(self, in_features: int) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every learnable parameter, without the leading instance dimension."""
+        Args:
+            x: coordinates.
+            params: weights of the whole network, of leading size `instances` or 1; those of this layer are under the
+                names that `shapes` gives.
+        """
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every learnable parameter, without the leading instance dimension; none by default.
+
+        Names start with `input.`, so that they differ from those of other layers.
+        """
         return {}
 
     def init(self, name: str, parameter: Tensor, generator: torch.Generator | None) -> None:
-        """Fill a parameter (instances, ...) with its initial values."""
+        """Fill a parameter (instances, ...) with its initial values, U(-1, 1) by default."""
         parameter.uniform_(-1, 1, generator=generator)
 
+    def init_std(self, name: str) -> float:
+        """The standard deviation with which `init` draws a parameter."""
+        return 1 / sqrt(3)
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, eq=False)
 class PositionalEncoding(InputLayer):
     """x, sin(2^i pi x) and cos(2^i pi x) for i = 0 ... frequencies - 1, of every coordinate.
 
     Args:
+        domain: of the signals.
         frequencies: number of octaves.
         samples: instead, points along an axis of the grid that [-1, 1] is sampled by: the octaves that they can
-            carry (Nyquist) are floor(log2(samples / 4)); 7 for 512.
+            carry (Nyquist) are floor(log2(samples / 4)); 7 for 512. `grid` is the longest axis of the data's grid.
     """
 
+    domain: Domain
+    _: KW_ONLY
     frequencies: int | None = None
-    samples: int | None = None
+    samples: int | Literal["grid"] | None = None
 
     def __post_init__(self) -> None:
         if (self.frequencies is None) == (self.samples is None):
             found = f"frequencies is {self.frequencies} and samples is {self.samples}."
             raise RecipeError("siren: input_layer", found, "Give one of the two.")
+        if self.samples == "grid" and self.domain.grid is None:
+            found = "this data has no grid to count samples on."
+            raise RecipeError("siren: input_layer: samples", found, "Give their number.")
         if self.octaves < 1:
             given = f"{self.samples} samples" if self.frequencies is None else f"{self.frequencies} frequencies"
             found = f"{given} make no octave."
@@ -81,11 +122,13 @@ class PositionalEncoding(InputLayer):
         """Number of octaves."""
         if self.frequencies is not None:
             return self.frequencies
-        return floor(log2(max(self.samples or 0, 1) / 4))
+        samples = max(self.domain.grid or (0,)) if self.samples == "grid" else self.samples
+        return floor(log2(max(samples or 0, 1) / 4))
 
-    def features(self, in_features: int) -> int:
+    @property
+    def features(self) -> int:
         """See `InputLayer.features`."""
-        return in_features * (1 + 2 * self.octaves)
+        return self.domain.d_in * (1 + 2 * self.octaves)
 
     def expand(self, x: Tensor, params: Mapping[str, Tensor]) -> Expansion:
         """See `InputLayer.expand`."""
@@ -111,15 +154,18 @@ class PositionalEncoding(InputLayer):
         return Expansion(torch.cat([point, sin, cos], -1).flatten(-2), first, second)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class RadialBasis(InputLayer):
     """g(|x - c|^2) for learnable centres c, drawn from U(-1, 1).
 
     Args:
+        domain: of the signals.
         centres: their number; 1024 in the paper, 256 for its images.
         sigma: inverse width.
     """
 
+    domain: Domain
+    _: KW_ONLY
     centres: int = 1024
     sigma: float = 10.0
 
@@ -133,13 +179,15 @@ class RadialBasis(InputLayer):
     def profile(self, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """g, g' and g'' at squared distances q."""
 
-    def features(self, in_features: int) -> int:
+    @property
+    def features(self) -> int:
         """See `InputLayer.features`."""
         return self.centres
 
-    def shapes(self, in_features: int) -> dict[str, tuple[int, ...]]:
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
         """See `InputLayer.shapes`."""
-        return {CENTRES: (self.centres, in_features)}
+        return {CENTRES: (self.centres, self.domain.d_in)}
 
     def expand(self, x: Tensor, params: Mapping[str, Tensor]) -> Expansion:
         """See `InputLayer.expand`."""

@@ -23,6 +23,11 @@ class Layer:
     last: bool
 
     @property
+    def first(self) -> bool:
+        """Whether the layer sees coordinates (or the features of an input layer)."""
+        return self.name == "0"
+
+    @property
     def weight(self) -> str:
         """The weight's name among parameters."""
         return f"{self.name}.weight"
@@ -35,7 +40,7 @@ class Layer:
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor, layer: Layer) -> Tensor:
     """One layer, omega * (W x + b), for all instances at once: (instances, points, out)."""
-    if layer.name == "0" and x.is_cuda:
+    if layer.first and x.is_cuda:
         z = exact_affine(x, weight, bias)
         return z * layer.omega if layer.omega != 1 else z
     if layer.omega != 1:

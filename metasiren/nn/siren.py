@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import sqrt
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from metasiren.errors import RecipeError, did_you_mean
 from metasiren.nn.activations import ACTIVATIONS, Activation
 from metasiren.nn.derivatives.jets import Jet
 from metasiren.nn.derivatives.jets import jet as evaluate_jet
+from metasiren.nn.domain import Domain
 from metasiren.nn.encodings import InputLayer
 from metasiren.nn.input_layers import make_input_layer
 from metasiren.nn.layers import Layer, Params, affine
@@ -25,26 +25,30 @@ from metasiren.nn.layers import Layer, Params, affine
 
 @dataclass(frozen=True, kw_only=True)
 class Siren:
-    """The architecture of a SIREN (or of a rival with another nonlinearity); it holds no weights.
+    """The architecture of a SIREN (or of a network with another nonlinearity); it holds no weights.
 
     Args:
         in_features: dimension of the coordinates.
         out_features: number of channels of the signal.
         hidden_features: width of every hidden layer.
         hidden_layers: number of hidden-to-hidden layers; the whole net has `hidden_layers + 2` affine layers.
-        first_omega: frequency of the first layer's sine, 30 in the paper.
-        hidden_omega: frequency of the other sines, 30 in the paper.
-        nonlinearity: `sine`, `relu`, `tanh`, `softplus`, `elu`, `selu` or `sigmoid`.
-        input_layer: features that the first layer sees instead of the coordinates, as plain data such as
-            `{"name": "positional_encoding", "frequencies": 7}`; see `metasiren.nn.input_layers`.
+        first_omega: frequency of the first layer, 30 in the paper; only of activations that take it, such as sine.
+        hidden_omega: frequency of the other layers, 30 in the paper.
+        nonlinearity: an `Activation`, or the name of a built-in one: `sine`, `relu`, `tanh`, `softplus`, `elu`,
+            `selu` or `sigmoid`.
+        input_layer: features that the first layer sees instead of the coordinates: an `InputLayer`, or a built-in
+            one as plain data such as `{"name": "positional_encoding", "frequencies": 7}`.
         init_scale: factor on the initial weights (not the biases) of all layers but the last: above one, high
             frequencies are learned sooner (Yeom et al. 2024, arXiv 2410.04779, "weight scaling").
 
     Attributes:
+        activation: the nonlinearity between layers.
         encoding: the input layer, or None.
+        layers: the affine layers from coordinates to values.
+        shapes: name and shape of every parameter, without the leading instance dimension.
 
     Raises:
-        RecipeError: an unknown nonlinearity or input layer, or a size below one.
+        RecipeError: an unknown nonlinearity or input layer, an input layer for other coordinates, or a size below one.
     """
 
     in_features: int
@@ -53,15 +57,15 @@ class Siren:
     hidden_layers: int = 3
     first_omega: float = 30.0
     hidden_omega: float = 30.0
-    nonlinearity: str = "sine"
-    input_layer: Mapping[str, Any] | None = field(default=None, hash=False)
+    nonlinearity: str | Activation = field(default="sine", compare=False)
+    input_layer: Mapping[str, Any] | InputLayer | None = field(default=None, compare=False)
     init_scale: float = 1.0
-    encoding: InputLayer | None = field(init=False, repr=False, compare=False)
+    activation: Activation = field(init=False, repr=False)
+    encoding: InputLayer | None = field(init=False, repr=False)
+    layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
+    shapes: Mapping[str, tuple[int, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.nonlinearity not in ACTIVATIONS:
-            advice = f"{did_you_mean(self.nonlinearity, ACTIVATIONS)}\nknown: {', '.join(ACTIVATIONS)}".strip()
-            raise RecipeError("siren: nonlinearity", f"no activation is called {self.nonlinearity!r}.", advice)
         for name in ("in_features", "out_features", "hidden_features"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"siren: {name}", f"{getattr(self, name)} is below one.", "Give a positive integer.")
@@ -69,32 +73,37 @@ class Siren:
             raise RecipeError("siren: init_scale", f"{self.init_scale} is not positive.", "1 is the paper's.")
         if self.hidden_layers < 0:
             raise RecipeError("siren: hidden_layers", f"{self.hidden_layers} is negative.", "Give zero or more.")
-        object.__setattr__(self, "encoding", make_input_layer(self.input_layer) if self.input_layer else None)
+        # Derived once: every pass reads them.
+        object.__setattr__(self, "activation", _activation(self.nonlinearity))
+        object.__setattr__(self, "encoding", self._encoding())
+        object.__setattr__(self, "layers", self._layers())
+        object.__setattr__(self, "shapes", self._shapes())
 
-    @property
-    def activation(self) -> Activation:
-        """The nonlinearity between layers."""
-        return ACTIVATIONS[self.nonlinearity]
+    def _encoding(self) -> InputLayer | None:
+        if not self.input_layer:
+            return None
+        if not isinstance(self.input_layer, InputLayer):
+            return make_input_layer(self.input_layer, Domain(self.in_features, self.out_features))
+        made = self.input_layer.domain.d_in
+        if made != self.in_features:
+            found = f"made for {made} coordinates; the network has {self.in_features}."
+            raise RecipeError("siren: input_layer", found, f"Make it with Domain(d_in={self.in_features}, ...).")
+        return self.input_layer
 
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """The affine layers from coordinates to values."""
-        features = self.encoding.features(self.in_features) if self.encoding else self.in_features
+    def _layers(self) -> tuple[Layer, ...]:
+        features = self.encoding.features if self.encoding else self.in_features
         sizes = [features, *[self.hidden_features] * (self.hidden_layers + 1), self.out_features]
         last = len(sizes) - 2
-        periodic = self.nonlinearity == "sine"
 
         def omega(i: int) -> float:
-            if not periodic or i == last:
+            if not self.activation.takes_omega or i == last:
                 return 1.0
             return self.first_omega if i == 0 else self.hidden_omega
 
         return tuple(Layer(str(i), sizes[i], sizes[i + 1], omega(i), i == last) for i in range(last + 1))
 
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every parameter, without the leading instance dimension."""
-        shapes = self.encoding.shapes(self.in_features) if self.encoding else {}
+    def _shapes(self) -> Mapping[str, tuple[int, ...]]:
+        shapes = dict(self.encoding.shapes) if self.encoding else {}
         for layer in self.layers:
             shapes[layer.weight] = (layer.out_features, layer.in_features)
             shapes[layer.bias] = (layer.out_features,)
@@ -113,11 +122,11 @@ class Siren:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> dict[str, Tensor]:
-        """Draw parameters as the authors do.
+        """Draw parameters as the activation says; for sines, as the authors do.
 
-        First layer weights are U(-1/n, 1/n); hidden and final weights U(-sqrt(6/n)/omega, sqrt(6/n)/omega)
+        First layer weights are then U(-1/n, 1/n); hidden and final weights U(-sqrt(6/n)/omega, sqrt(6/n)/omega)
         with the hidden omega (section 3.2; the final linear layer too, as in the authors' code); biases
-        U(-1/sqrt(n), 1/sqrt(n)), n being the fan-in. Other nonlinearities use `Activation.weight_std`.
+        U(-1/sqrt(n), 1/sqrt(n)), n being the fan-in.
 
         Args:
             instances: leading size of every parameter.
@@ -129,42 +138,28 @@ class Siren:
             `{"0.weight": (instances, out, in), "0.bias": (instances, out), ...}`
         """
         params = {}
-        if self.encoding:
-            for name, shape in self.encoding.shapes(self.in_features).items():
-                params[name] = torch.empty(instances, *shape, dtype=dtype, device=device)
-                self.encoding.init(name, params[name], generator)
+        for name, shape in (self.encoding.shapes if self.encoding else {}).items():
+            assert self.encoding is not None
+            params[name] = torch.empty(instances, *shape, dtype=dtype, device=device)
+            self.encoding.init(name, params[name], generator)
         for layer in self.layers:
-            n = layer.in_features
-            weight = torch.empty(instances, layer.out_features, n, dtype=dtype, device=device)
+            weight = torch.empty(instances, layer.out_features, layer.in_features, dtype=dtype, device=device)
             bias = torch.empty(instances, layer.out_features, dtype=dtype, device=device)
-            std = self.activation.weight_std
-            if std is not None:
-                weight.normal_(0, std(n, layer.out_features), generator=generator)
-            else:
-                bound = self.weight_bound(layer)
-                weight.uniform_(-bound, bound, generator=generator)
+            self.activation.initial_weights(layer, self.hidden_omega).fill(weight, generator)
             if not layer.last:
                 weight *= self.init_scale
-            bias.uniform_(-1 / sqrt(n), 1 / sqrt(n), generator=generator)
+            self.activation.initial_biases(layer).fill(bias, generator)
             params[layer.weight], params[layer.bias] = weight, bias
         return params
 
     def init_std(self) -> dict[str, float]:
         """The standard deviation with which `init` draws each parameter, by name."""
-        # Centres of an input layer are drawn from U(-1, 1).
-        stds = dict.fromkeys(self.encoding.shapes(self.in_features), 1 / sqrt(3)) if self.encoding else {}
+        stds = {name: self.encoding.init_std(name) for name in self.encoding.shapes} if self.encoding else {}
         for layer in self.layers:
-            std = self.activation.weight_std
-            drawn = std(layer.in_features, layer.out_features) if std else self.weight_bound(layer) / sqrt(3)
+            drawn = self.activation.initial_weights(layer, self.hidden_omega).std
             stds[layer.weight] = drawn if layer.last else drawn * self.init_scale
-            stds[layer.bias] = 1 / sqrt(3 * layer.in_features)
+            stds[layer.bias] = self.activation.initial_biases(layer).std
         return stds
-
-    def weight_bound(self, layer: Layer) -> float:
-        """Half-width of the uniform distribution of a sine layer's initial weights, before `init_scale`."""
-        # 1/n, not sqrt(6/n)/omega: the first layer sees coordinates, not sines.
-        n = layer.in_features
-        return 1 / n if layer.name == "0" else sqrt(6 / n) / self.hidden_omega
 
     def __call__(self, params: Params, coords: Tensor) -> Tensor:
         """Evaluate the signal.
@@ -237,3 +232,13 @@ class Siren:
         dtype = torch.promote_types(weight.dtype, torch.float32)
         cast = {name: p.to(dtype) for name, p in params.items()}
         return x.to(dtype), cast, max(instances, sets)
+
+
+def _activation(nonlinearity: str | Activation) -> Activation:
+    if isinstance(nonlinearity, Activation):
+        return nonlinearity
+    if nonlinearity not in ACTIVATIONS:
+        advice = f"{did_you_mean(str(nonlinearity), ACTIVATIONS)}\nknown: {', '.join(ACTIVATIONS)}".strip()
+        advice += "\nThose of plugins are named in recipes, or given as objects."
+        raise RecipeError("siren: nonlinearity", f"no activation is called {nonlinearity!r}.", advice)
+    return ACTIVATIONS[nonlinearity]()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from metasiren.recipe.parts import NamedPart, parts_of
 from metasiren.recipe.yaml_text import dump_yaml
@@ -56,9 +56,21 @@ class SirenOptions(_Strict):
     hidden_layers: int = Field(3, ge=0)
     first_omega: float = Field(30.0, gt=0)
     hidden_omega: float = Field(30.0, gt=0)
-    nonlinearity: str = "sine"
+    nonlinearity: str | Part = "sine"
     input_layer: dict[str, Any] | None = None
     init_scale: float = Field(1.0, gt=0)
+
+    @field_validator("input_layer", mode="before")
+    @classmethod
+    def _from_word(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("input_layer")
+    @classmethod
+    def _has_a_name(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None and not isinstance(value.get("name"), str):
+            raise ValueError("no name; write {name: positional_encoding, frequencies: 7}")
+        return value
 
 
 class Schedule(_Strict):

@@ -32,6 +32,8 @@ PLACES = (
     Place("dataset", "data"),
     Place("encoder", "encoder"),
     Place("decoder", "decoder"),
+    Place("activation", "siren.nonlinearity"),
+    Place("input_encoding", "siren.input_layer"),
     Place("constraint", "constraints", "keyed", ("name", "weight")),
     Place("optimizer", "train.optimizer"),
     Place("optimizer", "train.stages.*.optimizer"),

@@ -32,6 +32,8 @@ SUPPLIED = {
     "dataset": 0,
     "encoder": 1,
     "decoder": 2,
+    "activation": 0,
+    "input_encoding": 1,
     "constraint": 0,
     "optimizer": 1,
     "metric": 0,

@@ -12,13 +12,13 @@ _ENTRY = re.compile(r"    \*{0,2}(\w+(?:, \w+)*)(?: \([^)]*\))?:\s*(.*)")
 
 _FURTHER = re.compile(r"; (\w+(?:, \w+)*): ")
 
-CONTRACTS = "metasiren.contracts"
+CONTRACTS = re.compile(r"metasiren\.(contracts\b.*|nn\.activations\.Activation|nn\.encodings\.InputLayer)")
 
 
 def documentation(factory: Callable[..., Any]) -> str:
     """A factory's docstring, tidied; a class may inherit that of a base, but not the contract's."""
     for each in factory.__mro__ if isinstance(factory, type) else (factory,):
-        if each.__module__ == CONTRACTS:
+        if CONTRACTS.fullmatch(f"{each.__module__}.{each.__qualname__}"):
             break
         if each.__doc__:
             return inspect.cleandoc(each.__doc__)

@@ -45,6 +45,16 @@ def metasiren_decoders() -> Parts:
 
 
 @hookspec
+def metasiren_activations() -> Parts:
+    """Nonlinearities of a SIREN: `factory(**options) -> Activation`; a recipe names one at `siren.nonlinearity`."""
+
+
+@hookspec
+def metasiren_input_encodings() -> Parts:
+    """Features of coordinates: `factory(domain, **options) -> InputLayer`; named at `siren.input_layer`."""
+
+
+@hookspec
 def metasiren_constraints() -> Parts:
     """Prediction to scalar: `factory(**options) -> Constraint`."""
 

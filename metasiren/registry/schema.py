@@ -13,8 +13,6 @@ from typing import Any
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 
 from metasiren.errors import PluginError
-from metasiren.nn.activations import ACTIVATIONS
-from metasiren.nn.input_layers import INPUT_LAYERS
 from metasiren.recipe import PLACES, Schedule, SirenOptions, Stage, Train
 from metasiren.registry.catalogue import Catalogue, options_model
 from metasiren.registry.docstrings import argument_help, documentation, prose
@@ -76,9 +74,6 @@ def recipe_schema(catalogue: Catalogue) -> Schema:
 def _keys(catalogue: Catalogue, *, named: bool) -> Schema:
     """The keys of a recipe, or (not `named`) of a preset."""
     siren = _plain(SirenOptions.model_json_schema())
-    siren["properties"]["nonlinearity"] = {"enum": list(ACTIVATIONS), "default": "sine"}
-    layer = {"type": "object", "required": ["name"], "properties": {"name": {"enum": list(INPUT_LAYERS)}}}
-    siren["properties"]["input_layer"] = {"anyOf": [layer, NULL]}
     keys: Schema = {"siren": siren, "train": _train()}
     for place in PLACES:
         if place.form == "keyed":
@@ -89,7 +84,7 @@ def _keys(catalogue: Catalogue, *, named: bool) -> Schema:
             part["properties"][place.kind] = {"enum": [*catalogue.names(place.kind), None]}
         else:
             part = _part(catalogue, place.kind, named=named)
-            if "*" in place.path:
+            if "*" in place.path or place.path == "siren.input_layer":
                 part = {"anyOf": [*part["anyOf"], NULL]}
         _put(keys, place.path.split("."), part)
     return keys

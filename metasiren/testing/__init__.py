@@ -1,4 +1,5 @@
-"""Contract checks for parts: what the core relies on, asked of any encoder, decoder, data set, constraint or metric.
+"""Contract checks for parts: what the core relies on, asked of any encoder, decoder, activation, input
+encoding, data set, constraint or metric.
 
     from metasiren.testing import check_encoder
     report = check_encoder(AcmeGru, options={"latent_dim": 8})
@@ -11,10 +12,12 @@ from metasiren.testing.part import Part
 from metasiren.testing.report import ContractError, NotApplicable, Report, Result
 from metasiren.testing.run import (
     CHECKS,
+    check_activation,
     check_constraint,
     check_dataset,
     check_decoder,
     check_encoder,
+    check_input_encoding,
     check_metric,
     check_part,
     run_check,
@@ -29,10 +32,12 @@ __all__ = [
     "Report",
     "Result",
     "Ripples",
+    "check_activation",
     "check_constraint",
     "check_dataset",
     "check_decoder",
     "check_encoder",
+    "check_input_encoding",
     "check_metric",
     "check_part",
     "parametrize_with_checks",

@@ -21,7 +21,7 @@ class Part:
     """A part to check.
 
     Args:
-        kind: `encoder`, `decoder`, `dataset`, `constraint` or `metric`.
+        kind: `encoder`, `decoder`, `activation`, `input_encoding`, `dataset`, `constraint` or `metric`.
         factory: the class or callable that a plugin offers, or the name of an installed part.
         options: as a recipe would give them. Keep parts small here: every check builds one.
         dataset: the signals that the part is checked on; by default eight smooth 32x32 images of three channels.
@@ -80,7 +80,7 @@ class Part:
         return {key: getattr(checked, key) for key in checked.model_fields_set}
 
     def _supplied(self) -> tuple[Any, ...]:
-        if self.kind == "encoder":
+        if self.kind in ("encoder", "input_encoding"):
             return (self.dataset.domain,)
         return (self.siren, self.latent_dim) if self.kind == "decoder" else ()
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from metasiren.contracts import Dataset
 from metasiren.errors import MetasirenError, RecipeError, did_you_mean
-from metasiren.testing import constraints, datasets, decoders, encoders, metrics
+from metasiren.testing import activations, constraints, datasets, decoders, encoders, input_encodings, metrics
 from metasiren.testing.part import Part, seeded
 from metasiren.testing.report import ContractError, NotApplicable, Report, Result
 from metasiren.testing.signals import Ripples
@@ -20,6 +20,8 @@ CHECKS: Mapping[str, Mapping[str, Check]] = {
     for kind, module in {
         "encoder": encoders,
         "decoder": decoders,
+        "activation": activations,
+        "input_encoding": input_encodings,
         "dataset": datasets,
         "constraint": constraints,
         "metric": metrics,
@@ -111,6 +113,32 @@ def check_decoder(
 ) -> Report:
     """Check a decoder: see `Part` for the arguments, `check_part` for what is raised and printed."""
     return _check("decoder", factory, options, dataset, expected_failures, on_failure, latent_dim)
+
+
+def check_activation(
+    factory: Callable[..., Any] | str,
+    *,
+    options: Mapping[str, Any] | None = None,
+    expected_failures: Mapping[str, str] | None = None,
+    on_failure: Literal["raise", "return"] = "raise",
+) -> Report:
+    """Check an activation: see `Part` for the arguments, `check_part` for what is raised and printed."""
+    return _check("activation", factory, options, None, expected_failures, on_failure)
+
+
+def check_input_encoding(
+    factory: Callable[..., Any] | str,
+    *,
+    options: Mapping[str, Any] | None = None,
+    dataset: Dataset | None = None,
+    expected_failures: Mapping[str, str] | None = None,
+    on_failure: Literal["raise", "return"] = "raise",
+) -> Report:
+    """Check an input encoding: see `Part` for the arguments, `check_part` for what is raised and printed.
+
+    It is made for the domain of `dataset`, by default of pictures.
+    """
+    return _check("input_encoding", factory, options, dataset, expected_failures, on_failure)
 
 
 def check_dataset(

@@ -162,7 +162,7 @@ class Linearised:
 
 def capturable(siren: Siren) -> bool:
     """Whether all weights sit in affine layers."""
-    return siren.encoding is None or not siren.encoding.shapes(siren.in_features)
+    return siren.encoding is None or not siren.encoding.shapes
 
 
 def output_rows(siren: Siren, params: Params, questions: Sequence[Question]) -> tuple[Tensor, Tensor]:

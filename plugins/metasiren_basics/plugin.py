@@ -23,6 +23,23 @@ def metasiren_decoders() -> Mapping[str, str]:
 
 
 @hookimpl
+def metasiren_activations() -> Mapping[str, str]:
+    """The activations that `Siren` knows by name too."""
+    classes = ("Sine", "Relu", "Tanh", "Softplus", "Elu", "Selu", "Sigmoid")
+    return {name.lower(): f"metasiren.nn.activations:{name}" for name in classes}
+
+
+@hookimpl
+def metasiren_input_encodings() -> Mapping[str, str]:
+    """The input layers that `Siren` knows by name too."""
+    return {
+        "positional_encoding": "metasiren.nn.encodings:PositionalEncoding",
+        "rbf_gaussian": "metasiren.nn.encodings:RbfGaussian",
+        "rbf_quartic": "metasiren.nn.encodings:RbfQuartic",
+    }
+
+
+@hookimpl
 def metasiren_constraints() -> Mapping[str, str]:
     """Losses."""
     return {

@@ -23,6 +23,12 @@ def metasiren_datasets() -> Mapping[str, str]:
 
 
 @hookimpl
+def metasiren_input_encodings() -> Mapping[str, str]:
+    """Mapped coordinates; `magnifier` is their former name."""
+    return dict.fromkeys(("mapped_coordinates", "magnifier"), "metasiren_physics.mapped_coordinates:MappedCoordinates")
+
+
+@hookimpl
 def metasiren_constraints() -> Mapping[str, str]:
     """Equations and conditions."""
     return {

@@ -21,6 +21,7 @@ from math import exp, pi, sqrt
 import torch
 from torch import Tensor
 
+from metasiren.nn.activations import Sine
 from metasiren.nn.layers import Layer, Params, affine
 from metasiren.nn.siren import Siren
 
@@ -100,7 +101,7 @@ def predicted_statistics(siren: Siren, coords: Tensor, *, bias: bool = True) -> 
     Raises:
         ValueError: another nonlinearity, or an input layer.
     """
-    if siren.nonlinearity != "sine" or siren.encoding:
+    if not isinstance(siren.activation, Sine) or siren.encoding:
         raise ValueError("predictions are for sines of the coordinates themselves")
     drawn, variances = siren.init_std(), []
     square = float(coords.double().square().mean())

@@ -11,6 +11,7 @@ import torch
 
 from metasiren import grid
 from metasiren.errors import RecipeError
+from metasiren.nn.activations import Sine
 from metasiren.nn.siren import Siren
 from metasiren.registry.extras import load_extra
 from metasiren_studies.initialisation import (
@@ -84,7 +85,7 @@ def initialise(siren: Siren, *, points: int = 256, bias: bool = True, seed: int 
     if not bias:
         params = {name: p if name.endswith("weight") else torch.zeros_like(p) for name, p in params.items()}
     coords = grid((points,))
-    predictions = predicted_statistics(siren, coords, bias=bias) if siren.nonlinearity == "sine" else ()
+    predictions = predicted_statistics(siren, coords, bias=bias) if isinstance(siren.activation, Sine) else ()
     return Initialisation(siren, activation_statistics(siren, params, coords), predictions)
 
 

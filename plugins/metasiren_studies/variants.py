@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from metasiren.errors import RecipeError, did_you_mean
-from metasiren.nn.input_layers import INPUT_LAYERS
+from metasiren.errors import PluginError, RecipeError, did_you_mean
 from metasiren.recipe import Recipe, parse_yaml
 from metasiren.registry.catalogue import Catalogue, options_model
 
@@ -143,8 +142,14 @@ def recipe_keys(recipe: Recipe, catalogue: Catalogue) -> list[str]:
         at = "evaluate" if part.kind == "protocol" else part.key
         options = options_model(part.kind, catalogue.factory(part.kind, part.name, f"{recipe.name}: {at}")).model_fields
         keys |= dict.fromkeys(f"{at}.{option}" for option in options)
-    layers = {field.name for layer in INPUT_LAYERS.values() for field in fields(layer)}
-    keys |= dict.fromkeys(f"{INPUT_LAYER}.{option}" for option in sorted(layers))
+    for name in catalogue.names("input_encoding"):
+        try:
+            options = options_model(
+                "input_encoding", catalogue.factory("input_encoding", name, INPUT_LAYER)
+            ).model_fields
+        except PluginError:
+            continue
+        keys |= dict.fromkeys(f"{INPUT_LAYER}.{option}" for option in sorted(options))
     return list(keys)
 
 

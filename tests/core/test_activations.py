@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from metasiren.nn.activations import ACTIVATIONS
+from metasiren import Normal
+from metasiren.nn import activations
+from metasiren.nn.layers import Layer
 
+ACTIVATIONS = {name: made() for name, made in activations.ACTIVATIONS.items()}
 NAMES = sorted(ACTIVATIONS)
+LAYER = Layer("1", 1024, 1024, 1.0, False)
 
 
 def points() -> torch.Tensor:
@@ -53,20 +57,18 @@ def test_sine_is_its_own_derivative_with_a_shifted_phase() -> None:
 
 
 def test_kaiming_keeps_the_second_moment_of_relu() -> None:
-    width = 1024
-    std = ACTIVATIONS["relu"].weight_std
-    assert std is not None
+    width, drawn = 1024, ACTIVATIONS["relu"].initial_weights(LAYER, 30)
+    assert isinstance(drawn, Normal)
     h = torch.randn(256, width)
     for _ in range(10):
-        h = torch.relu(h @ (torch.randn(width, width) * std(width, width)).T)
+        h = torch.relu(h @ (torch.randn(width, width) * drawn.std).T)
     assert 0.6 < float(h.square().mean() / 0.5 / 2) < 1.6  # E[relu(z)^2] = E[z^2] / 2, and z has variance 2
 
 
 def test_selu_holds_mean_zero_and_variance_one() -> None:
     width, selu = 1024, ACTIVATIONS["selu"]
-    assert selu.weight_std is not None
     h = torch.randn(256, width)
     for _ in range(10):
-        h = selu.value(h @ (torch.randn(width, width) * selu.weight_std(width, width)).T)
+        h = selu.value(h @ (torch.randn(width, width) * selu.initial_weights(LAYER, 30).std).T)
     assert abs(float(h.mean())) < 0.1
     assert 0.8 < float(h.var()) < 1.2

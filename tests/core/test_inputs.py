@@ -16,12 +16,11 @@ from metasiren.nn.input_layers import INPUT_LAYERS, make_input_layer
 from metasiren.recipe import validate
 from metasiren.registry.catalogue import load_catalogue
 
+PLANE = Domain(2, 1)
 SPECS: list[dict[str, Any]] = [
     {"name": "positional_encoding", "frequencies": 3},
     {"name": "rbf_gaussian", "centres": 5, "sigma": 1.5},
     {"name": "rbf_quartic", "centres": 5, "sigma": 1.5},
-    {"name": "magnifier", "places": [{"centre": [0.2], "width": 0.3}], "axes": [0], "distance": True},
-    {"name": "magnifier", "places": [{"centre": [-0.1], "width": 0.3, "radius": 0.5}], "axes": [0], "gain": 2},
 ]
 
 
@@ -32,11 +31,11 @@ def points(d: int) -> Tensor:
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec["name"])
 @pytest.mark.parametrize("d", [1, 3])
 def test_derivatives_are_derivatives(spec: dict[str, Any], d: int) -> None:
-    layer, x = make_input_layer(spec), points(d).requires_grad_()
-    params = {name: torch.rand(2, *shape).double() for name, shape in layer.shapes(d).items()}
+    layer, x = make_input_layer(spec, Domain(d, 1)), points(d).requires_grad_()
+    params = {name: torch.rand(2, *shape).double() for name, shape in layer.shapes.items()}
     found = layer.expand(x, params)
-    assert found.value.shape == (2, 4, layer.features(d))
-    for feature in range(layer.features(d)):
+    assert found.value.shape == (2, 4, layer.features)
+    for feature in range(layer.features):
         (first,) = torch.autograd.grad(found.value[..., feature].sum(), x, create_graph=True)
         for i in range(d):
             torch.testing.assert_close(found.first(i)[..., feature], first[..., i])
@@ -49,16 +48,16 @@ def test_derivatives_are_derivatives(spec: dict[str, Any], d: int) -> None:
 
 @pytest.mark.parametrize(("samples", "octaves"), [(512, 7), (256, 6), (8, 1), (300, 6), (511, 6)])
 def test_nyquist_gives_the_octaves(samples: int, octaves: int) -> None:
-    layer = PositionalEncoding(samples=samples)
+    layer = PositionalEncoding(Domain(1, 1), samples=samples)
     assert layer.octaves == octaves
-    assert layer == PositionalEncoding(samples=samples)
+    assert layer == PositionalEncoding(Domain(1, 1), samples=samples)
     # The fastest wave, half its frequency per unit, has at least four samples a period; the next would not.
     assert samples / 2 ** (octaves) >= 4 > samples / 2 ** (octaves + 1)
 
 
 def test_positional_encoding_holds_the_coordinates_and_their_octaves() -> None:
     x = points(2)
-    value = PositionalEncoding(frequencies=2).expand(x, {}).value
+    value = PositionalEncoding(Domain(2, 1), frequencies=2).expand(x, {}).value
     expected = []
     for i in range(2):
         waves = [f(2**k * torch.pi * x[..., i]) for f in (torch.sin, torch.cos) for k in range(2)]
@@ -68,7 +67,7 @@ def test_positional_encoding_holds_the_coordinates_and_their_octaves() -> None:
 
 def test_high_octaves_are_exact_in_single_precision() -> None:
     x = torch.rand(1, 200, 1) * 2 - 1
-    layer = PositionalEncoding(frequencies=17)
+    layer = PositionalEncoding(Domain(1, 1), frequencies=17)
     single, double = layer.expand(x, {}).value, layer.expand(x.double(), {}).value
     torch.testing.assert_close(single.double(), double, rtol=0, atol=1e-6)
 
@@ -77,8 +76,8 @@ def test_radial_bases_peak_at_their_centres_and_fall_as_their_names_say() -> Non
     centre = torch.zeros(1, 1, 2, dtype=torch.float64)
     x = torch.tensor([[[0.0, 0.0], [0.03, 0.04], [0.3, 0.4]]], dtype=torch.float64)
     r = torch.tensor([0.0, 0.05, 0.5], dtype=torch.float64)
-    gaussian = RbfGaussian(centres=1).expand(x, {CENTRES: centre}).value[0, :, 0]
-    quartic = RbfQuartic(centres=1).expand(x, {CENTRES: centre}).value[0, :, 0]
+    gaussian = RbfGaussian(PLANE, centres=1).expand(x, {CENTRES: centre}).value[0, :, 0]
+    quartic = RbfQuartic(PLANE, centres=1).expand(x, {CENTRES: centre}).value[0, :, 0]
     torch.testing.assert_close(gaussian, torch.exp(-((10 * r) ** 2)))
     torch.testing.assert_close(quartic, torch.exp(-((10 * r**2) ** 2)))
 
@@ -99,59 +98,18 @@ def test_radial_bases_peak_at_their_centres_and_fall_as_their_names_say() -> Non
         ({"name": "positional_encoding", "frequencies": "7"}, "is not an int"),
         ({"name": "rbf_gaussian", "centres": 2.5}, "is not an int"),
         ({"name": "rbf_gaussian", "sigma": True}, "is not a float"),
-        ({"name": "magnifier"}, "there is none"),
-        ({"name": "magnifier", "places": "0, 0"}, "is not a list"),
-        ({"name": "magnifier", "places": [3]}, "a mapping such as"),
-        ({"name": "magnifier", "places": [{"centre": [0, 0]}]}, "a mapping such as"),
-        ({"name": "magnifier", "places": [{"centre": [0, 0], "width": 1, "radios": 1}]}, "Did you mean 'radius'"),
-        ({"name": "magnifier", "places": [{"centre": ["a"], "width": 1}]}, "a list of numbers"),
-        ({"name": "magnifier", "places": [{"centre": [0, 0], "width": 0}]}, "positive length"),
-        ({"name": "magnifier", "places": [{"centre": [0, 0], "width": 1, "radius": -1}]}, "zero for a point"),
-        ({"name": "magnifier", "places": [{"centre": [0, 0], "width": 1}], "gain": 0}, "positive number"),
-        ({"name": "magnifier", "places": [{"centre": [0, 0], "width": 1}], "distance": 1}, "is not a bool"),
+        ({"name": "positional_encoding", "samples": "grid"}, "no grid"),
     ],
 )
 def test_wrong_specifications_are_named(spec: dict[str, Any], match: str) -> None:
     with pytest.raises(RecipeError, match=match):
-        make_input_layer(spec)
+        make_input_layer(spec, PLANE)
 
 
 def test_the_known_names() -> None:
-    assert set(INPUT_LAYERS) == {"positional_encoding", "rbf_gaussian", "rbf_quartic", "magnifier"}
-    assert make_input_layer({"name": "rbf_gaussian"}) == RbfGaussian(centres=1024, sigma=10.0)
-    assert make_input_layer({"name": "rbf_gaussian", "sigma": 3}) == RbfGaussian(sigma=3.0)
-
-
-def test_places_are_magnified() -> None:
-    point = {"centre": [0.3, -0.2], "width": 0.01}
-    layer = make_input_layer({"name": "magnifier", "places": [point], "gain": 0.5, "axes": [1, 2], "distance": True})
-    x = torch.tensor([[[7.0, 0.3, -0.2], [7.0, 1.3, -0.2]]], dtype=torch.float64)
-    value = layer.expand(x, {}).value[0]
-    # At the place the new coordinates are zero and 0.5 / w steep; far away they have levelled off at 0.5.
-    torch.testing.assert_close(value[0], torch.tensor([7, 0.3, -0.2, 0, 0, 0.01], dtype=torch.float64))
-    torch.testing.assert_close(layer.expand(x, {}).first(1)[0, 0, 3], torch.tensor(50, dtype=torch.float64))
-    assert 0.4999 < value[1, 3] < 0.5
-    torch.testing.assert_close(value[1, 5], torch.tensor(1.0, dtype=torch.float64), atol=1e-4, rtol=0)
-
-
-def test_a_circle_is_magnified_across_not_along() -> None:
-    layer = make_input_layer({"name": "magnifier", "places": [{"centre": [0, 0], "width": 0.05, "radius": 0.4}]})
-    angle = torch.linspace(0, 6, 7, dtype=torch.float64)
-    x = 0.4 * torch.stack([angle.cos(), angle.sin()], -1).unsqueeze(0)
-    found = layer.expand(x, {})
-    torch.testing.assert_close(found.value[0, :, 2], torch.zeros(7, dtype=torch.float64))
-    across = sum(found.first(i)[0, :, 2] * x[0, :, i] / 0.4 for i in range(2))
-    torch.testing.assert_close(across, torch.full((7,), 0.05 / 0.05, dtype=torch.float64))
-
-
-@pytest.mark.parametrize(
-    ("options", "match"),
-    [({"axes": [0, 3]}, "one of 0 to 1"), ({"axes": []}, "one of 0 to 1"), ({"axes": [1]}, "one number for each axis")],
-)
-def test_places_that_do_not_fit_the_coordinates_are_named(options: dict[str, Any], match: str) -> None:
-    layer = make_input_layer({"name": "magnifier", "places": [{"centre": [0, 0], "width": 1}], **options})
-    with pytest.raises(RecipeError, match=match):
-        layer.features(2)
+    assert set(INPUT_LAYERS) == {"positional_encoding", "rbf_gaussian", "rbf_quartic"}
+    assert make_input_layer({"name": "rbf_gaussian"}, PLANE) == RbfGaussian(PLANE, centres=1024, sigma=10.0)
+    assert make_input_layer({"name": "rbf_gaussian", "sigma": 3}, PLANE) == RbfGaussian(PLANE, sigma=3.0)
 
 
 def test_a_recipe_may_leave_the_number_of_samples_to_the_grid() -> None:

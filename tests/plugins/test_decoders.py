@@ -139,7 +139,10 @@ def test_a_siren_start_is_a_siren_whatever_the_latent() -> None:
         weight, bias = params[layer.weight], params[layer.bias]
         assert torch.equal(weight, weight[:1].expand_as(weight))
         assert torch.equal(bias, bias[:1].expand_as(bias))
-        bounds = ((weight[0], CELEBA.weight_bound(layer)), (bias[0], 1 / sqrt(layer.in_features)))
+        bounds = (
+            (weight[0], CELEBA.activation.initial_weights(layer, 30.0).bound),
+            (bias[0], 1 / sqrt(layer.in_features)),
+        )
         for value, bound in bounds:
             assert value.abs().max() <= bound
             if value.numel() >= 256:

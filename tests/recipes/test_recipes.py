@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import metasiren as ms
-from metasiren.assembly.parts import make_constraints, make_model, make_optimizer, make_protocol
+from metasiren.assembly.parts import make_constraints, make_model, make_optimizer, make_protocol, make_siren
 from metasiren.engine.choosing import choose_preset
 from metasiren.recipe import read_recipe, shipped_recipes
 from metasiren.registry.catalogue import load_catalogue
@@ -47,7 +47,7 @@ def test_every_preset_s_parts_exist_and_take_their_options(name: str, preset: st
     # An input layer may name the coordinates that it is for.
     domain = ms.Domain(3, 3) if recipe.data.name == "wave" else ms.Domain(2, 3, (32, 32), 8)
     with torch.device("meta"):
-        siren = ms.Siren(in_features=domain.d_in, out_features=3, **recipe.siren.model_dump(exclude_none=True))
+        siren = make_siren(recipe, catalogue, domain)
         assert siren.parameter_count > 0
     catalogue.options("dataset", recipe.data.name, recipe.data.options, "data")
     for kind in ("encoder", "decoder"):

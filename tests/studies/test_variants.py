@@ -93,7 +93,7 @@ def test_names_are_of_folders_and_each_its_own(found: list[Any]) -> None:
 def test_positional_encoding_has_the_octaves_of_the_paper(size: int, octaves: int) -> None:
     options = nonlinearity_options("relu_pe", Domain(2, 1, (size, size + 99)))
     assert options["siren.nonlinearity"] == "relu"
-    assert make_input_layer(options["siren.input_layer"]).octaves == octaves  # type: ignore[attr-defined]
+    assert make_input_layer(options["siren.input_layer"], Domain(2, 1)).octaves == octaves  # type: ignore[attr-defined]
     assert nonlinearity_options("relu_pe", Domain(3, 3, (300, 512, 512)))["siren.input_layer"]["frequencies"] == 10
 
 

@@ -15,10 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metasiren.errors import RecipeError, did_you_mean
-from metasiren.nn.encodings import Expansion, InputLayer
+from metasiren import Domain, Expansion, InputLayer, RecipeError, did_you_mean
 
-WHERE = "siren: input_layer: magnifier"
+WHERE = "siren: input_layer: mapped_coordinates"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,63 +41,51 @@ class Place:
             raise RecipeError(f"{WHERE}: places: radius", f"{self.radius}.", "Give zero for a point, or a length.")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Magnifier(InputLayer):
+class MappedCoordinates(InputLayer):
     """x, and for each place g z(x): a point has z = (x - c) / sqrt(|x - c|^2 + w^2), with as many coordinates as axes.
 
-    A circle has the one coordinate z = q / sqrt(q^2 + w^2), q = (|x - c|^2 - R^2) / 2R, which is the distance from it,
-    nearly. All z lie in [-1, 1].
+    A circle has the one coordinate z = q / sqrt(q^2 + w^2), q = (|x - c|^2 - R^2) / 2R, which is approximately the
+    distance from it. All z lie in [-1, 1].
 
     Args:
+        domain: of the signals.
         places: mappings of `centre`, `width`, and for circles `radius`.
         gain: g, which times a weight of the first layer is how fast sines change across a place.
         axes: the coordinates in which places lie; all of them by default. (Of (t, x, y), space is [1, 2].)
         distance: besides, sqrt(|x - c|^2 + w^2) for each point: the phase of waves that leave it.
 
     Raises:
-        RecipeError: no place, one that is no such mapping, or a number out of range.
+        RecipeError: no place, one that is no such mapping, a number out of range, or axes that the domain lacks.
     """
 
-    places: Sequence[Mapping[str, Any]] = ()
-    gain: float = 0.05
-    axes: Sequence[int] | None = None
-    distance: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.known:
+    def __init__(
+        self,
+        domain: Domain,
+        *,
+        places: Sequence[Mapping[str, Any]] = (),
+        gain: float = 0.05,
+        axes: Sequence[int] | None = None,
+        distance: bool = False,
+    ) -> None:
+        super().__init__(domain)
+        self.places = tuple(_place(i, given) for i, given in enumerate(places))
+        if not self.places:
             raise RecipeError(f"{WHERE}: places", "there is none.", "Give [{centre: [0, 0], width: 0.03}].")
-        if not (self.gain > 0 and isfinite(self.gain)):
-            raise RecipeError(f"{WHERE}: gain", f"{self.gain}.", "Give a positive number such as 0.05.")
+        if not (gain > 0 and isfinite(gain)):
+            raise RecipeError(f"{WHERE}: gain", f"{gain}.", "Give a positive number such as 0.05.")
+        self.gain, self.distance = gain, distance
+        self.axes = _axes(axes, domain.d_in, self.places)
 
     @property
-    def known(self) -> tuple[Place, ...]:
-        """The places, checked."""
-        if isinstance(self.places, str) or not isinstance(self.places, Sequence):
-            raise RecipeError(f"{WHERE}: places", f"{self.places!r}.", "Give a list.")
-        return tuple(_place(i, given) for i, given in enumerate(self.places))
-
-    def features(self, in_features: int) -> int:
+    def features(self) -> int:
         """See `InputLayer.features`."""
-        axes = self._axes(in_features)
-        points = sum(not p.radius for p in self.known)
-        return in_features + points * (len(axes) + self.distance) + len(self.known) - points
-
-    def _axes(self, in_features: int) -> tuple[int, ...]:
-        axes = tuple(range(in_features)) if self.axes is None else tuple(self.axes)
-        if not axes or len(set(axes)) < len(axes) or not all(0 <= a < in_features for a in axes):
-            found = f"{list(axes)} of {in_features} coordinates."
-            raise RecipeError(f"{WHERE}: axes", found, f"Each is one of 0 to {in_features - 1}, named once.")
-        for place in self.known:
-            if len(place.centre) != len(axes):
-                found = f"{list(place.centre)} has {len(place.centre)} coordinates, the axes are {list(axes)}."
-                raise RecipeError(f"{WHERE}: places: centre", found, "Give one number for each axis.")
-        return axes
+        points = sum(not p.radius for p in self.places)
+        return self.domain.d_in + points * (len(self.axes) + self.distance) + len(self.places) - points
 
     def expand(self, x: Tensor, params: Mapping[str, Tensor]) -> Expansion:
         """See `InputLayer.expand`."""
-        d = x.shape[-1]
-        axes = self._axes(d)
-        parts = [_Mapped(x[..., list(axes)] - x.new_tensor(p.centre), p, self.distance) for p in self.known]
+        d, axes = x.shape[-1], self.axes
+        parts = [_Mapped(x[..., list(axes)] - x.new_tensor(p.centre), p, self.distance) for p in self.places]
         eye = torch.eye(d, dtype=x.dtype, device=x.device).expand(*x.shape[:-1], d, d)
 
         def scaled(new: Sequence[Tensor]) -> list[Tensor]:
@@ -170,6 +157,19 @@ def _place(number: int, given: Any) -> Place:
     if isinstance(centre, str) or not isinstance(centre, Sequence) or not all(map(_real, [*centre, *numbers])):
         raise RecipeError(where, f"{given!r}.", "The centre is a list of numbers, width and radius are numbers.")
     return Place(centre=[float(c) for c in centre], width=float(given["width"]), radius=float(given.get("radius", 0.0)))
+
+
+def _axes(given: Sequence[int] | None, d: int, places: Sequence[Place]) -> tuple[int, ...]:
+    """The coordinates in which places lie, checked against those that there are."""
+    axes = tuple(range(d)) if given is None else tuple(given)
+    if not axes or len(set(axes)) < len(axes) or not all(0 <= a < d for a in axes):
+        found = f"{list(axes)} of {d} coordinates."
+        raise RecipeError(f"{WHERE}: axes", found, f"Each is one of 0 to {d - 1}, named once.")
+    for place in places:
+        if len(place.centre) != len(axes):
+            found = f"{list(place.centre)} has {len(place.centre)} coordinates, the axes are {list(axes)}."
+            raise RecipeError(f"{WHERE}: places: centre", found, "Give one number for each axis.")
+    return axes
 
 
 def _real(value: Any) -> bool:

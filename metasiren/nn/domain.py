@@ -1,0 +1,22 @@
+"""What a signal maps from and to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What a signal maps from and to: all that networks may know of a data set when they are built.
+
+    Attributes:
+        d_in: dimension of the coordinates.
+        d_out: number of channels.
+        grid: the sampling grid, such as (32, 32), where signals live on one; its first axis is coordinate 0.
+        items: number of training signals (an auto-decoder keeps a latent for each).
+    """
+
+    d_in: int
+    d_out: int
+    grid: tuple[int, ...] | None = None
+    items: int = 1
