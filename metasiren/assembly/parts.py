@@ -8,6 +8,7 @@ import torch
 
 from metasiren.contracts import Dataset, Domain, Metric, Model, Protocol
 from metasiren.contracts.optimizer import Weighted
+from metasiren.errors import RecipeError
 from metasiren.nn.siren import Siren
 from metasiren.recipe import Part, Recipe
 from metasiren.registry.catalogue import Catalogue

@@ -35,7 +35,7 @@ class Siren:
         first_omega: frequency of the first layer, 30 in the paper; only of activations that take it, such as sine.
         hidden_omega: frequency of the other layers, 30 in the paper.
         nonlinearity: an `Activation`, or the name of a built-in one: `sine`, `relu`, `tanh`, `softplus`, `elu`,
-            `selu` or `sigmoid`.
+            `selu` or `sigmoid`. An object equal to a built-in one is replaced by its name.
         input_layer: features that the first layer sees instead of the coordinates: an `InputLayer`, or a built-in
             one as plain data such as `{"name": "positional_encoding", "frequencies": 7}`.
         init_scale: factor on the initial weights (not the biases) of all layers but the last: above one, high
@@ -75,6 +75,8 @@ class Siren:
             raise RecipeError("siren: hidden_layers", f"{self.hidden_layers} is negative.", "Give zero or more.")
         # Derived once: every pass reads them.
         object.__setattr__(self, "activation", _activation(self.nonlinearity))
+        named = next((name for name, made in ACTIVATIONS.items() if self.activation == made()), self.activation)
+        object.__setattr__(self, "nonlinearity", named)
         object.__setattr__(self, "encoding", self._encoding())
         object.__setattr__(self, "layers", self._layers())
         object.__setattr__(self, "shapes", self._shapes())

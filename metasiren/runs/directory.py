@@ -28,7 +28,7 @@ from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.runs import checkpoints
 from metasiren.runs.checkpoints import Checkpoint
 
-MODEL = ("data", "encoder", "decoder")
+MODEL = ("data", "siren", "encoder", "decoder")
 UNNAMED = ("data.path", "data.title", "evaluate", "train.log_every", "train.checkpoint_every", "train.pictures_every")
 """Changes that a run's name leaves out: they do not change the model, or the table's title states them."""
 MOST_NAMED = 4

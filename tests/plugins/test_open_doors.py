@@ -18,7 +18,7 @@ from metasiren.cli.commands import cli
 from metasiren.registry.schema import recipe_schema
 
 RECIPE = """
-data: {{name: poisson, size: 16, supervision: laplacian}}
+data: {{name: poisson, size: 16}}
 siren: {{hidden_features: 8, hidden_layers: 1, {siren}}}
 constraints: {{laplacian_mse: {{at: pixels}}}}
 train: {{steps: 2, optimizer: {{name: adam, lr: 1e-3}}}}
@@ -122,5 +122,6 @@ def test_an_input_layer_for_other_coordinates_is_refused() -> None:
 def test_names_and_objects_give_equal_networks() -> None:
     made = ms.Siren(in_features=2, out_features=1, nonlinearity=ms.Sine())
     assert made == ms.Siren(in_features=2, out_features=1)
+    assert made.nonlinearity == "sine"
     assert made != ms.Siren(in_features=2, out_features=1, nonlinearity="tanh")
     assert [layer.omega for layer in made.layers] == [30, 30, 30, 30, 1]

@@ -52,7 +52,7 @@ def source(field: Field, name: str = "field") -> str:
         outputs = []
         for k, rows in enumerate(range(0, linear.out_features, 4)):
             z = _affine(linear.weight.detach()[rows : rows + 4], linear.bias.detach()[rows : rows + 4], inputs)
-            value = z if last else EXPRESSIONS[siren.nonlinearity].format(z=z)
+            value = z if last else EXPRESSIONS[str(siren.nonlinearity)].format(z=z)
             lines.append(f"  vec4 h{number}_{k} = {value};")
             outputs.append(f"h{number}_{k}")
         inputs = outputs

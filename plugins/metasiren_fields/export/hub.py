@@ -108,7 +108,7 @@ def card_of(run: Run) -> str:
 
 def _card(field: Field, label: str, card: str) -> str:
     siren = field.siren
-    tags = ["implicit-neural-representation", "neural-field", siren.nonlinearity]
+    tags = ["implicit-neural-representation", "neural-field", type(siren.activation).__name__.lower()]
     header = yaml.safe_dump({"library_name": "metasiren", "tags": tags}, sort_keys=False)
     text = (
         f"# {label}\n\nA neural field: {siren.in_features} coordinates in [-1, 1] to {siren.out_features} values, "
