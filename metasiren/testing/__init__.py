@@ -10,6 +10,7 @@ Or as pytest tests, one for each check: see `parametrize_with_checks`. The built
 from metasiren.testing.marks import parametrize_with_checks
 from metasiren.testing.part import Part
 from metasiren.testing.report import ContractError, NotApplicable, Report, Result
+from metasiren.testing.residuals import check_residual, exact_jet
 from metasiren.testing.run import (
     CHECKS,
     check_activation,
@@ -40,6 +41,8 @@ __all__ = [
     "check_input_encoding",
     "check_metric",
     "check_part",
+    "check_residual",
+    "exact_jet",
     "parametrize_with_checks",
     "run_check",
 ]

@@ -58,6 +58,7 @@ def metasiren_optimizers() -> Mapping[str, str]:
         "soap": "metasiren_basics.optimizers:soap",
         "gauss_newton": "metasiren_basics.gauss_newton:GaussNewton",
         "lbfgs": "metasiren_basics.lbfgs:Lbfgs",
+        "self_scaled": "metasiren_basics.self_scaled:SelfScaled",
         "least_squares": "metasiren_basics.least_squares:LeastSquares",
     }
 

@@ -40,6 +40,8 @@ def metasiren_constraints() -> Mapping[str, str]:
         "neumann": "metasiren_physics.constraints.wave:Neumann",
         "burgers": "metasiren_physics.constraints.equations:Burgers",
         "allen_cahn": "metasiren_physics.constraints.equations:AllenCahn",
+        "heat": "metasiren_physics.constraints.equations:Heat",
+        "constant": "metasiren_physics.constraints.equations:Constant",
         "poisson": "metasiren_physics.constraints.equations:Poisson",
         "prescribed": "metasiren_physics.constraints.conditions:Prescribed",
         "prescribed_flux": "metasiren_physics.constraints.conditions:PrescribedFlux",

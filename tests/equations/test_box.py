@@ -84,6 +84,16 @@ def test_points_are_drawn_anew_or_stay() -> None:
     assert torch.equal(draw(box())["interior"].coords, draw(box())["interior"].coords)
 
 
+def test_readings_are_drawn_once_with_their_noise() -> None:
+    data = box(points={"readings": 4000}, planes={"readings": {}}, targets={"readings": "x*y"}, noise={"readings": 0.1})
+    one, two = (draw(data, split, seed)["readings"] for split, seed in (("train", 0), ("test", 1)))
+    assert torch.equal(one.coords, two.coords)
+    assert torch.equal(one.values, two.values)
+    error = one.values[..., 0] - one.coords[..., 1] * one.coords[..., 2]
+    assert float(error.std()) == pytest.approx(0.1, rel=0.05)
+    assert abs(float(error.mean())) < 0.01
+
+
 def test_adaptive_points_follow_the_error() -> None:
     """With |r| = 9 for x > 0 and 1 elsewhere and no offset, nine of ten points have x > 0."""
 
@@ -120,6 +130,8 @@ def test_without_adaptive_points_errors_are_never_asked_for() -> None:
         ({"targets": {"initial": 0}}, "no point set 'initial'"),
         ({"targets": {"interior": "z"}}, "targets: interior: values"),
         ({"time": "x", "points": {"boundary": 3}, "planes": {"wall": {"t": 5}}}, None),
+        ({"noise": {"interior": 0.1}}, "has no readings"),
+        ({"targets": {"interior": 0}, "noise": {"interior": -1}}, "below 0"),
         ({"adaptive": Adaptive(sets=("boundary",))}, "no point set 'boundary'"),
         ({"adaptive": Adaptive(), "redraw": False}, "redraw is off"),
     ],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
-from metasiren import Jet, Points, Residual
+from metasiren import Jet, Points, RecipeError, Residual
 from metasiren_physics.constraints.wave import Norm
 
 
@@ -93,3 +94,66 @@ class Poisson(Residual):
         """-Δu - f."""
         assert jet.laplacian is not None
         return -jet.laplacian - points.targets["source"] if "source" in points.targets else -jet.laplacian
+
+
+class Heat(Residual):
+    """The heat equation u_t = κ u_xx in (t, x), with κ given or unknown.
+
+    Args:
+        diffusivity: κ; left out, it is the field's second channel, to be found from readings of the first.
+        at: the point set.
+        norm: `l2`, the mean square, which suits gauss_newton; or `l1`, the mean absolute value.
+        scale: what residuals are divided by.
+
+    Raises:
+        RecipeError: a scale that is not above 0; an unknown κ and a field of one channel.
+    """
+
+    order = "hessian_diagonal"
+    title = "heat"
+
+    def __init__(
+        self, *, diffusivity: float | None = None, at: str = "interior", norm: Norm = "l2", scale: float = 1.0
+    ) -> None:
+        super().__init__(at=at, norm=norm, scale=scale)
+        self.diffusivity = diffusivity
+
+    def residual(self, jet: Jet, points: Points) -> Tensor:
+        """u_t - κ u_xx."""
+        u_t, _ = (d[..., :1] for d in self.first(jet))
+        _, u_xx = (d[..., :1] for d in self.second(jet))
+        if self.diffusivity is not None:
+            return u_t - self.diffusivity * u_xx
+        if jet.value.shape[-1] < 2:
+            found = "diffusivity is left out, and the field has one channel."
+            raise RecipeError("constraints: heat", found, "Give diffusivity, or data.channels: 2.")
+        return u_t - jet.value[..., 1:2] * u_xx
+
+
+class Constant(Residual):
+    """A channel that is the same everywhere, such as an unknown coefficient: its gradient vanishes.
+
+    Args:
+        channel: counted from 0.
+        at: the point set.
+        norm: `l2`, the mean square, which suits gauss_newton; or `l1`, the mean absolute value.
+        scale: what derivatives are divided by.
+
+    Raises:
+        RecipeError: a scale that is not above 0; a channel that the field does not have.
+    """
+
+    order = "gradient"
+    title = "constant"
+
+    def __init__(self, *, channel: int = 1, at: str = "interior", norm: Norm = "l2", scale: float = 1.0) -> None:
+        super().__init__(at=at, norm=norm, scale=scale)
+        self.channel = channel
+
+    def residual(self, jet: Jet, points: Points) -> Tensor:
+        """All first derivatives of the channel, one component for each axis."""
+        channels = jet.value.shape[-1]
+        if not 0 <= self.channel < channels:
+            found = f"channel is {self.channel}; the field has {channels}, counted from 0."
+            raise RecipeError("constraints: constant", found, "Give data.channels, or another channel.")
+        return torch.stack([d[..., self.channel] for d in self.first(jet)], -1)

@@ -21,6 +21,7 @@ from metasiren_physics.expressions import Expression
 
 Formula = str | float | list[str | float]
 WHERE = "data: box"
+READINGS_SEED = 20201
 
 
 class BoxDataset(Dataset):
@@ -41,6 +42,8 @@ class BoxDataset(Dataset):
         planes: further sets, by name, with the coordinates that are fixed there, such as {wall: {x: 1.0}}.
         design: `even` (a shifted lattice), `uniform`, `latin` or `sobol`; see `metasiren_physics.datasets.designs`.
         redraw: draw new points at each step; if not, the same points throughout.
+        noise: standard deviation, by point set, of normal noise on its `values`: readings. Such points
+            and their noise are drawn once and stay.
         adaptive: points that follow the residual, see `metasiren_physics.datasets.adaptive`; {} for its defaults.
 
     Raises:
@@ -59,6 +62,7 @@ class BoxDataset(Dataset):
         planes: dict[str, dict[str, float]] | None = None,
         design: Design = "even",
         redraw: bool = True,
+        noise: dict[str, float] | None = None,
         adaptive: Adaptive | None = None,
     ) -> None:
         self.axes = check_axes(axes)
@@ -77,6 +81,9 @@ class BoxDataset(Dataset):
         for name, count in points.items():
             check_count(f"{WHERE}: points: {name}", count)
         check_count(f"{WHERE}: channels", channels)
+        self.targets = {at: read_targets(at, given, self.names) for at, given in (targets or {}).items()}
+        self.noise = dict(noise or {})
+        check_noise(self.noise, self.targets)
         if adaptive is not None:
             check_names(f"{WHERE}: adaptive: sets", adaptive.sets, list(points), "point set")
             if not redraw:
@@ -84,7 +91,6 @@ class BoxDataset(Dataset):
         self.adaptive: Adaptive | None = adaptive
         self.errors: Callable[[str, Points], Tensor] | None = None
         self.counts, self.design, self.redraw = dict(points), design, redraw
-        self.targets = {at: read_targets(at, given, self.names) for at, given in (targets or {}).items()}
         span = ", ".join(f"{n} in [{a:g}, {b:g}]" for n, (a, b) in self.axes.items())
         self.title, self.domain = f"Box {span}", Domain(len(self.axes), channels)
         self.splits = {"train": 1, "test": 1}
@@ -125,7 +131,12 @@ class BoxDataset(Dataset):
             coords, normals = self._boundary(count, generator, device)
             return self.known(at, coords, {"normals": normals})
         fixed = {} if at == "interior" else self.planes[at]
-        return self.known(at, self._free(count, fixed, generator, device))
+        if at not in self.noise:
+            return self.known(at, self._free(count, fixed, generator, device))
+        once = torch.Generator(device).manual_seed(READINGS_SEED)
+        exact = self.known(at, self._free(count, fixed, once, device))
+        error = torch.randn(exact.values.shape, generator=once, dtype=torch.float64, device=device)
+        return Points(exact.coords, {**exact.targets, "values": exact.values + self.noise[at] * error})
 
     def known(self, at: str, coords: Tensor, more: Mapping[str, Tensor] | None = None) -> Points:
         """Points at coords (count, d), with the targets that the set `at` has there."""
@@ -212,3 +223,17 @@ def read_targets(
         each = formulas if isinstance(formulas, list) else [formulas]
         found[name] = tuple(Expression(text, names, f"{WHERE}: targets: {at}: {name}") for text in each)
     return found
+
+
+def check_noise(noise: Mapping[str, float], targets: Mapping[str, Mapping[str, object]]) -> None:
+    """Refuse noise that is below zero, or on a set without values.
+
+    Raises:
+        RecipeError: naming the set.
+    """
+    for at, size in noise.items():
+        if at == "boundary" or "values" not in targets.get(at, {}):
+            found = f"the point set {at!r} has no readings."
+            raise RecipeError(f"{WHERE}: noise", found, "Name a plane or interior whose targets are values.")
+        if size < 0:
+            raise RecipeError(f"{WHERE}: noise: {at}", f"{size} is below 0.", "Give a standard deviation.")

@@ -11,6 +11,7 @@ import numpy as np
 from metasiren import RecipeError, did_you_mean
 from metasiren_physics.arrays import Real
 from metasiren_physics.reference.cole_hopf import burgers_wave
+from metasiren_physics.reference.etdrk4 import allen_cahn, kdv, solve
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,22 @@ def _cole_hopf(axes: Sequence[Real], nodes: int = 256) -> Real:
     return burgers_wave(t, x, nodes=nodes)
 
 
+def _allen_cahn(axes: Sequence[Real]) -> Real:
+    t, x = axes
+    found = solve(allen_cahn(), t, x)
+    # The series of the kinked start converges slowly: at t = 0 its formula is taken.
+    found[np.asarray(t) == 0] = x**2 * np.cos(np.pi * x)
+    return found
+
+
+def _kdv(axes: Sequence[Real]) -> Real:
+    return solve(kdv(), *axes)
+
+
 SOLUTIONS: dict[str, Callable[[], Solution]] = {
     "burgers": partial(Solution, "Cole-Hopf, 256 quadrature nodes", ("t", "x"), _cole_hopf),
+    "allen_cahn": partial(Solution, "Fourier series and ETDRK4, 2048 points", ("t", "x"), _allen_cahn),
+    "kdv": partial(Solution, "Fourier series and ETDRK4, 512 points", ("t", "x"), _kdv),
 }
 
 
