@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from metasiren import hookimpl
@@ -11,8 +12,16 @@ if TYPE_CHECKING:
 
 
 @hookimpl
+def metasiren_datasets() -> Mapping[str, str]:
+    """Fields that were fitted before."""
+    return {"weights": "metasiren_fields.zoo.weights:Weights"}
+
+
+@hookimpl
 def metasiren_commands(cli: click.Group) -> None:
-    """Take a field out of the framework."""
+    """Take a field out of the framework; fit many signals at once."""
     from metasiren_fields.export.command import export
+    from metasiren_fields.zoo.command import zoo
 
     cli.add_command(export)
+    cli.add_command(zoo)

@@ -1,0 +1,101 @@
+"""Many fields fitted at once: one batched evaluation and one Adam over stacked weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from metasiren import Params, Siren, TrainingError
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Fitted weights.
+
+    Attributes:
+        params: (items, ...) as `Siren.init` lays them out.
+        mse: (items,) mean squared error over points and channels, in the signals' own range.
+        steps: (items,) steps taken.
+    """
+
+    params: dict[str, Tensor]
+    mse: Tensor
+    steps: Tensor
+
+
+def fit_together(
+    siren: Siren,
+    params: Params,
+    coords: Tensor,
+    values: Tensor,
+    *,
+    steps: int,
+    lr: float,
+    until: float = 0.0,
+    check_every: int = 10,
+) -> Fits:
+    """Fit every item as if it were alone.
+
+    The loss is the sum of the items' mean squared errors, and Adam works on each number by itself: an item's weights
+    do not depend on the others. An item that reaches `until` leaves the batch, and the rest goes on faster.
+
+    Args:
+        siren: the architecture.
+        params: initial weights (items, ...).
+        coords: (items, points, in), or (1, points, in) where all share them.
+        values: (items, points, out).
+        steps: at most.
+        lr: Adam's learning rate.
+        until: mean squared error at which an item stops.
+        check_every: steps between two looks at the errors.
+
+    Raises:
+        TrainingError: an item's error is not finite; it names the items.
+    """
+    count = values.shape[0]
+    final = {name: p.detach().clone() for name, p in params.items()}
+    mse, taken = values.new_zeros(count), torch.zeros(count, dtype=torch.long, device=values.device)
+    active = torch.arange(count, device=values.device)
+    weights = {name: p.clone().requires_grad_() for name, p in final.items()}
+    adam = torch.optim.Adam(weights.values(), lr=lr)
+
+    def errors() -> Tensor:
+        return (siren(weights, coords) - values).square().mean((1, 2))
+
+    for step in range(steps + 1):
+        losses = errors()
+        if step == steps or step % check_every == 0:
+            ended = (losses.detach() <= until) | (step == steps)
+            if ended.any():
+                gone = active[ended]
+                mse[gone], taken[gone] = losses.detach()[ended], step
+                for name, p in weights.items():
+                    final[name][gone] = p.detach()[ended]
+                if ended.all():
+                    break
+                kept = ~ended
+                active, values = active[kept], values[kept]
+                coords = coords if coords.shape[0] == 1 else coords[kept]
+                weights, adam = _only(weights, adam, kept, lr)
+                losses = errors()
+        adam.zero_grad()
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        adam.step()
+    if not bool(mse.isfinite().all()):
+        wrong = (~mse.isfinite()).nonzero().flatten().tolist()
+        raise TrainingError("zoo", f"the error of items {wrong} is not finite.", "Lower the learning rate.")
+    return Fits(final, mse, taken)
+
+
+def _only(
+    weights: dict[str, Tensor], adam: torch.optim.Adam, kept: Tensor, lr: float
+) -> tuple[dict[str, Tensor], torch.optim.Adam]:
+    """Weights and optimiser of the items that go on."""
+    fewer = {name: p.detach()[kept].requires_grad_() for name, p in weights.items()}
+    narrowed = torch.optim.Adam(fewer.values(), lr=lr)
+    for name, p in weights.items():
+        if state := adam.state.get(p):
+            narrowed.state[fewer[name]] = {k: v[kept] if v.dim() else v for k, v in state.items()}
+    return fewer, narrowed

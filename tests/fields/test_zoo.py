@@ -1,0 +1,174 @@
+"""Fields fitted together are those fitted alone; the file gives them back, and so does the data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import load_file
+
+import metasiren as ms
+from metasiren.cli.commands import cli
+from metasiren.testing import check_dataset
+from metasiren_fields.zoo import fit_together, making, read_zoo
+from metasiren_fields.zoo.weights import Weights
+
+SIREN = ms.Siren(in_features=2, out_features=1, hidden_features=8, hidden_layers=1, first_omega=6.0)
+OVERRIDES = {"siren.hidden_features": 8, "siren.hidden_layers": 1, "data.train": 12, "data.val": 2, "data.test": 0}
+
+
+def signals(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    coords = ms.grid((6, 6)).double()[None]
+    waves = torch.arange(1, count + 1, dtype=torch.float64)[:, None, None]
+    return coords, torch.sin(waves * coords[..., :1]) * coords[..., 1:]
+
+
+def stacked(count: int) -> dict[str, torch.Tensor]:
+    return SIREN.init(count, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("until", [0.0, 0.02])
+def test_together_is_as_alone(until: float) -> None:
+    coords, values = signals(4)
+    start = stacked(4)
+    options = {"steps": 40, "lr": 1e-2, "until": until}
+    made = fit_together(SIREN, start, coords, values, **options)
+    for i in range(4):
+        one = fit_together(SIREN, {k: p[i : i + 1] for k, p in start.items()}, coords, values[i : i + 1], **options)
+        assert made.steps[i] == one.steps[0]
+        for name, p in made.params.items():
+            torch.testing.assert_close(p[i], one.params[name][0], rtol=1e-10, atol=1e-12)
+
+
+def test_the_error_is_that_of_the_weights() -> None:
+    coords, values = signals(3)
+    made = fit_together(SIREN, stacked(3), coords, values, steps=25, lr=1e-2)
+    torch.testing.assert_close(made.mse, (SIREN(made.params, coords) - values).square().mean((1, 2)))
+    assert made.steps.tolist() == [25] * 3
+
+
+def test_items_stop_one_by_one() -> None:
+    coords, values = signals(4)
+    values[2] = SIREN(stacked(4), coords)[2]
+    made = fit_together(SIREN, stacked(4), coords, values, steps=200, lr=1e-2, until=1e-3)
+    assert made.steps[2] == 0
+    assert (made.mse <= 1e-3).any()
+    assert all(steps == 200 or mse <= 1e-3 for steps, mse in zip(made.steps, made.mse, strict=True))
+
+
+def test_an_error_that_is_not_finite_names_its_items() -> None:
+    coords, values = signals(3)
+    values[1] = float("nan")
+    with pytest.raises(ms.TrainingError, match=r"\[1\]"):
+        fit_together(SIREN, stacked(3), coords, values, steps=2, lr=1e-2)
+
+
+@pytest.fixture(scope="module")
+def recipe() -> ms.Recipe:
+    return ms.load_recipe("celeba_gaussian", preset="quick", overrides=OVERRIDES)
+
+
+@pytest.fixture(scope="module")
+def zoo_file(recipe: ms.Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("zoo") / "faces.safetensors"
+    making.make_zoo(recipe, path, making.Plan(items=(2, 8), steps=3, together=4))
+    return path
+
+
+def test_the_file_holds_ordered_pairs(zoo_file: Path) -> None:
+    zoo, tensors = read_zoo(zoo_file), load_file(zoo_file)
+    assert zoo.item.tolist() == [2, 3, 4, 5, 6, 7]
+    assert list(zoo.params) == ["0.weight", "0.bias", "1.weight", "1.bias", "2.weight", "2.bias"]
+    assert [tuple(w.shape) for w, _ in zoo.pairs()] == [(6, 8, 2), (6, 8, 8), (6, 3, 8)]
+    assert torch.equal(zoo.pairs()[1][1], tensors["1.bias"])
+    assert not zoo_file.with_name(zoo_file.name + ".groups").exists()
+
+
+def test_a_zoo_goes_on_where_it_stopped(
+    recipe: ms.Recipe, zoo_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, out, whole, done = making.Plan(items=(2, 8), steps=3, together=4), tmp_path / "z.safetensors", making._fit, []
+
+    def once(*given: object) -> object:
+        if done:
+            raise KeyboardInterrupt
+        done.append(1)
+        return whole(*given)
+
+    monkeypatch.setattr(making, "_fit", once)
+    with pytest.raises(KeyboardInterrupt):
+        making.make_zoo(recipe, out, plan)
+    assert not out.exists()
+    with pytest.raises(ms.DataError, match="other options"):
+        making.make_zoo(recipe, out, making.Plan(items=(2, 8), steps=4, together=4))
+    again: list[int] = []
+    monkeypatch.setattr(making, "_fit", lambda *given: (again.append(len(given[2])), whole(*given))[1])
+    making.make_zoo(recipe, out, plan)
+    assert again == [2]
+    assert all(torch.equal(p, read_zoo(zoo_file).params[name]) for name, p in read_zoo(out).params.items())
+
+
+def test_an_items_start_does_not_depend_on_its_group(recipe: ms.Recipe, zoo_file: Path, tmp_path: Path) -> None:
+    making.make_zoo(recipe, tmp_path / "z", making.Plan(items=(4, 5), steps=3))
+    for name, p in read_zoo(tmp_path / "z").params.items():
+        torch.testing.assert_close(p[0], read_zoo(zoo_file).params[name][2])
+
+
+def test_a_shared_start_is_shared(recipe: ms.Recipe, tmp_path: Path) -> None:
+    making.make_zoo(recipe, tmp_path / "z", making.Plan(items=(0, 3), steps=1, lr=1e-9, shared=True))
+    weight = read_zoo(tmp_path / "z").params["1.weight"]
+    torch.testing.assert_close(weight, weight[:1].expand(3, -1, -1))
+
+
+def test_the_data_set_keeps_the_contract(zoo_file: Path) -> None:
+    check_dataset(Weights, options={"path": str(zoo_file), "val": 2})
+
+
+def test_the_data_set_gives_fields_and_weights(zoo_file: Path) -> None:
+    zoo, made = read_zoo(zoo_file), Weights(path=zoo_file, val=2, grid=(5, 7))
+    batch = made.batch("val", torch.tensor([1]))
+    torch.testing.assert_close(batch.points["pixels"].values[0], zoo.field(ms.grid((5, 7)))[5])
+    assert torch.equal(made.params("val", torch.tensor([1]))["0.bias"][0], zoo.params["0.bias"][5])
+
+
+@pytest.mark.parametrize("text", ["", "a:b", "5:5", "7:2", "1:2:3"])
+def test_ranges_that_are_none(text: str) -> None:
+    with pytest.raises(ms.RecipeError, match="--items"):
+        making.parse_items(text)
+
+
+def test_ranges() -> None:
+    assert [making.parse_items(t) for t in ("0:64", "64", "3:", ":9")] == [(0, 64), (0, 64), (3, None), (0, 9)]
+
+
+@pytest.mark.parametrize(
+    "plan", [making.Plan("test"), making.Plan(items=(0, 10**9)), making.Plan(items=(0, 1), at="surface")]
+)
+def test_what_the_data_does_not_have(plan: making.Plan, recipe: ms.Recipe, tmp_path: Path) -> None:
+    with pytest.raises(ms.RecipeError, match="zoo"):
+        making.make_zoo(recipe, tmp_path / "z", plan)
+
+
+def test_files_that_are_no_zoo(zoo_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "z").write_bytes(b"no zoo")
+    with pytest.raises(ms.DataError, match="not a zoo"):
+        read_zoo(tmp_path / "z")
+    with pytest.raises(ms.DataError, match="not a zoo"):
+        Weights(path=tmp_path / "none")
+    with pytest.raises(ms.RecipeError, match="2 coordinates"):
+        Weights(path=zoo_file, grid=(4,))
+    with pytest.raises(ms.RecipeError, match="val"):
+        Weights(path=zoo_file, val=6)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    out = tmp_path / "z.safetensors"
+    options = [part for key, value in OVERRIDES.items() for part in ("--set", f"{key}={value}")]
+    command = ["zoo", "celeba_gaussian", "--preset", "quick", "--items", "0:2", "--steps", "2", "-o", str(out)]
+    found = CliRunner().invoke(cli, [*command, *options])
+    assert found.exit_code == 0, found.output
+    assert len(read_zoo(out)) == 2
+    again = CliRunner().invoke(cli, [*command, *options])
+    assert isinstance(again.exception, ms.DataError)
