@@ -142,7 +142,10 @@ def _carry_out(
     model = experiment.model.to(device)
 
     def optimizer(part: Part) -> torch.optim.Optimizer:
-        return make_optimizer(experiment.recipe, catalogue, [p for p in model.parameters() if p.requires_grad], part)
+        trained = [p for p in model.parameters() if p.requires_grad]
+        if not trained and experiment.recipe.train.steps == 0:
+            trained = [torch.nn.Parameter(torch.zeros(0))]  # an optimiser demands one, and takes no step
+        return make_optimizer(experiment.recipe, catalogue, trained, part)
 
     trainer = Trainer(experiment, device, optimizer, metadata={"plugins": catalogue.versions()})
     # What follows is the run itself: whatever ends it is written into its status.json.

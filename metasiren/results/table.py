@@ -22,6 +22,8 @@ from metasiren.results.comparison import Number
 from metasiren.results.text import latex, markdown, unknown_format
 
 MEASURES = ("mse", "mse_stderr", "mse_hidden", "psnr")
+PREDICTIVE = ("crps", "coverage_50", "coverage_90", "coverage_95")
+"""Measures of rows that give a distribution, not a mean alone."""
 
 
 Columns = dict[str, Number]
@@ -37,6 +39,10 @@ class TableRow(BaseModel):
         mse_stderr: its standard error over images.
         mse_hidden: the same error over hidden pixels only; null where all were observed.
         psnr: 10 log10(1 / mse) in dB, per image and then averaged; null where an image was exact.
+        crps: continuous ranked probability score of hidden values in [0, 1], where the method gives a distribution.
+        coverage_50, coverage_90, coverage_95: share of hidden values inside the central interval of that probability.
+        log_likelihood: joint log-likelihood per target point in nats; its protocol is the table's `likelihood`.
+        log_likelihood_stderr: its standard error over images.
         images: number of images evaluated.
         note: key of the table's `notes`, where rows differ in their conditions.
     """
@@ -48,6 +54,12 @@ class TableRow(BaseModel):
     mse_stderr: Columns = {}
     mse_hidden: Columns = {}
     psnr: Columns = {}
+    crps: Columns = {}
+    coverage_50: Columns = {}
+    coverage_90: Columns = {}
+    coverage_95: Columns = {}
+    log_likelihood: Number = None
+    log_likelihood_stderr: Number = None
     images: int | None = None
     note: str | None = None
 
@@ -64,6 +76,7 @@ class Table(BaseModel):
         split: the images' split.
         labels: what a column means where its key does not say so, such as {"512": "512 (half)"}.
         notes: letter -> conditions, where rows differ in them.
+        likelihood: the protocol of the rows' log-likelihoods, CRPS and coverage, in words.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -76,6 +89,7 @@ class Table(BaseModel):
     labels: dict[str, str] = {}
     rows: list[TableRow] = Field(min_length=1)
     notes: dict[str, str] = {}
+    likelihood: str | None = None
 
     def _repr_html_(self) -> str:
         """What notebooks show: mean squared errors, and their conditions."""
@@ -177,6 +191,7 @@ def join_tables(tables: Sequence[Table]) -> Table:
             key: _common(t.labels.get(key, key) for t in tables if key in t.columns) for t in tables for key in t.labels
         },
         rows=rows,
+        likelihood=_common(t.likelihood for t in tables if t.likelihood) or None,
         notes={letter: words for words, letter in letters.items()},
     )
 
@@ -197,11 +212,15 @@ def _same(values: Iterable[Any]) -> Any:
 def table_frame(table: Table) -> pd.DataFrame:
     """One line per row; columns `name`, `kind`, `images`, the conditions, and `mse_10`, `mse_stderr_10`, ..."""
     lines = []
+    predictive = any(row.crps or row.log_likelihood is not None for row in table.rows)
+    measures = MEASURES + PREDICTIVE if predictive else MEASURES
     for row in table.rows:
         line: dict[str, Any] = {"name": row.name, "kind": row.kind, "images": row.images}
         if row.kind != "paper":
             line["conditions"] = table.notes.get(row.note or "", table.conditions)
-        numbers = {f"{m}_{key}": getattr(row, m).get(key) for m in MEASURES for key in table.columns}
+        numbers = {f"{m}_{key}": getattr(row, m).get(key) for m in measures for key in table.columns}
+        if predictive:
+            numbers["log_likelihood"] = row.log_likelihood
         lines.append(line | numbers)
     return pd.DataFrame(lines).astype({"images": "Int64"})
 

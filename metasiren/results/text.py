@@ -19,16 +19,43 @@ MSE = "Mean squared error of values in [0, 1], clipped, over all pixels and chan
 HIDDEN = "The same over hidden pixels only"
 PSNR = "Peak signal-to-noise ratio in dB, averaged over images"
 
+LIKELIHOOD = "Joint log-likelihood per target point (± standard error over images; more is better)"
+DISTRIBUTIONS = {
+    "crps": "Continuous ranked probability score of hidden values in [0, 1] (less is better)",
+    "coverage_50": "Share of hidden values inside the central 50 % interval",
+    "coverage_90": "Share of hidden values inside the central 90 % interval",
+    "coverage_95": "Share of hidden values inside the central 95 % interval",
+}
+
 
 def markdown(table: Table) -> str:
-    """Three Markdown tables (MSE, hidden pixels only, PSNR) under one line of conditions."""
+    """Markdown tables (MSE, hidden pixels only, PSNR, and of distributions) under one line of conditions."""
     blocks = [f"{plain(table.conditions)}. The best of models and baselines is bold.", f"{MSE}:", _grid(table, "mse")]
     for measure, title in (("mse_hidden", HIDDEN), ("psnr", PSNR)):
         if any(value is not None for row in table.rows for value in getattr(row, measure).values()):
             blocks += [f"{title}:", _grid(table, measure)]
+    blocks += _distributions(table)
     if table.notes:
         blocks.append("\n".join(f"- ({letter}) {plain(words)}" for letter, words in table.notes.items()))
     return "\n\n".join(blocks) + "\n"
+
+
+def _distributions(table: Table) -> list[str]:
+    """What rows with a predictive distribution have: CRPS, coverage and log-likelihood."""
+    blocks = []
+    for measure, title in DISTRIBUTIONS.items():
+        if any(value is not None for row in table.rows for value in getattr(row, measure).values()):
+            blocks += [f"{title}:", _grid(table, measure)]
+    scored = [row for row in table.rows if row.log_likelihood is not None]
+    if scored:
+        lines = []
+        for row in scored:
+            error = "" if row.log_likelihood_stderr is None else f" ± {row.log_likelihood_stderr:.2f}"
+            lines.append([plain(row.name), f"{row.log_likelihood:.2f}{error}"])
+        blocks += [f"{LIKELIHOOD}:", markdown_grid(["", "nats"], lines)]
+    if table.likelihood and blocks:
+        blocks.append(plain(table.likelihood) + ".")
+    return blocks
 
 
 def latex(table: Table) -> str:
@@ -74,6 +101,8 @@ def cells(
 
 
 def _best(rows: list[TableRow], note: str | None, measure: str, key: str) -> float | None:
+    if measure.startswith("coverage"):
+        return None  # the best is the nominal share, not the largest
     mine = [getattr(r, measure).get(key) for r in rows if r.kind != "paper" and r.note == note]
     values = [value for value in mine if value is not None]
     choose = max if measure == "psnr" else min

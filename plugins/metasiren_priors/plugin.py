@@ -30,7 +30,14 @@ def metasiren_encoders() -> Mapping[str, str]:
         "set": "metasiren_priors.encoders.set_encoder:SetEncoder",
         "partial_conv": "metasiren_priors.encoders.partial_conv:PartialConvEncoder",
         "gaussian": "metasiren_priors.encoders.gaussian_encoder:GaussianEncoder",
+        "mixture": "metasiren_priors.encoders.mixture_encoder:MixtureEncoder",
     }
+
+
+@hookimpl
+def metasiren_decoders() -> Mapping[str, str]:
+    """Decoders of values on a grid."""
+    return {"last_layer": "metasiren_priors.decoders.last_layer:LastLayer"}
 
 
 @hookimpl

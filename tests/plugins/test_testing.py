@@ -56,6 +56,18 @@ SMALL: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "dataset": Ripples(Domain(2, 3, (8, 8), 8)),
         "expected_failures": {"gradients": "it is computed in closed form, not trained"},
     },
+    ("encoder", "mixture"): {
+        "options": {"components": 2, "coordinates": 6, "pooled": 20.0},
+        "dataset": Ripples(Domain(2, 3, (8, 8), 40)),
+        "expected_failures": {"gradients": "it is computed in closed form, not trained"},
+    },
+    ("decoder", "last_layer"): {
+        "latent_dim": 3 * 144,
+        "options": {"trunk": "trained"},
+        "expected_failures": {
+            "zero_latent": "a latent of size zero is no signal",
+        },
+    },
     ("decoder", "hypernetwork"): {"options": {"hidden_features": 32}},
     ("decoder", "free"): {"latent_dim": 0},
     ("dataset", "sketch_faces"): {"options": {"train": 12, "val": 4, "test": 4}},

@@ -85,11 +85,11 @@ def test_density_posterior_and_moments_equal_those_of_the_dense_formulas() -> No
         weights = joint.softmax(1)
         torch.testing.assert_close(posterior.evidence, joint.logsumexp(1), rtol=1e-9, atol=1e-8)
         torch.testing.assert_close(posterior.weights, weights, rtol=1e-7, atol=1e-9)
-        found, spread = posterior.component_moments()
+        moments = [posterior.component_moments(vector) for vector in range(len(rows))]
+        found, spread = torch.stack([m for m, _ in moments]), torch.stack([v for _, v in moments])
         torch.testing.assert_close(found[:, :, u], torch.stack(means, 1), rtol=1e-8, atol=1e-9)
-        torch.testing.assert_close(
-            spread[:, :, u], torch.stack(variances).expand(len(rows), -1, -1), rtol=1e-7, atol=1e-9
-        )
+        wanted = torch.stack(variances).expand(len(rows), -1, -1)
+        torch.testing.assert_close(spread[:, :, u], wanted, rtol=1e-7, atol=1e-9)
         expected = (weights.unsqueeze(2) * torch.stack(means, 1)).sum(1)
         torch.testing.assert_close(posterior.mean()[:, u], expected, rtol=1e-8, atol=1e-9)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from math import prod
 
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor
 from metasiren import Dataset
 from metasiren_priors.encoders.gaussian import Gaussian, training_vectors
 from metasiren_priors.encoders.gaussian_factors import gaussian_of
+from metasiren_priors.mixture.mixture import Mixture
+from metasiren_priors.mixture.posterior import Posterior
 
 
 class Baseline(ABC):
@@ -97,10 +100,17 @@ class GaussianConditional(Baseline):
         assert dataset.domain.grid is not None
         self.gaussian: Gaussian = gaussian_of(prod(dataset.domain.grid) * dataset.domain.d_out).to(device)
         self.gaussian.fit(training_vectors(dataset, device=device))
+        self._alone: Mixture | None = None
 
     def predict(self, values: Tensor, seen: Tensor) -> Tensor:
         """The conditional mean."""
         return self.gaussian.conditional_mean(values, seen)
+
+    def posteriors(self, values: Tensor, seen: Tensor) -> Iterator[tuple[Tensor, Posterior]]:
+        """The same Gaussian as a distribution; see `evaluation.predictive.Posteriors`."""
+        if self._alone is None:
+            self._alone = Mixture.alone(self.gaussian)
+        return self._alone.posteriors(values.flatten(1), seen.repeat_interleave(values.shape[2], dim=1))
 
 
 BASELINES: tuple[type[Baseline], ...] = (MeanImage, NearestPixel, GaussianConditional)

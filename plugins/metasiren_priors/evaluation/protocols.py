@@ -33,7 +33,7 @@ from metasiren import (
     write_table,
 )
 from metasiren_priors.data.imageset import observe
-from metasiren_priors.evaluation.baselines import BASELINES
+from metasiren_priors.evaluation.baselines import BASELINES, GaussianConditional
 from metasiren_priors.evaluation.masks import DRAWS, cells_of, views
 from metasiren_priors.evaluation.paper import paper_rows
 from metasiren_priors.evaluation.pictures import Strip, figure, panels
@@ -53,6 +53,8 @@ class Exact(Protocol):
         baselines: write the training-free rows.
         baseline_images: evaluate the baselines on so many images at most; the table states the number.
         pictures: number of images in figure6.png; 0 writes none.
+        distributions: score predictive distributions (log-likelihood, coverage, CRPS; see `predictive`) on so many
+            images, for rows that have one: the encoder `mixture` and the Gaussian conditional. 0 scores none.
         refine_rate: learning rate of test-time optimisation (see `refinement.refine`).
         refine_prior: weight that holds refined latents near the encoder's.
 
@@ -69,10 +71,13 @@ class Exact(Protocol):
     baselines: bool = True
     baseline_images: int = 1000
     pictures: int = 4
+    distributions: int = 0
     refine_rate: float = 0.02
     refine_prior: float = 1e-3
 
     def __post_init__(self) -> None:
+        if self.distributions < 0:
+            raise RecipeError("evaluate: distributions", f"{self.distributions} is negative.", "Give 0 or more.")
         for option in ("seeds", "batch", "baseline_images"):
             if getattr(self, option) < 1:
                 found = f"{getattr(self, option)} is below one."
@@ -117,11 +122,18 @@ class Exact(Protocol):
         evaluation = Evaluation(dataset, split, columns, DRAWS[self.draws], self.seeds, self.batch, device)
         predict = self.predictor(model, shape, refine)
         title = f"{name} (refined, {refine} steps)" if refine else name
+        scored = min(count, self.distributions)
         rows = [evaluation.row(title, "model", predict, count)]
+        posteriors = getattr(model.encoder, "posteriors", None)
+        if scored > 0 and posteriors is not None and not refine:
+            rows[0] = evaluation.distribution(rows[0], posteriors, scored)
         for kind in BASELINES if self.baselines else ():
             baseline = kind()
             baseline.fit(dataset, device)
-            rows.append(evaluation.row(baseline.name, "baseline", baseline.predictor, min(count, self.baseline_images)))
+            row = evaluation.row(baseline.name, "baseline", baseline.predictor, min(count, self.baseline_images))
+            if scored > 0 and isinstance(baseline, GaussianConditional):
+                row = evaluation.distribution(row, baseline.posteriors, scored)
+            rows.append(row)
         halves = any(view.half and view.key == "512" for view in columns)
         table = Table(
             dataset=dataset.title,
@@ -131,6 +143,7 @@ class Exact(Protocol):
             seeds=self.seeds,
             split=split,
             labels={view.key: view.label for view in columns if view.label != view.key},
+            likelihood=self._likelihood(scored) if any(row.crps for row in rows) else None,
             rows=rows + paper_rows(dataset, halves, [view.key for view in columns]),
         )
         write_table(table, results)
@@ -164,6 +177,14 @@ class Exact(Protocol):
         masks = [(view.label, evaluation.mask(view, items, 0)) for view in evaluation.columns]
         strips = [Strip(label, seen, predict(values, seen, items)) for label, seen in masks]
         return figure(strips, values, (shape[0], shape[1]))
+
+    @staticmethod
+    def _likelihood(images: int) -> str:
+        return (
+            f"Distributions are scored on the first {images} images, one mask each. Log-likelihood: 3 to 197 context "
+            "pixels, 3 to 200 less that many target pixels, disjoint; log p(targets | context) / targets, jointly over "
+            "pixels and channels, in nats, values in [0, 1] without dequantisation"
+        )
 
     def _split(self, dataset: Dataset) -> str:
         present = [split for split, count in dataset.splits.items() if count]

@@ -14,6 +14,7 @@ from torch import Tensor
 from metasiren import Dataset, TableRow, psnr
 from metasiren_priors.encoders.gaussian import signals
 from metasiren_priors.evaluation.masks import Draw, View
+from metasiren_priors.evaluation.predictive import LEVELS, Posteriors, log_likelihoods, spread_scores
 
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Values (batch, pixels, channels), seen (batch, pixels) and items (batch,) -> predictions, of the values' shape."""
@@ -90,6 +91,27 @@ class Evaluation:
             row.mse_hidden[key] = finite(hidden.nanmean())
             row.psnr[key] = finite(psnr.mean())
         return row
+
+    def distribution(self, row: TableRow, posteriors: Posteriors, count: int) -> TableRow:
+        """The row with scores of a predictive distribution, over the first `count` images and the first mask of each.
+
+        Log-likelihoods have contexts and targets of their own; see `predictive`.
+        """
+        scores: dict[str, list[Tensor]] = defaultdict(list)
+        likelihoods = []
+        for start in range(0, count, self.batch):
+            items, values = self.values(start, min(start + self.batch, count))
+            likelihoods.append(log_likelihoods(posteriors, values, items, 0))
+            for view in self.columns:
+                found = spread_scores(posteriors, values, self.mask(view, items, 0))
+                scores[view.key].append(torch.cat([found.crps.unsqueeze(1), found.coverage], dim=1))
+        means = {key: torch.cat(parts).nanmean(dim=0) for key, parts in scores.items()}
+        log_likelihood = torch.cat(likelihoods)
+        names = ("crps", *(f"coverage_{level * 100:.0f}" for level in LEVELS))
+        columns = {n: {key: finite(mean[i]) for key, mean in means.items()} for i, n in enumerate(names)}
+        error = finite(log_likelihood.std() / sqrt(count)) if count > 1 else None
+        single = {"log_likelihood": finite(log_likelihood.mean()), "log_likelihood_stderr": error}
+        return row.model_copy(update={**columns, **single})
 
 
 def finite(value: Tensor) -> float | None:

@@ -69,6 +69,25 @@ class Mixture(nn.Module):
         self._rest: Rest | None = None
         self.register_load_state_dict_post_hook(lambda *_: self._forget())  # type: ignore[no-untyped-call]
 
+    @classmethod
+    def alone(cls, gaussian: Gaussian) -> Mixture:
+        """A fitted Gaussian as a mixture of one component."""
+        factors = isinstance(gaussian, FactorGaussian)
+        made = cls(gaussian.size, components=1, coordinates=gaussian.directions if factors else 1)
+        made = made.to(gaussian.mean.device)
+        made.gaussian = gaussian
+        if isinstance(gaussian, FactorGaussian):
+            basis, variances = gaussian.principal(gaussian.directions)
+            made.basis.copy_(basis)
+            made.covariances.copy_((variances - gaussian.noise).clamp_min(0).diag())
+            return made
+        # All of the covariance is the rest's; the coordinate varies by a billionth of the ridge.
+        made.covariances.fill_(1e-9 * gaussian.ridge)
+        covariance = gaussian.covariance.to(torch.float64, copy=True)
+        covariance.diagonal().add_(gaussian.ridge)
+        made._rest = DenseRest(made.basis, covariance, gaussian.ridge)
+        return made
+
     def _forget(self) -> None:
         self._rest = None
 

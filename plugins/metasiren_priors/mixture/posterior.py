@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import log, pi
 
 import torch
@@ -55,27 +56,36 @@ class Posterior:
         """Expected values (vectors, size); observed ones are returned as they are."""
         return self._whole(self._hidden(self.coordinates()))
 
-    def component_moments(self) -> tuple[Tensor, Tensor]:
-        """Mean (vectors, components, size) and variance (vectors, components, size) of each value in each component.
+    def component_moments(self, vector: int) -> tuple[Tensor, Tensor]:
+        """Mean and variance (components, size) of each value of one vector, in each component.
 
         Variances include the noise; those of observed values are zero.
         """
         hidden = ~self.mask
-        means = self.values.unsqueeze(1).repeat(1, self.means.shape[1], 1)
-        means[:, :, hidden] = self._hidden(self.means)
-        variances = torch.zeros_like(means)
-        white = torch.linalg.solve_triangular(
-            self.factors, self._gain().T.expand(len(self.factors), -1, -1), upper=False
-        )
-        variances[:, :, hidden] = white.square().sum(1) + self.rest.variance(self.mask)
-        return means, variances
+        means = self.values[vector].repeat(self.means.shape[1], 1)
+        means[:, hidden] = self._hidden(self.means[vector : vector + 1], vector)[0]
+        return means, self.variances
+
+    @cached_property
+    def variances(self) -> Tensor:
+        """Variance of each value in each component (components, size), the same for all vectors of the mask."""
+        hidden = ~self.mask
+        found = self.values.new_zeros(len(self.factors), len(hidden))
+        gain = self._gain().T
+        for component, factor in enumerate(self.factors):
+            white = torch.linalg.solve_triangular(factor, gain, upper=False)
+            found[component, hidden] = white.square().sum(0)
+        found[:, hidden] += self.rest.variance(self.mask)
+        return found
 
     def deviation(self) -> Tensor:
         """Standard deviation of each value (vectors, size): within the components and between them."""
-        means, variances = self.component_moments()
-        weights = self.weights.unsqueeze(2)
-        centre = (weights * means).sum(1, keepdim=True)
-        return (weights * (variances + (means - centre).square())).sum(1).sqrt()
+        found = []
+        for vector, weights in enumerate(self.weights.unsqueeze(2)):
+            means, variances = self.component_moments(vector)
+            centre = (weights * means).sum(0)
+            found.append((weights * (variances + (means - centre).square())).sum(0).sqrt())
+        return torch.stack(found)
 
     def covariance(self) -> Tensor:
         """Covariance of the signals without their noise, (vectors, size, size); zero where values were observed."""
@@ -111,10 +121,10 @@ class Posterior:
     def _gain(self) -> Tensor:
         return self.rest.basis[~self.mask] - self.seen.slope
 
-    def _hidden(self, c: Tensor) -> Tensor:
-        """Expected hidden values where the coordinates are c (vectors, ..., coordinates)."""
-        hidden = ~self.mask
-        return (self.centre + c @ self.rest.basis.T)[..., hidden] + self.seen.expected(c)
+    def _hidden(self, c: Tensor, vector: int | None = None) -> Tensor:
+        """Expected hidden values where the coordinates are c (vectors, ..., coordinates); of one vector, or of all."""
+        rest = self.seen.expected(c, slice(None) if vector is None else slice(vector, vector + 1))
+        return (self.centre + c @ self.rest.basis.T)[..., ~self.mask] + rest
 
     def _whole(self, hidden: Tensor) -> Tensor:
         whole = self.values.clone()

@@ -43,9 +43,9 @@ class Seen:
     by_deviation: Tensor
     by_basis: Tensor
 
-    def expected(self, c: Tensor) -> Tensor:
-        """E[t_u | t_o] (vectors, ..., hidden), where the coordinates are c (vectors, ..., coordinates)."""
-        inner = self.by_deviation.view(len(c), *[1] * (c.dim() - 2), -1) - c @ self.by_basis.T
+    def expected(self, c: Tensor, vectors: slice = slice(None)) -> Tensor:
+        """E[t_u | t_o] (vectors, ..., hidden), where the coordinates of `vectors` are c (vectors, ..., coordinates)."""
+        inner = self.by_deviation[vectors].reshape(len(c), *[1] * (c.dim() - 2), -1) - c @ self.by_basis.T
         return inner if self.across is None else inner @ self.across.T
 
     @property

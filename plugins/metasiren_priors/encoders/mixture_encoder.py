@@ -1,0 +1,124 @@
+"""An encoder in closed form: what a mixture of Gaussians expects of the whole signal, given the observed points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+import torch
+from torch import Tensor
+
+from metasiren import Context, DataError, Dataset, Decoder, Domain, Encoder, RecipeError, RunError
+from metasiren_priors.data.imageset import ImageSet
+from metasiren_priors.encoders.gaussian import training_vectors
+from metasiren_priors.mixture.mixture import Mixture
+from metasiren_priors.mixture.posterior import Posterior
+
+
+class MixtureEncoder(Encoder):
+    """Posterior mean of a mixture of Gaussians: the latent is the signal's values on the grid, channels last.
+
+    Observed values are returned as they are. Nothing is trained: give the decoder `last_layer`, which carries the
+    mean and its uncertainty on, and `train: {steps: 0}`.
+
+    Args:
+        domain: must have a grid.
+        components: number of Gaussians; 1 is the Gaussian of all training signals.
+        coordinates: number of principal coordinates in which the Gaussians differ.
+        ridge: variance of the noise of every value, in units of values in [0, 1] squared.
+        pooled: number of signals of the common covariance that are added to each component's own.
+        rounds: of expectation maximisation.
+        mirror: count every training signal mirrored along its last axis, too. Sets that are shown mirrored in
+            training (their own option `mirror`) are always counted so.
+        seed: of the start of k-means.
+
+    Raises:
+        DataError: the signals do not lie on a grid.
+        RecipeError: a number out of its range.
+    """
+
+    fitted: Tensor
+
+    def __init__(
+        self,
+        domain: Domain,
+        *,
+        components: int = 8,
+        coordinates: int = 256,
+        ridge: float = 1e-3,
+        pooled: float = 2000.0,
+        rounds: int = 15,
+        mirror: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if domain.grid is None:
+            raise DataError("encoder: mixture", "these signals do not lie on a grid.", "Use the encoder 'set'.")
+        for option, value, least in (
+            ("components", components, 1),
+            ("coordinates", coordinates, 1),
+            ("rounds", rounds, 0),
+            ("pooled", pooled, 0),
+            ("seed", seed, 0),
+        ):
+            if value < least:
+                raise RecipeError(f"encoder: mixture: {option}", f"{value} is below {least}.", f"Give {least} or more.")
+        if ridge <= 0:
+            found = f"{ridge} is not positive."
+            raise RecipeError("encoder: mixture: ridge", found, "Give a variance such as 1e-3.")
+        self.grid, self.mirror, self.latent_dim = domain.grid, mirror, prod(domain.grid) * domain.d_out
+        self.mixture = Mixture(
+            self.latent_dim,
+            components=components,
+            coordinates=coordinates,
+            ridge=ridge,
+            pooled=pooled,
+            rounds=rounds,
+            seed=seed,
+        )
+        self.register_buffer("fitted", torch.tensor(False))
+
+    def fit(self, dataset: Dataset) -> None:
+        """Fit the mixture to the training split."""
+        mirror = self.mirror or (isinstance(dataset, ImageSet) and dataset.mirror)
+        self.mixture.fit(training_vectors(dataset, device=self.mixture.basis.device, mirror=mirror))
+        self.fitted.fill_(True)
+
+    @torch.no_grad()
+    def forward(self, context: Context, decoder: Decoder) -> Tensor:
+        """Latents (batch, points * channels).
+
+        Raises:
+            RunError: `fit` was not called, nor a fitted state loaded.
+        """
+        values, seen = self.observed(context)
+        with torch.autocast(values.device.type, enabled=False):
+            return self.mixture.mean(values, seen)
+
+    def observed(self, context: Context) -> tuple[Tensor, Tensor]:
+        """A context as vectors (batch, latent_dim) in the dtype of the statistics, and which values were observed.
+
+        Raises:
+            RunError: as `forward`.
+        """
+        if not self.fitted:
+            raise RunError(
+                "encoder: mixture", "its statistics are missing.", "Call fit(dataset), or load a checkpoint."
+            )
+        values, seen = context.image()
+        vectors = values.flatten(2).transpose(1, 2).flatten(1).to(self.mixture.basis.dtype)
+        return vectors, self.whole_points(seen.flatten(1).bool(), values.shape[1])
+
+    def posteriors(self, values: Tensor, seen: Tensor) -> Iterator[tuple[Tensor, Posterior]]:
+        """Condition on what was seen: for each mask, rows of the batch and their posterior.
+
+        Args:
+            values: (batch, points, channels) in [-1, 1].
+            seen: (batch, points) bool.
+        """
+        return self.mixture.posteriors(values.flatten(1), self.whole_points(seen, values.shape[2]))
+
+    @staticmethod
+    def whole_points(seen: Tensor, channels: int) -> Tensor:
+        """(batch, points) -> (batch, points * channels): a point is observed in all its channels."""
+        return seen.repeat_interleave(channels, dim=1)
