@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from metasiren import Field, Run, RunError, Siren
+from metasiren import Field, Run, RunError
+from metasiren_fields.architecture import build, describe
 
 VERSION = 1
 
@@ -46,7 +47,7 @@ def write_folder(
         raise RunError(str(folder), "it is not an empty folder.", "Name another; nothing is overwritten.")
     instances = next(iter(field.params.values())).shape[0]
     tensors = {k: (v[0] if instances == 1 else v).detach().cpu().contiguous() for k, v in field.params.items()}
-    options = {f.name: getattr(field.siren, f.name) for f in fields(Siren) if f.init}
+    options = describe(field.siren)
     config = {
         "model_type": "metasiren_field", "format": VERSION, "instances": instances, "siren": options,
         "facts": dict(facts or {}),
@@ -74,7 +75,7 @@ def read_folder(folder: str | Path) -> Field:
         if config["model_type"] != "metasiren_field" or config["format"] != VERSION:
             found = f"model_type {config['model_type']!r}, format {config['format']!r}."
             raise RunError(str(folder), found, f"Expected 'metasiren_field', format {VERSION}.")
-        siren, instances = Siren(**config["siren"]), int(config["instances"])
+        siren, instances = build(config["siren"]), int(config["instances"])
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         found = f"not the folder of a field: {error!r}."
         raise RunError(str(folder), found, "metasiren export RUN -o FOLDER/ writes one.") from None
@@ -112,7 +113,8 @@ def _card(field: Field, label: str, card: str) -> str:
     header = yaml.safe_dump({"library_name": "metasiren", "tags": tags}, sort_keys=False)
     text = (
         f"# {label}\n\nA neural field: {siren.in_features} coordinates in [-1, 1] to {siren.out_features} values, "
-        f"{siren.hidden_layers + 1} hidden layers of {siren.hidden_features} features ({siren.nonlinearity}), "
+        f"{siren.hidden_layers + 1} hidden layers of {siren.hidden_features} features "
+        f"({type(siren.activation).__name__.lower()}), "
         f"{siren.parameter_count:,} parameters.\n"
     )
     use = (

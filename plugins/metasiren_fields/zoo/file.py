@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from metasiren import DataError, Field, Siren
+from metasiren_fields.architecture import build, describe
 
 KEY = "metasiren_zoo"
 VERSION = 1
@@ -81,8 +82,7 @@ def write_zoo(zoo: Zoo, path: Path) -> None:
     Raises:
         DataError: it cannot be written.
     """
-    options = {f.name: getattr(zoo.siren, f.name) for f in fields(Siren) if f.init}
-    about = json.dumps({"version": VERSION, "siren": options, **zoo.facts})
+    about = json.dumps({"version": VERSION, "siren": describe(zoo.siren), **zoo.facts})
     tensors = {**zoo.params, "item": zoo.item, "mse": zoo.mse, "steps": zoo.steps}
     partial = path.with_suffix(".partial")
     try:
@@ -104,7 +104,7 @@ def read_zoo(path: str | Path) -> Zoo:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})[KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        version, siren = about.pop("version"), Siren(**about.pop("siren"))
+        version, siren = about.pop("version"), build(about.pop("siren"))
         item, mse, steps = (tensors.pop(name) for name in ("item", "mse", "steps"))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DataError(where, f"not a zoo of fields: {error!r}.", advice) from None

@@ -1,0 +1,1 @@
+"""Networks that are compared with SIREN: other activations and input encodings, each with its source."""
