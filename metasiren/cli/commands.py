@@ -260,11 +260,39 @@ def _check(catalogue: Catalogue, name: str) -> None:
 
 
 @cli.command()
-@click.argument("kind", type=click.Choice(sorted(SUPPLIED)))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def recipes(as_json: bool) -> None:
+    """List the shipped recipes with their presets: what each needs, costs and gives."""
+    from dataclasses import asdict
+
+    from metasiren.registry.recipes import all_recipes
+
+    found = all_recipes()
+    if as_json:
+        click.echo(
+            json.dumps([asdict(each) | {"path": str(each.path), "title": each.title} for each in found], indent=2)
+        )
+        return
+    for each in found:
+        click.echo(f"{each.name}: {each.title}")
+        for preset in each.presets:
+            click.echo(f"  {preset}")
+
+
+@cli.command()
+@click.argument("kind", type=click.Choice(["recipe", *sorted(SUPPLIED)]))
 @click.argument("name")
 @click.pass_context
 def describe(ctx: click.Context, kind: str, name: str) -> None:
-    """Show a part's options with types, defaults and help, its source file, and which shipped recipes use it."""
+    """Show a part's options with types, defaults and help, its source file, and which shipped recipes use it.
+
+    Of a recipe: what it is for, and its presets with what each needs, costs and gives.
+    """
+    if kind == "recipe":
+        from metasiren.registry.recipes import recipe_info
+
+        click.echo(str(recipe_info(name)))
+        return
     from metasiren.registry.describe import describe as describe_part
 
     click.echo(str(describe_part(catalogue_of(ctx), kind, name)))

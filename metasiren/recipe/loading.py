@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic import ValidationError
@@ -49,12 +49,35 @@ def shipped_recipes() -> list[Path]:
 
 
 def read_recipe(recipe: str | Path) -> dict[str, Any]:
-    """The mapping that a recipe file holds, presets and all, unvalidated.
+    """The mapping that a recipe file holds, presets and all, laid over the recipe that it `extends`; unvalidated.
+
+    `extends` names a shipped recipe, or a file below the folder of this one. Presets of the same name merge.
 
     Raises:
-        RecipeError: not a file, too large, not text, not YAML or not a mapping.
+        RecipeError: not a file, too large, not text, not YAML or not a mapping; what it extends does not exist, lies
+            elsewhere, or extends this one.
     """
-    path = find_recipe(recipe)
+    return _read(find_recipe(recipe), ())
+
+
+def _read(path: Path, heirs: tuple[Path, ...]) -> dict[str, Any]:
+    where = f"{path}: extends"
+    if path in heirs:
+        raise RecipeError(where, "the recipe extends itself.", "Leave out one of the links.")
+    tree = _read_file(path)
+    if "extends" not in tree:
+        return tree
+    word = tree.pop("extends")
+    if not isinstance(word, str):
+        raise RecipeError(where, f"found {word!r}.", "Name one recipe, or one file below this folder.")
+    below = PurePath(word)
+    if below.is_absolute() or ".." in below.parts:
+        raise RecipeError(where, f"{word!r} leads out of the recipe's folder.", "Name a file below it.")
+    beside = path.parent / below
+    return overlay(_read(beside if beside.is_file() else find_recipe(word), (*heirs, path)), tree)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MOST_BYTES:
         raise RecipeError(str(path), f"{path.stat().st_size} bytes.", "A recipe is a short text file.")
     try:

@@ -61,8 +61,9 @@ def recipe_schema(catalogue: Catalogue) -> Schema:
         "anyOf": [
             {"required": ["data", "constraints", "train"], "properties": {"train": {"anyOf": LENGTHS}}},
             {"required": ["presets"]},
+            {"required": ["extends"]},
         ],
-        "properties": {**_keys(catalogue, named=True), "presets": presets},
+        "properties": {**_keys(catalogue, named=True), "presets": presets, "extends": {"type": "string"}},
         "definitions": {
             f"{kind}.{name}": _options(catalogue, kind, name)
             for kind, offers in catalogue.offers.items()

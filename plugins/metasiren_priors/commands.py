@@ -47,7 +47,7 @@ def celeba(root: Path | None, size: int, resize: str, into: Path | None) -> None
     home = target.parent.parent
     options = [] if home.resolve() == data_home().resolve() else [f"data.path={home}"]
     options += [f"data.size={size}"] * (size != 32) + [f"data.resize={resize}"] * (resize != "bilinear")
-    click.echo("Next:\n  metasiren run celeba_cnn --preset paper" + "".join(f" --set {o}" for o in options))
+    click.echo("Next:\n  metasiren run celeba_cnn --preset paper_text" + "".join(f" --set {o}" for o in options))
 
 
 @click.command()

@@ -16,6 +16,7 @@ def metasiren_datasets() -> Mapping[str, str]:
     """Sets of images."""
     return {
         "celeba": "metasiren_priors.data.celeba:CelebA",
+        "faces": "metasiren_priors.data.faces:Faces",
         "folder": "metasiren_priors.data.folder:Folder",
         "npz": "metasiren_priors.data.npz:Npz",
         "sketch_faces": "metasiren_priors.data.sketch_faces:SketchFaces",

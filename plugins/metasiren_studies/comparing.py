@@ -28,7 +28,7 @@ from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.results.comparison import Comparison
 from metasiren_studies.curves import plotting
 from metasiren_studies.members import Member, write
-from metasiren_studies.variants import Variant, cross, read_axes
+from metasiren_studies.variants import Variant, cross, own_defaults, read_axes
 
 
 def variants(
@@ -64,6 +64,7 @@ def variants(
     for variant in cross(read_axes(over, base, catalogue)):
         try:
             choices = variant.overrides(domain(base) if variant.baseline else None)
+            choices = own_defaults(choices, base, overrides or {}) | choices
             varied = load_recipe(recipe, preset=preset, overrides={**(overrides or {}), **choices})
             _check(varied, catalogue, domain)
         except MetasirenError as error:

@@ -10,13 +10,14 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from metasiren.errors import PluginError, RecipeError, did_you_mean
-from metasiren.recipe import Recipe, parse_yaml
+from metasiren.recipe import Recipe, nested, parse_yaml
 from metasiren.registry.catalogue import Catalogue, options_model
 
 if TYPE_CHECKING:
     from metasiren.contracts import Domain
 
 NONLINEARITY, INPUT_LAYER = "siren.nonlinearity", "siren.input_layer"
+INIT_SCALE = "siren.init_scale"
 NAMED = ("data", "encoder", "decoder", "train.optimizer", "train.schedule", INPUT_LAYER)
 """Keys at which a word stands for a part of that name."""
 BASELINES = ("relu_pe", "rbf", "rbf_quartic")
@@ -91,6 +92,21 @@ def nonlinearity_options(baseline: str, domain: Domain) -> dict[str, Any]:
         found = "the data lies on no grid, which would settle the number of octaves."
         raise RecipeError("--over nonlinearity=relu_pe", found, f"Say how many: {advice}")
     return {NONLINEARITY: "relu", INPUT_LAYER: layer}
+
+
+def own_defaults(choices: Mapping[str, Any], recipe: Recipe, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of its own for a nonlinearity that is not the recipe's: `init_scale` is tuned for the recipe's alone.
+
+    Args:
+        choices: dotted keys to values of one variant.
+        recipe: with its preset and overrides.
+        overrides: of a person; what they set stays.
+    """
+    given = nested(overrides).get("siren") or {}
+    if choices.get(NONLINEARITY, recipe.siren.nonlinearity) == recipe.siren.nonlinearity or INIT_SCALE in choices:
+        return {}
+    default = type(recipe.siren)().init_scale
+    return {} if "init_scale" in given or recipe.siren.init_scale == default else {INIT_SCALE: default}
 
 
 def read_axes(texts: Sequence[str], recipe: Recipe, catalogue: Catalogue) -> tuple[Axis, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,3 +96,28 @@ def test_an_alias_is_the_preset_that_it_names(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text(text.replace("fast: cpu", "fast: cpuu"))
     with pytest.raises(ms.RecipeError, match="no preset of this recipe"):
         ms.load_recipe(tmp_path / "r.yaml")
+
+
+def test_a_rival_starts_from_its_own_defaults() -> None:
+    """`init_scale` of a preset is tuned for the sine; a rival does not inherit it, unless a person says so."""
+    from metasiren_studies.comparing import variants
+
+    over, small = ["nonlinearity=sine,relu,tanh,relu_pe"], {"data.size": 16}
+
+    def scales(**overrides: object) -> dict[str, float]:
+        made = variants("image", over, preset="cpu", overrides={**small, **overrides}, catalogue=ms.load_catalogue())
+        return {variant.title: recipe.siren.init_scale for variant, recipe in made}
+
+    own = {"relu": 1.0, "tanh": 1.0, "relu_pe": 1.0}
+    assert scales() == {"sine": ms.load_recipe("image", preset="cpu").siren.init_scale, **own}
+    assert scales()["sine"] != 1
+    assert set(scales(**{"siren.init_scale": 2.0}).values()) == {2.0}
+
+
+@pytest.mark.slow
+def test_the_quick_picture_learns_value_gradient_and_laplacian(tmp_path: Path) -> None:
+    made = ms.run(ms.load_recipe("image", preset="quick"), tmp_path / "run", device="cpu", seed=0)
+    numbers = json.loads((made.results / "metrics.json").read_text())
+    assert numbers["psnr_db"] > 33
+    assert numbers["gradient_psnr_db"] > 31
+    assert numbers["laplacian_psnr_db"] > 28

@@ -106,4 +106,4 @@ def test_the_presets_are_what_they_say() -> None:
     assert (paper.train.steps, paper.train.optimizer.options) == (15_000, {"lr": 1e-4})
     assert (paper.siren.hidden_features, paper.siren.init_scale) == (256, 1.0)
     assert paper.data.options == {"photograph": "camera"}
-    assert ms.load_recipe("image", preset="quick").data.options["size"] == 128
+    assert ms.load_recipe("image", preset="quick").data.options["size"] == 256

@@ -320,7 +320,7 @@ def test_the_command_prepares_and_says_what_to_do_next(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "CelebA, 16x16, nearest: 9 images (train 5, val 2, test 2)" in result.output
     assert f"in {root / 'prepared' / 'celeba_16_nearest.npy'}" in result.output
-    wanted = f"--preset paper --set data.path={root} --set data.size=16 --set data.resize=nearest"
+    wanted = f"--preset paper_text --set data.path={root} --set data.size=16 --set data.resize=nearest"
     assert wanted in result.output
     assert CelebA(path=root, size=16, resize="nearest").splits == COUNTS
 
@@ -329,7 +329,7 @@ def test_the_command_looks_in_the_data_home(home: Path) -> None:
     torchvision_layout(home)
     result = command()
     assert result.exit_code == 0
-    assert result.output.endswith("metasiren run celeba_cnn --preset paper\n")
+    assert result.output.endswith("metasiren run celeba_cnn --preset paper_text\n")
 
 
 def test_the_command_raises_what_the_command_line_prints(tmp_path: Path) -> None:

@@ -128,7 +128,12 @@ def test_the_default_optimiser_of_a_recipe_whose_stages_all_have_their_own_is_no
 def test_every_part_of_a_shipped_recipe_is_offered(path: Any) -> None:
     catalogue = tools()[0]
     tree = read_recipe(path)
-    found = [part for each in (tree, *(tree.get("presets") or {}).values()) for part in parts_of(each or {})]
+    found = [
+        part
+        for each in (tree, *(tree.get("presets") or {}).values())
+        if isinstance(each, dict)
+        for part in parts_of(each)
+    ]
     assert {"dataset", "constraint"} <= {part.kind for part in found}
     for part in found:
         if part.place.form != "keyed":  # a preset may change a renamed constraint without its name

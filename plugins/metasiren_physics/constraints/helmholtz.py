@@ -7,6 +7,7 @@ The field's channels are (Re u, Im u) of each wave in turn; one more channel, wh
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -48,13 +49,15 @@ class Helmholtz(Constraint):
     """The equation's residual over the square, the absorbing layer included.
 
     `l2` is the mean of |residual|², weighted by the area that each point stands for, over `scale`². `l1` is the mean of
-    |Re residual| + |Im residual|, where points inside a source count `inside` times (the paper's lambda).
+    |Re residual| + |Im residual|, where points inside a source count `source_lambda` times (the paper's lambda).
 
     Args:
         at: the point set.
         norm: `l2`, which is a sum of squares and suits gauss_newton; or `l1`, the paper's.
-        inside: with `l1`, the factor where the source is not zero: number of points / 1000 in the authors' code,
-            / 5000 in the supplement (/ 10000 for the inversion).
+        reduction: with `l1`, the `mean` over points, or their `sum`, as in the paper.
+        source_lambda: with `l1`, the factor where the source is not zero: a number, or `N/1000` for the number of
+            points over 1000, which the authors' code has (`N/5000` in the supplement, `N/10000` for the inversion).
+        inside: former name of `source_lambda`.
         scale: with `l2`, what residuals are divided by; k² makes them comparable with the wave itself.
         free_slowness: take m from the field's last channel (m - 1), instead of from the medium.
         bound: with `free_slowness`, m is that of the start, 1, where |x_i| exceeds this.
@@ -71,14 +74,17 @@ class Helmholtz(Constraint):
         *,
         at: str = "interior",
         norm: Literal["l1", "l2"] = "l2",
-        inside: float = 1.0,
+        reduction: Literal["mean", "sum"] = "mean",
+        source_lambda: float | str = 1.0,
+        inside: float | None = None,
         scale: float = 1.0,
         free_slowness: bool = False,
         bound: float = 0.75,
     ) -> None:
-        if not (inside > 0 and scale > 0):
-            raise RecipeError("constraints: helmholtz", f"inside {inside}, scale {scale}.", "Both are positive.")
-        self.at, self.norm, self.inside, self.scale = at, norm, inside, scale
+        if not scale > 0:
+            raise RecipeError("constraints: helmholtz: scale", f"{scale}.", "Give a positive number.")
+        self.at, self.norm, self.reduction, self.scale = at, norm, reduction, scale
+        self.source_lambda = read_lambda(source_lambda if inside is None else inside)
         self.free_slowness, self.bound = free_slowness, bound
 
     def _residual(self, prediction: Prediction) -> Tensor:
@@ -98,8 +104,11 @@ class Helmholtz(Constraint):
         points = prediction.batch.points[self.at]
         residual = self._residual(prediction)
         inside = as_complex(points.targets["source"]) != 0
-        weight = points.targets["weight"] * torch.where(inside, self.inside, 1.0)
-        return (weight * (residual.real.abs() + residual.imag.abs())).sum(-1).mean()
+        number, of_points = self.source_lambda
+        factor = number * residual.shape[1] if of_points else number
+        weight = points.targets["weight"] * torch.where(inside, factor, 1.0)
+        mean = (weight * (residual.real.abs() + residual.imag.abs())).sum(-1).mean()
+        return mean * residual.shape[1] if self.reduction == "sum" else mean
 
     def residuals(self, prediction: Prediction) -> Tensor | None:
         """(batch, points, 2 * waves): real, then imaginary parts; None for `l1`."""
@@ -108,6 +117,23 @@ class Helmholtz(Constraint):
         residual = self._residual(prediction)
         root = prediction.batch.points[self.at].known["weight"].sqrt() / self.scale
         return torch.cat([residual.real, residual.imag], -1) * root
+
+
+def read_lambda(text: float | str) -> tuple[float, bool]:
+    """A factor, and whether it is one of the number of points: `N/1000` is (0.001, True).
+
+    Raises:
+        RecipeError: no positive number, and not of the form N/1000.
+    """
+    words = str(text).strip().partition("/")
+    of_points = words[0] == "N"
+    try:
+        number = 1 / float(words[2] or 1) if of_points else float(str(text))
+    except (ValueError, ZeroDivisionError):
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise RecipeError("constraints: helmholtz: source_lambda", f"{text}.", "Give a positive number, or N/1000.")
+    return number, of_points
 
 
 def squares(residuals: Tensor | None) -> Tensor:

@@ -111,7 +111,7 @@ class SourcedWaves(Dataset):
             radius = self.near_radius * math.sqrt(self.now[0].variance)
             regions.append((self.near, Discs(tuple(s.position for s in self.now), radius)))
         coords, weight = draw_mixture(regions, SQUARE, self.points, generator, device)
-        return coords, weight if self.weighted else torch.ones_like(weight), self.now, self.damping
+        return coords, weight if self.weighted else (weight > 0).to(weight), self.now, self.damping
 
 
 def physics_box(pml: Pml) -> Box:

@@ -45,7 +45,8 @@ class WaveDataset(Dataset):
         edge_width: how far from the edge these lie.
         near: share of the initial points that is drawn in a disc about the centre.
         near_radius: the disc's radius, in the Gaussian's standard deviations.
-        weighted: weigh points by the volume that they stand for; if not, each counts as much, as in the paper.
+        weighted: weigh points by the volume that they stand for; if not, each inside the domain counts as
+            much, as in the paper.
         start_duration: the interval of times at the first step, from which it grows linearly; by default `duration`
             throughout.
         grow_from: share of the training after which it begins to grow.
@@ -151,7 +152,7 @@ class WaveDataset(Dataset):
         return Batch(Context.empty(items, self.domain), sets)
 
     def _points(self, coords: Tensor, weight: Tensor, known: dict[str, Tensor]) -> Points:
-        known["weight"] = (weight if self.weighted else torch.ones_like(weight)).unsqueeze(-1)
+        known["weight"] = (weight if self.weighted else (weight > 0).to(weight)).unsqueeze(-1)
         return Points(coords.unsqueeze(0), {name: value.unsqueeze(0) for name, value in known.items()})
 
 

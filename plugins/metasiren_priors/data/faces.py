@@ -1,0 +1,69 @@
+"""Faces wherever a person keeps them: prepared CelebA, an .npz file, or a folder of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from metasiren_priors.data.celeba import CelebA
+from metasiren_priors.data.folder import Folder
+from metasiren_priors.data.imageset import ImageSet
+from metasiren_priors.data.npz import Npz
+from metasiren_priors.data.sources import PICTURES
+
+
+class Faces(ImageSet):
+    """Small images from where `path` points: what lies there decides how it is read.
+
+    An .npz file is read as the data set `npz` reads it, a folder of pictures as `folder`, all else as `celeba`, which
+    is also what no path means.
+
+    Args:
+        path: the file or folder; by default prepared CelebA in METASIREN_DATA, then ~/.cache/metasiren.
+        size: rows and columns; an .npz file has its own.
+        resize: the filter; an .npz file has its own.
+        title: the set's true name, as tables print it; by default that of the file, the folder or CelebA.
+        filter: the resize filter that the images of an .npz file were made with, as tables print it.
+        mirror: mirror half of the training images, drawn anew each time.
+
+    Raises:
+        DataError: as the data sets `npz`, `folder` and `celeba` raise it.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: Path | None = None,
+        size: int = 32,
+        resize: Literal["nearest", "bilinear", "bicubic"] = "bilinear",
+        title: str | None = None,
+        filter: str = "as stored",
+        mirror: bool = False,
+    ) -> None:
+        kind, found = _kind(path), None if path is None else Path(path).expanduser()
+        opened: ImageSet
+        if kind is Npz:
+            assert found is not None
+            opened = Npz(path=found, filter=filter)
+        elif kind is Folder:
+            assert found is not None
+            opened = Folder(path=found, size=size, resize=resize)
+        else:
+            opened = CelebA(path=found, size=size, resize=resize)
+        super().__init__(title or opened.title, opened._arrays, opened.provenance, mirror=mirror)
+
+    @classmethod
+    def missing(cls, *, path: Path | str | None = None, **options: Any) -> str | None:
+        """Why these faces cannot be used here."""
+        return _kind(path).missing(path=path, **options)
+
+
+def _kind(path: Path | str | None) -> type[Npz | Folder | CelebA]:
+    if path is None:
+        return CelebA
+    place = Path(path).expanduser()
+    if place.suffix.lower() == ".npz":
+        return Npz
+    if place.is_dir() and any(each.suffix.lower() in PICTURES for each in place.iterdir()):
+        return Folder
+    return CelebA
