@@ -22,7 +22,7 @@ WAVENUMBER, PML_WIDTH, PML_STRENGTH, SPEED = 20.0, 0.5, 5.0, 1.0
 
 @dataclass(frozen=True)
 class Case:
-    """One question asked in two ways.
+    """One training step computed in two ways.
 
     Attributes:
         name: row of the table.

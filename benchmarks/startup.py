@@ -1,4 +1,4 @@
-"""What it costs to look around: wall time and imported modules of `metasiren plugins` and `metasiren --help`.
+"""The cost of starting: wall time and imported modules of `metasiren plugins` and `metasiren --help`.
 
 python benchmarks/startup.py [--repeats 15] [--json]
 

@@ -12,7 +12,8 @@ weights' rate with the inverse of the extent, as in the recipes.
     python benchmarks/time_to_quality.py --wave helmholtz --points 2000 --steps 1200 --budget 4 --slice 1
     python benchmarks/time_to_quality.py --recipe image --metric psnr_db
 
-Pictures from derivatives are evaluated by their protocol, which takes off what derivatives do not tell: one row for the
+Pictures from derivatives are evaluated by their protocol, which removes what derivatives do not determine: one row for
+the
 picture, one for its gradient, one for its Laplacian. So are waves, by their error against the exact one.
 """
 
@@ -48,7 +49,7 @@ EXTENT = 0.03
 
 @runtime_checkable
 class Judge(Protocol):
-    """A protocol that tells a model's numbers without writing anything."""
+    """A protocol that gives a model's numbers without writing anything."""
 
     def numbers(self, model: Model, dataset: Dataset) -> Mapping[str, float | None]: ...
 
@@ -65,7 +66,7 @@ class Case:
             all else.
         options: of the metric.
         paper: changes to the paper's settings alone.
-        told: the protocol's numbers that count; all by default.
+        numbers: the protocol's numbers that count; all by default.
     """
 
     name: str
@@ -74,7 +75,7 @@ class Case:
     metric: str | None
     options: dict[str, Any]
     paper: dict[str, Any] = field(default_factory=dict)
-    told: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,8 @@ class Contender:
         model, dataset = self.trainer.best_model.eval(), self.task.dataset
         found: Mapping[str, float | None]
         if isinstance(self.evaluate, Judge):
-            told = self.evaluate.numbers(model, dataset)
-            found = {name: told[name] for name in self.case.told or told}
+            values = self.evaluate.numbers(model, dataset)
+            found = {name: values[name] for name in self.case.numbers or values}
         else:
             scored = score(model, dataset, {"q": self.evaluate}, device=self.device)
             found = {self.case.metric or "": next(iter(scored.values()))}
@@ -196,9 +197,9 @@ def cases(options: argparse.Namespace) -> Iterator[Case]:
             changes["data.derivatives"] = options.derivatives
             yield Case(f"{name}, {size} x {size}, from its {source}", f"poisson_{source}", changes, None, {})
     for name in options.wave:
-        told = {"helmholtz": "relative_l2", "wave": "worst_relative_l2"}[name]
+        metric = {"helmholtz": "relative_l2", "wave": "worst_relative_l2"}[name]
         fewer = {"data.points": options.points} if options.points else {}
-        yield Case(name, name, {}, None, {}, fewer, (told,))
+        yield Case(name, name, {}, None, {}, fewer, (metric,))
     if options.poisson or options.wave:
         return
     for name in options.photograph or ([] if options.sound else ["camera"]):

@@ -25,7 +25,7 @@ class MetasirenError(Exception):
 
 
 def _short(text: str) -> str:
-    """A long text without its middle: a stranger's file may put anything into a message."""
+    """A long text without its middle: an untrusted file may put any text into a message."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}"
 
 

@@ -1,4 +1,4 @@
-"""For every contract check a part that breaks just that promise, beside one of each kind that keeps them all."""
+"""For every contract check a part that fails just that check, and one part of each kind that passes all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from metasiren.testing.signals import LastLayer
 
 
 class Good(Encoder):
-    """The mean of what a linear map says of each pair.
+    """The mean of a linear map of each pair.
 
     Args:
         domain: any.

@@ -44,7 +44,7 @@ def channels(wave: NDArray[np.complex128]) -> Array:
 
 
 def fit_of(jet: Jet, points: Points, at: str = "interior") -> Prediction:
-    """A fit whose jet at a point set is given; its field is never asked."""
+    """A fit whose jet at a point set is given; its field is never evaluated."""
     siren = Siren(in_features=2, out_features=1, hidden_features=1, hidden_layers=0)
     batch = Batch(Context.empty(torch.arange(1), Domain(2, 1)), {at: points})
     return Prediction(batch, torch.zeros(1, 0), Field(siren, siren.init()), {at: jet})

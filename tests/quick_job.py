@@ -1,4 +1,4 @@
-"""Judge a quick run of celeba_cnn: `python tests/quick_job.py RUN`. Exits with 1 where it is not worth looking at."""
+"""Check a quick run of celeba_cnn: `python tests/quick_job.py RUN`. Exits with 1 where a check fails."""
 
 from __future__ import annotations
 

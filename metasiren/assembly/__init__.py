@@ -1,1 +1,1 @@
-"""Recipe and catalogue give the assembled experiment."""
+"""Makes an experiment from a recipe and the catalogue of parts."""

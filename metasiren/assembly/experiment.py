@@ -1,4 +1,4 @@
-"""What a recipe describes, assembled: its parts, its stages and its length."""
+"""The experiment that a recipe describes: its parts, its stages and its length."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a recipe's words stand for."""
+    """The parts that a recipe names, and the length of its training."""
 
     recipe: Recipe
     dataset: Dataset
@@ -47,7 +47,7 @@ class Experiment:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps that see each training item once; a last, smaller batch counts."""
+        """Number of steps in an epoch; a smaller last batch counts as a step."""
         return -(-self.dataset.splits["train"] // self.recipe.train.batch)
 
     @property
@@ -80,7 +80,7 @@ def assemble(recipe: Recipe, catalogue: Catalogue, *, seed: int | None = None) -
     Raises:
         RecipeError, PluginError, DataError: naming the key.
     """
-    # Options first, so that a misspelt one is not found after a minute of reading images.
+    # Options are checked before any data is read, which may take a minute.
     check_options(recipe, catalogue)
     constraints = make_constraints(recipe, catalogue)
     protocol, metrics = make_protocol(recipe, catalogue), make_metrics(recipe, catalogue)

@@ -1,4 +1,4 @@
-"""What failures of the machine mean to a person: a full disk, a missing right, too little memory."""
+"""Messages for failures of the machine: a full disk, a missing permission, too little memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def explain(error: BaseException) -> str | None:
         if error.errno in FULL:
             advice = "Free space (or raise the limit on file sizes); then go on with --resume if a run was begun."
         elif error.errno in CLOSED:
-            advice = "Name a place that you may write to, or change its rights."
+            advice = "Name a place that you may write to, or change its permissions."
         else:
             advice = "Check the path and the disk."
         return f"{file}{error.strerror}.\n  {advice}"

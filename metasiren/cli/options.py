@@ -1,4 +1,4 @@
-"""What several commands share: the catalogue that was asked for, and `--device`."""
+"""Options that several commands share: `--without` and `--device`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nouns that plugins and core share, and the interfaces that plugins fill.
+"""The data types that plugins and core share, and the interfaces that plugins implement.
 
 batch -> encoder(context) -> latent -> decoder(latent) -> field -> constraints -> backward. One path for all.
 """

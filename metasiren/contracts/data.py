@@ -1,4 +1,4 @@
-"""What a signal is: its domain, its points, what an encoder may see of it, and the data set that holds it."""
+"""Data types of signals: domain, points, an encoder's context, batches and data sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from metasiren.nn.domain import Domain
 
 
 class _OnDevice:
-    """Frozen dataclasses of tensors that move together."""
+    """Base of frozen dataclasses whose tensors change device or dtype together."""
 
     def to(self, device: torch.device | str) -> Self:
         """A copy whose tensors (in mappings too) lie on `device`."""
@@ -62,7 +62,7 @@ class Points(_OnDevice):
 
 @dataclass(frozen=True)
 class Context(_OnDevice):
-    """All that an encoder may see: observed (coordinate, value) pairs. The answers are absent.
+    """The encoder's input: observed (coordinate, value) pairs, without the targets.
 
     Items of a batch may have observed different numbers of points: rows are padded at the end, and `mask`
     says which pairs are real. Padding is zero.
@@ -98,7 +98,7 @@ class Context(_OnDevice):
         size = torch.Size(self.grid).numel()
         seen = self.mask.to(self.values.dtype)
         stacked = torch.cat([self.values * seen.unsqueeze(-1), seen.unsqueeze(-1)], dim=-1)
-        # Padding shares cell 0 with a possible real pair: adding zeros leaves it alone, writing would not.
+        # Padding has cell 0, as a real pair may: adding zeros keeps that pair's value, writing would replace it.
         flat = stacked.new_zeros(stacked.shape[0], size, stacked.shape[-1])
         flat = flat.scatter_add(1, self.cells.unsqueeze(-1).expand_as(stacked), stacked)
         dense = flat.transpose(1, 2).reshape(stacked.shape[0], -1, *self.grid)
@@ -118,7 +118,7 @@ class Context(_OnDevice):
 
 @dataclass(frozen=True)
 class Batch(_OnDevice):
-    """What one training step sees: the encoder's context, and named point sets that constraints question.
+    """The data of one training step: the encoder's context, and named point sets where constraints are evaluated.
 
     Attributes:
         context: the encoder's input.
@@ -137,7 +137,7 @@ class Dataset(ABC):
         splits: number of items by split, such as {"train": 7952, "val": 1066}.
         domain: what the signals map from and to.
         provenance: facts that a table must carry, such as {"filter": "bilinear"}.
-        facts: plain data that turns a field's values and coordinates back into a person's units without the data:
+        facts: plain data that converts a field's values and coordinates to physical units without the data:
             a sampling rate, a shape's centre and scale. They are kept with the run.
         renderer: name of the renderer that `metasiren render` takes for such fields, or None.
         instead_of: option -> the option that it takes the place of, such as {"path": "source"}: where a person sets
@@ -172,7 +172,7 @@ class Dataset(ABC):
         """
 
     def at_progress(self, progress: float) -> Dataset:
-        """The set as training shall see it at this point: a curriculum, as a pure function of progress.
+        """The data set at this point of the training: a curriculum, as a pure function of progress.
 
         Args:
             progress: the share of training that is done, from 0 to (below) 1.
@@ -186,7 +186,7 @@ class Dataset(ABC):
         """The set as training sees it with the model of this moment: points may go where the equation's error is large.
 
         Args:
-            errors: (point set, points) -> (batch, points), the size of what the constraints leave there, without
+            errors: (point set, points) -> (batch, points), the magnitude of the constraints' residuals there, without
                 gradients. It is valid for this step only.
 
         Returns:

@@ -1,8 +1,8 @@
-"""What a downloaded file turns out to be."""
+"""A check of downloaded files."""
 
 from __future__ import annotations
 
 
 def is_web_page(start: bytes) -> bool:
-    """Whether bytes begin as an HTML page does: what a refused or expired download leaves behind."""
+    """Whether bytes begin as an HTML page does; servers send one when a download is refused or has expired."""
     return start.lstrip(b"\xef\xbb\xbf \t\r\n")[:16].lower().startswith((b"<!doctype", b"<html", b"<head", b"<?xml"))

@@ -1,4 +1,4 @@
-"""Refuse what does not fit, before the system ends the process."""
+"""Checks that data fits into memory, before the system ends the process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LIMIT, USED = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.cur
 
 
 def available_bytes() -> int | None:
-    """Memory that may still be taken: the machine's, or what a container's limit leaves; None where unknown."""
+    """Available bytes of memory: the machine's, or the rest of a container's limit; None where unknown."""
     found = []
     with suppress(OSError, ValueError):
         for line in MEMINFO.read_text().splitlines():
@@ -25,7 +25,7 @@ def available_bytes() -> int | None:
 
 
 def demand_memory(wanted: int, where: str, advice: str) -> None:
-    """Go on only where so many bytes are a safe share of what is free.
+    """Check that so many bytes are a safe share of the available memory.
 
     Raises:
         DataError: they are not.

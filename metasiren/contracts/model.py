@@ -51,7 +51,8 @@ class Encoder(nn.Module, ABC):
 
     Attributes:
         latent_dim: size of the latent.
-        invariances: what contract checks hold it to (`metasiren.testing`): with `permutation` the order of the observed
+        invariances: the invariances that contract checks test (`metasiren.testing`): with `permutation` the order of
+        the observed
             pairs does not matter, with `padding` masked pairs at the end do not. A sequence model drops the first.
     """
 
@@ -70,7 +71,7 @@ class Encoder(nn.Module, ABC):
         """Latents (batch, latent_dim). `decoder` serves encoders that optimise a latent against it."""
 
     def fit(self, dataset: Dataset) -> None:
-        """Compute in closed form what need not be trained; called once, before the first step."""
+        """Compute the parameters that have a closed form; called once, before the first step."""
         return None
 
     def training_pair(

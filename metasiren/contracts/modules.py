@@ -133,8 +133,8 @@ def from_module(
     """A multilayer perceptron as a field, with derivatives in one pass.
 
     The `nn.Linear` layers are taken in the order in which the module registers them. Nonlinearities and frequencies
-    are read from modules that say them (`Sine`, `nn.ReLU`, ...); a module that computes them in its own `forward`
-    needs them as arguments. The result is evaluated beside the module at random coordinates before it is returned.
+    are read from modules that state them (`Sine`, `nn.ReLU`, ...); a module that computes them in its own `forward`
+    needs them as arguments. The result is compared with the module at random coordinates before it is returned.
 
     Args:
         module: (points, in) -> (points, out), of `nn.Linear` layers with one width and one nonlinearity. Its weights

@@ -1,4 +1,4 @@
-"""What is asked of a field: constraints to train with, metrics to evaluate with."""
+"""Constraints, which train a field, and metrics, which evaluate it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from metasiren.nn.derivatives.jets import Jet
 
 @dataclass(frozen=True)
 class Prediction:
-    """A field beside what it should be: what constraints and metrics question.
+    """A field with its batch, latent and derivatives: the input of constraints and metrics.
 
     Attributes:
         batch: the context and the point sets.
@@ -39,7 +39,7 @@ class Constraint(ABC):
     """Prediction -> scalar. Its weight lives in the recipe.
 
     Attributes:
-        at: the point set that it questions, or None (a prior on latents or weights).
+        at: the point set where it is evaluated, or None (a prior on latents or weights).
         order: the derivatives that it needs there: `value`, `gradient`, `laplacian`, `hessian_diagonal`
             or `hessian`.
     """
@@ -52,7 +52,7 @@ class Constraint(ABC):
         """The unweighted loss, a scalar."""
 
     def residuals(self, prediction: Prediction) -> Tensor | None:
-        """What the loss sums the squares of, for optimisers of least squares such as `gauss_newton`.
+        """The residuals whose squares the loss sums, for least-squares optimisers such as `gauss_newton`.
 
         Returns:
             (batch, points, components), where the loss is the mean over batch and points of the sum of the squared
@@ -67,7 +67,7 @@ class Metric(ABC):
 
     Attributes:
         unit: such as `dB`; empty for a plain number.
-        at: the point set that it questions, or None.
+        at: the point set where it is evaluated, or None.
         order: the derivatives that it needs there, as for a constraint.
     """
 

@@ -1,4 +1,4 @@
-"""What an optimiser may ask for beyond gradients: the losses again, and the constraints one by one."""
+"""The interface of optimisers that need more than gradients: repeated losses, or single constraints."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Problem:
 
 
 class BatchOptimizer(torch.optim.Optimizer):
-    """An optimiser that takes the whole problem of a step: it may evaluate it often, or ask for residuals.
+    """An optimiser that receives the whole problem of a step: it may evaluate losses repeatedly, or compute residuals.
 
     The trainer calls `step_on` instead of `backward` and `step`, and multiplies each group's `lr` by the schedule.
     """

@@ -1,4 +1,4 @@
-"""What is written about a trained model: tables by protocols, files by renderers."""
+"""The output of a trained model: tables by protocols, files by renderers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What a person may ask of an evaluation beyond the recipe.
+    """Options of an evaluation that are not part of the recipe.
 
     Attributes:
         limit: evaluate only the first so many items; None for all.
@@ -40,7 +40,7 @@ class Protocol(ABC):
     """How a trained model is evaluated, and what is written about it.
 
     Attributes:
-        takes: the fields of `EvaluationOptions` that this protocol heeds. Others are refused before it is called.
+        takes: the fields of `EvaluationOptions` that this protocol uses. Others are refused before it is called.
     """
 
     takes: ClassVar[frozenset[str]] = frozenset()
@@ -91,7 +91,7 @@ class Renderer(ABC):
 
     @abstractmethod
     def render(self, field: Field, domain: Domain, facts: Mapping[str, Any], path: Path) -> None:
-        """Sample the field and write it, in a person's units.
+        """Sample the field and write it, in physical units.
 
         Args:
             field: of a single signal; no gradients are kept.

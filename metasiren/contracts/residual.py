@@ -1,4 +1,4 @@
-"""An equation or a condition as a loss: what must vanish at the points of one set.
+"""An equation or a condition as a loss: a residual that must vanish at the points of one set.
 
 A residual r(x) is a function of the field's values and derivatives at a point. Its loss is the mean of w |r / scale|²
 over the points (`norm: l2`) or the mean of w |r / scale| (`norm: l1`), where w is the weight that a data set gives to a
@@ -61,7 +61,7 @@ class Residual(Constraint):
 
     @abstractmethod
     def residual(self, jet: Jet, points: Points) -> Tensor:
-        """What the equation leaves, (batch, points, components).
+        """The residual, (batch, points, components).
 
         Each component must depend on the field at its own point alone.
 

@@ -69,7 +69,7 @@ def choose_preset(
                 lacking += reasons
             else:
                 known = "known: data, gpu"
-                raise RecipeError(f"{recipe}: presets.{name}.needs", f"{need!r} is not something to need.", known)
+                raise RecipeError(f"{recipe}: presets.{name}.needs", f"{need!r} is not a known need.", known)
         if not lacking:
             return Choice(name, asked | displaced, str(entry.get("cost", "")), missing)
         missing[name] = lacking

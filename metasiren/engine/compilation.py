@@ -1,4 +1,4 @@
-"""Compile where a compiler is there, and go on without where none is."""
+"""Compilation with torch.compile, where a compiler is installed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def compiled(function: Callable[P, T], enabled: bool = True, *, mode: str | None
         try:
             return fast(*args, **kwargs)
         except Exception as error:
-            # Whatever is wrong with the function or its arguments is raised again here, as itself.
+            # An error of the function itself, or of its arguments, is raised again here.
             result = function(*args, **kwargs)
             working = False
             reason = str(error).strip().partition("\n")[0]

@@ -1,4 +1,4 @@
-"""How much constraints leave at points: what data sets with adaptive points ask of the present model."""
+"""Magnitudes of the constraints' residuals at points, for data sets with adaptive points."""
 
 from __future__ import annotations
 

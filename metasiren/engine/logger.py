@@ -1,4 +1,4 @@
-"""The curves of a run as it goes on, and the signals that end it early."""
+"""Logging of a run's curves, and handling of the signals that end it early."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from metasiren.runs.directory import Run
 
 
 class RunLogger:
-    """Writes the curves of a run: metrics.jsonl and TensorBoard; tells the progress display and the watching hooks."""
+    """Writes the curves of a run: metrics.jsonl and TensorBoard; informs the progress display and the plugins'
+    hooks.
+    """
 
     def __init__(self, made: Run, catalogue: Catalogue, progress: Progress, steps: int, start: int) -> None:
         self.run, self.catalogue, self.progress = made, catalogue, progress
@@ -33,7 +35,7 @@ class RunLogger:
 
         path = self.run.path / "metrics.jsonl"
         kept = [line for line in self.run.losses() if line["step"] <= self._start]
-        # Written aside: a process killed here leaves the former file.
+        # A temporary file is renamed: a process killed here leaves the former file.
         partial = path.with_suffix(".partial")
         partial.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
         partial.replace(path)
@@ -61,7 +63,7 @@ class RunLogger:
         self.catalogue.manager.hook.metasiren_step_ended(run=self.run, step=step, losses=losses)
 
     def nonfinite(self, model: Model) -> Notify:
-        """Keep the batch of a step that met a number that is not finite."""
+        """Save the batch of a step in which a number was not finite."""
 
         def notify(step: int, batch: Batch, reason: str) -> None:
             path = keep_batch(self.run.path / "nonfinite", step, batch, model, reason)

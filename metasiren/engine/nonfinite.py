@@ -37,7 +37,7 @@ def demand_finite(step: int, losses: Losses) -> None:
     if bool(torch.isfinite(losses["loss"])):
         return
     bad = [name for name, value in losses.items() if name != "loss" and not bool(torch.isfinite(value))]
-    found = f"the loss is {float(losses['loss'].detach())}; first to blame: {', '.join(bad) or 'the sum'}."
+    found = f"the loss is {float(losses['loss'].detach())}; not finite: {', '.join(bad) or 'only the sum'}."
     raise NonFiniteError(f"step {step}", found, ADVICE)
 
 
@@ -56,7 +56,7 @@ class Recovery:
         policy: `stop`, `skip` or `rollback`.
         rate: the factor on the learning rate, halved by every rollback; part of a checkpoint.
         rollbacks: how often training went back; part of a checkpoint.
-        good: what a rollback returns to.
+        good: the checkpoint that a rollback returns to.
     """
 
     policy: str
@@ -85,7 +85,7 @@ class Recovery:
 
 
 def keep_batch(folder: Path, step: int, batch: Batch, model: torch.nn.Module, reason: str, *, most: int = 3) -> Path:
-    """Write the batch of a step and the weights that met it, so that the step can be repeated; the newest few stay."""
+    """Write a step's batch and weights, so that the step can be repeated; only the newest few files are kept."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"batch.{name}": value for name, value in _tensors(batch)}
     folder.mkdir(parents=True, exist_ok=True)

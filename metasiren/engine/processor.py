@@ -8,9 +8,9 @@ from metasiren.engine.allocation import keep_freed_memory
 
 
 def prepare_processor() -> None:
-    """Keep freed memory, and take numbers too small for a normal exponent as zero.
+    """Keep freed memory, and flush denormal numbers to zero.
 
-    Such numbers (below 1.2e-38 in single precision) cost a processor a hundred times an ordinary product; the far
+    Denormal numbers (below 1.2e-38 in single precision) cost a processor a hundred times an ordinary product; the far
     tails of radial bases and the dead units of rectifiers are full of them.
     """
     keep_freed_memory()

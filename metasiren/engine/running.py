@@ -209,7 +209,7 @@ def _train(
 
 
 def what_was_cut(trainer: Trainer) -> str:
-    """What a training that was stopped early did not get to, in one line."""
+    """A line about the steps and schedules that a training stopped early did not finish."""
     experiment, step, steps = trainer.experiment, trainer.step, trainer.experiment.steps
     words = [f"stopped after step {step:,} of {steps:,}"]
     schedule, within = trainer.stage.schedule, step - trainer.stage.start
@@ -252,7 +252,7 @@ def write_table(
     Where `step` is not the recipe's last, the model's name in the table says so.
 
     Raises:
-        RecipeError: an option that the protocol does not heed.
+        RecipeError: an option that the protocol does not use.
     """
     # Protocols written for the former interface take the options as keywords of their own.
     former = "options" not in inspect.signature(protocol.evaluate).parameters
@@ -283,7 +283,7 @@ def write_scores(
     device: torch.device,
     limit: int | None = None,
 ) -> pd.DataFrame:
-    """Ask the recipe's metrics, write `results/metrics.json`, and return its one row.
+    """Evaluate the recipe's metrics, write `results/metrics.json`, and return its one row.
 
     Numbers that a protocol wrote there stay, where they have other names.
     """

@@ -121,7 +121,7 @@ class Outcome:
 
 @dataclass
 class Trainer:
-    """A experiment being trained on a device.
+    """An experiment being trained on a device.
 
     Args:
         experiment: the assembled parts; its model and data set already lie on `device`.

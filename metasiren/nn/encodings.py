@@ -1,6 +1,6 @@
 """Input layers: fixed or learnable features of the coordinates, before the first affine layer.
 
-The rivals of the SIREN paper's section 4: positional encoding (Mildenhall et al. 2020, Eq. 4) and radial basis
+The SIREN paper's section 4 compares with them: positional encoding (Mildenhall et al. 2020, Eq. 4) and radial basis
 functions. Plugins add others with the hook `metasiren_input_encodings`.
 """
 

@@ -1,4 +1,4 @@
-"""Presets and overrides: plain data laid over plain data."""
+"""Presets and overrides: merging of plain data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from metasiren.recipe.yaml_text import parse_yaml
 def merge(base: Any, change: Any) -> Any:
     """Overlay `change` on `base`: mappings merge, all else is replaced, and null removes a constraint or option.
 
-    A part whose `name` changes (or is given as a word) is replaced whole: options of one part mean nothing to another.
+    A part whose `name` changes (or is given as a word) is replaced whole: options of one part are not those of another.
     """
     if not isinstance(change, Mapping) or not isinstance(base, Mapping):
         return deepcopy(change)

@@ -101,7 +101,7 @@ class Catalogue:
         """The one offer of that name.
 
         Raises:
-            RecipeError: nobody offers it. PluginError: two plugins do, or the plugin of that name failed.
+            RecipeError: no plugin offers it. PluginError: two plugins do, or the plugin of that name failed.
         """
         offers = self.offers[kind].get(name, ())
         if len(offers) == 1:
@@ -185,7 +185,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _check(module: ModuleType | object, manager: pluggy.PluginManager) -> None:
-    """Refuse what pluggy would pass over in silence: a foreign interface version, a misspelt or unmarked hook."""
+    """Refuse what pluggy would ignore silently: a foreign interface version, a misspelt or unmarked hook."""
     version = getattr(module, "METASIREN_API", hookspecs.API_VERSION)
     if version != hookspecs.API_VERSION:
         raise PluginError(
@@ -199,7 +199,7 @@ def _check(module: ModuleType | object, manager: pluggy.PluginManager) -> None:
         if marked and name not in known:
             raise PluginError(name, "no hook has that name.", did_you_mean(name, known) or f"hooks: {', '.join(known)}")
         if name in known and not marked and callable(getattr(module, name)):
-            raise PluginError(name, "a hook without its mark.", "Decorate it with @hookimpl from metasiren.")
+            raise PluginError(name, "a hook that is not marked.", "Decorate it with @hookimpl from metasiren.")
 
 
 def _selected(name: str, distribution: str, selection: str | None, without: Sequence[str]) -> bool:
@@ -218,7 +218,7 @@ def _checked(parts: Any) -> dict[str, hookspecs.Factory]:
     """
     for name, factory in dict(parts).items():
         if not isinstance(name, str) or not name:
-            raise TypeError(f"{name!r} is no name for a part; a text is expected")
+            raise TypeError(f"{name!r} is not a part's name; expected a text")
         if not (callable(factory) or (isinstance(factory, str) and ":" in factory)):
             raise TypeError(f"{name}: {factory!r} is neither a factory nor 'module:attribute'"[:300])
     return dict(parts)
@@ -231,7 +231,7 @@ def _itself(module: Any) -> Any:
 def load_catalogue(*, without: Sequence[str] = (), extra: Iterable[ModuleType | object] = ()) -> Catalogue:
     """Load every installed plugin.
 
-    The environment variable METASIREN_PLUGINS restricts strangers' plugins: empty means none, else a
+    The environment variable METASIREN_PLUGINS restricts third-party plugins: empty means none, else a
     comma-separated list of names. The built-ins come through the same entry points and are always taken,
     unless `without` names them.
 

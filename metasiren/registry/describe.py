@@ -1,4 +1,4 @@
-"""What there is to say about a part: its options with types, defaults and help, its source, and who uses it."""
+"""The description of a part: its options with types, defaults and help, its source, and who uses it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def describe(catalogue: Catalogue, kind: str, name: str) -> Description:
     """Describe a part.
 
     Raises:
-        RecipeError, PluginError: nobody offers it, two plugins do, or it cannot be imported.
+        RecipeError, PluginError: no plugin offers it, two plugins do, or it cannot be imported.
     """
     offer = catalogue.offer(kind, name, f"describe {kind}")
     factory = offer.load()

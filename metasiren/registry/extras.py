@@ -1,4 +1,4 @@
-"""Packages that only some signals need: they come with an extra, and an error names it."""
+"""Optional packages: an extra installs them, and errors name that extra."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every question that the core asks a plugin.
+"""The hooks that a plugin may implement.
 
 A hook returns data: `{name: factory}`. A factory is a class, a callable, or a string `"module:attribute"` that is
 imported only when a recipe names the part, so that listing plugins stays fast. Its keyword options, with their
@@ -86,14 +86,14 @@ def metasiren_commands(cli: click.Group) -> None:
 
 @hookspec
 def metasiren_run_started(run: Run) -> None:
-    """A run directory has been made and its parts assembled. To watch, never to steer."""
+    """A run directory has been made and its parts assembled. For observation: it must not change the run."""
 
 
 @hookspec
 def metasiren_step_ended(run: Run, step: int, losses: Mapping[str, float]) -> None:
-    """A logged step has ended; losses by name. To watch, never to steer."""
+    """A logged step has ended; losses by name. For observation: it must not change the run."""
 
 
 @hookspec
 def metasiren_run_ended(run: Run) -> None:
-    """Training and evaluation have ended. To watch, never to steer."""
+    """Training and evaluation have ended. For observation: it must not change the run."""

@@ -1,4 +1,4 @@
-"""What is known of one signal's fit: `results/metrics.json`, and the same metrics of other methods beside it.
+"""Metrics of one signal's fit: `results/metrics.json`, and the same metrics of other methods beside it.
 
 Tables of priors over many signals are `metasiren.results.table`'s; here a row is a method and a column a metric.
 """

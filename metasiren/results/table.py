@@ -1,6 +1,6 @@
 """The metric tables of runs: read, joined side by side, and written for people and programs.
 
-A table never mixes conditions in silence: where runs differ in data, split, resize filter, protocol or number of
+A table states every difference of conditions: where runs differ in data, split, resize filter, protocol or number of
 images, every row carries a letter, and the letters are explained below the table.
 """
 
@@ -65,7 +65,7 @@ class TableRow(BaseModel):
 
 
 class Table(BaseModel):
-    """Rows, and the conditions without which their numbers mean nothing.
+    """Rows, and the conditions under which their numbers hold.
 
     Attributes:
         dataset: the true name of the data.

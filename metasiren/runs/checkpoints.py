@@ -54,7 +54,7 @@ def nonfinite(checkpoint: Checkpoint) -> list[str]:
 
 
 def save(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
-    """Write aside, fsync, rename; then drop all but the newest `keep`.
+    """Write a temporary file, fsync and rename it; then drop all but the newest `keep`.
 
     Raises:
         TrainingError: a tensor is not finite.

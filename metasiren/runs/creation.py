@@ -1,6 +1,6 @@
-"""Make a run directory: built aside under its lock, and renamed when it is complete.
+"""Make a run directory: built in a temporary directory under its lock, and renamed when it is complete.
 
-A process that is killed meanwhile leaves nothing under the run's name; what it left aside is removed by the next.
+A process that is killed meanwhile leaves nothing under the run's name; the next call removes its temporary directory.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _number(aside: Path, wanted: Path) -> Path:
 
 
 def _remove_stale(parent: Path) -> None:
-    """Remove directories that a killed process left half made: old enough, and locked by nobody."""
+    """Remove directories that a killed process left half made: old enough, and not locked."""
     for path in parent.glob(".*.partial"):
         try:
             if path.is_symlink() or time.time() - path.stat().st_mtime < SETTLED_SECONDS:

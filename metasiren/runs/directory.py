@@ -88,7 +88,7 @@ class Run:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What turns values and coordinates back into a person's units: `Dataset.facts` of the data."""
+        """Facts that convert values and coordinates to physical units: `Dataset.facts` of the data."""
         facts: Mapping[str, Any] = self.environment.get("facts", {})
         return facts
 

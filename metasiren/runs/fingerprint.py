@@ -1,4 +1,4 @@
-"""Is this the data that the run began with? Digests of its files, and numbers of a few of its items."""
+"""Checks that data is unchanged since a run began, by digests of its files and numbers of a few items."""
 
 from __future__ import annotations
 

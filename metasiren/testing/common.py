@@ -72,7 +72,7 @@ def finite(tensors: Iterable[Tensor], what: str) -> None:
 def reach(module: nn.Module, loss: Callable[[int], Tensor], *, steps: int = 4) -> None:
     """Demand that a loss sends a gradient to every trainable parameter, within a few steps of training.
 
-    One step is not enough to ask: a head that starts at zero rightly hides what lies behind it.
+    One step is not enough: a last layer that starts at zero passes no gradient to the layers before it.
     """
     parameters = trainable(module)
     if not parameters:

@@ -66,7 +66,7 @@ def padding(part: Part) -> None:
 
 
 def observations(part: Part) -> None:
-    """What a context observed on a grid is what the point set on that grid holds there."""
+    """The values of a context on a grid equal those of the point set on that grid at the same cells."""
     made = part.make()
     _contextual(made)
     batch = _draw(made, "train", torch.arange(min(4, made.splits["train"])), FEW)

@@ -111,7 +111,7 @@ def autocast(part: Part) -> None:
 
 
 def overfit(part: Part) -> None:
-    """50 steps with free latents tell four signals apart (or fit one, for a latent of size zero)."""
+    """50 steps with free latents separate four signals (or fit one, for a latent of size zero)."""
     made = part.make()
     with seeded(0):
         memory = Memory(part.dataset.domain, part.latent_dim)

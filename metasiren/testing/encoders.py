@@ -18,7 +18,7 @@ from metasiren.testing.signals import capacity
 
 
 def construction(part: Part) -> None:
-    """The factory gives an `Encoder` that says how large its latent is."""
+    """The factory gives an `Encoder` with its latent's size, `latent_dim`."""
     made = part.make()
     demand(isinstance(made, Encoder), f"the factory gives {type(made).__name__}.", "Subclass metasiren.Encoder.")
     size = getattr(made, "latent_dim", None)
@@ -137,7 +137,7 @@ def autocast(part: Part) -> None:
 
 
 def overfit(part: Part) -> None:
-    """50 steps with a small decoder tell four signals apart (or fit one, for a latent of size zero)."""
+    """50 steps with a small decoder separate four signals (or fit one, for a latent of size zero)."""
     made = part.make()
     items = 4 if made.latent_dim else 1
     learns(Model(made, part.companion(made.latent_dim)), part.dataset, items, at="pixels")
@@ -172,7 +172,7 @@ def _ready(part: Part) -> tuple[Any, int]:
 def _claims(part: Part, claim: str) -> Any:
     made = part.make().eval()
     if claim not in made.invariances:
-        raise NotApplicable(f"not claimed: {claim!r} is not in the class attribute `claims`")
+        raise NotApplicable(f"not claimed: {claim!r} is not in the class attribute `invariances`")
     return made
 
 

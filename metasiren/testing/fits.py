@@ -1,4 +1,4 @@
-"""A small field beside what it should be: what constraints and metrics are asked about."""
+"""Small fields with their batches, on which constraints and metrics are checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from metasiren.testing.signals import LastLayer
 
 
 class Bench:
-    """A decoder and latents, whose fields are questioned by a constraint or metric at its point set.
+    """A decoder and latents, whose fields a constraint or metric evaluates at its point set.
 
     Args:
         part: the part under test.
@@ -67,10 +67,10 @@ class Bench:
 
 
 def device(part: Part) -> None:
-    """On a GPU, what is answered lies there and agrees with the CPU's answer."""
+    """On a GPU, the result lies there and agrees with the CPU's result."""
     if not torch.cuda.is_available():
         raise NotApplicable("no GPU here")
     made = part.make()
     there: Tensor = made(Bench(part, made, place="cuda").fit())
-    demand(there.is_cuda, "the answer lies on the CPU although the fit is on the GPU.", "Follow the inputs.")
+    demand(there.is_cuda, "the result lies on the CPU although the fit is on the GPU.", "Follow the inputs.")
     compare(there.detach().cpu(), made(Bench(part, made).fit()).detach(), "on the GPU beside the CPU", 1e-2)

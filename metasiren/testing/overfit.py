@@ -75,7 +75,7 @@ def learns(
         dataset: its first training items, their whole signals as context.
         items: how many.
         at: the point set with known values.
-        against: `blind`, the least error of an answer that ignores the input: that of the items' mean signal, or of
+        against: `blind`, the least error of an output that ignores the input: that of the items' mean signal, or of
             a single item's mean value. `start`, the error before the first step.
     """
     batch = dataset.batch("train", torch.arange(items), generator=torch.Generator().manual_seed(0))
@@ -85,7 +85,7 @@ def learns(
         bar = _spread(batch, at) if against == "blind" else before
         if errors[rate] <= bar / 2:
             return
-    words = {"blind": "the best answer blind to the input has", "start": "it was"}
+    words = {"blind": "the best output that ignores the input has", "start": "it was"}
     tried = ", ".join(f"{error:.3g} at {rate:g}" for rate, error in errors.items())
     found = f"after {STEPS} steps the error is {tried}; {words[against]} {bar:.3g}."
     fail(found, "Expected at most half of that. Look at the size of outputs and gradients at the start.")

@@ -103,8 +103,8 @@ class Report:
         return [dict(vars(result)) for result in self.results]
 
     def __str__(self) -> str:
-        told = [str(result) for result in self.results if result.status != "passed"]
-        return "\n".join([self.summary, *told])
+        lines = [str(result) for result in self.results if result.status != "passed"]
+        return "\n".join([self.summary, *lines])
 
     def raise_for_failures(self) -> None:
         """Raise if anything must be repaired.

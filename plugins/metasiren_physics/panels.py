@@ -78,7 +78,7 @@ def limits(panel: Panel) -> tuple[float, float]:
         return panel.limits
     seen = values[np.isfinite(values)]
     if panel.signed:
-        # The peak at a source would leave the wave pale.
+        # With the peak at a source in range, the wave itself would be pale.
         most = float(np.quantile(np.abs(seen), 0.998)) or float(np.abs(seen).max()) or 1.0
         return -most, most
     low, high = float(seen.min()), float(seen.max())

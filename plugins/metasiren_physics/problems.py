@@ -19,7 +19,7 @@ from metasiren_physics.sources import Gaussian, paper_receivers, paper_sources
 
 Border = Literal["open", "periodic", "dirichlet", "neumann"]
 LEAST_PER_WAVELENGTH = 6.0
-"""Fewer points than this per wavelength do not show the wave."""
+"""Fewer points than this per wavelength do not resolve the wave."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class InversionProblem:
     """Full-waveform inversion: find m from the receiver data of several sources.
 
     Args:
-        medium: the truth, which makes the data and evaluates the answer; solvers do not see it.
+        medium: the true medium, which gives the data and the errors; solvers do not use it.
         wavenumber: k = ω, at unit speed.
-        sources: they sound one after another.
+        sources: each is active in an experiment of its own.
         receivers: (receivers, 2).
         pml: the absorbing layer.
         start: the speed that the inversion starts from.
         free: m is sought where |x_i| < free and is that of `start` elsewhere.
-        speeds: the slowest and fastest that an answer may have.
+        speeds: the slowest and fastest that a solution may have.
     """
 
     medium: Medium
@@ -75,7 +75,7 @@ class InversionProblem:
 
     @property
     def slownesses(self) -> tuple[float, float]:
-        """The least and greatest squared slowness that an answer may have."""
+        """The least and greatest squared slowness that a solution may have."""
         return self.speeds[1] ** -2.0, self.speeds[0] ** -2.0
 
     def __post_init__(self) -> None:
@@ -214,7 +214,7 @@ def problem_of(name: str, options: Mapping[str, Any]) -> Problem:
     """
     if name not in MAKERS:
         advice = f"{did_you_mean(name, MAKERS)} known: {', '.join(MAKERS)}".strip()
-        raise RecipeError("data: name", f"{name!r} is no problem of waves.", advice)
+        raise RecipeError("data: name", f"{name!r} is not a wave problem.", advice)
     make: Callable[..., Problem] = MAKERS[name]
     known = signature(make).parameters
     return make(**{key: value for key, value in options.items() if key in known})

@@ -9,7 +9,7 @@ with B = k² c diag(u) H for each source. All sources share A, so that one facto
 waves are eliminated, and what is left is a dense system for the medium alone (the Schur complement). Where m is at a
 bound and the residual pushes it out, it is held: points of that active set do not enter B. This is the
 reduced form of wavefield reconstruction (van Leeuwen and Herrmann 2013, "Mitigating local minima in full-waveform
-inversion by expanding the search space", Geophysical RunLogger International 195) with the step of Gauss and Newton.
+inversion by expanding the search space", Geophysical Journal International 195) with the step of Gauss and Newton.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class WaveformInversion(BatchOptimizer):
         lr: factor on every step; 1 is a full step.
         medium_features: how many of the features make the medium; fewer are faster, and smoother on average.
         ridge: added to the diagonal of G, relative to its mean.
-        medium_ridge: what the medium's weights cost, squared and added up.
+        medium_ridge: weight of the sum of the medium's squared weights.
         halvings: how often a step is halved.
 
     Raises:
@@ -259,7 +259,7 @@ def _constraints(problem: Problem) -> tuple[_Equation, _Data, tuple[float, Slown
         elif isinstance(c, SlownessSlope) and c.norm != "l1" and c.at == "interior":
             slope = each.weight, c
         else:
-            found = f"{each.name} is none of what it knows."
+            found = f"{each.name} is not a constraint that it can use."
             advice = "It takes helmholtz (l2, free_slowness: true), receivers (l2) and slowness_slope (l2 or tv)."
             raise RecipeError(WHERE, found, advice)
     if equation is None or data is None:

@@ -50,7 +50,7 @@ def read_square(path: Path, domain: Domain) -> Tensor:
     """A picture's centre square at the prior's size: values (1, pixels, channels) in [-1, 1].
 
     Raises:
-        DataError: the file is missing, is no picture, or is absurdly large.
+        DataError: the file is missing, is no picture, or is too large.
     """
     assert domain.grid is not None
     height, width = domain.grid

@@ -1,4 +1,4 @@
-"""What a run's results folder has to show, sorted by file name.
+"""The pictures, sounds and clips of a run's results folder, sorted by file name.
 
 - `panels.json` names the parts of a sheet: a slider over contexts, and a wipe between truth and field for each image.
 - `truth_X.png` beside `X.png`, or `truth.png` beside other pictures of its size, are wipes.

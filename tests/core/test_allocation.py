@@ -1,4 +1,4 @@
-"""The allocator is told where it is glibc's, and left alone elsewhere."""
+"""The settings of glibc's allocator change; other allocators are not changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from metasiren.engine import allocation
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="NOT GLIBC: its allocator alone is told")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="NOT GLIBC: only its allocator is set")
 def test_glibc_understands() -> None:
     # In a process of its own: it cannot be undone.
     code = "from metasiren.engine.allocation import keep_freed_memory as keep; print(keep(), keep())"

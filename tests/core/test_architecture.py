@@ -1,4 +1,4 @@
-"""The architecture page is true: its tree, and what it says of sizes."""
+"""The architecture page is true: its tree, and the sizes that it states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plugins: found, checked, kept apart when broken, named when in conflict."""
+"""Plugins: found, checked, isolated when broken, named when in conflict."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def slope(y: Tensor, x: Tensor) -> Tensor:
 
 
 def nested(siren: Siren, params: Params, coords: Tensor, weights: Sequence[float] | None = None) -> Jet:
-    """The slow truth: nested autograd, one output and one direction at a time."""
+    """The slow reference: nested autograd, one output and one direction at a time."""
     x = coords if coords.dim() == 3 else coords.unsqueeze(0)
     x = x.expand(max(params["0.bias"].shape[0], x.shape[0]), -1, -1)
     x = x if x.requires_grad else x.clone().requires_grad_()

@@ -1,4 +1,4 @@
-"""`metasiren render`: the run alone suffices, and what does not fit is said before anything is computed."""
+"""`metasiren render`: the run alone suffices, and errors come before anything is computed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics of a recipe: asked after training, written as one number by name."""
+"""Metrics of a recipe: evaluated after training, written as one number by name."""
 
 from __future__ import annotations
 

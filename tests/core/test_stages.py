@@ -37,7 +37,7 @@ class Rising(toys.Waves):
 
 
 class Level(ms.Constraint):
-    """The mean of what is known, which heeds no weights: it tells what the loop showed."""
+    """The mean of what is known, independent of the weights: it shows which data the loop gave."""
 
     at = "pixels"
 
@@ -106,9 +106,9 @@ TWO = [
 def test_stages_follow_one_another_with_their_own_constraints(tmp_path: Path, catalogue: Catalogue) -> None:
     staged = recipe(constraints={"squares": 1.0, "level": 1.0}, stages=TWO)
     run = running.run(staged, tmp_path / "run", device="cpu", catalogue=catalogue)
-    told = lines(run)
-    assert [line["step"] for line in told] == list(range(1, 8))
-    assert ["level" in line for line in told] == [True] * 3 + [False] * 4
+    logged = lines(run)
+    assert [line["step"] for line in logged] == list(range(1, 8))
+    assert ["level" in line for line in logged] == [True] * 3 + [False] * 4
     assert run.environment["parts"]["train.stages.first.optimizer"]["name"] == "toy_adam"
 
 

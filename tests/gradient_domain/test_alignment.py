@@ -29,7 +29,7 @@ def test_no_other_scale_or_offset_is_nearer() -> None:
 
 
 def test_channels_share_their_scale() -> None:
-    """Gains of their own are an error, not an ambiguity: derivatives tell them."""
+    """Different gains of the channels are an error, not an ambiguity: derivatives determine them."""
     assert np.abs(align(TRUTH * np.array([1.0, 2.0, 3.0]), TRUTH) - TRUTH).max() > 0.1
 
 

@@ -1,4 +1,4 @@
-"""Mixing gradients of two pictures, and judging the result."""
+"""Mixing gradients of two pictures, and evaluating the result."""
 
 from __future__ import annotations
 

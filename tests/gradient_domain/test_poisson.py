@@ -1,4 +1,4 @@
-"""The data set of derivatives, and its judge."""
+"""The data set of derivatives, and its protocol."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def test_spans_lie_in_one_row_or_column_and_know_how_the_picture_grows() -> None
     assert float(same.float().mean()) < 0.7
     whole = dataset.batch("test", ITEM).points["pixels"]
     values = whole.values[0, torch.cdist(spans.coords[0], whole.coords[0]).argmin(1)]
-    grown, told = (torch.sub(*each.chunk(2)) for each in (values, spans.targets["integral"][0]))
-    torch.testing.assert_close(told, grown, atol=1e-5, rtol=0)
+    growth, targets = (torch.sub(*each.chunk(2)) for each in (values, spans.targets["integral"][0]))
+    torch.testing.assert_close(targets, growth, atol=1e-5, rtol=0)
 
 
 def test_spans_are_drawn_by_the_generator_alone() -> None:

@@ -1,4 +1,5 @@
-"""The recipes of one picture from derivatives, of two, and of one with holes: they train, judge and render."""
+"""The recipes of one picture from derivatives, of two, and of one with holes: they train, are evaluated and
+rendered."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_the_exact_wave_leaves_no_residual(norm: Any, options: dict[str, Any]) -
 
 
 def test_a_source_of_the_wrong_sign_leaves_twice_the_source() -> None:
-    """Trap T13: then the residual at the source is -2f, whatever the wave."""
+    """Then the residual at the source is -2f, whatever the wave."""
     prediction = exact_fit(HelmholtzDataset())
     source = prediction.batch.points["interior"].known["source"]
     residuals = Helmholtz().residuals(known(prediction, source=-source))
@@ -132,7 +132,7 @@ def travelling(variance: float, speed: float) -> tuple[WaveDataset, Jet, Array]:
 @pytest.mark.parametrize("speed", [1.0, 2.0])
 @pytest.mark.parametrize("form", ["speed", "slowness"])
 def test_the_exact_pulse_solves_the_wave_equation(speed: float, form: Any) -> None:
-    """Second derivatives, where the paper's Eq. 15 prints first ones (trap T18), and c² where it belongs."""
+    """Second derivatives, where the paper's Eq. 15 prints first ones, and c² where it belongs."""
     dataset, jet, places = travelling(5e-3, speed)
     known = {"slowness": dataset.problem.medium(torch.from_numpy(places[:, 1:])).reshape(1, -1, 1)}
     points = Points(torch.from_numpy(places).unsqueeze(0), known)
@@ -213,11 +213,13 @@ def test_true_waves_and_medium_leave_nothing_of_an_inversion() -> None:
     prediction = fit_of(jet, interior)
     assert float(Helmholtz(free_slowness=True, scale=400)(prediction)) < 1e-9
     assert float(Helmholtz(scale=400)(prediction)) > 1e-6
-    heard = dataset.batch("train", torch.arange(1)).points["receivers"]
-    at_receivers = Jet(torch.from_numpy(truth(heard.coords[0].numpy())).unsqueeze(0))
-    assert float(Receivers()(fit_of(at_receivers, heard, "receivers"))) < 1e-24
+    receivers = dataset.batch("train", torch.arange(1)).points["receivers"]
+    at_receivers = Jet(torch.from_numpy(truth(receivers.coords[0].numpy())).unsqueeze(0))
+    assert float(Receivers()(fit_of(at_receivers, receivers, "receivers"))) < 1e-24
     silent = Jet(0 * at_receivers.value)
-    torch.testing.assert_close(Receivers()(fit_of(silent, heard, "receivers")), heard.values.square().sum(-1).mean())
+    torch.testing.assert_close(
+        Receivers()(fit_of(silent, receivers, "receivers")), receivers.values.square().sum(-1).mean()
+    )
 
 
 def test_a_prior_on_slowness_sees_the_last_channel_alone() -> None:
@@ -262,5 +264,5 @@ def test_points_that_know_nothing_are_named() -> None:
     bare = fit_of(Jet(torch.zeros(1, 2, 2)), Points(torch.zeros(1, 2, 2)))
     with pytest.raises(RecipeError, match="helmholtz: at: interior: nothing is known there"):
         Helmholtz()(bare)
-    with pytest.raises(RecipeError, match="initial_value: at: interior: its points do not know 'values'"):
+    with pytest.raises(RecipeError, match="initial_value: at: interior: these points have no target 'values'"):
         InitialValue(at="interior")(bare)

@@ -142,7 +142,7 @@ def test_points_stay_along_edges_at_all_times() -> None:
     t, r = points.coords[0, :, 0], points.coords[0, :, 1:].norm(dim=-1)
     along = (r - 0.1).abs() < 0.02
     assert float(along.double().mean()) == pytest.approx(0.6, abs=0.02)
-    # Times of these points are uniform, and know nothing of their places.
+    # Times of these points are uniform, and independent of their places.
     assert float(t[along].mean()) == pytest.approx(0.2, abs=0.01)
     both = torch.stack([t[along], points.coords[0, along, 1]])
     assert abs(float(torch.corrcoef(both)[0, 1])) < 0.05
@@ -214,7 +214,7 @@ def test_all_sources_of_an_inversion_shrink_together() -> None:
     assert {s.variance for s in data.at_progress(0.3).now} == {1e-4}
     assert drawn(data).targets["source"].shape == (1, 300, 5, 2)
     assert data.domain.d_out == 11
-    # Nobody is told of the medium.
+    # No point set has the true medium.
     assert (drawn(data).targets["slowness"] == 1).all()
 
 

@@ -1,4 +1,5 @@
-"""Fitted waves are judged against exact ones: the truth scores zero, runs write their results, mistakes are named."""
+"""Fitted waves are evaluated against exact ones: the truth has error zero, runs write their results, mistakes are
+named."""
 
 from __future__ import annotations
 
@@ -115,7 +116,7 @@ def test_the_truth_has_no_error_and_nothing_has_all_of_it() -> None:
     assert origin == "the closed form"
     assert helmholtz.errors(truth, truth, judged) == {"relative_l2": 0.0, "mse": 0.0}
     assert helmholtz.errors(0 * truth, truth, judged)["relative_l2"] == pytest.approx(1)
-    # What happens within the source's disc is not judged.
+    # What happens within the source's disc is not evaluated.
     spoilt = np.where(judged, truth, 1e3)
     assert helmholtz.errors(spoilt, truth, judged)["relative_l2"] == 0
     assert 0 < (~judged).sum() < 30

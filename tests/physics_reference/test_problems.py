@@ -1,4 +1,4 @@
-"""Problems refuse what has no answer, and say what would have one."""
+"""Problems refuse values without a solution, and state which values have one."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def test_overrides_change_the_problem_and_options_of_the_network_are_passed_over
         command(path, "--set", "data.medim=disc", "-o", tmp_path / "other")
     with pytest.raises(RecipeError, match="not key=value"):
         command(path, "--set", "data.medium", "-o", tmp_path / "other")
-    with pytest.raises(RecipeError, match="no problem of waves"):
+    with pytest.raises(RecipeError, match="is not a wave problem"):
         command(path, "--set", "data.name=celeba", "-o", tmp_path / "other")
     with pytest.raises(DataError, match="per wavelength"):
         command(path, "--set", "data.wavenumber=300", "-o", tmp_path / "other")

@@ -1,4 +1,5 @@
-"""Pictures from recipe to file: training, judging, drawing; the SIREN and all of its rivals."""
+"""Pictures from recipe to file: training, evaluation, drawing; the SIREN and all nonlinearities that it is compared
+with."""
 
 from __future__ import annotations
 
@@ -68,14 +69,14 @@ def test_every_rival_trains_and_is_judged(name: str, tmp_path: Path) -> None:
 
 def test_rendered_as_dense_as_trained_it_is_the_judged_picture(trained: ms.Run, tmp_path: Path) -> None:
     path = render(trained.path, tmp_path / "same.png", device="cpu")
-    judged = np.asarray(Image.open(trained.results / "value.png").convert("L"))
-    np.testing.assert_array_equal(np.asarray(Image.open(path)), judged)
+    written = np.asarray(Image.open(trained.results / "value.png").convert("L"))
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), written)
 
 
 def test_rendered_larger_it_passes_through_the_same_pixels(trained: ms.Run, tmp_path: Path) -> None:
     path = render(trained.path, tmp_path / "large.tiff", options={"size": (39, 55)}, device="cpu")
-    judged = np.asarray(Image.open(trained.results / "value.png").convert("L")).astype(int)
-    assert np.abs(np.asarray(Image.open(path)).astype(int)[::2, ::2] - judged).max() <= 1
+    written = np.asarray(Image.open(trained.results / "value.png").convert("L")).astype(int)
+    assert np.abs(np.asarray(Image.open(path)).astype(int)[::2, ::2] - written).max() <= 1
 
 
 def test_a_small_siren_learns_a_small_picture(tmp_path: Path) -> None:

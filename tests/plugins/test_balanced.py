@@ -1,4 +1,5 @@
-"""Balanced Adam: every term pulls equally hard, whatever the recipe's weights, and the logged losses stay honest."""
+"""Balanced Adam: every term's gradient has equal size, whatever the recipe's weights, and logged losses stay
+unweighted."""
 
 from __future__ import annotations
 

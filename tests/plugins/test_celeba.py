@@ -39,7 +39,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def jpg(index: int, size: tuple[int, int] = (178, 218)) -> bytes:
-    """A plain picture whose grey is told by its number."""
+    """A plain picture whose grey level follows from its number."""
     buffer = io.BytesIO()
     Image.new("RGB", size, (20 * index,) * 3).save(buffer, "jpeg")
     return buffer.getvalue()
@@ -280,7 +280,7 @@ def test_both_kinds_of_partition_say_the_same(
     data = end.join(lines).encode("utf-8-sig" if mark else "utf-8")
     names = parse_partition(data, "partition")
     for number, split in enumerate(("train", "val", "test")):
-        assert names[split] == [f"{i:06}.jpg" for i, told in enumerate(splits) if told == str(number)]
+        assert names[split] == [f"{i:06}.jpg" for i, split_number in enumerate(splits) if split_number == str(number)]
 
 
 def test_the_official_counts_are_those_of_the_paper(monkeypatch: pytest.MonkeyPatch) -> None:

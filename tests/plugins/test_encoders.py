@@ -140,7 +140,7 @@ def test_padding_is_of_no_matter(name: str, padding: int, seen: int) -> None:
 
 
 def test_observing_twice_as_often_changes_no_set_latent(decoder: Decoder) -> None:
-    """A mean, not a sum: the same pairs twice over say nothing new."""
+    """A mean, not a sum: repeating all pairs changes nothing."""
     encoder = SetEncoder(DOMAIN, latent_dim=5, hidden_features=8).double()
     context = contexts(2, (7, 7))
     assert context.cells is not None

@@ -24,7 +24,7 @@ RIDGE = 1e-4
 
 
 def smooth_images(count: int, seed: int = 0) -> np.ndarray:
-    """Images of few random waves, so that pixels tell of one another."""
+    """Images of few random waves, so that pixels are correlated."""
     rng = np.random.default_rng(seed)
     waves = rng.normal(size=(12, SIZE)) * 2.0 ** -np.arange(12)[:, None]
     x = 127 + 40 * rng.normal(size=(count, 12)) @ waves

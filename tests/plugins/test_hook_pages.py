@@ -114,9 +114,9 @@ def test_the_watchers_on_the_pages_watch(tmp_path: Path) -> None:
     for each, hook in ((started, "run_started"), (stepped, "step_ended"), (ended, "run_ended")):
         setattr(module, f"metasiren_{hook}", getattr(each, f"metasiren_{hook}"))
     run = train(tmp_path, module)
-    assert started.told == [f"recipe trains {run.environment['parameters']} parameters in run"]
-    assert [step for step, _ in stepped.told] == [line["step"] for line in run.losses()]
-    assert "training.json" in ended.told
+    assert started.messages == [f"recipe trains {run.environment['parameters']} parameters in run"]
+    assert [step for step, _ in stepped.curve] == [line["step"] for line in run.losses()]
+    assert "training.json" in ended.files
 
 
 def test_the_command_on_the_page_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,5 +124,5 @@ def test_the_command_on_the_page_is_added(tmp_path: Path, monkeypatch: pytest.Mo
     run = train(tmp_path, module)
     monkeypatch.setattr("metasiren.cli.commands.load_catalogue", lambda **_: load_catalogue(extra=[module]))
     assert "loudest" in CliRunner().invoke(cli, ["--help"]).stdout
-    told = CliRunner().invoke(cli, ["loudest", str(run.path)]).stdout
-    assert float(told) == max(line["loss"] for line in run.losses())
+    printed = CliRunner().invoke(cli, ["loudest", str(run.path)]).stdout
+    assert float(printed) == max(line["loss"] for line in run.losses())

@@ -337,11 +337,11 @@ def assert_sound(target: Path, pixels: np.ndarray) -> None:
 
 
 def test_a_prepared_array_holds_what_was_loaded_and_tells_its_progress(target: Path) -> None:
-    told: list[int] = []
+    counts: list[int] = []
     this, loaded, pixels = job(target)
-    prepare(this, told.append)
+    prepare(this, counts.append)
     assert_sound(target, pixels)
-    assert sum(told) == 50
+    assert sum(counts) == 50
     prepare(this)
     assert len(loaded) == 50  # ready: nothing is loaded again
 
@@ -352,11 +352,11 @@ class StopError(BaseException):
 
 def interrupt(this: Job, after: int) -> None:
     """Prepare until `after` images are done."""
-    told: list[int] = []
+    counts: list[int] = []
 
     def stop(count: int) -> None:
-        told.append(count)
-        if sum(told) >= after:
+        counts.append(count)
+        if sum(counts) >= after:
             raise StopError
 
     with pytest.raises(StopError):

@@ -1,4 +1,4 @@
-"""Least squares for the output layer: the answer of linear algebra, and a refusal of what is not linear."""
+"""Least squares for the output layer: the solution of linear algebra, and errors for problems that are not linear."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_only_the_output_layer_moves() -> None:
 
 
 def test_batches_add_up() -> None:
-    """Two steps that remember are one step on all points; two that do not are the last."""
+    """Two steps with memory equal one step on all points; two without equal the last."""
     first, second = problem(Values(), 1), problem(Values(), 2)
     both = problem(Values())
     points = {

@@ -102,8 +102,8 @@ def test_schema_and_descriptions_know_them(package: Path) -> None:
     assert not fits(nonlinearity={"name": "acme_finer", "omeg": 3.0})
     assert not fits(input_layer={"name": "acme_fourier", "scales": 2.0})
     assert not fits(input_layer={"frequencies": 3})
-    told = CliRunner().invoke(cli, ["describe", "activation", "acme_finer"]).stdout
-    assert "omega: float  = 30.0" in told
+    shown = CliRunner().invoke(cli, ["describe", "activation", "acme_finer"]).stdout
+    assert "omega: float  = 30.0" in shown
     assert "scale: float  = 5.0" in CliRunner().invoke(cli, ["describe", "input_encoding", "acme_fourier"]).stdout
     (row,) = [r for r in json.loads(CliRunner().invoke(cli, ["plugins", "--json"]).stdout) if r["name"] == "acme_doors"]
     assert "acme_finer" in json.dumps(row)

@@ -1,4 +1,4 @@
-"""Contract checks: the built-in parts pass them, and every check catches a part that breaks its promise."""
+"""Contract checks: the built-in parts pass them, and every check fails for a part that violates it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The decoder whose output layer is least squares: exact where it should be, linear, and sure of itself as it ought."""
+"""The decoder whose output layer is least squares: exact where it should be, linear, and with the right variance."""
 
 from __future__ import annotations
 

@@ -100,8 +100,8 @@ def test_runs_differ_where_they_were_made_to(pictures: tuple[ms.Run, ms.Run]) ->
 
 def test_the_diff_command_is_read_by_programs(pictures: tuple[ms.Run, ms.Run]) -> None:
     paths = [str(run.path) for run in pictures]
-    told = json.loads(CliRunner().invoke(cli, ["diff", *paths, "--json"]).stdout)
-    assert {row["key"] for row in told["recipe"]} == {"train.optimizer.lr", "train.seed"}
+    found = json.loads(CliRunner().invoke(cli, ["diff", *paths, "--json"]).stdout)
+    assert {row["key"] for row in found["recipe"]} == {"train.optimizer.lr", "train.seed"}
     assert "train.optimizer.lr" in CliRunner().invoke(cli, ["diff", *paths]).stdout
     assert "recipe: no difference" in CliRunner().invoke(cli, ["diff", paths[0], paths[0]]).stdout
 

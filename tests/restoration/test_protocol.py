@@ -1,4 +1,4 @@
-"""Methods that fill holes see nothing of what is hidden; the judge sets them beside the field."""
+"""Methods that fill holes do not see hidden pixels; the protocol lists them beside the field."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_steps_differ_and_tests_do_not() -> None:
 
 
 def test_held_out_points_are_never_trained_on(cloud: Path) -> None:
-    """MuonWithAdam they are the file, each point once."""
+    """Together they are the file, each point once."""
     shape = Shape(path=cloud, held_out=0.1)
     held = {tuple(row) for row in shape.batch("test", ONE).points["surface"].coords[0].tolist()}
     pool = {tuple(row[:3]) for row in shape._pool.tolist()}

@@ -1,4 +1,4 @@
-"""How a fitted shape is judged, previewed and rendered."""
+"""How a fitted shape is evaluated, previewed and rendered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fields of clips: judged, drawn and written."""
+"""Fields of clips: evaluated, drawn and written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recipes of sounds and clips: they train, with every rival, and their runs play."""
+"""The recipes of sounds and clips: they train, with every nonlinearity and input layer, and their runs are rendered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fields of sounds: judged, drawn and written."""
+"""Fields of sounds: evaluated, drawn and written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A picture that is a formula, and a judge that draws: for comparisons without any file."""
+"""A picture that is a formula, and a protocol that draws: for comparisons without any file."""
 
 from __future__ import annotations
 

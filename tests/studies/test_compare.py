@@ -1,4 +1,4 @@
-"""Rivals side by side: ordinary runs, one table, and one failure that stops nobody else."""
+"""Comparisons of variants: ordinary runs, one table, and a failed run that does not stop the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both derivative routes share: their layers, matrix products over instances, and blocks of points."""
+"""Code that both derivative routes share: their layers, matrix products over instances, and blocks of points."""
 
 from __future__ import annotations
 

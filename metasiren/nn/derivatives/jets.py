@@ -1,4 +1,4 @@
-"""Values and derivatives of a SIREN in one call: every equation is a statement about these.
+"""Values and derivatives of a SIREN in one call, as equations need them.
 
 Two routes, chosen here by cost alone: an explicit reverse pass for gradients of few outputs (`jet_adjoint`),
 forward jets for everything else (`jet_columns`). In units of one forward pass, a training step costs 3 (1 + out)

@@ -150,7 +150,7 @@ def _backward(
         adjoints = [*reversed([next(kept) for _ in range(depth - 1)]), part.weights[-1].unsqueeze(2)]
         f = [ctx.activation.derivatives(z, 2) for z in pre]
 
-        # The adjoint's own way ran from the last layer to the first: its gradient runs from the first to the last.
+        # The adjoint pass ran from the last layer to the first, so its gradient runs from the first to the last.
         bends = []
         g = grad_gradients[block.instances, :, block.points]
         for k in range(depth):
@@ -162,7 +162,7 @@ def _backward(
             g *= slope
         sums.weights[-1].add_(g.sum(2))
 
-        # Then the values' way, which meets at every layer what the slopes received.
+        # Then the gradient of the values' pass, which adds at every layer the gradient of the slopes.
         g = grad_values[block.instances, block.points]
         for k in range(depth, 0, -1):
             accumulate(sums.weights[k], g, f[k - 1][0])

@@ -17,7 +17,7 @@ from metasiren import Constraint, Jet, Points, Prediction, RecipeError
 
 
 def helmholtz_residual(jet: Jet, points: Points, slowness: Tensor) -> Tensor:
-    """(batch, points, waves), complex: what Eq. 11 leaves of each wave.
+    """(batch, points, waves), complex: the residual of Eq. 11 for each wave.
 
     Args:
         jet: of order `hessian_diagonal`.
@@ -90,7 +90,7 @@ class Helmholtz(Constraint):
     def _residual(self, prediction: Prediction) -> Tensor:
         points, jet = prediction.batch.points[self.at], prediction.jets[self.at]
         if "operator" not in points.targets:
-            found = f"nothing is known there of the equation; known: {', '.join(points.targets) or 'nothing'}."
+            found = f"these points have no target 'operator'; they have {', '.join(points.targets) or 'none'}."
             raise RecipeError(f"constraints: helmholtz: at: {self.at}", found, "Use data: helmholtz or fwi.")
         slowness = points.targets["slowness"]
         if self.free_slowness:

@@ -1,4 +1,4 @@
-"""What inversion adds to the equation: data at receivers, and what is thought of the medium beforehand."""
+"""Constraints of an inversion beside the equation: receiver data, and prior assumptions about the medium."""
 
 from __future__ import annotations
 

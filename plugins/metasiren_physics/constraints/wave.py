@@ -28,7 +28,7 @@ def wave_residual(jet: Jet, slowness: Tensor, form: str = "speed") -> Tensor:
 
 
 class Condition(Constraint):
-    """Something that shall vanish at a point set.
+    """A quantity that must vanish at a point set.
 
     Args:
         at: the point set.
@@ -50,7 +50,7 @@ class Condition(Constraint):
 
     @abstractmethod
     def what(self, jet: Jet, points: Points) -> Tensor:
-        """The quantity that shall vanish, (batch, points, components)."""
+        """The quantity that must vanish, (batch, points, components)."""
 
     def _scaled(self, prediction: Prediction) -> Tensor:
         return self.what(prediction.jets[self.at], prediction.batch.points[self.at]) / self.scale
@@ -59,14 +59,14 @@ class Condition(Constraint):
         return prediction.batch.points[self.at].known.get("weight", torch.ones((), device=prediction.latent.device))
 
     def known(self, points: Points, name: str) -> Tensor:
-        """What a point set knows under a name.
+        """A named target of a point set.
 
         Raises:
-            RecipeError: it does not.
+            RecipeError: the set has no such target.
         """
         if name not in points.targets:
-            found = f"its points do not know {name!r}; they know {', '.join(points.targets) or 'nothing'}."
-            raise RecipeError(f"constraints: {self.called}: at: {self.at}", found, "Name a point set that does.")
+            found = f"these points have no target {name!r}; they have {', '.join(points.targets) or 'none'}."
+            raise RecipeError(f"constraints: {self.called}: at: {self.at}", found, "Name a point set that has it.")
         return points.targets[name]
 
     def __call__(self, prediction: Prediction) -> Tensor:
@@ -81,7 +81,7 @@ class Condition(Constraint):
 
 
 class WaveEquation(Condition):
-    """What the wave equation leaves.
+    """The residual of the wave equation.
 
     Args:
         at: the point set.
@@ -114,7 +114,7 @@ class WaveEquation(Condition):
 
 
 class InitialValue(Condition):
-    """The wave minus what it starts as, at t = 0.
+    """The wave minus its initial value, at t = 0.
 
     Args:
         at: the point set.

@@ -1,1 +1,1 @@
-"""Wave problems as data: points to question, and what is known there."""
+"""Wave problems as data: points, and the targets that are known there."""

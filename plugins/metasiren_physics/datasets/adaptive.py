@@ -54,7 +54,7 @@ class Adaptive:
         chance = size / size.mean().clamp(min=torch.finfo(size.dtype).tiny) + self.offset
         # A model that has diverged gives no distribution; the step's own check then reports its loss.
         chance = torch.where(torch.isfinite(chance), chance, torch.ones_like(chance))
-        # Exponential clocks: the first `count` to ring are a weighted sample without replacement, of any size.
+        # Of exponential times with these rates, the `count` smallest are a weighted sample without replacement.
         clock = torch.empty_like(chance).exponential_(generator=generator) / chance.clamp(min=1e-12)
         chosen = clock.topk(count, largest=False).indices
         return Points(pool.coords[:, chosen], {name: value[:, chosen] for name, value in pool.targets.items()})

@@ -6,7 +6,7 @@ from metasiren import RecipeError
 
 
 def share(progress: float, begin: float, end: float) -> float:
-    """How much of the way is done when so much of the training is: 0 until `begin`, 1 from `end` on."""
+    """The share of the curriculum that is done after a share of the training: 0 until `begin`, 1 from `end` on."""
     if progress >= end:
         return 1.0
     return (progress - begin) / (end - begin) if progress > begin else 0.0
@@ -26,7 +26,7 @@ def vanishing(progress: float, begin: float, end: float, first: float) -> float:
 
 
 def check_curriculum(where: str, begin: float, end: float) -> None:
-    """Refuse shares of training that are none.
+    """Check two shares of the training.
 
     Raises:
         RecipeError: not 0 <= begin <= end <= 1.

@@ -77,7 +77,7 @@ class Lasting(Region):
     until: float
 
     def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-        """See `Region.draw`; times in a random order, so that they do not march with the places."""
+        """See `Region.draw`; times in a random order, so that times and places are independent."""
         order = torch.randperm(count, generator=generator, device=device)
         t = self.until * even(count, 1, generator, device)[order]
         return torch.cat([t, self.region.draw(count, generator, device)], -1)

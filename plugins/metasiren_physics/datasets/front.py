@@ -1,4 +1,4 @@
-"""Where the front of a wave is that starts at a point, and points about it."""
+"""The front of a wave that starts at a point, and points drawn near it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from metasiren_physics.media import Medium, Uniform, check_medium
 
 @dataclass(frozen=True)
 class Arrival:
-    """How far a wave has come from a centre along straight rays, by time and direction; linear between nodes.
+    """The distance that a wave has travelled from a centre along straight rays, by time and direction; linear between
+    nodes.
 
     Attributes:
         duration: of the last time.

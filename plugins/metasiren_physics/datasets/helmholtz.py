@@ -19,7 +19,7 @@ from metasiren_physics.sources import Gaussian
 class HelmholtzDataset(SourcedWaves):
     """A wave of one frequency in [-1, 1]², its real and imaginary part as channels; the border absorbs.
 
-    The point set `interior` covers the square, absorbing layer included. It knows the equation's `operator`
+    The point set `interior` covers the square, absorbing layer included. Its targets are the equation's `operator`
     (1, points, 5, 2), the `source` (1, points, 1, 2) and `slowness` (1, points, 1), and each point's `weight`.
 
     Args:
@@ -42,9 +42,9 @@ class HelmholtzDataset(SourcedWaves):
             `variance` throughout.
         shrink_from: share of the training after which it begins to shrink.
         shrink_until: share of the training after which the source has its own variance.
-        start_damping: alpha of the first step, where k² (1 - j alpha) stands for k² everywhere, so that the wave dies
-            away after some 2 / (alpha k); it falls linearly to zero, and the wave spreads as it does. Training finds
-            the undamped wave much sooner by this way than at once.
+        start_damping: alpha of the first step, where k² (1 - j alpha) stands for k² everywhere, so that the wave decays
+            within about 2 / (alpha k); it falls linearly to zero, and the wave spreads as it does. This way training
+            finds the undamped wave much sooner.
         damping_until: share of the training after which nothing damps but the layer.
     """
 

@@ -1,4 +1,4 @@
-"""Full-waveform inversion as data: several sources, the receiver data, and nothing about the medium."""
+"""Full-waveform inversion as data: several sources and the receiver data, without the medium."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class InversionDataset(SourcedWaves):
     """Waves of several sources in an unknown medium, recorded at receivers; channels (Re, Im) of each wave, then m - 1.
 
     The point set `interior` is as that of `helmholtz`, with a `source` for each wave; its `slowness` is that of the
-    start, never the truth, and `range` (1, 1, 2) holds the least and greatest that an answer may have. The set
-    `receivers` knows the `values` (1, receivers, 2 * sources) received there: the exact series of a disc, or a 9-point
+    start, never the truth, and `range` (1, 1, 2) holds the least and greatest that a solution may have. The set
+    `receivers` has the `values` (1, receivers, 2 * sources) received there: the exact series of a disc, or a 9-point
     grid solution for other media.
 
     Args:
@@ -39,7 +39,7 @@ class InversionDataset(SourcedWaves):
         pml_strength: how much the layer damps, a0.
         start: speed that the inversion starts from.
         free: m is sought where |x_i| is below this.
-        speeds: slowest and fastest speed that an answer may have.
+        speeds: slowest and fastest speed that a solution may have.
         redraw: draw new points at each step; if not, each step has the first one's.
         points: drawn at each step.
         near: share of the points that is drawn about the sources.

@@ -1,4 +1,4 @@
-"""Points drawn where they matter, with weights that keep every mean an average over area.
+"""Points drawn more densely where the solution is hard, with weights that keep means over the area unbiased.
 
 Points come from a mixture of distributions: some over the whole domain, some where the solution is hard. With q the
 mixture's density and p that of the domain, the mean of p/q · r² over the points is an unbiased mean of r² over the
@@ -117,7 +117,7 @@ def draw_mixture(
 
 
 def check_shares(where: str, **shares: float) -> float:
-    """What the shares leave of one.
+    """One minus the sum of the shares.
 
     Raises:
         RecipeError: a negative share, or nothing left for the whole domain.

@@ -1,4 +1,6 @@
-"""Waves of one frequency from Gaussian sources as data: where points are drawn, and how training is eased into them."""
+"""Waves of one frequency from Gaussian sources as data: where points are drawn, and the curricula of source and
+damping.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ TEST_NODES = 64
 
 
 class SourcedWaves(Dataset):
-    """What problems of one source and of several share; options are those of `HelmholtzDataset`.
+    """Base of problems of one source and of several; options are those of `HelmholtzDataset`.
 
     Args:
         where: as errors name the place, such as `data: helmholtz`.

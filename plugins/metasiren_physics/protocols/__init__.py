@@ -1,1 +1,1 @@
-"""How fitted waves are evaluated_points, and pictures of them."""
+"""Evaluation of fitted waves, and pictures of them."""

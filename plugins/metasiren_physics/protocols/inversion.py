@@ -49,7 +49,7 @@ class InversionProtocol(Protocol):
         reference: nodes along each axis of the grid that stands for true waves where no closed form is known.
         admm: iterations of the grid's wavefield-reconstruction inversion; 0 leaves the row out.
         admm_nodes: points along each axis of its grid.
-        admm_smoothness: how much it dislikes slopes of the medium (`reference.admm.invert`).
+        admm_smoothness: weight of the medium's squared slopes (`reference.admm.invert`).
 
     Raises:
         RecipeError: fewer than 8 nodes, or a negative number of iterations or smoothness.

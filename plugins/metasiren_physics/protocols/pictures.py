@@ -27,7 +27,7 @@ class Panel:
         values: (rows, columns); NaN is drawn grey.
         low: value of the first colour.
         high: value of the last colour.
-        signed: whether colours tell signs (waves), or sizes.
+        signed: whether colours show signs (waves), or magnitudes.
         dots: positions in [-1, 1]² of the map's square that are marked, such as sources.
     """
 

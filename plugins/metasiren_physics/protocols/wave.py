@@ -85,7 +85,7 @@ class WaveProtocol(Protocol):
         write_metrics(results, numbers)
         lines = []
         for t, exact, ours in zip(times, truth, made, strict=True):
-            # One range of colours for all times: a young pulse is too small to have a range of its own.
+            # One range of colours for all times, so that the pictures can be compared.
             shown = wave_panel(f"exact, t = {t:g}", exact, truth)
             error = size_panel("error / 10 % of the wave", abs(ours - exact), shown.high / 10)
             lines.append([shown, wave_panel(f"field, t = {t:g}", ours, truth), error])
@@ -113,7 +113,7 @@ class WaveProtocol(Protocol):
         return by_time(made, wave_truth(problem, times, self.nodes)[0], times)
 
     def _animate(self, model: Model, dataset: Dataset, results: Path) -> None:
-        """Write wave.webp from every second node, which colours do not tell from all of them."""
+        """Write wave.webp from every second node: the difference from all nodes is not visible in colours."""
         assert isinstance(dataset, WaveDataset)
         problem, nodes = dataset.problem, self.nodes - (1 - self.nodes % 2)
         times = moments(problem.duration)

@@ -65,11 +65,11 @@ def invert(
     """Find the medium from the receiver data.
 
     Args:
-        problem: sources, receivers, wavenumber, layer and start; its true medium is not looked at.
+        problem: sources, receivers, wavenumber, layer and start; its true medium is not used.
         data: (sources, receivers).
         nodes: points along each axis of the grid.
         iterations: of the alternation; each takes one sparse LU.
-        penalty: μ, relative to the largest eigenvalue of P A⁻¹ A⁻ᴴ Pᵀ at the start: small trusts the equation less.
+        penalty: μ, relative to the largest eigenvalue of P A⁻¹ A⁻ᴴ Pᵀ at the start: a small μ weighs the equation less.
         smoothness: γ h⁻², relative to the mean of Σ |k² e1 e2 u|² at the start.
         speeds: the slowest and fastest that are allowed.
         watch: called with the iteration and the data's relative error after it.

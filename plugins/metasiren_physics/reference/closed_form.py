@@ -19,7 +19,7 @@ from metasiren_physics.reference.disc_series import scattered, transmitted
 from metasiren_physics.sources import Gaussian
 
 REACH = 9.0
-"""A Gaussian is nothing (3e-18) beyond so many standard deviations."""
+"""A Gaussian is negligible (3e-18) beyond so many standard deviations."""
 
 
 def has_closed_form(problem: HelmholtzProblem) -> bool:

@@ -1,7 +1,7 @@
 """A disc of another speed beside a point source: the plane's Mie series.
 
 About the disc's centre, the source's wave is (j/4) Σ Jn(kr) Hn(kR) e^{jnθ} for r < R (Graf's addition theorem; all H
-are of the second kind). The disc answers with (j/4) Σ bn Hn(kr) Hn(kR) e^{jnθ} outside and (j/4) Σ cn Jn(k'r) Hn(kR)
+are of the second kind). The disc scatters (j/4) Σ bn Hn(kr) Hn(kR) e^{jnθ} outside and (j/4) Σ cn Jn(k'r) Hn(kR)
 e^{jnθ} inside, where u and ∂u/∂r go through r = a without a jump:
 
     bn = (k' J'n(k'a) Jn(ka) - k J'n(ka) Jn(k'a)) / D,   cn = -2j / (π a D),
@@ -25,7 +25,7 @@ MOST_ORDERS = 120
 
 
 def scattered(disc: Disc, source: tuple[float, float], k: float, points: Complex) -> Complex:
-    """What the disc sends back (points,) outside it, for a unit point source.
+    """The wave that the disc scatters (points,) outside it, for a unit point source.
 
     Args:
         disc: the disc.
@@ -66,7 +66,7 @@ def _denominator(disc: Disc, k: float, inner: float, n: Real) -> Complex:
 
 
 def _geometry(disc: Disc, source: tuple[float, float], k: float) -> tuple[float, int]:
-    """The source's distance from the centre, and how many orders leave nothing (1e-16) out."""
+    """The source's distance from the centre, and the number of orders beyond which terms are below 1e-16."""
     far = math.dist(source, disc.centre)
     if far <= disc.radius:
         raise RecipeError("disc series", f"the source {source} lies in the disc.", "Move it out, or use the grid.")

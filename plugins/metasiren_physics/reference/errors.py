@@ -1,4 +1,4 @@
-"""How far a solution is from another: relative L2 errors where they mean something."""
+"""Relative L2 errors of solutions, outside sources and absorbing layers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def relative_l2(found: Real | Complex, truth: Real | Complex) -> float:
 
 
 def evaluated_points(problem: HelmholtzProblem, points: Real) -> NDArray[np.bool_]:
-    """Where a wave is evaluated_points, bool (...) of points (..., 2): in the physics, outside the source."""
+    """Points at which a wave is evaluated, bool (...) of points (..., 2): in the physics, outside the source."""
     away: NDArray[np.bool_] = problem.source.distance_squared(points) > problem.source.radius() ** 2
     return problem.pml.physical(points) & away

@@ -27,8 +27,8 @@ def leapfrog_wave(
 ) -> Movie:
     """The wave on a regular grid over [-1, 1]², end points included.
 
-    An open border is none at all: the box is made so large that no wave comes back from its end in time, and the
-    medium goes on as it is at the border.
+    For an open border the box is made so large that no wave comes back from its end in time; there the medium continues
+    with its values at the border.
 
     Args:
         problem: any medium and border.
@@ -88,7 +88,7 @@ class _Operator:
     def _continued(self, u: Real, reach: int) -> Real:
         if self.border == "periodic":
             return np.pad(u, reach, mode="wrap")
-        # Even about a free border, odd about one that is held: the mirror image of the standing wave.
+        # Even about a free border, odd about a fixed one, as the standing wave's mirror image is.
         kind: Literal["even", "odd"] = "odd" if self.border == "dirichlet" else "even"
         return np.pad(u, reach, mode="reflect", reflect_type=kind)
 

@@ -16,7 +16,7 @@ def receiver_data(problem: InversionProblem) -> Complex:
     """The true wave of each source at each receiver, (sources, receivers).
 
     A disc's series where there is one; else a 9-point grid of 15 points per wavelength or more, finer
-    than any inversion's here: data must not come from the grid of the method that explains them.
+    than any inversion's here: data made on an inversion's own grid would hide that grid's errors.
     """
     nodes = max(401, points_needed(problem, 15.0) | 1)
     rows = []

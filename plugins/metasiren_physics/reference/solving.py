@@ -1,4 +1,4 @@
-"""From a problem to files: which solver fits what, and what each writes."""
+"""From a problem to files: the solvers of each problem, and what each writes."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _grid(problem: HelmholtzProblem, settings: Settings) -> Solved:
         try:
             coarse = solve_helmholtz(problem, nodes // 2 + 1, settings.scheme)
         except DataError:
-            return _wave_picture(problem, u, metrics)  # half as many points do not show this wave at all
+            return _wave_picture(problem, u, metrics)  # half as many points do not resolve this wave
         metrics["relative_l2_to_half_grid"] = relative_l2(coarse[keep[::2, ::2]], u[::2, ::2][keep[::2, ::2]])
     return _wave_picture(problem, u, metrics)
 
@@ -115,7 +115,7 @@ def _wave_picture(
     points = grid_points(len(u))
     speed = problem.medium.speed(points)
     arrays = {"axis": points[:, 0, 0], "u": u, "speed": speed}
-    # In the physics alone: the layer's wave is a device.
+    # Only inside the absorbing layer: the wave in the layer itself has no physical meaning.
     inside = np.ix_(*[np.abs(arrays["axis"]) < problem.pml.start] * 2)
     panels = [Panel("real part", u.real[inside], signed=True), Panel("velocity", speed[inside])]
     panels.append(Panel("magnitude", np.abs(u)[inside]))

@@ -12,7 +12,7 @@ from scipy.sparse.linalg import splu
 from metasiren_physics.arrays import Complex, Real
 
 Sparse = Any
-"""A scipy.sparse array; its type stubs do not tell that its product with a dense array is dense."""
+"""A scipy.sparse array; its type stubs do not state that its product with a dense array is dense."""
 
 
 @dataclass(frozen=True)

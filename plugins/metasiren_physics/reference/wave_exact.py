@@ -1,7 +1,8 @@
 """The wave equation at constant speed: exact on a grid by transforms, and at any point by one integral.
 
-Every Fourier mode swings by itself, û(k, t) = û(k, 0) cos(c|k|t). Cosines and sines take the part of the exponentials
-where the border is fixed or free; an open border is a periodic box so wide that nothing comes round in time.
+Every Fourier mode oscillates independently, û(k, t) = û(k, 0) cos(c|k|t). Cosines and sines take the part of the
+exponentials
+where the border is fixed or free; an open border is a periodic box so wide that no wave comes round in time.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def times_of(problem: WaveProblem, frames: int) -> Real:
 
 
 def check_pulse(where: str, problem: WaveProblem, nodes: int) -> None:
-    """Refuse a grid on which the Gaussian's waves cannot be seen.
+    """Refuse a grid that does not resolve the Gaussian's waves.
 
     Raises:
         DataError: its spectrum is above 1e-3 of its peak at the grid's shortest wave; the message names the number
@@ -132,7 +133,7 @@ def _travelling(problem: WaveProblem, speed: float, times: Real, nodes: int) -> 
 
 
 def _periodic_start(problem: WaveProblem, axis: Real) -> Real:
-    """The Gaussian and its eight neighbouring copies: what a periodic box sees of it."""
+    """The Gaussian and its eight neighbouring copies: its periodic continuation."""
     total = np.zeros((len(axis), len(axis)))
     for dx in (-2.0, 0.0, 2.0):
         for dy in (-2.0, 0.0, 2.0):

@@ -126,7 +126,7 @@ def _ready(path: Path | str | None, size: int, resize: str) -> Path | None:
 
 
 def _lacking(path: Path | str | None, size: int, resize: str) -> str:
-    """What stands in the way, on the first line, and on the others what to do."""
+    """The problem on the first line, and its solution on the others."""
     how = f"--size {size} --resize {resize}"
     for place in _places(path):
         target = place / file_name(size, resize)

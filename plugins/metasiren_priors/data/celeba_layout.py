@@ -96,9 +96,9 @@ def check(source: Source, names: Mapping[str, list[str]], where: str, expected: 
     """
     counts = {split: len(found) for split, found in names.items()}
     if counts != dict(expected):
-        told, official = (" / ".join(f"{c[split]:,}" for split in expected) for c in (counts, expected))
-        found = f"{told} images in train / val / test; CelebA has {official}."
-        raise DataError(where, found, "Fetch the official file again: this one is cut short, or another's.")
+        found, official = (" / ".join(f"{c[split]:,}" for split in expected) for c in (counts, expected))
+        message = f"{found} images in train / val / test; CelebA has {official}."
+        raise DataError(where, message, "Fetch the official file again: this one is incomplete or not CelebA's.")
     there = set(source.names)
     lacking = [name for found in names.values() for name in found if name not in there]
     if lacking:

@@ -56,8 +56,8 @@ class Folder(ImageSet):
             found = f"size {size}, val_fraction {val_fraction}, test_fraction {test_fraction}."
             raise DataError(str(path), found, "Give a size of 1 or more, and shares that leave some for training.")
         splits = split_names(names, {"val": val_fraction, "test": test_fraction}, seed)
-        told = f"{path.resolve()}\n{seed}\n{val_fraction}\n{test_fraction}\n{skip_broken}"
-        digest = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+        settings = f"{path.resolve()}\n{seed}\n{val_fraction}\n{test_fraction}\n{skip_broken}"
+        digest = hashlib.sha256(settings.encode("utf-8", "surrogateescape")).hexdigest()[:12]
         target = data_home() / "prepared" / f"folder_{digest}_{size}_{resize}.npy"
         stats = [(path / name).stat() for name in names]
         stamp = ",".join(f"{stat.st_size}:{stat.st_mtime_ns}" for stat in stats)

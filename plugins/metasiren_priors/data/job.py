@@ -1,4 +1,4 @@
-"""Which pictures become which array; how a handful of them is decoded."""
+"""A preparation job: which pictures make which array, and how a few of them are decoded."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Job:
         target: NAME.npy; NAME.json and, until it is ready, NAME.npy.part lie beside it.
         size, resize: rows and columns, and the filter (`decode`).
         names: names by split, in order.
-        load: name -> uint8 (size, size, 3); what it raises makes that picture a broken one.
-        stamp: what else tells this source from another, such as sizes and times of its files.
+        load: name -> uint8 (size, size, 3); a picture counts as broken where it raises.
+        stamp: what else identifies this source, such as sizes and times of its files.
         skip_broken: leave broken pictures out, rather than stop at them.
     """
 
@@ -56,9 +56,9 @@ class Job:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of everything that decides what the array holds, were no picture broken."""
-        told = json.dumps([self.size, self.resize, self.skip_broken, self.stamp, self.flat])
-        return hashlib.sha256(told.encode()).hexdigest()
+        """A digest of everything that determines the array's content, except broken pictures."""
+        settings = json.dumps([self.size, self.resize, self.skip_broken, self.stamp, self.flat])
+        return hashlib.sha256(settings.encode()).hexdigest()
 
 
 def decode_some(
@@ -67,8 +67,8 @@ def decode_some(
     """The rows of the pictures `wanted`, and the record as it is once they are written.
 
     Args:
-        job: gives names their pictures.
-        record: what has been dealt with before.
+        job: loads pictures by name.
+        record: what was processed before.
         wanted: (split, name) of the next pictures.
         mapped: `map`, or a pool's.
 
@@ -95,7 +95,7 @@ def decode_some(
 
 
 def _attempt(job: Job, name: str) -> Pixels | str:
-    """The picture, or why it cannot be had."""
+    """The picture, or the reason why it cannot be decoded."""
     try:
         return job.load(name)
     except Exception as error:  # Pillow's readers raise nearly anything on broken bytes

@@ -80,7 +80,7 @@ def _draw(count: int, val_fraction: float, seed: int) -> np.ndarray[Any, Any]:
 
 
 def _demand_memory(path: Path) -> None:
-    """Refuse arrays that do not fit once unpacked: a small archive may hold very much of nothing."""
+    """Refuse arrays that do not fit once unpacked: a small archive may unpack to very large arrays."""
     with zipfile.ZipFile(path) as archive:
         wanted = sum(item.file_size for item in archive.infolist() if item.filename in ("images.npy", "split.npy"))
     free = available_bytes()

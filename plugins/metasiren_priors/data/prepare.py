@@ -28,12 +28,12 @@ Advance = Callable[[int], object]
 def prepare(job: Job, advance: Advance | None = None) -> Record:
     """Make the array, or finish it, or find that it is ready.
 
-    What was prepared before is verified by its checksum and kept; rows, and the record that speaks of them, are on
-    disk before the next pictures are decoded.
+    What was prepared before is verified by its checksum and kept; rows, and the record that counts them, are on disk
+    before the next pictures are decoded.
 
     Args:
         job: what to do.
-        advance: called with the number of pictures dealt with since the last call.
+        advance: called with the number of pictures processed since the last call.
 
     Raises:
         DataError: pictures that do not decode, or a folder that cannot be written, such as on a full disk.
@@ -48,7 +48,7 @@ def prepare(job: Job, advance: Advance | None = None) -> Record:
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process prepares in this folder; where the system has no such locks, do not."""
+    """Wait until no other process prepares in this folder; return at once on systems without such locks."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(ImportError, OSError):
             import fcntl
@@ -94,7 +94,7 @@ def _prepare(job: Job, advance: Advance) -> Record:
 
 
 def _resumed(job: Job, part: Path) -> Record:
-    """The record of what is there and sound; a fresh start where nothing is."""
+    """The record of the valid rows on disk; a new record where there are none."""
     old = read_record(job.target)
     if old is not None and old.fingerprint == job.fingerprint and old.state == PREPARING:
         if not part.exists() and job.target.exists():  # it stopped between the last two steps
@@ -108,7 +108,7 @@ def _resumed(job: Job, part: Path) -> Record:
 
 
 def _checksum(job: Job, part: Path, record: Record) -> int | None:
-    """CRC-32 of the rows that the record speaks of; None where the file is shorter."""
+    """CRC-32 of the rows that the record counts; None where the file is shorter."""
     crc, left = 0, record.rows * job.row_bytes
     with part.open("rb") as file:
         file.seek(len(_header(job, len(job.flat))))

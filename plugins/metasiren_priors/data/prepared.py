@@ -19,14 +19,14 @@ PREPARING = "preparing"
 
 @dataclass(frozen=True)
 class Record:
-    """What an array holds, or how far it has come.
+    """The content of an array, or how far its preparation has come.
 
     Attributes:
         state: `ready`, or `preparing` while `NAME.npy.part` grows.
         fingerprint: a digest of the names, their order, and how they were resized.
         size, resize: rows and columns, and the filter.
         splits: rows by split; they lie in this order.
-        consumed: how many names have been dealt with.
+        consumed: how many names were processed.
         crc: CRC-32 of all rows.
         skipped: names that did not decode and were left out.
     """
@@ -52,7 +52,7 @@ def record_path(target: Path) -> Path:
 
 
 def read_record(target: Path) -> Record | None:
-    """The record of an array; None where there is none, or it makes no sense."""
+    """The record of an array; None where there is none, or it is not valid."""
     try:
         data = json.loads(record_path(target).read_text(encoding="utf-8"))
         record = Record(**{**data, "skipped": tuple(data["skipped"])})

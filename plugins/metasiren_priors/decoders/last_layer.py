@@ -5,7 +5,7 @@ With h(x) the output of the hidden layers and 1 appended, an instance's values a
     W = argmin  sum_p w_p |W h(x_p) - y_p|^2 + ridge |W|^2,
 
 (ridge regression; a random feature model, Rahimi and Recht 2008, where the trunk is random). W depends linearly on y:
-a decoder that loses nothing of an encoder's mean, and carries its covariance, too.
+a decoder that maps an encoder's mean and covariance without approximation.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class LastLayer(Decoder):
             coords: (points, d_in), shared by all instances.
             values: (batch, points, channels).
             weights: of the points' squared errors, (points,) or (batch, points), not negative; 1 where left out.
-                Large ones hold values exactly, small ones are hints.
+                Large ones enforce values, small ones only suggest them.
         """
         h, y = self.features(coords), values.double()
         if weights is None:

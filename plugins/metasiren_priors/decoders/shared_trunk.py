@@ -40,7 +40,7 @@ class SharedTrunkField(Field):
     def __call__(self, coords: Tensor) -> Tensor:
         """As `Field.__call__`."""
         if coords.dim() not in (2, 3) or coords.shape[-1] != self.siren.in_features:
-            return super().__call__(coords)  # which says what is wrong
+            return super().__call__(coords)  # this call raises the error
         weight, bias = self._head()
         with torch.autocast(weight.device.type, enabled=False):
             features = trunk_features(self.siren, self._trunk, coords.reshape(-1, coords.shape[-1]))

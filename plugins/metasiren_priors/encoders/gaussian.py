@@ -29,7 +29,7 @@ MATRIX_BYTES = 256 * 2**20
 
 
 def signals(dataset: Dataset, split: str, items: Tensor) -> Tensor:
-    """Values (n, pixels, channels) in [-1, 1] of whole signals, without drawing a context where that can be spared."""
+    """Values (n, pixels, channels) in [-1, 1] of whole signals, without drawing a context where possible."""
     if isinstance(dataset, ImageSet):
         return dataset.values(split, items)
     return dataset.batch(split, items).points["pixels"].values

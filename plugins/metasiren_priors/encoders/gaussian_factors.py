@@ -73,7 +73,7 @@ class FactorGaussian(Gaussian):
         known = seen.unsqueeze(-1).expand_as(values).flatten(1)
         deviation = torch.where(known, values.flatten(1).double() - self.mean.double(), 0.0)
         basis, noise = self.basis.double(), self.noise.double()
-        # Directions that vary no more than the noise tell nothing apart from it.
+        # Directions that vary no more than the noise cannot be distinguished from it.
         damping = (noise / (self.variances.double() - noise).clamp_min(1e-6 * noise)).diag()
         projected = deviation @ basis
         if bool((known == known[:1]).all()):

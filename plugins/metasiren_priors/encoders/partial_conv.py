@@ -48,7 +48,7 @@ class PartialConvolution(nn.Module):
 
 
 class ChannelNorm(nn.Module):
-    """Divide the channels of each position by their root mean square: nothing stays nothing.
+    """Divide the channels of each position by their root mean square: zero stays zero.
 
     Without normalisation the window / count of the holes' rims multiplies from layer to layer.
 

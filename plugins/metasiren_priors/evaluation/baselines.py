@@ -1,4 +1,4 @@
-"""Predictions that need no training: what a trained prior has to beat."""
+"""Predictions that need no training, to compare trained priors with."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def views(contexts: Sequence[int | str], grid: tuple[int, ...]) -> list[View]:
     """The columns that a recipe asks for: numbers of pixels, `half` (the first rows), `full`.
 
     Raises:
-        RecipeError: a word that means nothing, more pixels than an image has, or two columns of one number.
+        RecipeError: an unknown word, more pixels than an image has, or two columns of one number.
     """
     size, half = prod(grid), grid[0] // 2 * prod(grid[1:])
     where, found = "evaluate: contexts", {}

@@ -18,7 +18,7 @@ MSE: dict[str, tuple[float | None, ...]] = {
 
 
 def paper_rows(dataset: Dataset, halves: bool, keys: Sequence[str]) -> list[TableRow]:
-    """The paper's rows for tables about CelebA at 32x32; none for other data, with which they have nothing to do.
+    """The paper's rows for tables about CelebA at 32x32; none for other data, to which they do not apply.
 
     Args:
         dataset: what the table is about.

@@ -13,11 +13,12 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 def refine(
     decoder: Decoder, latent: Tensor, context: Context, steps: int, *, rate: float = 0.02, prior: float = 1e-3
 ) -> Tensor:
-    """Adam on the latent z = z0 + r d, r being the root mean square of the encoder's answer z0, item by item:
+    """Adam on the latent z = z0 + r d, r being the root mean square of the encoder's output z0, item by item:
 
         minimise over d   mean over observed pixels (prediction - observation)^2 + prior * mean d^2
 
-    The penalty holds latents near the encoder's answer, which knows more than few pixels can tell. Items do not
+    The penalty keeps latents near the encoder's output, because few pixels alone do not determine a latent. Items do
+    not
     influence one another.
 
     Args:

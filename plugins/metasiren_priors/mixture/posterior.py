@@ -1,4 +1,4 @@
-"""What a mixture of Gaussians expects of partly observed vectors, and how sure it is."""
+"""The posterior of partly observed vectors under a mixture of Gaussians: means, variances and draws."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Posterior:
         normal = torch.randn(count, size, 1, generator=generator, dtype=torch.float64, device=device).to(self.means)
         spread = torch.linalg.solve_triangular(self.factors[component].mT, normal, upper=True).squeeze(2)
         c = self.means[torch.arange(count, device=component.device), component] + spread
-        # A draw of the rest, moved by what its observed part differs from what was observed.
+        # A draw of the rest, corrected by the difference between its observed part and the observations.
         clean, added = self.rest.draw(count, generator)
         drawn = (clean + added) * self.mask
         shift = self.rest.observe(drawn, self.mask).expected(torch.zeros_like(c))

@@ -1,4 +1,4 @@
-"""What the principal coordinates leave: a Gaussian that all components share, seen through a mask.
+"""The rest beside the principal coordinates: a Gaussian that all components share, conditioned through a mask.
 
 A vector is x = m + B c + t, with coordinates c that a mixture describes and a rest t ~ N(0, R) that is independent
 of c. For the observed values o, with r = x_o - m_o, the likelihood of c needs
@@ -23,7 +23,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Seen:
-    """What observed values tell of the coordinates and of the rest, for vectors that share a mask.
+    """Terms of the posteriors of coordinates and rest, for vectors that share a mask.
 
     Attributes:
         gram: B_o^T R_oo^-1 B_o, (coordinates, coordinates).

@@ -37,7 +37,7 @@ def read_signal(upload: str | None, side: int) -> tuple[np.ndarray[Any, Any], in
 
 
 def pair(signal: Any, options: Options, rival: str) -> Iterator[dict[str, Fitting]]:
-    """Train the sine network and its rival (unless `nothing`) in turn, a state of each at a time."""
+    """Train the sine network and another one (unless `rival` is `nothing`) in turn, a state of each at a time."""
     own = fit(signal, options)
     other = fit(signal, Options(**{**vars(options), "nonlinearity": rival})) if rival != NOTHING else iter(())
     states: dict[str, Fitting] = {}
@@ -115,10 +115,10 @@ def add_tab(gr: Any) -> None:
                     buttons=["fullscreen"],
                     elem_id="views",
                 )
-                heard = gr.Audio(label="Fitted sound", interactive=False, buttons=["download"], elem_id="heard")
+                sound = gr.Audio(label="Fitted sound", interactive=False, buttons=["download"], elem_id="sound")
         states = gr.State()
         inputs = [upload, task, rival, side, width, depth, omega, speed, steps, seen, tv]
-        going = start.click(run, inputs, [curve, gallery, heard, states], show_progress="minimal", concurrency_limit=2)
+        going = start.click(run, inputs, [curve, gallery, sound, states], show_progress="minimal", concurrency_limit=2)
         stop.click(None, cancels=[going])
         keep.click(save, [states, size], files)
 
@@ -127,12 +127,12 @@ def _shown(gr: Any, signal: Any, states: dict[str, Fitting], rate: int | None) -
     """The curve, the pictures with their captions, and the sine's sound."""
     curve = drawing.curve_html({name: state.curve for name, state in states.items()})
     if rate is not None:
-        pictures, heard = [], None
+        pictures, sound = [], None
         for name, state in states.items():
             made = values_of(state, grid(state.shape, extent=state.extent))[:, 0].double().numpy()
             pictures.append((drawing.waveform(signal, made), f"true sound, and {name}"))
-            heard = (rate, (made.clip(-1, 1) * 32767).astype(np.int16)) if name == "sine" else heard
-        return curve, pictures, heard
+            sound = (rate, (made.clip(-1, 1) * 32767).astype(np.int16)) if name == "sine" else sound
+        return curve, pictures, sound
     pictures = []
     for name, state in states.items():
         value, (slope, curvature) = drawing.values_picture(state), drawing.derivative_pictures(state)

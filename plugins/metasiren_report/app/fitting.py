@@ -1,4 +1,4 @@
-"""Fit one signal step by step, with something to look at on the way."""
+"""Fit one signal step by step, with intermediate results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tab Latents: the way from one face to another, and what a field shows outside of its picture."""
+"""The tab Latents: interpolation between two faces, and a field's values outside of its picture."""
 
 from __future__ import annotations
 

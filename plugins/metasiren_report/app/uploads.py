@@ -62,5 +62,5 @@ def read_sound(path: str | Path) -> tuple[Pixels, int]:
     samples = samples[:length].reshape(-1, step).mean(axis=1)
     peak = float(np.abs(samples).max()) if len(samples) else 0.0
     if len(samples) < 100 or not np.isfinite(peak) or peak == 0:
-        raise DataError(path.name, "silent, or shorter than 100 samples.", "Give a sound that can be heard.")
+        raise DataError(path.name, "silent, or shorter than 100 samples.", "Give a longer sound that is not silent.")
     return samples / peak, rate // step

@@ -37,12 +37,12 @@ class Attention(nn.Module):
 
     def forward(self, queries: Tensor, tokens: Tensor, seen: Tensor) -> Tensor:
         """Queries (batch, q, features) look at tokens (batch, t, features) where `seen` (batch, t) is true."""
-        asked, told = self.norm_queries(queries), self.norm_tokens(tokens)
-        q, k, v = (self._split(x) for x in (self.query(asked), self.key(told), self.value(told)))
-        answer = F.scaled_dot_product_attention(q, k, v, attn_mask=seen[:, None, None, :])
-        queries = queries + self.out(answer.transpose(1, 2).flatten(2))
-        thought: Tensor = queries + self.think(queries)
-        return thought
+        normed, context = self.norm_queries(queries), self.norm_tokens(tokens)
+        q, k, v = (self._split(x) for x in (self.query(normed), self.key(context), self.value(context)))
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=seen[:, None, None, :])
+        queries = queries + self.out(attended.transpose(1, 2).flatten(2))
+        result: Tensor = queries + self.think(queries)
+        return result
 
     def _split(self, x: Tensor) -> Tensor:
         """(batch, n, features) -> (batch, heads, n, features / heads)"""
@@ -52,8 +52,8 @@ class Attention(nn.Module):
 class AttentiveEncoder(Encoder):
     """Set of (coordinate, value) pairs -> latent (batch, latent_dim), invariant to order and padding.
 
-    Coordinates enter with sines and cosines of doubling frequency, so that close observations can be told apart.
-    Beside the observations there is always one learned token: a context of nothing has something to attend to.
+    Coordinates enter with sines and cosines of doubling frequency, so that close observations can be distinguished.
+    Beside the observations there is always one learned token: attention over an empty context is defined.
     Memory grows with the square of the number of observations.
 
     Args:

@@ -1,1 +1,1 @@
-"""How the sketch faces are made: chance, people, coordinates, shapes, layers."""
+"""How the sketch faces are made: random numbers, attributes, coordinates, shapes, layers."""
