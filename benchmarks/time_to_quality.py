@@ -12,9 +12,8 @@ weights' rate with the inverse of the extent, as in the recipes.
     python benchmarks/time_to_quality.py --wave helmholtz --points 2000 --steps 1200 --budget 4 --slice 1
     python benchmarks/time_to_quality.py --recipe image --metric psnr_db
 
-Pictures from derivatives are evaluated by their protocol, which removes what derivatives do not determine: one row for
-the
-picture, one for its gradient, one for its Laplacian. So are waves, by their error against the exact one.
+Pictures from derivatives are evaluated by their protocol, which removes what derivatives do not determine: a row for
+the picture, one for its gradient, one for its Laplacian. So are waves, by their error against the exact one.
 """
 
 from __future__ import annotations

@@ -51,8 +51,7 @@ class Encoder(nn.Module, ABC):
 
     Attributes:
         latent_dim: size of the latent.
-        invariances: the invariances that contract checks test (`metasiren.testing`): with `permutation` the order of
-        the observed
+        invariances: what contract checks test (`metasiren.testing`): with `permutation` the order of the observed
             pairs does not matter, with `padding` masked pairs at the end do not. A sequence model drops the first.
     """
 

@@ -21,9 +21,7 @@ from metasiren.runs.directory import Run
 
 
 class RunLogger:
-    """Writes the curves of a run: metrics.jsonl and TensorBoard; informs the progress display and the plugins'
-    hooks.
-    """
+    """Writes the curves of a run (metrics.jsonl, TensorBoard); informs the progress display and the hooks."""
 
     def __init__(self, made: Run, catalogue: Catalogue, progress: Progress, steps: int, start: int) -> None:
         self.run, self.catalogue, self.progress = made, catalogue, progress

@@ -1,6 +1,4 @@
-"""Waves of one frequency from Gaussian sources as data: where points are drawn, and the curricula of source and
-damping.
-"""
+"""Waves of one frequency from Gaussian sources as data: points, and the curricula of source and damping."""
 
 from __future__ import annotations
 
@@ -42,8 +40,7 @@ class SourcedWaves(Dataset):
         along: another share of the points, and their distribution.
 
     Raises:
-        RecipeError: an option out of its range.
-    """
+        RecipeError: an option out of its range."""
 
     def __init__(
         self,
