@@ -262,7 +262,7 @@ def test_options_have_ranges(make: Any, message: str) -> None:
 
 def test_points_without_targets_are_named() -> None:
     bare = fit_of(Jet(torch.zeros(1, 2, 2)), Points(torch.zeros(1, 2, 2)))
-    with pytest.raises(RecipeError, match="helmholtz: at: interior: these points have no target .operator."):
+    with pytest.raises(RecipeError, match="helmholtz: at: interior: these points have no target 'operator'"):
         Helmholtz()(bare)
     with pytest.raises(RecipeError, match="initial_value: at: interior: these points have no target 'values'"):
         InitialValue(at="interior")(bare)

@@ -40,7 +40,8 @@ class SourcedWaves(Dataset):
         along: another share of the points, and their distribution.
 
     Raises:
-        RecipeError: an option out of its range."""
+        RecipeError: an option out of its range.
+    """
 
     def __init__(
         self,
