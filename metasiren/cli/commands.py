@@ -84,6 +84,7 @@ def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
 @device_option
 @click.option("--seed", type=click.IntRange(min=0), help="In place of the recipe's.")
 @click.option("--max-time", metavar="5m", help="Stop training cleanly after this long, then evaluate.")
+@click.option("--no-report", is_flag=True, help="Write no results/report.html at the end.")
 @click.option("--compile/--no-compile", "compile_", default=None, help="Compile the evaluator with torch.compile.")
 @click.pass_context
 def run(
@@ -96,6 +97,7 @@ def run(
     device: str,
     seed: int | None,
     max_time: str | None,
+    no_report: bool,
     compile_: bool | None,
 ) -> None:
     """Train RECIPE (a file, or the name of a shipped recipe), evaluate it, write a run directory."""
@@ -113,6 +115,8 @@ def run(
     from metasiren.engine.progress import Shown, announce
     from metasiren.recipe import load_recipe, read_overrides
 
+    if no_report:
+        os.environ["METASIREN_NO_REPORT"] = "1"
     prepare_processor()
     console, catalogue = _console(), catalogue_of(ctx)
     progress = Shown(console)
@@ -188,6 +192,7 @@ def table(runs: tuple[Path, ...], form: str) -> None:
 @cli.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+@click.option("--renderer", metavar="NAME", help="In place of the data's own; see metasiren plugins.")
 @click.option("--size", metavar="HxW", help="Samples along each axis, such as 1024x1024.")
 @click.option("--resolution", type=click.IntRange(min=2), metavar="N", help="Samples along every axis.")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="An option of the renderer (see describe).")
@@ -197,6 +202,7 @@ def render(
     ctx: click.Context,
     run: Path,
     out: Path,
+    renderer: str | None,
     size: str | None,
     resolution: int | None,
     pairs: tuple[str, ...],
@@ -213,7 +219,10 @@ def render(
         options["size"] = tuple(map(int, size.split("x")))
     if resolution is not None:
         options["resolution"] = resolution
-    click.echo(rendering.render(run, out, options=options, device=device, catalogue=catalogue_of(ctx)))
+    made = rendering.render(
+        run, out, renderer=renderer, options=options, device=device, catalogue=catalogue_of(ctx)
+    )  # fmt: skip
+    click.echo(made)
 
 
 @cli.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -36,11 +37,91 @@ class Field:
         """Values and derivatives in one pass; see `metasiren.nn.derivatives.jets.jet`."""
         return jet(self.siren, self.params, coords, order, **options)
 
+    def detach(self) -> Field:
+        """The same function, whose weights are constants."""
+        return Field(self.siren, {name: value.detach() for name, value in self.params.items()})
+
+    def requires_grad_(self, wanted: bool = True) -> Field:
+        """Let the weights need gradients (or not), in place; returns the field."""
+        for value in self.params.values():
+            value.requires_grad_(wanted)
+        return self
+
+    def to(self, *args: Any, **options: Any) -> Field:
+        """The field on another device or of another dtype, as `torch.Tensor.to` takes them."""
+        return Field(self.siren, {name: value.to(*args, **options) for name, value in self.params.items()})
+
+    def double(self) -> Field:
+        """The field in float64."""
+        return self.to(torch.float64)
+
+    def float(self) -> Field:
+        """The field in float32."""
+        return self.to(torch.float32)
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """(name, weights) with names that `nn.ParameterDict` takes: `0_weight` for the checkpoint's `0.weight`."""
+        return ((name.replace(".", "_"), value) for name, value in self.params.items())
+
+    def parameters(self) -> Iterator[Tensor]:
+        """The weights, as optimisers take them."""
+        return iter(self.params.values())
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Detached weights by the names of `named_parameters`."""
+        return {name: value.detach() for name, value in self.named_parameters()}
+
+    def module(self) -> FieldModule:
+        """A copy as an `nn.Module` with weights to train, for use inside one's own modules."""
+        return FieldModule(self)
+
+    def __repr__(self) -> str:
+        """One line: architecture, instances, weights, dtype and device."""
+        some = next(iter(self.params.values()))
+        siren, count = self.siren, sum(value[0].numel() for value in self.params.values())
+        return (
+            f"Field({siren.in_features} -> {siren.out_features}, {siren.hidden_layers} hidden layers of "
+            f"{siren.hidden_features}, {len(some)} x {count:,} weights, {some.dtype}, {some.device})"
+        )
+
     def _repr_html_(self) -> str:
         """What notebooks show."""
         from metasiren.contracts.notebook import field_html
 
         return field_html(self.siren, self.params)
+
+
+class FieldModule(nn.Module):
+    """A field as a module of torch: it has parameters, moves, saves, exports, and lies inside other modules.
+
+    Args:
+        field: whose weights are copied.
+    """
+
+    def __init__(self, field: Field) -> None:
+        super().__init__()
+        self.siren = field.siren
+        self.names = list(field.params)
+        self.weights = nn.ParameterDict({k: nn.Parameter(v.detach().clone()) for k, v in field.named_parameters()})
+
+    @property
+    def field(self) -> Field:
+        """The field of the present weights."""
+        return Field(self.siren, {name: self.weights[name.replace(".", "_")] for name in self.names})
+
+    def forward(self, coords: Tensor) -> Tensor:
+        """Values at coords (points, d_in): (points, d_out) of a single field; else with the instances first.
+
+        Raises:
+            TypeError: coordinates of another dtype than the weights; they would be rounded silently.
+        """
+        params = self.field.params
+        some = next(iter(params.values()))
+        if coords.dtype != some.dtype:
+            found = f"coordinates are {coords.dtype}, weights {some.dtype}"
+            raise TypeError(f"{found}: cast one of them, with coords.to(...) or module.double().")
+        values = self.siren(params, coords)
+        return values[0] if coords.dim() == 2 and len(some) == 1 else values
 
 
 class Encoder(nn.Module, ABC):

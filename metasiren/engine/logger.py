@@ -27,6 +27,9 @@ class RunLogger:
         self.run, self.catalogue, self.progress = made, catalogue, progress
         self._steps, self._start = steps, start
         self._file: IO[str] | None = None
+        self._many = made.environment["dataset"]["splits"]["train"] > 1
+        self._last: tuple[int, float] | None = None
+        self._first_loss: float | None = None
 
     def __enter__(self) -> RunLogger:
         from torch.utils.tensorboard import SummaryWriter
@@ -48,16 +51,34 @@ class RunLogger:
         self._board.close()
         self.progress.stop()
 
+    def _warn_of_rise(self, step: int, loss: float) -> None:
+        """Say once that the loss rose tenfold above the first that was logged."""
+        if self._first_loss is None:
+            self._first_loss = loss
+        elif loss > 10 * abs(self._first_loss) > 0:
+            words = (
+                f"step {step:,}: the loss is {loss:.3g}, more than ten times the first one ({self._first_loss:.3g}). "
+            )
+            self.progress.say(words + "Training diverges: lower train.optimizer.lr, or set train.clip.")
+            self._first_loss = float("inf")
+
     def step(self, step: int, losses: dict[str, float], seconds: float, images_per_second: float) -> None:
-        """One logged step."""
+        """One logged step. Items per second are written for sets of many signals only: one signal has no images."""
         assert self._file is not None
-        line = {"step": step, "seconds": round(seconds, 3), **losses, "images_per_second": round(images_per_second, 2)}
+        before, then = self._last or (self._start, 0.0)
+        self._last = (step, seconds)
+        speeds = {"steps_per_second": (step - before) / max(seconds - then, 1e-9)}
+        if self._many:
+            speeds["images_per_second"] = images_per_second
+        line = {"step": step, "seconds": round(seconds, 3), **losses, **{k: round(v, 3) for k, v in speeds.items()}}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
         for name, value in losses.items():
             self._board.add_scalar(f"loss/{name}", value, step)
-        self._board.add_scalar("images_per_second", images_per_second, step)
-        self.progress.step(step, losses["loss"], images_per_second)
+        for name, value in speeds.items():
+            self._board.add_scalar(name, value, step)
+        self._warn_of_rise(step, losses["loss"])
+        self.progress.step(step, losses["loss"], speeds["steps_per_second"])
         self.catalogue.manager.hook.metasiren_step_ended(run=self.run, step=step, losses=losses)
 
     def nonfinite(self, model: Model) -> Notify:

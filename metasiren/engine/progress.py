@@ -24,7 +24,7 @@ class Progress(ABC):
         """Training begins."""
 
     @abstractmethod
-    def step(self, step: int, loss: float, images_per_second: float) -> None:
+    def step(self, step: int, loss: float, steps_per_second: float) -> None:
         """A logged step."""
 
     @abstractmethod
@@ -41,7 +41,7 @@ class Silent(Progress):
     def start(self, steps: int, done: int) -> None:
         """Nothing."""
 
-    def step(self, step: int, loss: float, images_per_second: float) -> None:
+    def step(self, step: int, loss: float, steps_per_second: float) -> None:
         """Nothing."""
 
     def stop(self) -> None:
@@ -69,26 +69,24 @@ class Shown(Progress):
         if self.console.is_terminal:
             columns = (
                 TextColumn("training"), BarColumn(), MofNCompleteColumn(),
-                TextColumn("loss {task.fields[loss]:.4g}"), TextColumn("{task.fields[rate]:,.0f} images/s"),
+                TextColumn("loss {task.fields[loss]:.4g}"), TextColumn("{task.fields[rate]:,.3g} steps/s"),
                 TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
             )  # fmt: skip
             self._bar = Bar(*columns, console=self.console)
             self._task = self._bar.add_task("training", total=steps, completed=done, loss=float("nan"), rate=0.0)
             self._bar.start()
 
-    def step(self, step: int, loss: float, images_per_second: float) -> None:
+    def step(self, step: int, loss: float, steps_per_second: float) -> None:
         """Move the bar, or print a line now and then."""
         if self._bar is not None:
-            self._bar.update(self._task, completed=step, loss=loss, rate=images_per_second)
+            self._bar.update(self._task, completed=step, loss=loss, rate=steps_per_second)
             return
         now = time.monotonic()
         if now - self._told < self.every and step < self._steps:
             return
         self._told = now
         left = (self._steps - step) * (now - self._began) / max(1, step - self._start)
-        message = (
-            f"step {step:,}/{self._steps:,}  loss {loss:.4g}  {images_per_second:,.0f} images/s  {left:.0f} s left"
-        )
+        message = f"step {step:,}/{self._steps:,}  loss {loss:.4g}  {steps_per_second:,.3g} steps/s  {left:.0f} s left"
         self.console.print(message, highlight=False)
 
     def stop(self) -> None:

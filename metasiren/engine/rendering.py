@@ -19,6 +19,7 @@ def render(
     run: str | Path,
     out: str | Path,
     *,
+    renderer: str | None = None,
     options: Mapping[str, Any] | None = None,
     device: str = "auto",
     catalogue: Catalogue | None = None,
@@ -28,6 +29,7 @@ def render(
     Args:
         run: the run directory of a single signal.
         out: the file to write.
+        renderer: in place of the one that the data set names; any installed one, of a plugin too.
         options: of the renderer, such as {"size": (1024, 1024)}.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
         catalogue: the plugins; all that are installed by default.
@@ -40,17 +42,23 @@ def render(
         RecipeError: an option that the renderer does not have, or of a wrong type.
     """
     made, path, catalogue = open_run(run), Path(out), catalogue or load_catalogue()
-    name = made.environment.get("renderer")
+    name = renderer or made.environment.get("renderer")
     if name is None:
-        advice = f"Renderers are for single signals: {', '.join(catalogue.names('renderer')) or 'none is installed'}."
+        advice = f"Name one with --renderer: {', '.join(catalogue.names('renderer')) or 'none is installed'}."
         raise RunError(str(run), f"the data set {made.recipe.data.name!r} names no renderer.", advice)
-    renderer: Renderer = catalogue.make("renderer", name, where="render", options=options or {})
-    if path.suffix.lower() not in renderer.suffixes:
-        advice = f"A {name} is written to {', '.join(renderer.suffixes)}."
+    part: Renderer = catalogue.make("renderer", name, where="render", options=options or {})
+    if path.suffix.lower() not in part.suffixes:
+        advice = f"A {name} is written to {', '.join(part.suffixes)}."
         raise RunError(f"render -o {path}", f"the suffix is {path.suffix or 'missing'}.", advice)
     if not path.parent.is_dir():
         raise RunError(f"render -o {path}", f"there is no folder {path.parent}.", "Make it first.")
     field = made.field(device=pick_device(device))
-    with torch.no_grad():
-        renderer.render(field, made.domain, made.facts, path)
+    # Written aside: what is stopped half-way leaves no broken file under the name that was asked for.
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        with torch.no_grad():
+            part.render(field, made.domain, made.facts, partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     return path

@@ -230,7 +230,9 @@ def _write_summary(made: Run, outcome: Outcome, trainer: Trainer, cut: str = "")
     summary: dict[str, Any] = {"steps": outcome.step, "seconds": round(outcome.seconds, 3), "stopped": outcome.stopped}
     if cut:
         summary["cut"] = cut
-    summary["images_per_second"] = round(seen / outcome.seconds, 2) if outcome.seconds else None
+    summary["steps_per_second"] = round(outcome.step / outcome.seconds, 3) if outcome.seconds else None
+    if trainer.experiment.dataset.splits["train"] > 1:
+        summary["images_per_second"] = round(seen / outcome.seconds, 2) if outcome.seconds else None
     if trainer.device.type == "cuda":
         summary["peak_memory_bytes"] = torch.cuda.max_memory_allocated(trainer.device)
     directory.write_json(made.results / "training.json", summary)

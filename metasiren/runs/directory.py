@@ -153,14 +153,25 @@ class Run:
             advice = f"Install it: python -m pip install {was['distribution']}=={was['version']}"
             raise PluginError(str(self.path), f"{owner}, which is not here.", advice)
 
-    def field(self, context: Context | None = None, *, device: torch.device | str = "cpu") -> Field:
-        """The field of a context; of a single signal where none is given."""
+    def __repr__(self) -> str:
+        """One line: where, what, and how far it got."""
+        state = (self.status or {}).get("state", "of unknown state")
+        return f"Run({str(self.path)!r}: {self.label}, {state})"
+
+    def field(self, context: Context | None = None, *, device: torch.device | str = "cpu", grad: bool = False) -> Field:
+        """The field of a context; of a single signal where none is given. Its weights need no gradient.
+
+        Args:
+            context: what an encoder sees; (batch, ...).
+            device: where the field shall lie.
+            grad: let the weights need gradients, as for training on.
+        """
         model = self.model(device=device)
         if context is None:
             context = Context.empty(torch.zeros(1, dtype=torch.long, device=device), self.domain)
         with torch.no_grad():
             field: Field = model(context)
-        return field
+        return field.detach().requires_grad_() if grad else field.detach()
 
     def losses(self) -> Iterator[dict[str, float]]:
         """The logged steps, in order; steps that a rollback undid are left out, as is a half last line.

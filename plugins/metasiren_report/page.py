@@ -123,7 +123,9 @@ def _losses(run: Run, across: str = "step") -> dict[str, list[tuple[float, float
     try:
         for line in run.losses():
             for name, value in line.items():
-                if name not in ("step", "seconds", "images_per_second") and isinstance(value, int | float):
+                if name not in ("step", "seconds", "steps_per_second", "images_per_second") and isinstance(
+                    value, int | float
+                ):
                     series.setdefault(name, []).append((float(line[across]), float(value)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # A line cut off by a full disk ends the curve.

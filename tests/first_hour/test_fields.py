@@ -1,0 +1,87 @@
+"""A field behaves as users of torch expect."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import Result
+from PIL import Image
+from small_runs import small
+from torch import nn
+
+import metasiren as ms
+
+
+@pytest.fixture
+def field() -> ms.Field:
+    siren = ms.Siren(in_features=2, out_features=1, hidden_features=16, hidden_layers=1)
+    return ms.Field(siren, siren.init(generator=torch.Generator().manual_seed(0)))
+
+
+def test_a_field_moves_between_dtypes(field: ms.Field) -> None:
+    coords = ms.grid((4, 4))
+    assert {p.dtype for p in field.double().parameters()} == {torch.float64}
+    torch.testing.assert_close(field.double()(coords.double()).float(), field(coords), atol=1e-5, rtol=1e-5)
+    assert field.double().float().state_dict().keys() == dict(field.named_parameters()).keys()
+
+
+def test_its_module_lies_inside_one_s_own_and_trains(field: ms.Field) -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.scale = field.module(), nn.Parameter(torch.ones(1))
+
+        def forward(self, coords: torch.Tensor) -> torch.Tensor:
+            return self.scale * self.inner(coords)  # type: ignore[no-any-return]
+
+    model, coords = Scaled(), ms.grid((4, 4))
+    torch.testing.assert_close(model(coords), field(coords)[0])
+    assert model(coords).shape == (16, 1), "a single signal comes without the instance axis"
+    other = copy.deepcopy(model)
+    other.load_state_dict(model.state_dict())
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    before = model(coords).square().mean().item()
+    model(coords).square().mean().backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    assert model(coords).square().mean().item() < before
+    assert all("." not in name for name, _ in field.named_parameters())
+
+
+def test_a_grid_in_double_precision_is_not_rounded_silently(field: ms.Field) -> None:
+    with pytest.raises(TypeError, match="float64"):
+        field.module()(ms.grid((4, 4)).double())
+    assert field.module().double()(ms.grid((4, 4)).double()).dtype == torch.float64
+
+
+def test_reprs_fit_a_line(field: ms.Field) -> None:
+    assert repr(field) == "Field(2 -> 1, 1 hidden layers of 16, 1 x 337 weights, torch.float32, cpu)"
+
+
+def test_a_run_s_field_needs_no_gradient_unless_asked_and_its_files_are_whole(
+    typed: Callable[..., Result], tmp_path: Path
+) -> None:
+    path = typed("metasiren run image --preset quick --no-report", *small("data.size=16")).stdout.splitlines()[-1]
+    run = ms.open_run(path)
+    assert not any(p.requires_grad for p in run.field().parameters())
+    assert all(p.requires_grad for p in run.field(grad=True).parameters())
+    assert repr(run) == f"Run({path!r}: {run.label}, finished)"
+    line = next(run.losses())
+    assert "steps_per_second" in line
+    assert "images_per_second" not in line, "one signal has no images"
+    shown = typed(f"metasiren render {path} --renderer picture --size 8x8 -o out.png")
+    assert shown.exit_code == 0, shown.exception
+    with Image.open(tmp_path / "out.png") as picture:
+        assert picture.size == (8, 8)
+    assert not list(tmp_path.glob("*.partial*"))
+    unknown = typed(f"metasiren render {path} --renderer pictura -o out.png")
+    assert "Did you mean 'picture'" in str(unknown.exception)
+
+
+def test_a_loss_that_rises_tenfold_is_said(typed: Callable[..., Result]) -> None:
+    rate = small("data.size=16", "train.optimizer.lr=1", "train.schedule=constant", steps=8)
+    said = " ".join(typed("metasiren run image --preset quick", *rate).stderr.split())
+    assert "Training diverges: lower train.optimizer.lr" in said
