@@ -8,6 +8,7 @@ from metasiren.contracts.model import Decoder, Encoder, Field, Model
 from metasiren.contracts.objective import Constraint, Fit, Metric, Prediction
 from metasiren.contracts.optimizer import BatchOptimizer, Losses, Problem, Weighted
 from metasiren.contracts.output import FULL_EVALUATION, EvaluationOptions, Protocol, Renderer
+from metasiren.contracts.prediction import orders_of, predict
 from metasiren.contracts.residual import Residual
 from metasiren.nn.domain import Domain
 
@@ -34,4 +35,6 @@ __all__ = [
     "Renderer",
     "Residual",
     "Weighted",
+    "orders_of",
+    "predict",
 ]  # fmt: skip

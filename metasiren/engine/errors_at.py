@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from metasiren.contracts import Batch, Context, Domain, Model, Points, Prediction, Weighted
+from metasiren.contracts import Batch, Context, Domain, Model, Points, Weighted, orders_of, predict
 from metasiren.errors import RecipeError
-from metasiren.nn.derivatives.jets import highest
 
 
 @torch.no_grad()
@@ -34,8 +33,7 @@ def errors_at(model: Model, constraints: tuple[Weighted, ...], items: Tensor, at
     context = Context.empty(items, domain, dtype)
     latent = model.encoder(context, model.decoder)
     field = model.decoder.field(latent)
-    jets = {at: field.jet(points.coords, highest(each.order for each in chosen))}
-    prediction = Prediction(Batch(context, {at: points}), latent, field, jets)
+    prediction = predict(field, latent, Batch(context, {at: points}), orders_of(chosen))
     squares = [r.square().sum(-1) for r in (each.residuals(prediction) for each in chosen) if r is not None]
     if not squares:
         found = f"no constraint on the point set {at!r} has residuals, so its points cannot follow the error."

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from metasiren.contracts import Dataset, Metric, Model, Prediction
+from metasiren.contracts import Dataset, Metric, Model, orders_of, predict
 from metasiren.errors import RecipeError
-from metasiren.nn.derivatives.jets import highest
 
 ITEMS_AT_ONCE = 16
 POINTS_AT_ONCE = 1 << 16
@@ -54,26 +53,20 @@ def score(
             batch = batch.cast(dtype)
             latent = model.encoder(batch.context, model.decoder)
             field = model.decoder.field(latent)
-            jets = {}
-            for at, orders in _asked(metrics, set(batch.points)).items():
-                jets[at] = field.jet(batch.points[at].coords, highest(orders), chunk_points=POINTS_AT_ONCE)
+            _check(metrics, set(batch.points))
+            orders = orders_of(metrics.values())
+            prediction = predict(field, latent, batch, orders, chunk_points=POINTS_AT_ONCE)
             for name, metric in metrics.items():
-                found[name].append(metric(Prediction(batch, latent, field, jets)).double().cpu())
+                found[name].append(metric(prediction).double().cpu())
     means = {_with_unit(name, metrics[name].unit): float(torch.cat(parts).mean()) for name, parts in found.items()}
     return {name: mean if math.isfinite(mean) else None for name, mean in means.items()}
 
 
-def _asked(metrics: Mapping[str, Metric], present: set[str]) -> dict[str, list[str]]:
-    """Point set -> the derivative orders that metrics need there."""
-    wanted: dict[str, list[str]] = {}
+def _check(metrics: Mapping[str, Metric], present: set[str]) -> None:
     for name, metric in metrics.items():
-        if metric.at is None:
-            continue
-        if metric.at not in present:
+        if metric.at is not None and metric.at not in present:
             found = f"the data has no point set {metric.at!r}; it has {', '.join(sorted(present))}."
             raise RecipeError(f"evaluate: metrics: {name}: at", found, "Name one of them.")
-        wanted.setdefault(metric.at, []).append(metric.order)
-    return wanted
 
 
 def _with_unit(name: str, unit: str) -> str:

@@ -19,13 +19,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from metasiren.assembly.experiment import Experiment
-from metasiren.contracts import Batch, Model, Prediction
+from metasiren.contracts import Batch, Model, orders_of, predict
 from metasiren.contracts.optimizer import BatchOptimizer, Losses, Problem, Weighted
 from metasiren.engine.compilation import compiled
 from metasiren.engine.errors_at import errors_at
 from metasiren.engine.nonfinite import ADVICE, NonFiniteError, Notify, Recovery, demand_finite, demand_finite_gradients
-from metasiren.errors import RecipeError, TrainingError
-from metasiren.nn.derivatives.jets import Jet, highest
+from metasiren.errors import RecipeError
 from metasiren.recipe import Part, Schedule
 from metasiren.runs.checkpoints import Checkpoint, nonfinite, optimizer_tensors, restore_optimizer
 
@@ -36,11 +35,7 @@ class Objective(nn.Module):
     def __init__(self, model: Model, constraints: tuple[Weighted, ...], *, bf16: bool = False, compile: bool = False):
         super().__init__()
         self.model, self.constraints, self.bf16 = model, constraints, bf16
-        wanted: dict[str, list[str]] = {}
-        for each in constraints:
-            if each.constraint.at is not None:
-                wanted.setdefault(each.constraint.at, []).append(each.constraint.order)
-        self.orders = {at: highest(orders) for at, orders in wanted.items()}
+        self.orders = orders_of(each.constraint for each in constraints)
         self._losses = compiled(self.losses, compile)
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
@@ -57,23 +52,12 @@ class Objective(nn.Module):
         """Decode, evaluate every point set once at the highest derivative asked for, and weigh the constraints."""
         with torch.autocast(latent.device.type, torch.bfloat16, enabled=self.bf16):
             field = self.model.decoder.field(latent)
-        jets = {at: self._jet(field, batch, at, order) for at, order in self.orders.items()}
-        prediction = Prediction(batch, latent, field, jets)
+        prediction = predict(field, latent, batch, self.orders)
         losses = {each.name: each.constraint(prediction) for each in self.constraints}
         losses["loss"] = sum(
             (each.weight * losses[each.name] for each in self.constraints), torch.zeros_like(latent[:0].sum())
         )
         return losses
-
-    @staticmethod
-    def _jet(field: Any, batch: Batch, at: str, order: str) -> Jet:
-        try:
-            coords = batch.points[at].coords
-        except KeyError:
-            where, found = f"constraints: at: {at}", f"the data has no such point set; it has {sorted(batch.points)}."
-            raise TrainingError(where, found, "Name one of them.") from None
-        jet: Jet = field.jet(coords, order)
-        return jet
 
 
 def learning_rate(schedule: Schedule, step: int, steps: int) -> float:

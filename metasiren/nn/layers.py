@@ -47,7 +47,8 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor, layer: Layer) -> Tensor:
         # Scaling the weights, not the products: there are fewer of them, forward and backward.
         weight, bias = weight * layer.omega, bias * layer.omega
     if x.shape[0] == 1:
-        return torch.addmm(bias[0], x[0], weight[0].T).unsqueeze(0)
+        # Views of one instance: an index would copy its gradient into zeros on the way back.
+        return torch.addmm(bias.squeeze(0), x.squeeze(0), weight.squeeze(0).T).unsqueeze(0)
     return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
 
 

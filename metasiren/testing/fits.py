@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metasiren.contracts import Batch, Prediction
+from metasiren.contracts import Batch, Prediction, predict
 from metasiren.testing.common import compare
 from metasiren.testing.part import Part, seeded
 from metasiren.testing.report import NotApplicable, demand
@@ -62,8 +62,7 @@ class Bench:
 
         batch, latent = self.batch._map(of), self.latent[chosen]
         field = self.decoder.field(latent)
-        jets = {} if self.at is None else {self.at: field.jet(batch.points[self.at].coords, self.order)}
-        return Prediction(batch, latent, field, jets)
+        return predict(field, latent, batch, {} if self.at is None else {self.at: self.order})
 
 
 def device(part: Part) -> None:

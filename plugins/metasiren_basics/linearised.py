@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Jet, Params, Siren
+from metasiren.nn.derivatives import activate_columns, affine_columns, input_columns, jet_columns, read_columns
 
 Direction = dict[str, Tensor]
 """A change of the parameters: name -> tensor of the shape that `Siren.shapes` gives."""
@@ -180,92 +181,33 @@ def _capture(
     siren: Siren, weights: Mapping[str, Tensor], question: Question, first: int = 0
 ) -> tuple[Tensor, list[_Layer]]:
     """Residuals (components, points), and what each layer from `first` on contributes to their rows."""
-    terms = second_order_terms(question.order, siren.in_features)
+    ones = (1.0,) * siren.in_features
+    columns = jet_columns(question.order, ones)
     inputs, outputs = [], []
-    h = _entrance(siren, weights, question, terms)
+    with torch.no_grad():
+        params = {name: w.unsqueeze(0) for name, w in weights.items()}
+        h = input_columns(siren, params, question.coords.unsqueeze(0), columns)
     with torch.enable_grad():
         for position, layer in enumerate(siren.layers):
-            z = layer.omega * (h @ weights[layer.weight].mT)
-            bias = layer.omega * weights[layer.bias]
-            z = torch.cat([z[:, :1] + bias, z[:, 1:]], 1)
+            weight, bias = params[layer.weight] * layer.omega, params[layer.bias] * layer.omega
+            z = affine_columns(h, weight, bias)
             if position >= first:
-                inputs.append(h.detach())
+                inputs.append(h.detach()[0].transpose(0, 1))
                 if not z.requires_grad:
                     z.requires_grad_()
                 outputs.append(z)
-            h = z if layer.last else _activated(siren, z, terms)
-        residual = question.residuals(_named(h, question.order, siren.in_features, terms))
+            h = z if layer.last else activate_columns(z, siren.activation, columns)
+        residual = question.residuals(read_columns(h, question.order, ones))
         residual = residual.mT.contiguous()
         pulls = [torch.autograd.grad(r.sum(), outputs, retain_graph=True, materialize_grads=True) for r in residual]
     layers = []
     for number, layer in enumerate(siren.layers[first:]):
         a = torch.nn.functional.pad(inputs[number], (0, 1))
         a[:, 0, -1] = 1
-        b = layer.omega * torch.stack([pull[number] for pull in pulls])
+        b = layer.omega * torch.stack([pull[number][0].transpose(0, 1) for pull in pulls])
         if first + number == 0 and siren.encoding is None:
             # Coordinates have no second derivatives.
             used = 1 + (siren.in_features if question.order != "value" else 0)
             a, b = a[:, :used], b[:, :, :used]
         layers.append(_Layer(a.contiguous(), b.contiguous()))
     return residual.detach(), layers
-
-
-def second_order_terms(order: str, d: int) -> list[list[tuple[int, int]]]:
-    """For each second-order column of a jet the pairs (i, j) whose u_ij it adds up."""
-    diagonal = [(i, i) for i in range(d)]
-    if order in ("value", "gradient"):
-        return []
-    if order == "laplacian":
-        return [diagonal]
-    mixed = [(i, j) for i in range(d) for j in range(i + 1, d)] if order == "hessian" else []
-    return [[pair] for pair in diagonal + mixed]
-
-
-def _entrance(
-    siren: Siren, weights: Mapping[str, Tensor], question: Question, terms: list[list[tuple[int, int]]]
-) -> Tensor:
-    """Columns of what the first layer sees, (points, columns, features)."""
-    x, d = question.coords, siren.in_features
-    if siren.encoding is not None:
-        expansion = siren.encoding.expand(x.unsqueeze(0), {name: w.unsqueeze(0) for name, w in weights.items()})
-        first = [] if question.order == "value" else [expansion.first(i)[0] for i in range(d)]
-        second = [torch.stack([expansion.second(i, j)[0] for i, j in pairs]).sum(0) for pairs in terms]
-        return torch.stack([expansion.value[0], *first, *second], 1)
-    if question.order == "value":
-        return x.unsqueeze(1)
-    tangents = torch.eye(d, dtype=x.dtype, device=x.device).expand(len(x), d, d)
-    return torch.cat([x.unsqueeze(1), tangents, x.new_zeros(len(x), len(terms), d)], 1)
-
-
-def _activated(siren: Siren, z: Tensor, terms: list[list[tuple[int, int]]]) -> Tensor:
-    """Columns (points, columns, features) after the nonlinearity: f, f' z_i, f' z_ij + f'' z_i z_j."""
-    if z.shape[1] == 1:
-        return siren.activation.value(z)
-    tangents = z.shape[1] - 1 - len(terms)
-    f = siren.activation.derivatives(z[:, 0], 2 if terms else 1)
-    columns = [f[0].unsqueeze(1), f[1].unsqueeze(1) * z[:, 1:]]
-    if terms:
-        bend = torch.stack([sum((z[:, 1 + i] * z[:, 1 + j] for i, j in pairs), 0 * f[0]) for pairs in terms], 1)
-        straight = columns.pop()
-        columns += [straight[:, :tangents], straight[:, tangents:] + f[2].unsqueeze(1) * bend]
-    return torch.cat(columns, 1)
-
-
-def _named(out: Tensor, order: str, d: int, terms: list[list[tuple[int, int]]]) -> Jet:
-    """The jet of one item whose columns are out (points, columns, d_out)."""
-    out = out.unsqueeze(0)
-    value = out[:, :, 0]
-    if order == "value":
-        return Jet(value)
-    gradient, second = out[:, :, 1 : 1 + d].mT, out[:, :, 1 + d :].mT
-    if order == "gradient":
-        return Jet(value, gradient)
-    if order == "laplacian":
-        return Jet(value, gradient, second[..., 0])
-    diagonal = second[..., :d]
-    if order == "hessian_diagonal":
-        return Jet(value, gradient, diagonal.sum(-1), diagonal)
-    places = {pairs[0]: k for k, pairs in enumerate(terms)}
-    rows = [second[..., places[min(i, j), max(i, j)]] for i in range(d) for j in range(d)]
-    hessian = torch.stack(rows, -1)
-    return Jet(value, gradient, diagonal.sum(-1), diagonal, hessian.view(*hessian.shape[:-1], d, d))

@@ -148,7 +148,7 @@ def test_a_full_disk_during_training_is_one_message(
 
 def test_an_unknown_point_set_is_named(tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toys.Squares, "at", "boundary")
-    with pytest.raises(ms.TrainingError, match=r"no such point set; it has \['pixels'\]"):
+    with pytest.raises(ms.RecipeError, match=r"no such point set; it has \['pixels'\]"):
         running.run(recipe(), tmp_path / "run", device="cpu", catalogue=catalogue)
 
 

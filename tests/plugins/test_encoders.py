@@ -284,11 +284,21 @@ def test_minimal_filtering_may_be_differentiated_twice() -> None:
 @pytest.mark.parametrize("width", [3, 5])
 def test_minimal_filtering_rounds_little_in_float32(width: int) -> None:
     """Where a layer chooses it, its error stays below 2e-5 of the output, TF32's being fifty times larger."""
-    layer, x = Convolution(128, 128, width), torch.randn(1, 128, 32, 32)
+    layer, x = Convolution(128, 128, width, winograd=True), torch.randn(1, 128, 32, 32)
     assert layer._minimal(x)
     exact = layer.double()(x.double())
     error = layer.float()(x).double() - exact
     assert error.square().mean().sqrt() < 2e-5 * exact.square().mean().sqrt()
+
+
+@pytest.mark.parametrize("encoder", [CnnEncoder, PartialConvEncoder])
+def test_minimal_filtering_is_used_only_where_it_is_asked_for(encoder: type[Encoder]) -> None:
+    x = torch.randn(1, 128, 32, 32)
+    for wanted in ({}, {"winograd": False}, {"winograd": True}):
+        made = encoder(Domain(2, 3, (32, 32)), features=128, blocks=1, **wanted)  # type: ignore[call-arg]
+        wide = [m for m in made.modules() if isinstance(m, Convolution) and m.in_channels == 128]
+        assert wide
+        assert all(m._minimal(x) is wanted.get("winograd", False) for m in wide)
 
 
 def test_convolutions_demand_images() -> None:

@@ -1,1 +1,32 @@
-"""Values and derivatives of a SIREN in one pass."""
+"""Values and derivatives of a SIREN in one pass, and the pieces of that pass.
+
+A jet passes the layers as columns, (instances, columns, points, features): the value, first derivatives, then sums of
+second derivatives. `jet_columns` says which, `input_columns` starts them, `affine_columns` and `activate_columns` take
+them through a layer, and `read_columns` names them. Optimisers that linearise a network layer by layer use these.
+"""
+
+from metasiren.nn.derivatives.forward import Columns, activate_columns, affine_columns
+from metasiren.nn.derivatives.jets import (
+    ORDERS,
+    Jet,
+    feature_jet,
+    highest,
+    input_columns,
+    jet,
+    jet_columns,
+    read_columns,
+)
+
+__all__ = [
+    "ORDERS",
+    "Columns",
+    "Jet",
+    "activate_columns",
+    "affine_columns",
+    "feature_jet",
+    "highest",
+    "input_columns",
+    "jet",
+    "jet_columns",
+    "read_columns",
+]

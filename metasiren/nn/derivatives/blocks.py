@@ -84,7 +84,7 @@ def product(x: Tensor, weight: Tensor) -> Tensor:
     """Columns x (instances, columns, points, in) by weight^T (instances, in, out), in one product."""
     instances, columns, points, features = x.shape
     rows = x.reshape(instances, columns * points, features)
-    out = (rows[0] @ weight[0].T).unsqueeze(0) if instances == 1 else torch.bmm(rows, weight.mT)
+    out = (rows.squeeze(0) @ weight.squeeze(0).T).unsqueeze(0) if instances == 1 else torch.bmm(rows, weight.mT)
     return out.view(instances, columns, points, weight.shape[1])
 
 

@@ -85,19 +85,39 @@ def plain_columns(features: Tensor, layers: Layers, activation: Activation, colu
     else:
         z = _biased(exact_columns(features, weight), bias)
     for weight, bias in zip(layers.weights[1:], layers.biases[1:], strict=True):
-        f, quadratics = activation.derivatives(z[:, 0], 2 if columns.second else 1), _quadratics(z, columns)
-        first, second = z[:, 1 : 1 + columns.tangents], z[:, 1 + columns.tangents :]
-        h = [f[0].unsqueeze(1), f[1].unsqueeze(1) * first]
-        if quadratics:
-            h.append(f[1].unsqueeze(1) * second + f[2].unsqueeze(1) * torch.stack(quadratics, 1))
-        z = _biased(product(torch.cat(h, 1), weight), bias)
+        z = affine_columns(activate_columns(z, activation, columns), weight, bias)
     return z
+
+
+def affine_columns(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Columns h (instances, columns, points, in) through an affine layer, whose bias enters the value alone."""
+    return _biased(product(h, weight), bias)
+
+
+def activate_columns(z: Tensor, activation: Activation, columns: Columns) -> Tensor:
+    """Columns z (instances, columns, points, features) after the nonlinearity: f, f' z_i, f' z_ij + f'' z_i z_j."""
+    if columns.count == 1:
+        return activation.value(z)
+    f, quadratics = activation.derivatives(z[:, 0], 2 if columns.second else 1), _quadratics(z, columns)
+    first, second = z[:, 1 : 1 + columns.tangents], z[:, 1 + columns.tangents :]
+    h = [f[0].unsqueeze(1), f[1].unsqueeze(1) * first]
+    if quadratics:
+        h.append(f[1].unsqueeze(1) * second + f[2].unsqueeze(1) * torch.stack(quadratics, 1))
+    return torch.cat(h, 1)
+
+
+def with_tangents(x: Tensor, columns: Columns) -> Tensor:
+    """Coordinates x (instances, points, d) with unit tangents and no second derivatives, (instances, columns, ...)."""
+    if columns.count == 1:
+        return x.unsqueeze(1)
+    d = x.shape[-1]
+    tangents = torch.eye(d, dtype=x.dtype, device=x.device).view(1, d, 1, d).expand(x.shape[0], d, x.shape[1], d)
+    return torch.cat([x.unsqueeze(1), tangents, x.new_zeros(x.shape[0], len(columns.second), x.shape[1], d)], 1)
 
 
 def feature_columns(features: Tensor, layers: Layers, activation: Activation, columns: Columns) -> Tensor:
     """What leaves the last activation when every layer has one, (instances, columns, points, width)."""
-    z = plain_columns(features, layers, activation, columns)
-    return _activate(z, activation.derivatives(z[:, 0], 2 if columns.second else 1), _quadratics(z, columns))
+    return activate_columns(plain_columns(features, layers, activation, columns), activation, columns)
 
 
 def exact_columns(features: Tensor, weight: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from metasiren.errors import RecipeError, did_you_mean
 from metasiren.nn.derivatives.blocks import Layers
-from metasiren.nn.derivatives.forward import Columns, feature_columns, pass_columns
+from metasiren.nn.derivatives.forward import Columns, feature_columns, pass_columns, with_tangents
 from metasiren.nn.derivatives.reverse import pass_adjoint
 from metasiren.nn.encodings import Expansion
 from metasiren.nn.layers import Params
@@ -102,8 +102,11 @@ def jet(
     x, params, batch = siren.prepare(params, coords)
     with torch.autocast(x.device.type, enabled=False):
         chunks = torch.split(x, chunk_points, 1) if chunk_points else (x,)
-        layers = _layers(siren, params)
-        parts = [_evaluate(siren, params, layers, chunk, order, factors) for chunk in chunks]
+        if order == "value":
+            parts = [Jet(siren.evaluate(chunk, params)) for chunk in chunks]
+        else:
+            layers = _layers(siren, params)
+            parts = [_evaluate(siren, params, layers, chunk, order, factors) for chunk in chunks]
     joined = {}
     for name in ORDERS:
         tensors = [getattr(part, name) for part in parts]
@@ -136,12 +139,12 @@ def feature_jet(siren: Siren, params: Params, coords: Tensor, order: str) -> Jet
     x, params, batch = siren.prepare(params, coords)
     with torch.autocast(x.device.type, enabled=False):
         layers, ones = _layers(siren, params), (1.0,) * siren.in_features
-        columns = Columns(0) if order == "value" else _columns(order, ones)
+        columns = jet_columns(order, ones)
         expansion = siren.encoding.expand(x, params) if siren.encoding else None
         features = _expanded(expansion, columns) if expansion else x.unsqueeze(1)
         hidden = Layers(layers.weights[:-1], layers.biases[:-1])
         out = feature_columns(features, hidden, siren.activation, columns)
-    found = Jet(out[:, 0]) if order == "value" else _read(out, order, ones)
+    found = read_columns(out, order, ones)
     return Jet(**{k: v.reshape(batch, -1, *v.shape[2:]) for k, v in vars(found).items() if v is not None})
 
 
@@ -163,9 +166,7 @@ def _layers(siren: Siren, params: Params) -> Layers:
 
 
 def _evaluate(siren: Siren, params: Params, layers: Layers, x: Tensor, order: str, weights: tuple[float, ...]) -> Jet:
-    """The jet at x (instances, points, in), its fields (instances, points, ...)."""
-    if order == "value":
-        return Jet(siren.evaluate(x, params))
+    """The jet at x (instances, points, in) of an order beyond values, its fields (instances, points, ...)."""
     expansion = siren.encoding.expand(x, params) if siren.encoding else None
     if order == "gradient" and siren.out_features < siren.in_features:
         value, gradient = pass_adjoint(expansion.value if expansion else x, layers, siren.activation)
@@ -173,23 +174,48 @@ def _evaluate(siren: Siren, params: Params, layers: Layers, x: Tensor, order: st
             slopes = torch.stack([expansion.first(i) for i in range(siren.in_features)], -1)
             return Jet(value, torch.einsum("ionf,infd->inod", gradient, slopes))
         return Jet(value, gradient.transpose(1, 2))
-    columns = _columns(order, weights)
+    columns = jet_columns(order, weights)
     features = _expanded(expansion, columns) if expansion else x.unsqueeze(1)
-    return _read(pass_columns(features, layers, siren.activation, columns), order, weights)
+    return read_columns(pass_columns(features, layers, siren.activation, columns), order, weights)
 
 
 def _pairs(d: int) -> list[tuple[int, int]]:
     return [(i, i) for i in range(d)] + [(i, j) for i in range(d) for j in range(i + 1, d)]
 
 
-def _columns(order: str, weights: tuple[float, ...]) -> Columns:
+def jet_columns(order: str, weights: tuple[float, ...]) -> Columns:
+    """The columns that carry a jet.
+
+    Args:
+        order: one of `ORDERS`.
+        weights: factors of the unmixed second derivatives in the Laplacian, one for each coordinate.
+    """
     d = len(weights)
+    if order == "value":
+        return Columns(0)
     if order == "gradient":
         return Columns(d)
     if order == "laplacian":
         return Columns(d, (tuple((i, i, w) for i, w in enumerate(weights)),))
     pairs = _pairs(d) if order == "hessian" else _pairs(d)[:d]
     return Columns(d, tuple(((i, j, 1.0),) for i, j in pairs))
+
+
+def input_columns(siren: Siren, params: Params, x: Tensor, columns: Columns) -> Tensor:
+    """What the first layer sees, with its derivatives by the coordinates.
+
+    Args:
+        siren: the architecture.
+        params: (instances, ...).
+        x: coordinates (instances, points, in).
+        columns: which derivatives.
+
+    Returns:
+        (instances, columns, points, features)
+    """
+    if siren.encoding is not None:
+        return _expanded(siren.encoding.expand(x, params), columns)
+    return with_tangents(x, columns)
 
 
 def _expanded(expansion: Expansion, columns: Columns) -> Tensor:
@@ -200,8 +226,16 @@ def _expanded(expansion: Expansion, columns: Columns) -> Tensor:
     return torch.stack([expansion.value, *(expansion.first(i) for i in range(columns.tangents)), *second], 1)
 
 
-def _read(out: Tensor, order: str, weights: tuple[float, ...]) -> Jet:
-    """Name the columns of out (instances, columns, points, out)."""
+def read_columns(out: Tensor, order: str, weights: tuple[float, ...]) -> Jet:
+    """The jet that `jet_columns` of the same order and weights carry.
+
+    Args:
+        out: (instances, columns, points, out).
+        order: one of `ORDERS`.
+        weights: as for `jet_columns`.
+    """
+    if order == "value":
+        return Jet(out[:, 0])
     d = len(weights)
     value, gradient, second = out[:, 0], out[:, 1 : 1 + d].permute(0, 2, 3, 1), out[:, 1 + d :].permute(0, 2, 3, 1)
     if order == "gradient":

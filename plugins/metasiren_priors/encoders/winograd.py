@@ -124,7 +124,7 @@ def convolve(x: Tensor, filters: Tensor) -> Tensor:
 
 
 class Convolution(nn.Conv2d):
-    """A convolution padded to keep the map's size (divided by the stride), by the fastest way there is for it.
+    """A convolution padded to keep the map's size (divided by the stride).
 
     Args:
         inputs: channels in.
@@ -132,10 +132,14 @@ class Convolution(nn.Conv2d):
         width: of the square filter, odd.
         stride: step between outputs.
         bias: whether to add one.
+        winograd: compute by minimal filtering where that is faster; results differ by its rounding.
     """
 
-    def __init__(self, inputs: int, outputs: int, width: int, *, stride: int = 1, bias: bool = True) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, width: int, *, stride: int = 1, bias: bool = True, winograd: bool = False
+    ) -> None:
         super().__init__(inputs, outputs, width, stride=stride, padding=width // 2, bias=bias)
+        self.winograd = winograd
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if self._minimal(input):
@@ -147,7 +151,8 @@ class Convolution(nn.Conv2d):
     def _minimal(self, x: Tensor) -> bool:
         """Whether minimal filtering is faster here: wide float32 layers on maps of many pixels, on a CPU."""
         worthwhile: bool = (
-            x.device.type == "cpu"
+            self.winograd
+            and x.device.type == "cpu"
             and x.dtype == torch.float32
             and self.kernel_size[0] in _NODES
             and self.stride[0] == 1
@@ -157,3 +162,10 @@ class Convolution(nn.Conv2d):
             and not torch.compiler.is_compiling()  # the compiler cannot see through it, and makes its own choice
         )
         return worthwhile
+
+
+def use_winograd(module: nn.Module, wanted: bool) -> None:
+    """Say for every convolution in a module whether it may use minimal filtering."""
+    for each in module.modules():
+        if isinstance(each, Convolution):
+            each.winograd = wanted
