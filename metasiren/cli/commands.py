@@ -17,7 +17,7 @@ from metasiren.cli.options import catalogue_of
 from metasiren.cli.options import device as device_option
 from metasiren.errors import MetasirenError, PluginError, RecipeError, RunError, RunWarning, did_you_mean
 from metasiren.registry.catalogue import SUPPLIED, Catalogue, load_catalogue
-from metasiren.registry.scaffold import KINDS, scaffold
+from metasiren.registry.scaffold import ALIASES, KINDS, scaffold
 
 
 def _console(stderr: bool = True) -> Any:
@@ -308,13 +308,13 @@ def describe(ctx: click.Context, kind: str, name: str) -> None:
 
 
 @cli.command()
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", type=click.Choice([*KINDS, *ALIASES]))
 @click.argument("name")
 @click.option("--out", type=click.Path(path_type=Path), default=".", metavar="DIR", help="Where the folder is made.")
 @click.pass_context
 def new(ctx: click.Context, kind: str, name: str, out: Path) -> None:
     """Write a plugin package: a KIND called NAME with packaging, tests, a recipe and a README."""
-    folder = scaffold(kind, name, out, taken=catalogue_of(ctx).names(kind))
+    folder = scaffold(kind, name, out, taken=catalogue_of(ctx).names(ALIASES.get(kind, kind)))
     click.echo(f"Next: cd {folder} && python -m pip install -e '.[test]' && python -m pytest", err=True)
     click.echo(folder)
 

@@ -15,14 +15,26 @@ import metasiren
 from metasiren.errors import PluginError
 from metasiren.registry.hookspecs import API_VERSION
 
-KINDS = ("encoder", "decoder", "dataset", "constraint", "metric")
+KINDS = (
+    "encoder", "decoder", "activation", "input_encoding", "dataset", "constraint", "optimizer", "metric", "protocol",
+    "renderer",
+)  # fmt: skip
+ALIASES = {"encoding": "input_encoding"}
+"""Short words for kinds."""
+UNCHECKED = ("optimizer", "protocol", "renderer")
+"""Kinds without contract checks, whose packages have tests of their own."""
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
 # Overrides under which the generated test trains two steps in a second, and options under which checks are quick.
 _TINY = {"train.steps": 2, "train.batch": 4}
 _FACES = {**_TINY, "data.train": 16, "data.val": 4, "data.test": 4}
 _JUDGED = {**_FACES, "evaluate.contexts": [10], "evaluate.baselines": False}
-_SMALL = {"dataset": {**_TINY, "data.count": 16}, "metric": _FACES}
+_PICTURE = {"train.steps": 2, "data.size": 16}
+_SMALL = {
+    "dataset": {**_TINY, "data.count": 16},
+    "metric": _FACES,
+    **dict.fromkeys(("activation", "input_encoding", *UNCHECKED), _PICTURE),
+}
 _OPTIONS = {"encoder": {"latent_dim": 8, "features": 32}, "dataset": {"count": 16, "size": 16}}
 
 
@@ -52,7 +64,7 @@ def names_of(kind: str, name: str) -> Names:
         raise PluginError(where, f"a module {module!r} is installed already.", "Choose another name.")
     cls = "".join(word.capitalize() for word in module.split("_"))
     if cls in metasiren.__all__ or cls == "Tensor":
-        cls += kind.capitalize()
+        cls += "".join(word.capitalize() for word in kind.split("_"))
     return Names(module.replace("_", "-"), module, cls)
 
 
@@ -60,7 +72,7 @@ def scaffold(kind: str, name: str, out: Path, *, taken: Collection[str] = ()) ->
     """Write a package into a new folder below `out`.
 
     Args:
-        kind: one of `KINDS`.
+        kind: one of `KINDS`, or of `ALIASES`.
         name: of package and part, such as `acme-gru`.
         out: where the folder is made.
         taken: names of installed parts of that kind, which the new one must not have.
@@ -71,6 +83,7 @@ def scaffold(kind: str, name: str, out: Path, *, taken: Collection[str] = ()) ->
     Raises:
         PluginError: the name cannot be used, or the folder is there already.
     """
+    kind = ALIASES.get(kind, kind)
     names = names_of(kind, name)
     where = f"new {kind} {name}"
     if names.module in taken:
@@ -84,6 +97,7 @@ def scaffold(kind: str, name: str, out: Path, *, taken: Collection[str] = ()) ->
         "api": str(API_VERSION),
         "version": metasiren_version(),
         "small": "".join(f'    "{key}": {value!r},\n' for key, value in _SMALL.get(kind, _JUDGED).items()),
+        "checks": "" if kind in UNCHECKED else "the contract checks, and ",
         "options": repr(_OPTIONS.get(kind, {})).replace("'", '"'),
     }
     files = {
@@ -92,7 +106,7 @@ def scaffold(kind: str, name: str, out: Path, *, taken: Collection[str] = ()) ->
         "recipe.yaml": f"{kind}/recipe.yaml",
         f"src/{names.module}/__init__.py": "common/__init__.py",
         f"src/{names.module}/{kind}.py": f"{kind}/part.py",
-        f"tests/test_{names.module}.py": "common/test.py",
+        f"tests/test_{names.module}.py": f"{kind}/test.py" if kind in UNCHECKED else "common/test.py",
     }
     try:
         folder.mkdir(parents=True)

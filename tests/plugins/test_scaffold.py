@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from environments import Environment
 
-from metasiren import PluginError
+from metasiren import PluginError, load_recipe
 from metasiren.cli.commands import cli
 from metasiren.registry.scaffold import KINDS, names_of, scaffold
 
@@ -46,7 +46,7 @@ def test_a_package_is_complete(kind: str, packages: dict[str, Path]) -> None:
 
 
 def test_the_packages_pass_their_own_tests(installed: Environment, packages: dict[str, Path], tmp_path: Path) -> None:
-    """Contract checks, discovery, and two steps of training from the recipe, of all five kinds."""
+    """Contract checks, discovery, and two steps of training from the recipe, of every kind."""
     tests = [folder / "tests" for folder in packages.values()]
     options = ("-q", "-p", "no:cacheprovider", "-W", "error", "--rootdir", tmp_path)
     done = installed.run(installed.python, "-m", "pytest", *options, *tests, cwd=tmp_path)
@@ -106,6 +106,22 @@ def test_the_name_of_an_installed_part_is_refused(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["new", "encoder", "cnn", "--out", str(tmp_path)])
     assert isinstance(done.exception, PluginError)
     assert "could not tell the two apart" in str(done.exception)
+
+
+def test_an_encoding_is_short_for_an_input_encoding(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["new", "encoding", "acme-waves", "--out", str(tmp_path)])
+    assert done.exit_code == 0
+    source = (tmp_path / "acme-waves/src/acme_waves/__init__.py").read_text()
+    assert "def metasiren_input_encodings()" in source
+    assert '{"acme_waves": "acme_waves.input_encoding:AcmeWaves"}' in source
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_is_python_and_yaml(kind: str, tmp_path: Path) -> None:
+    folder = scaffold(kind, "acme-thing", tmp_path)
+    for path in folder.rglob("*.py"):
+        compile(path.read_text(), str(path), "exec")
+    assert "acme_thing" in {part.name for part in load_recipe(folder / "recipe.yaml").parts()} or kind == "renderer"
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
