@@ -189,8 +189,7 @@ def _capture(
         h = input_columns(siren, params, question.coords.unsqueeze(0), columns)
     with torch.enable_grad():
         for position, layer in enumerate(siren.layers):
-            weight, bias = params[layer.weight] * layer.omega, params[layer.bias] * layer.omega
-            z = affine_columns(h, weight, bias)
+            z = affine_columns(h, params[layer.weight], params[layer.bias], layer.omega)
             if position >= first:
                 inputs.append(h.detach()[0].transpose(0, 1))
                 if not z.requires_grad:

@@ -85,7 +85,7 @@ def test_the_pieces_of_a_jet_make_a_jet(order: str, layer: dict[str, Any] | None
     columns = jet_columns(order, (1.0, 1.0))
     h = input_columns(siren, params, x, columns)
     for each in siren.layers:
-        z = affine_columns(h, each.omega * params[each.weight], each.omega * params[each.bias])
+        z = affine_columns(h, params[each.weight], params[each.bias], each.omega)
         h = z if each.last else activate_columns(z, siren.activation, columns)
     found, expected = read_columns(h, order, (1.0, 1.0)), siren.jet(params, x, order)
     for name, value in vars(expected).items():

@@ -89,9 +89,10 @@ def plain_columns(features: Tensor, layers: Layers, activation: Activation, colu
     return z
 
 
-def affine_columns(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Columns h (instances, columns, points, in) through an affine layer, whose bias enters the value alone."""
-    return _biased(product(h, weight), bias)
+def affine_columns(h: Tensor, weight: Tensor, bias: Tensor, omega: float = 1.0) -> Tensor:
+    """Columns h (instances, columns, points, in) through omega * (W h + b); the bias enters the value alone."""
+    z = product(h, weight)
+    return _biased(z, bias) if omega == 1 else _biased(omega * z, omega * bias)
 
 
 def activate_columns(z: Tensor, activation: Activation, columns: Columns) -> Tensor:
