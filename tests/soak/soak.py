@@ -10,6 +10,8 @@ would, flip bits of checkpoints, and let two processes resume one run. Prints a 
 from __future__ import annotations
 
 import argparse
+import importlib
+import itertools
 import json
 import os
 import random
@@ -32,7 +34,13 @@ import metasiren as ms
 from metasiren.engine import running
 from metasiren.runs import checkpoints
 
-PICTURE = {"data.size": 16, "siren.hidden_features": 16, "train.steps": 60, "train.checkpoint_every": 7}
+PICTURE = {
+    "data.size": 16,
+    "siren.hidden_features": 16,
+    "train.steps": 60,
+    "train.checkpoint_every": 7,
+    "evaluate.protocol": None,
+}
 FACES = {"data.train": 12, "data.val": 4, "data.test": 4, "data.size": 8, "siren.hidden_features": 16}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "picture": ("image", {**PICTURE}),
@@ -41,7 +49,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "prior with EMA": (
         "celeba_cnn",
         {**FACES, "train.steps": 30, "train.checkpoint_every": 4, "train.ema": 0.9, "train.batch": 4,
-         "evaluate": {"protocol": None}},
+         "evaluate.protocol": None},
     ),
 }  # fmt: skip
 
@@ -190,14 +198,15 @@ def main() -> None:
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp(prefix="soak"))
     try:
+        # What every child would import anew; the catalogue's parts are imported with it.
+        importlib.import_module("torch.utils.tensorboard")
         began = time.monotonic()
         soak = Soak(folder, options.seed)
         trials = [soak.kills, soak.full, soak.kills, soak.flips, soak.kills, soak.race]
-        number = 0
-        while time.monotonic() - began < 60 * options.minutes:
-            for case in CASES:
-                trials[number % len(trials)](case, folder / f"{case} {number}")
-            number += 1
+        for number, (trial, case) in enumerate(itertools.cycle(itertools.product(trials, CASES))):
+            if time.monotonic() - began > 60 * options.minutes:
+                break
+            trial(case, folder / f"{case} {number}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(json.dumps({"minutes": options.minutes, "seed": options.seed, **soak.counts, "losses": soak.losses}))
