@@ -110,7 +110,9 @@ def _title(folder: Path, members: Mapping[str, Sequence[Member]]) -> str:
     words = (
         f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}: mean and standard deviation"
     )
-    return f"{made[0].environment['dataset']['title']}: {made[0].label}; {words}; on {made[0].environment['device']}"
+    first = made[0].environment
+    recipe = " ".join(filter(None, [first["recipe"], first["preset"] and f"({first['preset']})"]))
+    return f"{first['dataset']['title']}: {recipe}; {words}; on {first['device']}"
 
 
 def _of_pictures(members: Mapping[str, Sequence[Member]]) -> bool:
