@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from metasiren.contracts.quality import psnr
     from metasiren.engine.bar import progress_bar
     from metasiren.engine.choosing import load_recipe
+    from metasiren.engine.devices import pick_device
     from metasiren.engine.running import run
     from metasiren.errors import (
         DataError,
@@ -80,6 +81,7 @@ _HOMES = {
     "engine.bar": "progress_bar",
     "engine.choosing": "load_recipe",
     "contracts.modules": "as_module from_module",
+    "engine.devices": "pick_device",
     "engine.running": "run",
     "errors": "DataError MetasirenError PluginError RecipeError RunError RunWarning TrainingError did_you_mean",
     "nn.activations": "Activation Sine",
@@ -159,6 +161,7 @@ __all__ = [
     "load_extra",
     "load_recipe",
     "open_run",
+    "pick_device",
     "progress_bar",
     "psnr",
     "read_overrides",

@@ -112,14 +112,16 @@ def run(
     from metasiren.engine import running
     from metasiren.engine.choosing import choose_preset
     from metasiren.engine.processor import prepare_processor
-    from metasiren.engine.progress import Shown, announce
+    from metasiren.engine.progress import Shown, Silent, announce
     from metasiren.recipe import load_recipe, read_overrides
 
     if no_report:
         os.environ["METASIREN_NO_REPORT"] = "1"
     prepare_processor()
     console, catalogue = _console(), catalogue_of(ctx)
-    progress = Shown(console)
+    # Under torchrun the first process alone speaks.
+    first = os.environ.get("RANK", "0") == "0"
+    progress = Shown(console) if first else Silent()
     if resumed is not None:
         made = running.resume(resumed, device=device, max_time=max_time, catalogue=catalogue, progress=progress)
     else:
@@ -133,8 +135,9 @@ def run(
         made = running.run(
             loaded, out, device=device, seed=seed, max_time=max_time, catalogue=catalogue, progress=progress
         )
-    _show_results(made.results)
-    click.echo(made.path)
+    if first:
+        _show_results(made.results)
+        click.echo(made.path)
 
 
 def _show_results(results: Path) -> None:

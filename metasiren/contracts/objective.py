@@ -42,10 +42,13 @@ class Constraint(ABC):
         at: the point set where it is evaluated, or None (a prior on latents or weights).
         order: the derivatives that it needs there: `value`, `gradient`, `laplacian`, `hessian_diagonal`
             or `hessian`.
+        pointwise: whether the loss is a mean over the points of its set, each of which counts for itself. Then a step
+            may take them in parts (`train.accumulate`, several processes). Where False, each part has the whole set.
     """
 
     at: str | None = None
     order: str = "value"
+    pointwise: bool = True
 
     @abstractmethod
     def __call__(self, prediction: Prediction) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from metasiren.contracts import Renderer
-from metasiren.engine.running import pick_device
+from metasiren.engine.devices import pick_device
 from metasiren.errors import RunError
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.runs.directory import open_run

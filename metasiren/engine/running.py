@@ -6,6 +6,7 @@ import inspect
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import torch
 from metasiren.assembly.experiment import Experiment, assemble
 from metasiren.assembly.parts import make_dataset, make_metrics, make_optimizer, make_protocol
 from metasiren.contracts import FULL_EVALUATION, Dataset, EvaluationOptions, Metric, Model
+from metasiren.engine.devices import peak_memory, pick_device
+from metasiren.engine.distributed import Ranks, joined
 from metasiren.engine.logger import RunLogger, noted_signals
 from metasiren.engine.progress import Progress, Silent
 from metasiren.engine.scoring import score
@@ -29,25 +32,6 @@ from metasiren.runs.directory import Run, open_run
 from metasiren.runs.fingerprint import demand_same_data
 from metasiren.runs.lock import locked
 from metasiren.runs.status import StatusFile
-
-
-def pick_device(word: str) -> torch.device:
-    """`auto`, `cpu`, `cuda` or `cuda:1`.
-
-    Raises:
-        RecipeError: no such device here.
-    """
-    if word == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(word)
-    except RuntimeError:
-        raise RecipeError("--device", f"{word!r} is no device.", "Use auto, cpu, cuda or cuda:1.") from None
-    if device.type not in ("cpu", "cuda"):
-        raise RecipeError("--device", f"{word!r} cannot be trained on.", "Use auto, cpu, cuda or cuda:1.")
-    if device.type == "cuda" and not (torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()):
-        raise RecipeError("--device", f"{word!r} is not here; torch sees {torch.cuda.device_count()} GPUs.", "Use cpu.")
-    return device
 
 
 def seconds_of(text: str) -> float:
@@ -101,9 +85,13 @@ def run(
     progress = progress or Silent()
     progress.say(f"assembling {recipe.name}")
     experiment = assemble(recipe, catalogue)
-    with created(experiment, catalogue, Path(out) if out is not None else None, device=place) as made:
-        catalogue.manager.hook.metasiren_run_started(run=made)
-        return _carry_out(made, experiment, catalogue, place, limit, progress, None)
+    with joined(place) as ranks:
+        if not ranks.first:
+            return _follow(Path(ranks.told("")), experiment, catalogue, place, ranks, resumed=False)
+        with created(experiment, catalogue, Path(out) if out is not None else None, device=place) as made:
+            ranks.told(str(made.path.resolve()))
+            catalogue.manager.hook.metasiren_run_started(run=made)
+            return _carry_out(made, experiment, catalogue, place, limit, progress, None, ranks)
 
 
 def resume(
@@ -120,14 +108,39 @@ def resume(
     made = open_run(path)
     made.check_plugins(catalogue, directory.EVERYTHING)
     progress = progress or Silent()
-    with locked(made.path):
-        experiment = assemble(made.recipe, catalogue)
-        demand_same_data(str(made.path), made.environment, experiment.dataset, made.recipe.data)
-        checkpoints.clean(made.checkpoints)
-        checkpoint = checkpoints.latest(made.checkpoints)
-        for fault in checkpoint.passed_over if checkpoint else ():
-            progress.say(f"passed over {fault}")
-        return _carry_out(made, experiment, catalogue, place, limit, progress, checkpoint)
+    with joined(place) as ranks:
+        if not ranks.first:
+            experiment = assemble(made.recipe, catalogue)
+            return _follow(Path(ranks.told("")), experiment, catalogue, place, ranks, resumed=True)
+        with locked(made.path):
+            experiment = assemble(made.recipe, catalogue)
+            demand_same_data(str(made.path), made.environment, experiment.dataset, made.recipe.data)
+            checkpoints.clean(made.checkpoints)
+            checkpoint = checkpoints.latest(made.checkpoints)
+            ranks.told(str(made.path.resolve()))
+            for fault in checkpoint.passed_over if checkpoint else ():
+                progress.say(f"passed over {fault}")
+            return _carry_out(made, experiment, catalogue, place, limit, progress, checkpoint, ranks)
+
+
+def _follow(
+    path: Path, experiment: Experiment, catalogue: Catalogue, device: torch.device, ranks: Ranks, *, resumed: bool
+) -> Run:
+    """Train beside the first process, which writes; return when training ends."""
+    trainer = _trainer(experiment, catalogue, device, ranks)
+    checkpoint = checkpoints.latest(open_run(path).checkpoints) if resumed else None
+    if checkpoint is None:
+        trainer.experiment.model.encoder.fit(trainer.experiment.dataset)
+    else:
+        trainer.restore(checkpoint)
+    with noted_signals() as signalled:
+        outcome = trainer.train(
+            watch=lambda *_: None, save=lambda _: None, stop=lambda: signalled[0] if signalled else None
+        )
+    ranks.leave()
+    if signalled:
+        raise InterruptedRunError(str(path), f"stopped by {signalled[0]} after step {outcome.step}.", "")
+    return open_run(path)
 
 
 def _carry_out(
@@ -138,24 +151,16 @@ def _carry_out(
     limit: float | None,
     progress: Progress,
     checkpoint: checkpoints.Checkpoint | None,
+    ranks: Ranks,
 ) -> Run:
-    model = experiment.model.to(device)
-
-    def optimizer(part: Part) -> torch.optim.Optimizer:
-        trained = [p for p in model.parameters() if p.requires_grad]
-        if not trained and experiment.recipe.train.steps == 0:
-            trained = [torch.nn.Parameter(torch.zeros(0))]  # an optimiser demands one, and takes no step
-        return make_optimizer(experiment.recipe, catalogue, trained, part)
-
-    trainer = Trainer(experiment, device, optimizer, metadata={"plugins": catalogue.versions()})
+    trainer = _trainer(experiment, catalogue, device, ranks)
     # What follows is the run itself: whatever ends it is written into its status.json.
     with StatusFile(made.path, experiment.steps, checkpoint.step if checkpoint else 0) as status:
-        return _train(made, experiment, trainer, catalogue, limit, progress, checkpoint, status)
+        return _train(made, trainer, catalogue, limit, progress, checkpoint, status)
 
 
 def _train(
     made: Run,
-    experiment: Experiment,
     trainer: Trainer,
     catalogue: Catalogue,
     limit: float | None,
@@ -163,8 +168,8 @@ def _train(
     checkpoint: checkpoints.Checkpoint | None,
     status: StatusFile,
 ) -> Run:
-    device = trainer.device
-    dataset, model = experiment.dataset.to(device), experiment.model
+    device, experiment = trainer.device, trainer.experiment
+    dataset, model = experiment.dataset, experiment.model
     if checkpoint is None:
         progress.say(f"{dataset.title}: {', '.join(f'{n:,} {s}' for s, n in dataset.splits.items())}")
         model.encoder.fit(dataset)
@@ -186,6 +191,7 @@ def _train(
             stop=stop,
             notify=journal.nonfinite(model),
         )
+    trainer.ranks.leave()
     if signalled:
         advice = f"Go on with: metasiren run --resume {made.path}"
         raise InterruptedRunError(str(made.path), f"stopped by {signalled[0]} after step {outcome.step}.", advice)
@@ -206,6 +212,20 @@ def _train(
     status.write("stopped early" if outcome.stopped else "finished", **ended)
     catalogue.manager.hook.metasiren_run_ended(run=made)
     return made
+
+
+def _trainer(experiment: Experiment, catalogue: Catalogue, device: torch.device, ranks: Ranks) -> Trainer:
+    # A data set may move by giving a copy: the trainer must draw from that one.
+    dataset, model = experiment.dataset.to(device), experiment.model.to(device)
+
+    def optimizer(part: Part) -> torch.optim.Optimizer:
+        trained = [p for p in model.parameters() if p.requires_grad]
+        if not trained and experiment.recipe.train.steps == 0:
+            trained = [torch.nn.Parameter(torch.zeros(0))]  # an optimiser demands one, and takes no step
+        return make_optimizer(experiment.recipe, catalogue, trained, part)
+
+    metadata = {"plugins": catalogue.versions()}
+    return Trainer(replace(experiment, dataset=dataset), device, optimizer, metadata=metadata, ranks=ranks)
 
 
 def what_was_cut(trainer: Trainer) -> str:
@@ -233,8 +253,9 @@ def _write_summary(made: Run, outcome: Outcome, trainer: Trainer, cut: str = "")
     summary["steps_per_second"] = round(outcome.step / outcome.seconds, 3) if outcome.seconds else None
     if trainer.experiment.dataset.splits["train"] > 1:
         summary["images_per_second"] = round(seen / outcome.seconds, 2) if outcome.seconds else None
-    if trainer.device.type == "cuda":
-        summary["peak_memory_bytes"] = torch.cuda.max_memory_allocated(trainer.device)
+    if (peak := peak_memory(trainer.device)) is not None:
+        summary["peak_memory_bytes"] = peak
+        summary["tf32"] = trainer.experiment.recipe.train.tf32
     directory.write_json(made.results / "training.json", summary)
 
 

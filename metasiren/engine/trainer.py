@@ -16,14 +16,17 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from metasiren.assembly.experiment import Experiment
 from metasiren.contracts import Batch, Model, orders_of, predict
 from metasiren.contracts.optimizer import BatchOptimizer, Losses, Problem, Weighted
+from metasiren.engine.averaging import MovingAverage
 from metasiren.engine.compilation import compiled
+from metasiren.engine.devices import forget_peak_memory, precision
+from metasiren.engine.distributed import Ranks
 from metasiren.engine.errors_at import errors_at
 from metasiren.engine.nonfinite import ADVICE, NonFiniteError, Notify, Recovery, demand_finite, demand_finite_gradients
+from metasiren.engine.sharding import Factors, part_of
 from metasiren.errors import RecipeError
 from metasiren.recipe import Part, Schedule
 from metasiren.runs.checkpoints import Checkpoint, nonfinite, optimizer_tensors, restore_optimizer
@@ -36,24 +39,31 @@ class Objective(nn.Module):
         super().__init__()
         self.model, self.constraints, self.bf16 = model, constraints, bf16
         self.orders = orders_of(each.constraint for each in constraints)
+        self.whole = {w.constraint.at for w in constraints if w.constraint.at and not w.constraint.pointwise}
         self._losses = compiled(self.losses, compile)
 
-    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> Losses:
-        """The constraints' unweighted losses by name, and their weighted sum as `loss`."""
+    def forward(self, batch: Batch, generator: torch.Generator | None = None, factors: Factors | None = None) -> Losses:
+        """The constraints' unweighted losses by name, and their weighted sum as `loss`.
+
+        `factors` multiply the losses of a part of a batch (see `metasiren.engine.sharding`).
+        """
         model = self.model
         device_type = batch.context.items.device.type
         # bfloat16 is for encoder and trunk: emitted weights, coordinates and the arguments of sines stay float32.
         with torch.autocast(device_type, torch.bfloat16, enabled=self.bf16):
             latent, batch = model.encoder.training_pair(batch, model.decoder, generator)
-        losses: Losses = self._losses(latent, batch)
+        losses: Losses = self._losses(latent, batch, factors or {})
         return losses
 
-    def losses(self, latent: Tensor, batch: Batch) -> Losses:
+    def losses(self, latent: Tensor, batch: Batch, factors: Factors) -> Losses:
         """Decode, evaluate every point set once at the highest derivative asked for, and weigh the constraints."""
         with torch.autocast(latent.device.type, torch.bfloat16, enabled=self.bf16):
             field = self.model.decoder.field(latent)
         prediction = predict(field, latent, batch, self.orders)
         losses = {each.name: each.constraint(prediction) for each in self.constraints}
+        for each in self.constraints:
+            if (factor := factors.get(each.constraint.at, 1.0)) != 1:
+                losses[each.name] = factor * losses[each.name]
         losses["loss"] = sum(
             (each.weight * losses[each.name] for each in self.constraints), torch.zeros_like(latent[:0].sum())
         )
@@ -73,8 +83,8 @@ def learning_rate(schedule: Schedule, step: int, steps: int) -> float:
 class Items:
     """Which training items a step sees: a fresh seeded permutation every epoch, known from the step alone."""
 
-    def __init__(self, count: int, batch: int, seed: int) -> None:
-        self.count, self.batch, self.seed = count, min(batch, count), seed
+    def __init__(self, count: int, batch: int, seed: int, device: torch.device | str = "cpu") -> None:
+        self.count, self.batch, self.seed, self.device = count, min(batch, count), seed, device
         self.steps_per_epoch = -(-count // self.batch)
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
@@ -83,7 +93,10 @@ class Items:
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-            self._epoch, self._order = epoch, torch.randperm(self.count, generator=generator)
+            order = torch.randperm(self.count, generator=generator)
+            # One copy to the device for a whole epoch, and for all epochs of a single item.
+            self._order = order.to(self.device) if self.count > 1 or self._epoch < 0 else self._order
+            self._epoch = epoch
         return self._order[position * self.batch : (position + 1) * self.batch]
 
 
@@ -111,6 +124,10 @@ class Trainer:
         experiment: the assembled parts; its model and data set already lie on `device`.
         device: where to train.
         make_optimizer: the optimiser of a stage over the model's parameters, fresh.
+        step: steps done.
+        seconds: seconds trained.
+        metadata: what checkpoints carry beside the state.
+        ranks: this process among those that train together.
     """
 
     experiment: Experiment
@@ -119,16 +136,16 @@ class Trainer:
     step: int = 0
     seconds: float = 0.0
     metadata: dict[str, Any] = field(default_factory=dict)
+    ranks: Ranks = field(default_factory=Ranks)
 
     def __post_init__(self) -> None:
         train = self.experiment.recipe.train
         model = self.experiment.model
         self.generator = torch.Generator(self.device).manual_seed(train.seed)
-        self.average: AveragedModel | None = None
+        self.average: MovingAverage | None = None
         self.recovery = Recovery(train.on_nonfinite)
         if train.ema is not None:
-            decay = get_ema_multi_avg_fn(train.ema)  # type: ignore[no-untyped-call]
-            self.average = AveragedModel(model, multi_avg_fn=decay, use_buffers=True)
+            self.average = MovingAverage(model, train.ema)
         self._enter(0)
 
     def _enter(self, number: int) -> None:
@@ -139,6 +156,8 @@ class Trainer:
             self.experiment.model, self.stage.constraints, bf16=train.precision == "bf16", compile=train.compile
         )
         self.optimizer = self.make_optimizer(self.stage.optimizer)
+        self._demand_gradients()
+        self._forward: nn.Module | None = None
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
         if isinstance(self.optimizer, BatchOptimizer) and train.clip is not None:
             found = f"{self.stage.optimizer.name} chooses its steps itself; there is no gradient to clip."
@@ -146,6 +165,16 @@ class Trainer:
         if isinstance(self.optimizer, BatchOptimizer) and train.on_nonfinite == "skip":
             found = f"{self.stage.optimizer.name} has changed the weights by the time its losses are known."
             raise RecipeError("train.on_nonfinite: skip", found, "Use rollback or stop.")
+
+    def _demand_gradients(self) -> None:
+        """Parts of a batch give a step's gradient, not the steps of an optimiser that takes the whole problem."""
+        train = self.experiment.recipe.train
+        if not isinstance(self.optimizer, BatchOptimizer) or train.accumulate == self.ranks.count == 1:
+            return
+        where = "torchrun" if self.ranks.count > 1 else "train.accumulate"
+        found = f"{self.stage.optimizer.name} needs the whole batch of a step in one process."
+        advice = "Use an optimiser of gradients such as adam, or one process without accumulate."
+        raise RecipeError(where, found, advice)
 
     @property
     def best_model(self) -> Model:
@@ -176,21 +205,24 @@ class Trainer:
         """
         experiment, train = self.experiment, self.experiment.recipe.train
         steps = experiment.steps
-        items = Items(experiment.dataset.splits["train"], train.batch, train.seed)
+        items = Items(experiment.dataset.splits["train"], train.batch, train.seed, self.device)
         mark, seen = time.perf_counter(), 0
         began = mark - self.seconds
         dtype = getattr(torch, train.dtype)
         saved, reason = self.step if self.step else None, None
         experiment.model.train()
         self.recovery.keep(self.checkpoint())
-        with _matmul(train.tf32):
+        forget_peak_memory(self.device)
+        with precision(train.tf32):
             while self.step < steps:
-                reason = stop()
+                # Asking the other processes takes time: not at every step.
+                if self.ranks.count == 1 or self.step % 10 == 0:
+                    reason = self.ranks.agreed(stop())
                 if reason:
                     break
                 if self.step == self.stage.stop:
                     self._enter(self._number + 1)
-                batch_items = items.at(self.step).to(self.device)
+                batch_items = items.at(self.step)
                 dataset = experiment.dataset.at_progress(self.step / steps)
                 dataset = dataset.at_errors(partial(errors_at, experiment.model, self.stage.constraints, batch_items))
                 batch = dataset.batch("train", batch_items, context=train.context, generator=self.generator)
@@ -215,7 +247,7 @@ class Trainer:
                 if logged:
                     now = time.perf_counter()
                     self.seconds = now - began
-                    numbers = {name: float(value.detach()) for name, value in losses.items()}
+                    numbers = _numbers(losses)
                     watch(self.step, numbers, self.seconds, seen / max(now - mark, 1e-9))
                     mark, seen = now, 0
                 if self.step % train.checkpoint_every == 0 and self.step < steps:
@@ -243,9 +275,9 @@ class Trainer:
             if check:
                 demand_finite(self.step + 1, losses)
             return losses
-        losses = objective(batch, self.generator)
-        self.optimizer.zero_grad(set_to_none=True)
-        losses["loss"].backward()  # type: ignore[no-untyped-call]
+        losses = self._gradients(batch)
+        if check:
+            losses = self.ranks.mean(losses)
         if clip is not None:
             nn.utils.clip_grad_norm_([p for p in self.experiment.model.parameters() if p.requires_grad], clip)
         if check:
@@ -254,6 +286,30 @@ class Trainer:
             demand_finite_gradients(self.step + 1, self.experiment.model.parameters())
         self.optimizer.step()
         return losses
+
+    def _gradients(self, batch: Batch) -> Losses:
+        """Fill the gradients of the batch, part by part; the losses are those of this process's parts together."""
+        pieces, generator = self.experiment.recipe.train.accumulate, self.generator
+        if self.ranks.count > 1:
+            # Batches are drawn alike in all processes; what encoders draw for their parts differs, by step and process.
+            seed = (self.experiment.recipe.train.seed * 1_000_003 + self.step) * self.ranks.count + self.ranks.rank
+            generator = torch.Generator(self.device).manual_seed(seed)
+        if self._forward is None:
+            # Here, not where a stage begins: encoders may be fitted, or weights restored, in between.
+            self._forward = self.ranks.wrap(self.objective, self.device)
+        self.optimizer.zero_grad(set_to_none=True)
+        found: list[Losses] = []
+        for piece in range(pieces):
+            part, factors = part_of(
+                batch, self.ranks.rank * pieces + piece, self.ranks.count * pieces, self.objective.whole
+            )
+            losses: Losses = self._forward(part, generator, factors)
+            loss = losses["loss"] / pieces if pieces > 1 else losses["loss"]
+            loss.backward()  # type: ignore[no-untyped-call]
+            found.append({name: value.detach() for name, value in losses.items()} if pieces > 1 else losses)
+        if pieces == 1:
+            return found[0]
+        return {name: torch.stack([each[name] for each in found]).mean() for name in found[0]}
 
     def _demand_finite_weights(self, losses: Losses) -> None:
         """Before a checkpoint: the loss, every weight and the optimiser's state are finite."""
@@ -325,12 +381,6 @@ def _evaluating(model: Model) -> Iterator[Model]:
         model.train(training)
 
 
-@contextmanager
-def _matmul(tf32: bool) -> Iterator[None]:
-    """Allow TF32 in hidden layers for the time of training; the evaluator keeps first layers in float32."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if tf32 else "highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
+def _numbers(losses: Losses) -> dict[str, float]:
+    """The losses as numbers, read from the device at once."""
+    return dict(zip(losses, torch.stack([v.detach().double() for v in losses.values()]).tolist(), strict=True))

@@ -111,6 +111,7 @@ class Train(_Strict):
     precision: Literal["fp32", "bf16"] = "fp32"
     tf32: bool = False
     compile: bool = False
+    accumulate: int = Field(1, ge=1)
     dtype: Literal["float32", "float64"] = "float32"
     seed: int = Field(0, ge=0, lt=2**32)
     log_every: int = Field(50, ge=1)

@@ -58,12 +58,13 @@ def celeba(root: Path | None, size: int, resize: str, into: Path | None) -> None
 @click.option("--pixels", type=int, metavar="N", help="Keep N random pixels instead; a tenth of them by default.")
 @click.option("--size", metavar="HxW", help="Sample the reconstruction at this size; the prior's own by default.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random pixels.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
 @click.option("--composite", is_flag=True, help="Put the known pixels of IMAGE into the reconstruction.")
 @click.option("--panel", is_flag=True, help="Write what was seen, the reconstruction, composite and original in a row.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The picture to write.")
 def inpaint(
     run: Path, picture: Path, mask: Path | None, mask_polarity: Any, pixels: int | None, size: str | None, seed: int,
-    composite: bool, panel: bool, out: Path,
+    device: str, composite: bool, panel: bool, out: Path,
 ) -> None:  # fmt: skip
     """Reconstruct IMAGE from part of it, by the trained prior of RUN."""
     from metasiren import DataError, open_run
@@ -74,7 +75,7 @@ def inpaint(
     shape = inpainting.parse_size(size) if size else None
     opened = open_run(run)
     found = inpainting.inpaint(
-        opened, picture, mask=mask, pixels=pixels, polarity=mask_polarity, size=shape, seed=seed
+        opened, picture, mask=mask, pixels=pixels, polarity=mask_polarity, size=shape, seed=seed, device=device
     )  # fmt: skip
     sides = " x ".join(map(str, opened.domain.grid or ()))
     click.echo(f"{picture}: its centre square, shrunk to {sides}, the size of this prior", err=True)

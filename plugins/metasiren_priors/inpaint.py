@@ -17,7 +17,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resize
 from torchvision.utils import make_grid, save_image
 
-from metasiren import Context, DataError, Domain, Model, Run, RunError, grid
+from metasiren import Context, DataError, Domain, Model, Run, RunError, grid, pick_device
 from metasiren_priors.data.imageset import observe, sample_cells, to_values
 
 MOST_PIXELS = 50_000_000
@@ -121,6 +121,7 @@ def inpaint(
     polarity: Polarity | None = None,
     size: tuple[int, int] | None = None,
     seed: int = 0,
+    device: str = "auto",
 ) -> Inpainted:
     """Reconstruct a picture from part of it.
 
@@ -132,6 +133,7 @@ def inpaint(
         polarity: of the mask; see `read_mask`.
         size: (rows, columns) of the reconstruction; the prior's own where left out. A SIREN has no resolution.
         seed: of the random pixels.
+        device: where the prior is evaluated: `auto`, `cpu`, `cuda` or `cuda:1`.
 
     Raises:
         RunError: the run's signals are no images, or its encoder does not look at observed pixels. DataError: unusable
@@ -149,18 +151,19 @@ def inpaint(
         if not 1 <= keep <= count:
             raise DataError("--pixels", f"{keep} is not between 1 and {count}.", "Keep at least one pixel.")
         cells, seen = sample_cells(1, count, (keep, keep), torch.Generator().manual_seed(seed), "cpu")
-    coords = grid(domain.grid)
+    place, coords = pick_device(device), grid(domain.grid)
     context = observe(values, cells, seen, torch.zeros(1, dtype=torch.long), coords, domain.grid)
     shape = size or (domain.grid[0], domain.grid[1])
     with torch.no_grad():
-        model = run.model()
-        latent = model.encoder(context, model.decoder)
-        _demand_looking(run, model, context, latent)
-        made = _picture(rearrange(model.decoder.field(latent)(grid(shape))[0], "(h w) c -> c h w", h=shape[0]))
+        model, there = run.model(device=place), context.to(place)
+        latent = model.encoder(there, model.decoder)
+        _demand_looking(run, model, there, latent)
+        values_there = model.decoder.field(latent)(grid(shape).to(place)).cpu()
+        made = _picture(rearrange(values_there[0], "(h w) c -> c h w", h=shape[0]))
     seen_picture, known = (_picture(context.image()[0][0]), context.image()[1][0])
     original = _picture(rearrange(values[0], "(h w) c -> c h w", h=domain.grid[0]))
-    there, true = (resize(each, list(shape), InterpolationMode.NEAREST) for each in (known.float(), original))
-    return Inpainted(seen_picture, made, torch.where(there > 0, true, made), original)
+    known_there, true = (resize(each, list(shape), InterpolationMode.NEAREST) for each in (known.float(), original))
+    return Inpainted(seen_picture, made, torch.where(known_there > 0, true, made), original)
 
 
 def _demand_looking(run: Run, model: Model, context: Context, latent: Tensor) -> None:

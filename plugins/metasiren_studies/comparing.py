@@ -20,8 +20,9 @@ from metasiren.assembly.parts import (
     make_protocol,
 )
 from metasiren.contracts import Domain
+from metasiren.engine.devices import pick_device
 from metasiren.engine.progress import Progress, Silent
-from metasiren.engine.running import pick_device, run, seconds_of
+from metasiren.engine.running import run, seconds_of
 from metasiren.errors import InterruptedRunError, MetasirenError, RecipeError, RunError
 from metasiren.recipe import Recipe, load_recipe
 from metasiren.registry.catalogue import Catalogue, load_catalogue

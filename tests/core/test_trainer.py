@@ -249,4 +249,4 @@ def test_durations() -> None:
 @pytest.mark.parametrize("word", ["gpu", "cuda:99"])
 def test_a_device_that_is_not_here(word: str) -> None:
     with pytest.raises(ms.RecipeError, match="--device"):
-        running.pick_device(word)
+        ms.pick_device(word)

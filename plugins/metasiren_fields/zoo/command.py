@@ -46,8 +46,7 @@ def zoo(
     The recipe gives the data set and the network; its encoder, decoder and constraints play no part. An interrupted
     zoo goes on when the same command is given again.
     """  # noqa: D301 (click's own mark keeps the lines above as they are)
-    from metasiren import load_recipe, progress_bar, psnr, read_overrides
-    from metasiren.engine.running import pick_device
+    from metasiren import load_recipe, pick_device, progress_bar, psnr, read_overrides
     from metasiren_fields.zoo.making import Plan, make_zoo, parse_items
 
     until_mse = 4 * 10 ** (-until / 10) if until is not None else 0.0

@@ -94,6 +94,7 @@ class DifferenceMse(_Squares):
     """
 
     name = "difference_mse"
+    pointwise = False  # a span has two ends
 
     def __init__(self, *, at: str = "spans") -> None:
         super().__init__(at=at)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from metasiren import RecipeError
+from metasiren_physics.datasets.constants import constant
 from metasiren_physics.datasets.sampling import Region, even, polar
 from metasiren_physics.media import Disc, Medium, Square
 
@@ -31,12 +32,12 @@ class Ring(Region):
         inner, outer = self.bounds
         share, angle = even(count, 2, generator, device).unbind(-1)
         r = (inner + (outer - inner) * share).sqrt()
-        return polar(r, 2 * math.pi * angle) + r.new_tensor(self.centre)
+        return polar(r, 2 * math.pi * angle) + constant(self.centre, r)
 
     def density(self, points: Tensor) -> Tensor:
         """See `Region.density`."""
         inner, outer = self.bounds
-        q = (points - points.new_tensor(self.centre)).square().sum(-1)
+        q = (points - constant(self.centre, points)).square().sum(-1)
         return ((q >= inner) & (q <= outer)).to(points.dtype) / (math.pi * (outer - inner))
 
 

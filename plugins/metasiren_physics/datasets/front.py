@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metasiren_physics.datasets.constants import constant
 from metasiren_physics.datasets.sampling import Region, even, polar
 from metasiren_physics.media import Medium, Uniform, check_medium
 
@@ -80,12 +81,12 @@ class Front(Region):
         t, angle = self.until * t, 2 * math.pi * turn
         spread = torch.special.ndtri(quantile.clamp(min=1e-12))
         r = (self.radius(t, angle) + self.width * spread).abs()
-        space = polar(r, angle) + t.new_tensor(self.centre)
+        space = polar(r, angle) + constant(self.centre, t)
         return torch.cat([t.unsqueeze(-1), space], -1)
 
     def density(self, points: Tensor) -> Tensor:
         """See `Region.density`."""
-        t, ray = points[:, 0], points[:, 1:] - points.new_tensor(self.centre)
+        t, ray = points[:, 0], points[:, 1:] - constant(self.centre, points)
         r, front = ray.norm(dim=-1).clamp(min=1e-12), self.radius(t, torch.atan2(ray[:, 1], ray[:, 0]))
         normal = sum(torch.exp(-((s * r - front) ** 2) / (2 * self.width**2)) for s in (1, -1))
         along = normal / (self.width * math.sqrt(2 * math.pi) * 2 * math.pi * r)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from metasiren import RecipeError
+from metasiren_physics.datasets.constants import constant, constants
 
 
 class Region(ABC):
@@ -39,8 +40,8 @@ def even(count: int, d: int, generator: torch.Generator | None, device: torch.de
     phi = 2.0
     for _ in range(60):
         phi = (1 + phi) ** (1 / (d + 1))
-    steps = torch.tensor([phi ** -(i + 1) for i in range(d)], dtype=torch.float64, device=device)
     shift = torch.rand(d, generator=generator, device=device, dtype=torch.float64)
+    steps = constant([phi ** -(i + 1) for i in range(d)], shift)
     return (shift + torch.arange(count, dtype=torch.float64, device=device).unsqueeze(-1) * steps) % 1
 
 
@@ -53,14 +54,17 @@ class Box(Region):
 
     def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
         """See `Region.draw`."""
-        low, high = (torch.tensor(c, dtype=torch.float64, device=device) for c in (self.low, self.high))
-        return low + (high - low) * even(count, len(self.low), generator, device)
+        unit = even(count, len(self.low), generator, device)
+        # A curriculum moves corners at every step: numbers for each axis, not tensors, which would be copied.
+        low, high = self.low, self.high
+        return torch.stack([a + (b - a) * x for a, b, x in zip(low, high, unit.unbind(-1), strict=True)], -1)
 
     def density(self, points: Tensor) -> Tensor:
         """See `Region.density`."""
-        low, high = points.new_tensor(self.low), points.new_tensor(self.high)
+        sides = zip(self.low, self.high, points.unbind(-1), strict=True)
+        within = torch.stack([(x >= a) & (x <= b) for a, b, x in sides]).all(0)
         volume = math.prod(b - a for a, b in zip(self.low, self.high, strict=True))
-        return ((points >= low) & (points <= high)).all(-1).to(points.dtype) / volume
+        return within.to(points.dtype) / volume
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,14 @@ class Discs(Region):
 
     def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
         """See `Region.draw`; the discs take turns."""
-        centres = torch.tensor(self.centres, dtype=torch.float64, device=device)
         turns = torch.arange(count, device=device) % len(self.centres)
         r, angle = even(count, 2, generator, device).unbind(-1)
+        centres = constants(self.centres, r)
         return centres[turns] + polar(self.radius * r.sqrt(), 2 * math.pi * angle)
 
     def density(self, points: Tensor) -> Tensor:
         """See `Region.density`."""
-        centres = points.new_tensor(self.centres)
+        centres = constants(self.centres, points)
         within = (points.unsqueeze(-2) - centres).square().sum(-1) < self.radius**2
         return within.sum(-1).to(points.dtype) / (len(self.centres) * math.pi * self.radius**2)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Batch, Context, Dataset, Domain, Points, RecipeError
+from metasiren_physics.datasets.constants import constant
 from metasiren_physics.datasets.curriculum import check_curriculum, share
 from metasiren_physics.datasets.edges import Lasting, edge_region
 from metasiren_physics.datasets.front import Front, travel
@@ -166,11 +167,11 @@ class Near(Region):
     def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
         """See `Region.draw`."""
         r, angle = even(count, 2, generator, device).unbind(-1)
-        return polar(self.radius * r.sqrt(), 2 * math.pi * angle) + r.new_tensor(self.centre)
+        return polar(self.radius * r.sqrt(), 2 * math.pi * angle) + constant(self.centre, r)
 
     def density(self, points: Tensor) -> Tensor:
         """See `Region.density`."""
-        within = (points - points.new_tensor(self.centre)).square().sum(-1) < self.radius**2
+        within = (points - constant(self.centre, points)).square().sum(-1) < self.radius**2
         return within.to(points.dtype) / (math.pi * self.radius**2)
 
 

@@ -1,0 +1,62 @@
+"""What training sets on a device, and reads from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from metasiren.engine.distributed import local_rank
+from metasiren.errors import RecipeError
+
+
+@contextmanager
+def precision(tf32: bool) -> Iterator[None]:
+    """Allow or forbid TF32 for the time of a `with` block: in matrix products, and in cuDNN's convolutions too.
+
+    TF32 keeps ten bits of each factor (relative error 5e-4). The evaluator computes first layers in full precision
+    even where it is allowed. On a CPU nothing changes.
+    """
+    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = tf32
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(products)
+        torch.backends.cudnn.allow_tf32 = convolutions
+
+
+def forget_peak_memory(device: torch.device) -> None:
+    """Measure the peak of a GPU's memory from here on; without it, earlier runs of the process would count."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """The most bytes of a GPU's memory that tensors took since `forget_peak_memory`; None for other devices."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+
+
+def pick_device(word: str) -> torch.device:
+    """The device that a word means: `auto`, `cpu`, `cuda` or `cuda:1`.
+
+    Under torchrun, `auto` and `cuda` are the GPU of this process's number on its machine.
+
+    Raises:
+        RecipeError: no such device here.
+    """
+    if word == "auto":
+        word = "cuda" if torch.cuda.is_available() else "cpu"
+    if word == "cuda" and (place := local_rank()) is not None:
+        word = f"cuda:{place}"
+    try:
+        device = torch.device(word)
+    except RuntimeError:
+        raise RecipeError("--device", f"{word!r} is no device.", "Use auto, cpu, cuda or cuda:1.") from None
+    if device.type not in ("cpu", "cuda"):
+        raise RecipeError("--device", f"{word!r} cannot be trained on.", "Use auto, cpu, cuda or cuda:1.")
+    if device.type == "cuda" and not (torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()):
+        raise RecipeError("--device", f"{word!r} is not here; torch sees {torch.cuda.device_count()} GPUs.", "Use cpu.")
+    return device
