@@ -1,10 +1,12 @@
 """Rivals of SIREN on one photograph, each with the rate and the scale that suit it: what docs/rivals.md quotes.
 
     python benchmarks/rivals.py [--size 64] [--steps 100] [--width 32] [--seeds 2] [--out FILE.json]
+    python benchmarks/rivals.py --read FILE.json --picture FILE.png [the same options]
 
 The rule: every rival has the same steps, width, depth and Adam with a cosine schedule. Its rate and its scale (omega,
-or what stands for it) are the best of a grid of 3 x 3 on one photograph (scikit-image's camera), and are then used,
-unchanged, on another (scikit-image's coffee, in grey) with each seed.
+or what stands for it) are searched on one photograph (scikit-image's camera): from a first guess, twice and half of
+either are tried and the best is moved to, until none is better or 16 pairs are tried, for every rival alike. They are
+then used, unchanged, on another photograph (scikit-image's coffee, in grey) with each seed.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -28,7 +29,7 @@ from metasiren_rivals.bells import FinerPlusPlus, Gaussian, Wire
 from metasiren_rivals.fourier import FourierFeatures
 from metasiren_rivals.periodic import Finer, Sinc
 
-RATES = (5e-4, 2e-3, 8e-3)
+RATE, TRIALS = 4e-3, 16
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Rival:
     """A kind of network, by its one scale."""
 
     name: str
-    scales: tuple[float, ...]
+    scale: float
     options: Callable[[float], dict[str, Any]]
 
 
@@ -45,13 +46,13 @@ def fourier(sigma: float) -> dict[str, Any]:
 
 
 RIVALS = (
-    Rival("sine", (10, 20, 30), lambda s: {"first_omega": s, "hidden_omega": 30.0}),
-    Rival("finer", (5, 10, 30), lambda s: {"nonlinearity": Finer(omega=s)}),
-    Rival("finer_pp", (2, 5, 10), lambda s: {"nonlinearity": FinerPlusPlus(omega=s)}),
-    Rival("gaussian", (3, 6, 12), lambda s: {"nonlinearity": Gaussian(scale=s)}),
-    Rival("sinc", (5, 10, 20), lambda s: {"nonlinearity": Sinc(omega=s)}),
-    Rival("wire (real)", (5, 10, 20), lambda s: {"nonlinearity": Wire(omega=s, scale=s / 2)}),
-    Rival("relu, fourier features", (1, 2, 4), fourier),
+    Rival("sine", 30, lambda s: {"first_omega": s, "hidden_omega": 30.0}),
+    Rival("finer", 15, lambda s: {"nonlinearity": Finer(omega=s)}),
+    Rival("finer_pp", 4, lambda s: {"nonlinearity": FinerPlusPlus(omega=s)}),
+    Rival("gaussian", 8, lambda s: {"nonlinearity": Gaussian(scale=s)}),
+    Rival("sinc", 15, lambda s: {"nonlinearity": Sinc(omega=s)}),
+    Rival("wire (real)", 10, lambda s: {"nonlinearity": Wire(omega=s, scale=s / 2)}),
+    Rival("relu, fourier features", 2, fourier),
 )
 
 
@@ -63,8 +64,8 @@ def photograph(image: Any, size: int) -> Tensor:
     return torch.tensor(small, dtype=torch.float32).reshape(1, -1, 1) * 2 - 1
 
 
-def fit(rival: Rival, scale: float, rate: float, target: Tensor, coords: Tensor, given: Any, seed: int) -> float:
-    """PSNR in dB after the last step."""
+def fit(rival: Rival, scale: float, rate: float, target: Tensor, coords: Tensor, given: Any, seed: int) -> ms.Field:
+    """The field after the last step."""
     siren = ms.Siren(
         in_features=2, out_features=1, hidden_features=given.width, hidden_layers=2, **rival.options(scale)
     )
@@ -77,32 +78,91 @@ def fit(rival: Rival, scale: float, rate: float, target: Tensor, coords: Tensor,
         (siren(weights, coords) - target).square().mean().backward()
         adam.step()
         schedule.step()
-    with torch.no_grad():
-        return float(ms.psnr((siren(weights, coords) - target).square().mean()))
+    return ms.Field(siren, {name: p.detach() for name, p in weights.items()})
+
+
+def quality(field: ms.Field, target: Tensor, coords: Tensor) -> float:
+    """PSNR in dB."""
+    return float(ms.psnr((field(coords) - target).square().mean()))
+
+
+Pair = tuple[float, float]
+
+
+def search(rival: Rival, target: Tensor, coords: Tensor, given: Any) -> tuple[Pair, dict[Pair, float], bool]:
+    """The best (scale, rate), every pair tried with its PSNR, and whether the search ended by itself."""
+    tried: dict[Pair, float] = {}
+
+    def tell(pair: Pair) -> float:
+        if pair not in tried:
+            tried[pair] = quality(fit(rival, *pair, target, coords, given, 0), target, coords)
+        return tried[pair]
+
+    best = (float(rival.scale), RATE)
+    tell(best)
+    while True:
+        scale, rate = best
+        for pair in ((scale, 2 * rate), (scale, rate / 2), (2 * scale, rate), (scale / 2, rate)):
+            if pair not in tried and len(tried) == TRIALS:
+                return max(tried, key=lambda p: tried[p]), tried, False
+            tell(pair)
+        if (found := max(tried, key=lambda p: tried[p])) == best:
+            return best, tried, True
+        best = found
+
+
+def draw(rows: list[dict[str, Any]], target: Tensor, coords: Tensor, given: Any) -> None:
+    """Value, size of the gradient and Laplacian of every rival, each scaled by the photograph's own differences."""
+    plt = ms.load_extra("matplotlib.pyplot", extra="plots", where="benchmarks/rivals.py")
+    side, step = given.size, 2 / (given.size - 1)
+    image = target.reshape(side, side)
+    down, right = torch.gradient(image, spacing=step)
+    laplacian = torch.gradient(down, spacing=step, dim=0)[0] + torch.gradient(right, spacing=step, dim=1)[0]
+    truth = (image, (down.square() + right.square()).sqrt(), laplacian)
+    limits = [(-1.0, 1.0), (0.0, float(truth[1].quantile(0.99))), (-float(truth[2].abs().quantile(0.99)),) * 2]
+    limits[2] = (limits[2][0], -limits[2][0])
+    columns = [("photograph, differences", truth)]
+    for rival, row in zip(RIVALS, rows, strict=True):
+        jet = fit(rival, row["scale"], row["rate"], target, coords, given, 0).jet(coords, "laplacian")
+        found = (jet.value, jet.gradient.norm(dim=-1), jet.laplacian)
+        columns.append((rival.name, tuple(each.detach().reshape(side, side) for each in found)))
+    figure, axes = plt.subplots(3, len(columns), figsize=(1.7 * len(columns), 5.4), layout="constrained")
+    for column, (name, pictures) in enumerate(columns):
+        for place, picture, (low, high) in zip(axes[:, column], pictures, limits, strict=True):
+            place.imshow(picture, cmap="gray", vmin=low, vmax=high)
+            place.set_axis_off()
+        axes[0, column].set_title(name, fontsize=8)
+    figure.savefig(given.picture, dpi=110)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("size", 64), ("steps", 100), ("width", 32), ("seeds", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--out", type=Path)
+    for name in ("out", "read", "picture"):
+        parser.add_argument(f"--{name}", type=Path)
     given = parser.parse_args()
     coords = ms.grid((given.size, given.size))[None]
     tuning, judged = photograph(data.camera(), given.size), photograph(data.coffee(), given.size)
+    if given.read:
+        draw(json.loads(given.read.read_text())["rows"], judged, coords, given)
+        return
     rows = []
     for rival in RIVALS:
         start = time.process_time()
-        tried = {(s, r): fit(rival, s, r, tuning, coords, given, 0) for s, r in product(rival.scales, RATES)}
-        scale, rate = max(tried, key=lambda key: tried[key])
-        found = [fit(rival, scale, rate, judged, coords, given, seed) for seed in range(given.seeds)]
+        (scale, rate), tried, ended = search(rival, tuning, coords, given)
+        fields = [fit(rival, scale, rate, judged, coords, given, seed) for seed in range(given.seeds)]
+        found = [quality(field, judged, coords) for field in fields]
         spread = stdev(found) if len(found) > 1 else 0.0
-        edge = " (at the grid's edge)" if scale in (rival.scales[0], rival.scales[-1]) or rate in RATES[::2] else ""
         seconds = time.process_time() - start
         rows.append({
-            "rival": rival.name, "scale": scale, "rate": rate, "edge": bool(edge), "tuning_db": tried[scale, rate],
+            "rival": rival.name, "scale": scale, "rate": rate, "trials": len(tried), "ended": ended, "tuning_db": tried[scale, rate],
             "psnr_db": mean(found), "stdev": spread, "seconds_all": seconds,
         })  # fmt: skip
-        print(f"| {rival.name} | {scale:g} | {rate:g}{edge} | {mean(found):.2f} ± {spread:.2f} |", flush=True)
+        print(
+            f"| {rival.name} | {scale:g} | {rate:g} | {len(tried)}{'' if ended else ' (cut off)'} | {mean(found):.2f} ± {spread:.2f} |",
+            flush=True,
+        )
     if given.out:
         given.out.write_text(
             json.dumps({"options": {k: str(v) for k, v in vars(given).items()}, "rows": rows}, indent=2)

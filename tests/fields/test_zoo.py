@@ -29,11 +29,11 @@ def stacked(count: int) -> dict[str, torch.Tensor]:
     return SIREN.init(count, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
-@pytest.mark.parametrize("until", [0.0, 0.02])
-def test_together_is_as_alone(until: float) -> None:
+@pytest.mark.parametrize(("until", "points"), [(0.0, None), (0.02, None), (0.02, 9)])
+def test_together_is_as_alone(until: float, points: int | None) -> None:
     coords, values = signals(4)
     start = stacked(4)
-    options = {"steps": 40, "lr": 1e-2, "until": until}
+    options = {"steps": 40, "lr": 1e-2, "until": until, "points": points}
     made = fit_together(SIREN, start, coords, values, **options)
     for i in range(4):
         one = fit_together(SIREN, {k: p[i : i + 1] for k, p in start.items()}, coords, values[i : i + 1], **options)

@@ -15,6 +15,9 @@ import click
 @click.option("--at", default="pixels", show_default=True, help="The point set whose values are fitted.")
 @click.option("--steps", type=click.IntRange(min=1), default=500, show_default=True, help="At most, for each item.")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True, help="Of Adam.")
+@click.option(
+    "--points", type=click.IntRange(min=1), metavar="N", help="Random points of each step; all of them by default."
+)
 @click.option("--until", type=float, metavar="DB", help="An item stops at this PSNR (values in [-1, 1]).")
 @click.option("--together", type=click.IntRange(min=1), default=64, show_default=True, help="Items in one batch.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the initial weights.")
@@ -30,6 +33,7 @@ def zoo(
     at: str,
     steps: int,
     lr: float,
+    points: int | None,
     until: float | None,
     together: int,
     seed: int,
@@ -50,7 +54,7 @@ def zoo(
     from metasiren_fields.zoo.making import Plan, make_zoo, parse_items
 
     until_mse = 4 * 10 ** (-until / 10) if until is not None else 0.0
-    plan = Plan(split, parse_items(items), at, steps, lr, until_mse, together, seed, shared_start)
+    plan = Plan(split, parse_items(items), at, steps, lr, until_mse, together, seed, shared_start, points)
     loaded = load_recipe(recipe, preset=preset, overrides=read_overrides(pairs))
     made = make_zoo(
         loaded, out, plan, device=pick_device(device), watch=lambda total: progress_bar("fields fitted", total)

@@ -35,6 +35,8 @@ def fit_together(
     lr: float,
     until: float = 0.0,
     check_every: int = 10,
+    points: int | None = None,
+    seed: int = 0,
 ) -> Fits:
     """Fit every item as if it were alone.
 
@@ -49,7 +51,9 @@ def fit_together(
         steps: at most.
         lr: Adam's learning rate.
         until: mean squared error at which an item stops.
-        check_every: steps between two looks at the errors.
+        check_every: steps between two looks at the errors, which are those of all points.
+        points: random points of each step, the same for all items; all of them by default.
+        seed: of the random points.
 
     Raises:
         TrainingError: an item's error is not finite; it names the items.
@@ -60,17 +64,19 @@ def fit_together(
     active = torch.arange(count, device=values.device)
     weights = {name: p.clone().requires_grad_() for name, p in final.items()}
     adam = torch.optim.Adam(weights.values(), lr=lr)
+    draw, size = torch.Generator().manual_seed(seed), values.shape[1]
 
-    def errors() -> Tensor:
-        return (siren(weights, coords) - values).square().mean((1, 2))
+    def errors(chosen: Tensor | slice) -> Tensor:
+        return (siren(weights, coords[:, chosen]) - values[:, chosen]).square().mean((1, 2))
 
     for step in range(steps + 1):
-        losses = errors()
-        if step == steps or step % check_every == 0:
-            ended = (losses.detach() <= until) | (step == steps)
+        if step == steps or (until > 0 and step % check_every == 0):
+            with torch.no_grad():
+                losses = errors(slice(None))
+            ended = (losses <= until) | (step == steps)
             if ended.any():
                 gone = active[ended]
-                mse[gone], taken[gone] = losses.detach()[ended], step
+                mse[gone], taken[gone] = losses[ended], step
                 for name, p in weights.items():
                     final[name][gone] = p.detach()[ended]
                 if ended.all():
@@ -79,9 +85,9 @@ def fit_together(
                 active, values = active[kept], values[kept]
                 coords = coords if coords.shape[0] == 1 else coords[kept]
                 weights, adam = _only(weights, adam, kept, lr)
-                losses = errors()
+        chosen = slice(None) if points is None else torch.randint(size, (points,), generator=draw).to(values.device)
         adam.zero_grad()
-        losses.sum().backward()  # type: ignore[no-untyped-call]
+        errors(chosen).sum().backward()  # type: ignore[no-untyped-call]
         adam.step()
     if not bool(mse.isfinite().all()):
         wrong = (~mse.isfinite()).nonzero().flatten().tolist()

@@ -33,6 +33,7 @@ class Plan:
         together: items in one batch.
         seed: of the initial weights; item i starts from seed + i, or all from `seed` where `shared`.
         shared: all items start from the same weights.
+        points: random points of each step; None for all.
     """
 
     split: str = "train"
@@ -44,6 +45,7 @@ class Plan:
     together: int = 64
     seed: int = 0
     shared: bool = False
+    points: int | None = None
 
 
 def parse_items(text: str) -> tuple[int, int | None]:
@@ -124,7 +126,8 @@ def _facts(recipe: Recipe, dataset: Dataset, plan: Plan) -> dict[str, Any]:
     shape = dataset.domain.grid
     return {
         "title": dataset.title, "split": plan.split, "grid": list(shape) if shape else None,
-        "recipe": recipe.name, "preset": recipe.preset, "lr": plan.lr, "seed": plan.seed, "shared_start": plan.shared,
+        "recipe": recipe.name, "preset": recipe.preset, "lr": plan.lr, "seed": plan.seed,
+        "shared_start": plan.shared, "points": plan.points,
     }  # fmt: skip
 
 
@@ -152,6 +155,9 @@ def _fit(
     seeds = [plan.seed + (0 if plan.shared else int(i)) for i in group]
     drawn = [siren.init(generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     start = {name: torch.cat([each[name] for each in drawn]).to(device) for name in siren.shapes}
-    made = fit_together(siren, start, chosen.coords, chosen.values, steps=plan.steps, lr=plan.lr, until=plan.until)
+    made = fit_together(
+        siren, start, chosen.coords, chosen.values, steps=plan.steps, lr=plan.lr, until=plan.until,
+        points=plan.points, seed=plan.seed,
+    )  # fmt: skip
     params = {name: p.cpu() for name, p in made.params.items()}
     return Zoo(siren, params, group, made.mse.cpu(), made.steps.cpu(), facts)
