@@ -93,19 +93,19 @@ def search(rival: Rival, target: Tensor, coords: Tensor, given: Any) -> tuple[Pa
     """The best (scale, rate), every pair tried with its PSNR, and whether the search ended by itself."""
     tried: dict[Pair, float] = {}
 
-    def tell(pair: Pair) -> float:
+    def score(pair: Pair) -> float:
         if pair not in tried:
             tried[pair] = quality(fit(rival, *pair, target, coords, given, 0), target, coords)
         return tried[pair]
 
     best = (float(rival.scale), RATE)
-    tell(best)
+    score(best)
     while True:
         scale, rate = best
         for pair in ((scale, 2 * rate), (scale, rate / 2), (2 * scale, rate), (scale / 2, rate)):
             if pair not in tried and len(tried) == TRIALS:
                 return max(tried, key=lambda p: tried[p]), tried, False
-            tell(pair)
+            score(pair)
         if (found := max(tried, key=lambda p: tried[p])) == best:
             return best, tried, True
         best = found
@@ -156,13 +156,12 @@ def main() -> None:
         spread = stdev(found) if len(found) > 1 else 0.0
         seconds = time.process_time() - start
         rows.append({
-            "rival": rival.name, "scale": scale, "rate": rate, "trials": len(tried), "ended": ended, "tuning_db": tried[scale, rate],
+            "rival": rival.name, "scale": scale, "rate": rate, "trials": len(tried), "ended": ended,
+            "tuning_db": tried[scale, rate],
             "psnr_db": mean(found), "stdev": spread, "seconds_all": seconds,
         })  # fmt: skip
-        print(
-            f"| {rival.name} | {scale:g} | {rate:g} | {len(tried)}{'' if ended else ' (cut off)'} | {mean(found):.2f} ± {spread:.2f} |",
-            flush=True,
-        )
+        count = f"{len(tried)}{'' if ended else ' (cut off)'}"
+        print(f"| {rival.name} | {scale:g} | {rate:g} | {count} | {mean(found):.2f} ± {spread:.2f} |", flush=True)
     if given.out:
         given.out.write_text(
             json.dumps({"options": {k: str(v) for k, v in vars(given).items()}, "rows": rows}, indent=2)
