@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -15,9 +14,9 @@ import click
 from metasiren.cli.failures import explain
 from metasiren.cli.options import catalogue_of
 from metasiren.cli.options import device as device_option
-from metasiren.errors import MetasirenError, PluginError, RecipeError, RunError, RunWarning, did_you_mean
-from metasiren.registry.catalogue import SUPPLIED, Catalogue, load_catalogue
-from metasiren.registry.scaffold import ALIASES, KINDS, scaffold
+from metasiren.cli.parts import describe, new, plugins, recipes, schema
+from metasiren.errors import MetasirenError, RecipeError, RunError, RunWarning, did_you_mean
+from metasiren.registry.catalogue import load_catalogue
 
 
 def _console(stderr: bool = True) -> Any:
@@ -228,119 +227,8 @@ def render(
     click.echo(made)
 
 
-@cli.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option("--check", metavar="NAME", help="Fail, with the reason, unless this plugin loads and its parts import.")
-@click.pass_context
-def plugins(ctx: click.Context, as_json: bool, check: str | None) -> None:
-    """List the installed plugins and what they offer."""
-    catalogue = catalogue_of(ctx)
-    if check is not None:
-        _check(catalogue, check)
-    offered: dict[str, dict[str, list[str]]] = {p.name: {} for p in catalogue.plugins}
-    for kind, named in catalogue.offers.items():
-        for name, offers in named.items():
-            for offer in offers:
-                offered[offer.plugin.name].setdefault(kind, []).append(name)
-    if as_json:
-        rows = [{**vars(p), "offers": offered[p.name]} for p in catalogue.plugins]
-        click.echo(json.dumps(rows, indent=2))
-        return
-    for plugin in catalogue.plugins:
-        state = f"FAILED: {plugin.error}" if plugin.error else ""
-        click.echo(f"{plugin.name}  ({plugin.distribution} {plugin.version})  {state}".rstrip())
-        for kind, names in offered[plugin.name].items():
-            click.echo(f"  {kind + 's':<12} {', '.join(sorted(names))}")
-
-
-def _check(catalogue: Catalogue, name: str) -> None:
-    found = [p for p in catalogue.plugins if name in (p.name, p.distribution)]
-    if not found:
-        known = ", ".join(p.name for p in catalogue.plugins)
-        question = did_you_mean(name, [p.name for p in catalogue.plugins])
-        raise PluginError(
-            "plugins --check", f"no plugin is called {name!r}. {question}".rstrip(), f"installed: {known}"
-        )
-    for plugin in found:
-        if plugin.error:
-            raise PluginError(f"plugin {plugin.name}", plugin.error, f"Repair or reinstall {plugin.distribution}.")
-    for named in catalogue.offers.values():
-        for offers in named.values():
-            for offer in offers:
-                if offer.plugin in found:
-                    offer.load()
-
-
-@cli.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def recipes(as_json: bool) -> None:
-    """List the shipped recipes with their presets: what each needs, costs and gives."""
-    from dataclasses import asdict
-
-    from metasiren.registry.recipes import all_recipes
-
-    found = all_recipes()
-    if as_json:
-        click.echo(
-            json.dumps([asdict(each) | {"path": str(each.path), "title": each.title} for each in found], indent=2)
-        )
-        return
-    for each in found:
-        click.echo(f"{each.name}: {each.title}")
-        for preset in each.presets:
-            click.echo(f"  {preset}")
-
-
-@cli.command()
-@click.argument("kind", type=click.Choice(["recipe", *sorted(SUPPLIED)]))
-@click.argument("name")
-@click.pass_context
-def describe(ctx: click.Context, kind: str, name: str) -> None:
-    """Show a part's options with types, defaults and help, its source file, and which shipped recipes use it.
-
-    Of a recipe: what it is for, and its presets with what each needs, costs and gives.
-    """
-    if kind == "recipe":
-        from metasiren.registry.recipes import recipe_info
-
-        click.echo(str(recipe_info(name)))
-        return
-    from metasiren.registry.describe import describe as describe_part
-
-    click.echo(str(describe_part(catalogue_of(ctx), kind, name)))
-
-
-@cli.command()
-@click.argument("kind", type=click.Choice([*KINDS, *ALIASES]))
-@click.argument("name")
-@click.option("--out", type=click.Path(path_type=Path), default=".", metavar="DIR", help="Where the folder is made.")
-@click.pass_context
-def new(ctx: click.Context, kind: str, name: str, out: Path) -> None:
-    """Write a plugin package: a KIND called NAME with packaging, tests, a recipe and a README."""
-    folder = scaffold(kind, name, out, taken=catalogue_of(ctx).names(ALIASES.get(kind, kind)))
-    click.echo(f"Next: cd {folder} && python -m pip install -e '.[test]' && python -m pytest", err=True)
-    click.echo(folder)
-
-
-@cli.command()
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Instead of printing."
-)
-@click.pass_context
-def schema(ctx: click.Context, out: Path | None) -> None:
-    """Write a JSON schema of recipes, installed plugins included: editors complete and check with it."""
-    from metasiren.registry.schema import recipe_schema
-
-    text = json.dumps(recipe_schema(catalogue_of(ctx)), indent=2)
-    if out is None:
-        click.echo(text)
-        return
-    try:
-        out.write_text(text + "\n", "utf-8")
-    except OSError as error:
-        raise RecipeError(f"schema -o {out}", f"cannot be written: {error}.", "Name another file.") from None
-    click.echo(f"First line of a recipe beside it: # yaml-language-server: $schema={out.name}", err=True)
-    click.echo(out)
+for _command in (plugins, recipes, describe, new, schema):
+    cli.add_command(_command)
 
 
 def _show_warning(

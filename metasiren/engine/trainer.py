@@ -6,114 +6,33 @@ what the next step does, so that a resumed run equals an uninterrupted one.
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from metasiren.assembly.experiment import Experiment
-from metasiren.contracts import Batch, Model, orders_of, predict
-from metasiren.contracts.optimizer import BatchOptimizer, Losses, Problem, Weighted
+from metasiren.contracts import Batch, Model
+from metasiren.contracts.optimizer import BatchOptimizer, Losses, Problem
 from metasiren.engine.averaging import MovingAverage
-from metasiren.engine.compilation import compiled
 from metasiren.engine.devices import forget_peak_memory, precision
 from metasiren.engine.distributed import Ranks
 from metasiren.engine.errors_at import errors_at
 from metasiren.engine.nonfinite import ADVICE, NonFiniteError, Notify, Recovery, demand_finite, demand_finite_gradients
-from metasiren.engine.sharding import Factors, part_of
+from metasiren.engine.objective import Objective as Objective
+from metasiren.engine.objective import evaluating
+from metasiren.engine.outcome import Outcome as Outcome
+from metasiren.engine.outcome import Watcher as Watcher
+from metasiren.engine.schedule import Items as Items
+from metasiren.engine.schedule import learning_rate as learning_rate
+from metasiren.engine.sharding import part_of
 from metasiren.errors import RecipeError
-from metasiren.recipe import Part, Schedule
+from metasiren.recipe import Part
 from metasiren.runs.checkpoints import Checkpoint, nonfinite, optimizer_tensors, restore_optimizer
-
-
-class Objective(nn.Module):
-    """Batch -> losses: the whole path from context to scalar, as one module (so that it can be wrapped)."""
-
-    def __init__(self, model: Model, constraints: tuple[Weighted, ...], *, bf16: bool = False, compile: bool = False):
-        super().__init__()
-        self.model, self.constraints, self.bf16 = model, constraints, bf16
-        self.orders = orders_of(each.constraint for each in constraints)
-        self.whole = {w.constraint.at for w in constraints if w.constraint.at and not w.constraint.pointwise}
-        self._losses = compiled(self.losses, compile)
-
-    def forward(self, batch: Batch, generator: torch.Generator | None = None, factors: Factors | None = None) -> Losses:
-        """The constraints' unweighted losses by name, and their weighted sum as `loss`.
-
-        `factors` multiply the losses of a part of a batch (see `metasiren.engine.sharding`).
-        """
-        model = self.model
-        device_type = batch.context.items.device.type
-        # bfloat16 is for encoder and trunk: emitted weights, coordinates and the arguments of sines stay float32.
-        with torch.autocast(device_type, torch.bfloat16, enabled=self.bf16):
-            latent, batch = model.encoder.training_pair(batch, model.decoder, generator)
-        losses: Losses = self._losses(latent, batch, factors or {})
-        return losses
-
-    def losses(self, latent: Tensor, batch: Batch, factors: Factors) -> Losses:
-        """Decode, evaluate every point set once at the highest derivative asked for, and weigh the constraints."""
-        with torch.autocast(latent.device.type, torch.bfloat16, enabled=self.bf16):
-            field = self.model.decoder.field(latent)
-        prediction = predict(field, latent, batch, self.orders)
-        losses = {each.name: each.constraint(prediction) for each in self.constraints}
-        for each in self.constraints:
-            if (factor := factors.get(each.constraint.at, 1.0)) != 1:
-                losses[each.name] = factor * losses[each.name]
-        losses["loss"] = sum(
-            (each.weight * losses[each.name] for each in self.constraints), torch.zeros_like(latent[:0].sum())
-        )
-        return losses
-
-
-def learning_rate(schedule: Schedule, step: int, steps: int) -> float:
-    """The factor on the recipe's learning rate at a step (counted from 0): a pure function, nothing to save."""
-    if step < schedule.warmup:
-        return (step + 1) / schedule.warmup
-    if schedule.name == "constant":
-        return 1.0
-    done = (step - schedule.warmup) / max(1, steps - schedule.warmup)
-    return schedule.final + (1 - schedule.final) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-
-class Items:
-    """Which training items a step sees: a fresh seeded permutation every epoch, known from the step alone."""
-
-    def __init__(self, count: int, batch: int, seed: int, device: torch.device | str = "cpu") -> None:
-        self.count, self.batch, self.seed, self.device = count, min(batch, count), seed, device
-        self.steps_per_epoch = -(-count // self.batch)
-        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
-
-    def at(self, step: int) -> Tensor:
-        """(batch,) indices; the last batch of an epoch may be smaller."""
-        epoch, position = divmod(step, self.steps_per_epoch)
-        if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-            order = torch.randperm(self.count, generator=generator)
-            # One copy to the device for a whole epoch, and for all epochs of a single item.
-            self._order = order.to(self.device) if self.count > 1 or self._epoch < 0 else self._order
-            self._epoch = epoch
-        return self._order[position * self.batch : (position + 1) * self.batch]
-
-
-class Watcher(Protocol):
-    """A callback for logged steps."""
-
-    def __call__(self, step: int, losses: dict[str, float], seconds: float, images_per_second: float) -> None:
-        """A logged step: losses by name, seconds trained so far, items per second since the last."""
-
-
-@dataclass
-class Outcome:
-    """How training ended: `steps` done, why it stopped early if it did, and the seconds it took in all."""
-
-    step: int
-    seconds: float
-    stopped: str | None = None
 
 
 @dataclass
@@ -255,7 +174,7 @@ class Trainer:
                     self.recovery.keep(checkpoint)
                     saved = self.step
                 if preview and (self.step % train.pictures_every == 0 or self.step == steps):
-                    with _evaluating(self.best_model) as model:
+                    with evaluating(self.best_model) as model:
                         preview(self.step, model)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
@@ -368,17 +287,6 @@ class Trainer:
             if "cuda" in random:
                 torch.cuda.set_rng_state(random["cuda"], self.device)
         self.step, self.seconds = checkpoint.step, checkpoint.metadata["seconds"]
-
-
-@contextmanager
-def _evaluating(model: Model) -> Iterator[Model]:
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield model
-    finally:
-        model.train(training)
 
 
 def _numbers(losses: Losses) -> dict[str, float]:

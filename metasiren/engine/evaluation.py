@@ -1,0 +1,144 @@
+"""Evaluate a trained run, and write its tables: what `metasiren evaluate` does."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from metasiren.assembly.parts import make_dataset, make_metrics, make_protocol
+from metasiren.contracts import FULL_EVALUATION, Dataset, EvaluationOptions, Metric, Model
+from metasiren.engine.devices import pick_device
+from metasiren.engine.progress import Progress, Silent
+from metasiren.engine.scoring import score
+from metasiren.errors import RecipeError, RunError
+from metasiren.registry.catalogue import Catalogue, load_catalogue
+from metasiren.results.comparison import write_metrics
+from metasiren.runs import directory
+from metasiren.runs.directory import Run, open_run
+from metasiren.runs.fingerprint import demand_same_data
+from metasiren.runs.lock import locked
+
+
+def write_table(
+    made: Run,
+    protocol: Any,
+    model: Model,
+    dataset: Dataset,
+    *,
+    device: torch.device,
+    options: EvaluationOptions = FULL_EVALUATION,
+    progress: Progress | None = None,
+    step: int | None = None,
+) -> pd.DataFrame:
+    """Evaluate, and write the newest table into `results/`; an earlier one moves to `results/earlier-K/`.
+
+    Where `step` is not the recipe's last, the model's name in the table says so.
+
+    Raises:
+        RecipeError: an option that the protocol does not use.
+    """
+    # Protocols written for the former interface take the options as keywords of their own.
+    former = "options" not in inspect.signature(protocol.evaluate).parameters
+    for name, value in vars(options).items():
+        if value != getattr(FULL_EVALUATION, name) and not former and name not in protocol.takes:
+            found = f"{value} was asked for, but this protocol evaluates a single signal and has no use for it."
+            raise RecipeError(f"evaluate: --{name}", found, "Leave it out.")
+    (progress or Silent()).say(f"evaluating {made.label} on {dataset.title}")
+    _keep_earlier(made.results)
+    given = vars(options) if former else {"options": options}
+    table: pd.DataFrame = protocol.evaluate(
+        model.eval(), dataset, made.results, name=_name(made, step), device=device, **given
+    )
+    return table
+
+
+def _name(made: Run, step: int | None) -> str:
+    steps = made.environment["steps"]
+    return made.label if step in (None, steps) else f"{made.label}, step {step} of {steps}"
+
+
+def write_scores(
+    made: Run,
+    metrics: Mapping[str, Metric],
+    model: Model,
+    dataset: Dataset,
+    *,
+    device: torch.device,
+    limit: int | None = None,
+) -> pd.DataFrame:
+    """Evaluate the recipe's metrics, write `results/metrics.json`, and return its one row.
+
+    Numbers that a protocol wrote there stay, where they have other names.
+    """
+    context = made.recipe.train.context
+    numbers = score(model.eval(), dataset, metrics, context=context, limit=limit, device=device)
+    write_metrics(made.results, numbers)
+    return pd.DataFrame(numbers, index=[made.label])
+
+
+def _keep_earlier(results: Path) -> None:
+    tables = [p for p in results.iterdir() if p.is_file() and p.name.startswith(("table.", "figure"))]
+    if not (results / "table.json").is_file():
+        return
+    number = 1
+    while (folder := results / f"earlier-{number}").exists():
+        number += 1
+    folder.mkdir()
+    for path in tables:
+        path.replace(folder / path.name)
+
+
+def evaluate(
+    path: str | Path,
+    *,
+    protocol: str | None = None,
+    limit: int | None = None,
+    refine: int = 0,
+    device: str = "auto",
+    catalogue: Catalogue | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Evaluate a finished run again, perhaps by another protocol.
+
+    Args:
+        path: the run directory.
+        protocol: in place of the recipe's.
+        limit: only the first so many items.
+        refine: steps of test-time optimisation of each latent.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`.
+        catalogue: the plugins; all that are installed by default.
+        progress: receives messages and steps; None shows nothing.
+    """
+    made, place, catalogue = open_run(path), pick_device(device), catalogue or load_catalogue()
+    made.check_plugins(catalogue, directory.MODEL if protocol else (*directory.MODEL, "evaluate"))
+    chosen = make_protocol(made.recipe, catalogue, protocol)
+    metrics = make_metrics(made.recipe, catalogue)
+    if chosen is None and not metrics:
+        advice = f"Name one with --protocol: {', '.join(catalogue.names('protocol'))}."
+        raise RunError(str(path), "the recipe names neither protocol nor metrics.", advice)
+    with locked(made.path):
+        checkpoint = made.checkpoint()
+        (progress or Silent()).say(f"weights after step {checkpoint.step} of {made.environment['steps']}")
+        model = made.model(device=place, catalogue=catalogue, checkpoint=checkpoint)
+        dataset = make_dataset(made.recipe, catalogue)
+        demand_same_data(str(made.path), made.environment, dataset, made.recipe.data)
+        dataset = dataset.to(place)
+        numbers = write_scores(made, metrics, model, dataset, device=place, limit=limit) if metrics else pd.DataFrame()
+        if chosen is not None:
+            numbers = write_table(
+                made, chosen, model, dataset, device=place, options=EvaluationOptions(limit, refine),
+                progress=progress, step=checkpoint.step,
+            )  # fmt: skip
+        write_evaluated(made, checkpoint.step, checkpoint.passed_over)
+    return numbers
+
+
+def write_evaluated(made: Run, step: int, passed_over: tuple[str, ...] = ()) -> None:
+    """Which weights the results are of."""
+    facts = {"step": step, "steps": made.environment["steps"], "passed_over": list(passed_over)}
+    directory.write_json(made.results / "evaluated.json", facts)

@@ -1,0 +1,40 @@
+"""What a step does as a pure function of its number: the learning rate, and the items that it sees."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from metasiren.recipe import Schedule
+
+
+def learning_rate(schedule: Schedule, step: int, steps: int) -> float:
+    """The factor on the recipe's learning rate at a step (counted from 0): a pure function, nothing to save."""
+    if step < schedule.warmup:
+        return (step + 1) / schedule.warmup
+    if schedule.name == "constant":
+        return 1.0
+    done = (step - schedule.warmup) / max(1, steps - schedule.warmup)
+    return schedule.final + (1 - schedule.final) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+class Items:
+    """Which training items a step sees: a fresh seeded permutation every epoch, known from the step alone."""
+
+    def __init__(self, count: int, batch: int, seed: int, device: torch.device | str = "cpu") -> None:
+        self.count, self.batch, self.seed, self.device = count, min(batch, count), seed, device
+        self.steps_per_epoch = -(-count // self.batch)
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
+
+    def at(self, step: int) -> Tensor:
+        """(batch,) indices; the last batch of an epoch may be smaller."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+            order = torch.randperm(self.count, generator=generator)
+            # One copy to the device for a whole epoch, and for all epochs of a single item.
+            self._order = order.to(self.device) if self.count > 1 or self._epoch < 0 else self._order
+            self._epoch = epoch
+        return self._order[position * self.batch : (position + 1) * self.batch]
