@@ -32,6 +32,7 @@ def metasiren_encoders() -> Mapping[str, str]:
         "partial_conv": "metasiren_priors.encoders.partial_conv:PartialConvEncoder",
         "gaussian": "metasiren_priors.encoders.gaussian_encoder:GaussianEncoder",
         "mixture": "metasiren_priors.encoders.mixture_encoder:MixtureEncoder",
+        "mixture_correction": "metasiren_priors.encoders.correction:MixtureCorrection",
     }
 
 

@@ -61,6 +61,10 @@ SMALL: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "dataset": Ripples(Domain(2, 3, (8, 8), 40)),
         "expected_failures": {"gradients": "it is computed in closed form, not trained"},
     },
+    ("encoder", "mixture_correction"): {
+        "options": {"components": 2, "coordinates": 6, "pooled": 20.0, "features": 8, "blocks": 1},
+        "dataset": Ripples(Domain(2, 3, (8, 8), 40)),
+    },
     ("decoder", "last_layer"): {
         "latent_dim": 3 * 144,
         "options": {"trunk": "trained"},

@@ -6,12 +6,16 @@ was seen; an input convolution, four residual blocks with ReLUs, and a fully con
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metasiren import Context, Decoder, Domain, Encoder
+from metasiren import Batch, Context, Dataset, Decoder, Domain, Encoder
+from metasiren_priors.encoders.correction import shared_masks
 from metasiren_priors.encoders.feature_maps import Pooling, check_odd, map_size, stem_widths, weigh
+from metasiren_priors.encoders.mixture_encoder import MixtureEncoder
 from metasiren_priors.encoders.winograd import Convolution, use_winograd
 
 
@@ -49,6 +53,12 @@ class CnnEncoder(Encoder):
             pixel and a mid-grey one look the same.
         winograd: on a CPU in float32, compute 3x3 and 5x5 layers of 128 channels and more by minimal filtering: fewer
             products, a rounding error of some 5e-6 instead of 1e-6, and more memory.
+        base: `none`, as in the paper; with `mixture` the net sees the posterior mean of the encoder `mixture`, too,
+            and its `latent_dim` outputs are corrections of that mean's principal coordinates. They start at zero. The
+            latent is then the image's values on the grid, as the decoder `last_layer` takes them: observed pixels as
+            they are, hidden ones the corrected mean.
+        components, coordinates, mirror: of that mixture.
+        group: with `mixture`, number of items of a training step that share a mask, and so a factorisation.
 
     Raises:
         RecipeError: no two-dimensional grid, or an even `kernel_size`.
@@ -66,13 +76,23 @@ class CnnEncoder(Encoder):
         pooling: Pooling = "shared",
         mask_channel: bool = True,
         winograd: bool = False,
+        base: Literal["none", "mixture"] = "none",
+        components: int = 8,
+        coordinates: int = 256,
+        mirror: bool = False,
+        group: int = 8,
     ) -> None:
         super().__init__()
+        self.base: MixtureEncoder | None = None
+        if base == "mixture":
+            self.base = MixtureEncoder(domain, components=components, coordinates=coordinates, mirror=mirror)
+            latent_dim = min(latent_dim, self.base.mixture.coordinates)
         rows, columns = map_size(domain, downsample, where="encoder: cnn")
         check_odd(kernel_size, where="encoder: cnn")
-        self.latent_dim, self.mask_channel = latent_dim, mask_channel
+        self.latent_dim, self.mask_channel = self.base.latent_dim if self.base else latent_dim, mask_channel
+        self.group, self.grid = group, (rows, columns) if domain.grid is None else domain.grid
         layers = max(2, downsample)
-        widths = [domain.d_out + mask_channel, *stem_widths(features, layers)]
+        widths = [domain.d_out * (2 if self.base else 1) + mask_channel, *stem_widths(features, layers)]
         # Strides come last: where there are fewer of them than layers, the first sees every pixel.
         strides = [2 if i >= layers - downsample else 1 for i in range(layers)]
         self.stem = nn.ModuleList(Convolution(widths[i], widths[i + 1], 3, stride=strides[i]) for i in range(layers))
@@ -82,11 +102,49 @@ class CnnEncoder(Encoder):
         self.head = nn.Linear(positions, 1) if self.mix else nn.Linear(positions * features, latent_dim)
         nn.init.zeros_(self.head.bias)
         use_winograd(self, winograd)
+        if self.base:
+            nn.init.zeros_(self.head.weight)
 
     def forward(self, context: Context, decoder: Decoder) -> Tensor:
         """Latents (batch, latent_dim), in the dtype of the weights."""
         values, seen = context.image()
-        x = torch.cat([values, seen], dim=1) if self.mask_channel else values
+        if self.base is None:
+            return self._outputs([values], seen)
+        return self._corrected(self.base(context, decoder), values, seen)
+
+    def fit(self, dataset: Dataset) -> None:
+        """Fit the mixture, where there is one."""
+        if self.base:
+            self.base.fit(dataset)
+
+    def training_pair(
+        self, batch: Batch, decoder: Decoder, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Batch]:
+        """Latents and targets of one step. With a mixture, groups of items share a mask in place of the batch's own."""
+        if self.base is None:
+            return super().training_pair(batch, decoder, generator)
+        values = batch.points["pixels"].values
+        masks = shared_masks(len(values), self.group, self.grid, generator, values.device)
+        mean = self.base.conditional_mean(values, masks)
+        seen = masks.view(len(values), 1, *self.grid).to(values.dtype)
+        shown = values.transpose(1, 2).reshape(len(values), -1, *self.grid) * seen
+        return self._corrected(mean, shown, seen), batch
+
+    def _corrected(self, mean: Tensor, values: Tensor, seen: Tensor) -> Tensor:
+        """The mixture's mean (batch, points * channels), its hidden values moved along the principal directions."""
+        assert self.base is not None
+        mixture = self.base.mixture
+        image = mean.view(len(mean), -1, values.shape[1]).transpose(1, 2).reshape(values.shape)
+        moved = self._outputs([values, image], seen)
+        size = moved.shape[1]
+        # In units of each coordinate's standard deviation.
+        variances = (mixture.weights.view(-1, 1) * mixture.covariances.diagonal(dim1=1, dim2=2)).sum(0)[:size]
+        step = (moved * variances.sqrt().to(moved.dtype)) @ mixture.basis[:, :size].T.to(moved.dtype)
+        hidden = 1 - seen.flatten(1).repeat_interleave(values.shape[1], dim=1)
+        return mean.to(moved.dtype) + step * hidden
+
+    def _outputs(self, images: list[Tensor], seen: Tensor) -> Tensor:
+        x = torch.cat([*images, seen] if self.mask_channel else images, dim=1)
         x = x.contiguous(memory_format=torch.channels_last)
         for layer in self.stem:
             x = F.relu(layer(x))

@@ -101,13 +101,21 @@ class MixtureEncoder(Encoder):
         Raises:
             RunError: as `forward`.
         """
-        if not self.fitted:
-            raise RunError(
-                "encoder: mixture", "its statistics are missing.", "Call fit(dataset), or load a checkpoint."
-            )
+        self._check()
         values, seen = context.image()
         vectors = values.flatten(2).transpose(1, 2).flatten(1).to(self.mixture.basis.dtype)
         return vectors, self.whole_points(seen.flatten(1).bool(), values.shape[1])
+
+    @torch.no_grad()
+    def conditional_mean(self, values: Tensor, seen: Tensor) -> Tensor:
+        """Expected values (batch, points * channels), given the seen ones; arguments as for `posteriors`.
+
+        Raises:
+            RunError: as `forward`.
+        """
+        self._check()
+        with torch.autocast(values.device.type, enabled=False):
+            return self.mixture.mean(values.flatten(1), self.whole_points(seen, values.shape[2]))
 
     def posteriors(self, values: Tensor, seen: Tensor) -> Iterator[tuple[Tensor, Posterior]]:
         """Condition on what was seen: for each mask, rows of the batch and their posterior.
@@ -117,6 +125,12 @@ class MixtureEncoder(Encoder):
             seen: (batch, points) bool.
         """
         return self.mixture.posteriors(values.flatten(1), self.whole_points(seen, values.shape[2]))
+
+    def _check(self) -> None:
+        if not self.fitted:
+            raise RunError(
+                "encoder: mixture", "its statistics are missing.", "Call fit(dataset), or load a checkpoint."
+            )
 
     @staticmethod
     def whole_points(seen: Tensor, channels: int) -> Tensor:
