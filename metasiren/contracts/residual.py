@@ -86,6 +86,22 @@ class Residual(Constraint):
         """
         return self._along(jet.hessian_diagonal, "hessian_diagonal")
 
+    def third(self, jet: Jet) -> tuple[Tensor, ...]:
+        """The unmixed third derivatives along each coordinate in turn, each (batch, points, channels).
+
+        Raises:
+            RecipeError: the jet has none: `order` is below `third`.
+        """
+        return self._along(jet.third, "third")
+
+    def fourth(self, jet: Jet) -> tuple[Tensor, ...]:
+        """The unmixed fourth derivatives along each coordinate in turn, each (batch, points, channels).
+
+        Raises:
+            RecipeError: the jet has none: `order` is below `fourth`.
+        """
+        return self._along(jet.fourth, "fourth")
+
     def _along(self, derivatives: Tensor | None, order: str) -> tuple[Tensor, ...]:
         if derivatives is None:
             found = f"order is {self.order!r}, which does not include these derivatives."

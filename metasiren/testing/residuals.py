@@ -21,19 +21,22 @@ def exact_jet(function: Callable[[Tensor], Tensor], coords: Tensor) -> Jet:
         coords: (points, d).
 
     Returns:
-        the jet with all derivatives up to the second, of one item: `value` is (1, points, channels).
+        the jet with all derivatives up to the second and the unmixed ones up to the fourth, of one item: `value` is
+        (1, points, channels).
     """
     x = coords.detach().clone().requires_grad_()
     value = function(x)
     value = value.unsqueeze(-1) if value.dim() == 1 else value
-    gradients, hessians = [], []
+    gradients, hessians, thirds, fourths = [], [], [], []
     for channel in value.unbind(-1):
         gradient = _slope(channel, x)
         gradients.append(gradient)
         hessians.append(torch.stack([_slope(g, x) for g in gradient.unbind(-1)], -2))
+        thirds.append(_again(hessians[-1].diagonal(dim1=-2, dim2=-1), x))
+        fourths.append(_again(thirds[-1], x))
     first, second = torch.stack(gradients, 1), torch.stack(hessians, 1)
     diagonal = second.diagonal(dim1=-2, dim2=-1)
-    parts = (value, first, diagonal.sum(-1), diagonal, second)
+    parts = (value, first, diagonal.sum(-1), diagonal, second, torch.stack(thirds, 1), torch.stack(fourths, 1))
     return Jet(*(part.detach().unsqueeze(0) for part in parts))
 
 
@@ -41,6 +44,11 @@ def _slope(sums: Tensor, x: Tensor) -> Tensor:
     if not sums.requires_grad:
         return torch.zeros_like(x)
     return torch.autograd.grad(sums.sum(), x, create_graph=True, materialize_grads=True)[0]
+
+
+def _again(derivatives: Tensor, x: Tensor) -> Tensor:
+    """Derivatives (points, d), the i-th along coordinate i, differentiated along it once more."""
+    return torch.stack([_slope(d, x)[:, i] for i, d in enumerate(derivatives.unbind(-1))], -1)
 
 
 def check_residual(
@@ -91,7 +99,7 @@ def check_residual(
         if size > 10 * tolerance:
             found[name] = size
     demand(
-        any(name.startswith(("gradient", "hessian", "laplacian")) for name in found),
+        any(name.startswith(("gradient", "hessian", "third", "fourth")) for name in found),
         "no derivative with a flipped sign leaves a residual.",
         "The residual ignores derivatives, or they vanish at these points: choose others.",
     )
@@ -108,6 +116,8 @@ def _flipped(jet: Jet) -> list[tuple[str, Jet]]:
         sign = torch.ones(d, dtype=jet.value.dtype, device=jet.value.device)
         sign[i] = -1
         made.append((f"gradient[{i}]", replace(jet, gradient=jet.gradient * sign)))
+        for name in ("third", "fourth"):
+            made.append((f"{name}[{i}]", replace(jet, **{name: getattr(jet, name) * sign})))
         for j in range(i, d):
             signs = torch.ones(d, d, dtype=jet.value.dtype, device=jet.value.device)
             signs[i, j] = signs[j, i] = -1

@@ -13,7 +13,7 @@ from metasiren import Field, Jet, Prediction, Problem, RecipeError
 from metasiren_basics.free import FreeDecoder
 from metasiren_basics.linearised import Question
 
-ORDERS = ("value", "gradient", "laplacian", "hessian_diagonal", "hessian")
+ORDERS = ("value", "gradient", "laplacian", "hessian_diagonal", "hessian", "third", "fourth")
 
 
 def free_weights(problem: Problem, optimizer: str) -> dict[str, nn.Parameter]:

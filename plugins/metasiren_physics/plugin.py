@@ -24,8 +24,9 @@ def metasiren_datasets() -> Mapping[str, str]:
 
 @hookimpl
 def metasiren_input_encodings() -> Mapping[str, str]:
-    """Mapped coordinates; `magnifier` is their former name."""
-    return dict.fromkeys(("mapped_coordinates", "magnifier"), "metasiren_physics.mapped_coordinates:MappedCoordinates")
+    """Mapped coordinates, whose former name is `magnifier`, and periodic ones."""
+    mapped = "metasiren_physics.mapped_coordinates:MappedCoordinates"
+    return {"mapped_coordinates": mapped, "magnifier": mapped, "periodic": "metasiren_physics.periodic:Periodic"}
 
 
 @hookimpl
@@ -40,6 +41,7 @@ def metasiren_constraints() -> Mapping[str, str]:
         "neumann": "metasiren_physics.constraints.wave:Neumann",
         "burgers": "metasiren_physics.constraints.equations:Burgers",
         "allen_cahn": "metasiren_physics.constraints.equations:AllenCahn",
+        "kdv": "metasiren_physics.constraints.equations:Kdv",
         "heat": "metasiren_physics.constraints.equations:Heat",
         "constant": "metasiren_physics.constraints.equations:Constant",
         "poisson": "metasiren_physics.constraints.equations:Poisson",

@@ -96,7 +96,8 @@ def test_exact_jets_are_those_of_a_network() -> None:
     siren = Siren(in_features=2, out_features=2, hidden_features=8, hidden_layers=1, first_omega=3, hidden_omega=3)
     params = siren.init(generator=torch.Generator().manual_seed(0), dtype=F64)
     ours = exact_jet(lambda p: siren(params, p)[0], COORDS)
-    for name, value in vars(siren.jet(params, COORDS, "hessian")).items():
+    found = vars(siren.jet(params, COORDS, "hessian"))
+    for name, value in {k: v for k, v in found.items() if v is not None}.items():
         torch.testing.assert_close(getattr(ours, name), value, rtol=1e-9, atol=1e-9)
 
 

@@ -30,6 +30,7 @@ from metasiren.nn.derivatives.blocks import (
     plain_wanted,
     product,
 )
+from metasiren.nn.derivatives.taylor import AxisColumns
 from metasiren.nn.layers import exact_affine
 
 Term = tuple[int, int, float]
@@ -75,10 +76,10 @@ def pass_columns(features: Tensor, layers: Layers, activation: Activation, colum
     return _forward(features, layers, activation, columns, blocks(features, layers.width, columns.count), None)
 
 
-def plain_columns(features: Tensor, layers: Layers, activation: Activation, columns: Columns) -> Tensor:
+def plain_columns(features: Tensor, layers: Layers, activation: Activation, columns: Columns | AxisColumns) -> Tensor:
     """`pass_columns` in ordinary torch."""
     weight, bias = layers.weights[0], layers.biases[0]
-    if features.shape[1] == 1 and columns.count > 1:
+    if features.shape[1] == 1 and columns.count > 1 and isinstance(columns, Columns):
         z = exact_affine(features[:, 0], weight, bias).unsqueeze(1)
         tangents = weight.mT.unsqueeze(2).expand(-1, -1, z.shape[2], -1)
         z = torch.cat([z, tangents, torch.zeros_like(z).expand(-1, len(columns.second), -1, -1)], 1)
@@ -95,8 +96,10 @@ def affine_columns(h: Tensor, weight: Tensor, bias: Tensor, omega: float = 1.0) 
     return _biased(z, bias) if omega == 1 else _biased(omega * z, omega * bias)
 
 
-def activate_columns(z: Tensor, activation: Activation, columns: Columns) -> Tensor:
+def activate_columns(z: Tensor, activation: Activation, columns: Columns | AxisColumns) -> Tensor:
     """Columns z (instances, columns, points, features) after the nonlinearity: f, f' z_i, f' z_ij + f'' z_i z_j."""
+    if isinstance(columns, AxisColumns):
+        return torch.stack(columns.activated(z.unbind(1), activation), 1)
     if columns.count == 1:
         return activation.value(z)
     f, quadratics = activation.derivatives(z[:, 0], 2 if columns.second else 1), _quadratics(z, columns)

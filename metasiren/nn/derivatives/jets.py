@@ -17,16 +17,18 @@ from torch import Tensor
 
 from metasiren.errors import RecipeError, did_you_mean
 from metasiren.nn.derivatives.blocks import Layers
-from metasiren.nn.derivatives.forward import Columns, feature_columns, pass_columns, with_tangents
+from metasiren.nn.derivatives.forward import Columns, feature_columns, pass_columns, plain_columns, with_tangents
 from metasiren.nn.derivatives.reverse import pass_adjoint
+from metasiren.nn.derivatives.taylor import HIGHER, AxisColumns
 from metasiren.nn.encodings import Expansion
 from metasiren.nn.layers import Params
 
 if TYPE_CHECKING:
     from metasiren.nn.siren import Siren
 
-ORDERS = ("value", "gradient", "laplacian", "hessian_diagonal", "hessian")
-"""What can be asked for, by the names of a jet's fields; each includes all before it."""
+ORDERS = ("value", "gradient", "laplacian", "hessian_diagonal", "hessian", "third", "fourth")
+"""What can be asked for, by the names of a jet's fields; each includes all before it, but `third` and `fourth` have
+unmixed derivatives only, and so no `hessian`."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Jet:
         laplacian: (batch, points, out), the sum of the (weighted) unmixed second derivatives.
         hessian_diagonal: (batch, points, out, in), the unmixed second derivatives.
         hessian: (batch, points, out, in, in), symmetric.
+        third: (batch, points, out, in), the unmixed third derivatives.
+        fourth: (batch, points, out, in), the unmixed fourth derivatives.
     """
 
     value: Tensor
@@ -49,15 +53,22 @@ class Jet:
     laplacian: Tensor | None = None
     hessian_diagonal: Tensor | None = None
     hessian: Tensor | None = None
+    third: Tensor | None = None
+    fourth: Tensor | None = None
 
 
 def highest(orders: Iterable[str]) -> str:
     """The order that includes all of `orders`; `value` for none.
 
     Raises:
-        RecipeError: an unknown order.
+        RecipeError: an unknown order; mixed derivatives together with `third` or `fourth`.
     """
-    return ORDERS[max((_rank(order) for order in orders), default=0)]
+    wanted = set(orders)
+    found = ORDERS[max((_rank(order) for order in wanted), default=0)]
+    if found in HIGHER and "hessian" in wanted:
+        advice = "Use hessian_diagonal, or give the constraints point sets of their own."
+        raise RecipeError("jet: order", f"no order includes both hessian and {found}.", advice)
+    return found
 
 
 def jet(
@@ -135,7 +146,8 @@ def feature_jet(siren: Siren, params: Params, coords: Tensor, order: str) -> Jet
         RecipeError: an unknown order.
         ValueError: shapes that do not fit; the message names both.
     """
-    _rank(order)
+    if _rank(order) > ORDERS.index("hessian"):
+        raise RecipeError("jet: order", f"features have no {order!r} derivatives.", "Ask for hessian or less.")
     x, params, batch = siren.prepare(params, coords)
     with torch.autocast(x.device.type, enabled=False):
         layers, ones = _layers(siren, params), (1.0,) * siren.in_features
@@ -167,6 +179,10 @@ def _layers(siren: Siren, params: Params) -> Layers:
 
 def _evaluate(siren: Siren, params: Params, layers: Layers, x: Tensor, order: str, weights: tuple[float, ...]) -> Jet:
     """The jet at x (instances, points, in) of an order beyond values, its fields (instances, points, ...)."""
+    if order in HIGHER:
+        axes = jet_columns(order, weights)
+        features = input_columns(siren, params, x, axes)
+        return read_columns(plain_columns(features, layers, siren.activation, axes), order, weights)
     expansion = siren.encoding.expand(x, params) if siren.encoding else None
     if order == "gradient" and siren.out_features < siren.in_features:
         value, gradient = pass_adjoint(expansion.value if expansion else x, layers, siren.activation)
@@ -175,6 +191,7 @@ def _evaluate(siren: Siren, params: Params, layers: Layers, x: Tensor, order: st
             return Jet(value, torch.einsum("ionf,infd->inod", gradient, slopes))
         return Jet(value, gradient.transpose(1, 2))
     columns = jet_columns(order, weights)
+    assert isinstance(columns, Columns)
     features = _expanded(expansion, columns) if expansion else x.unsqueeze(1)
     return read_columns(pass_columns(features, layers, siren.activation, columns), order, weights)
 
@@ -183,7 +200,7 @@ def _pairs(d: int) -> list[tuple[int, int]]:
     return [(i, i) for i in range(d)] + [(i, j) for i in range(d) for j in range(i + 1, d)]
 
 
-def jet_columns(order: str, weights: tuple[float, ...]) -> Columns:
+def jet_columns(order: str, weights: tuple[float, ...]) -> Columns | AxisColumns:
     """The columns that carry a jet.
 
     Args:
@@ -191,6 +208,8 @@ def jet_columns(order: str, weights: tuple[float, ...]) -> Columns:
         weights: factors of the unmixed second derivatives in the Laplacian, one for each coordinate.
     """
     d = len(weights)
+    if order in HIGHER:
+        return AxisColumns(d, HIGHER[order])
     if order == "value":
         return Columns(0)
     if order == "gradient":
@@ -201,7 +220,7 @@ def jet_columns(order: str, weights: tuple[float, ...]) -> Columns:
     return Columns(d, tuple(((i, j, 1.0),) for i, j in pairs))
 
 
-def input_columns(siren: Siren, params: Params, x: Tensor, columns: Columns) -> Tensor:
+def input_columns(siren: Siren, params: Params, x: Tensor, columns: Columns | AxisColumns) -> Tensor:
     """What the first layer sees, with its derivatives by the coordinates.
 
     Args:
@@ -213,6 +232,10 @@ def input_columns(siren: Siren, params: Params, x: Tensor, columns: Columns) -> 
     Returns:
         (instances, columns, points, features)
     """
+    if isinstance(columns, AxisColumns):
+        encoding = siren.encoding
+        made = columns.of_features(lambda p: encoding.expand(p, params).value, x) if encoding else None
+        return torch.stack(made or columns.of_coordinates(x), 1)
     if siren.encoding is not None:
         return _expanded(siren.encoding.expand(x, params), columns)
     return with_tangents(x, columns)
@@ -237,6 +260,9 @@ def read_columns(out: Tensor, order: str, weights: tuple[float, ...]) -> Jet:
     if order == "value":
         return Jet(out[:, 0])
     d = len(weights)
+    if order in HIGHER:
+        first, unmixed, *higher = AxisColumns(d, HIGHER[order]).derivatives(out.unbind(1))
+        return Jet(out[:, 0], first, _weighted(unmixed, weights), unmixed, None, *higher)
     value, gradient, second = out[:, 0], out[:, 1 : 1 + d].permute(0, 2, 3, 1), out[:, 1 + d :].permute(0, 2, 3, 1)
     if order == "gradient":
         return Jet(value, gradient)

@@ -75,6 +75,34 @@ class AllenCahn(Residual):
         return u_t - self.diffusivity * u_xx - self.rate * (u - u**3)
 
 
+class Kdv(Residual):
+    """The Korteweg-de Vries equation u_t + u u_x + δ² u_xxx = 0, in (t, x).
+
+    Args:
+        dispersion: δ; 0.022 is that of Zabusky and Kruskal (1965).
+        at: the point set.
+        norm: `l2`, the mean square, which suits gauss_newton; or `l1`, the mean absolute value.
+        scale: what residuals are divided by.
+
+    Raises:
+        RecipeError: a scale that is not above 0.
+    """
+
+    order = "third"
+    title = "kdv"
+
+    def __init__(
+        self, *, dispersion: float = 0.022, at: str = "interior", norm: Norm = "l2", scale: float = 1.0
+    ) -> None:
+        super().__init__(at=at, norm=norm, scale=scale)
+        self.dispersion = dispersion
+
+    def residual(self, jet: Jet, points: Points) -> Tensor:
+        """u_t + u u_x + δ² u_xxx."""
+        (u_t, u_x), (_, u_xxx) = self.first(jet), self.third(jet)
+        return u_t + jet.value * u_x + self.dispersion**2 * u_xxx
+
+
 class Poisson(Residual):
     """The Poisson equation -Δu = f in any dimension; f is the target `source` of the points, or else zero.
 
