@@ -119,7 +119,7 @@ def with_tangents(x: Tensor, columns: Columns) -> Tensor:
     return torch.cat([x.unsqueeze(1), tangents, x.new_zeros(x.shape[0], len(columns.second), x.shape[1], d)], 1)
 
 
-def feature_columns(features: Tensor, layers: Layers, activation: Activation, columns: Columns) -> Tensor:
+def feature_columns(features: Tensor, layers: Layers, activation: Activation, columns: Columns | AxisColumns) -> Tensor:
     """What leaves the last activation when every layer has one, (instances, columns, points, width)."""
     return activate_columns(plain_columns(features, layers, activation, columns), activation, columns)
 

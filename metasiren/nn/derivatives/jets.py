@@ -146,14 +146,13 @@ def feature_jet(siren: Siren, params: Params, coords: Tensor, order: str) -> Jet
         RecipeError: an unknown order.
         ValueError: shapes that do not fit; the message names both.
     """
-    if _rank(order) > ORDERS.index("hessian"):
-        raise RecipeError("jet: order", f"features have no {order!r} derivatives.", "Ask for hessian or less.")
+    _rank(order)
     x, params, batch = siren.prepare(params, coords)
     with torch.autocast(x.device.type, enabled=False):
         layers, ones = _layers(siren, params), (1.0,) * siren.in_features
         columns = jet_columns(order, ones)
-        expansion = siren.encoding.expand(x, params) if siren.encoding else None
-        features = _expanded(expansion, columns) if expansion else x.unsqueeze(1)
+        plain = siren.encoding is None and isinstance(columns, Columns)
+        features = x.unsqueeze(1) if plain else input_columns(siren, params, x, columns)
         hidden = Layers(layers.weights[:-1], layers.biases[:-1])
         out = feature_columns(features, hidden, siren.activation, columns)
     found = read_columns(out, order, ones)
