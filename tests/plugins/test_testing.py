@@ -64,6 +64,7 @@ SMALL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("encoder", "mixture_correction"): {
         "options": {"components": 2, "coordinates": 6, "pooled": 20.0, "features": 8, "blocks": 1},
         "dataset": Ripples(Domain(2, 3, (8, 8), 40)),
+        "expected_failures": {"overfit": "its latent is a signal whose hidden values alone can be learnt"},
     },
     ("decoder", "last_layer"): {
         "latent_dim": 3 * 144,
