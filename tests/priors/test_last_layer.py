@@ -204,3 +204,15 @@ def test_a_grid_that_is_no_square() -> None:
     )
     z = torch.randn(1, 24)
     torch.testing.assert_close(net.field(z)(grid((2, 4))).flatten(1), z, rtol=0, atol=1e-2)
+
+
+def test_gradients_of_a_jet_reach_the_values_without_expanding_the_trunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, z = decoder(0.1, features=20), latents(2).requires_grad_()
+    points = torch.rand(5, 2, dtype=torch.float64)
+    plain = Field.jet(net.field(z), points, "laplacian").laplacian
+    assert plain is not None
+    (wanted,) = torch.autograd.grad(plain.square().sum(), z)
+    monkeypatch.setattr(Field, "jet", lambda *_, **__: pytest.fail("the trunk of every instance was evaluated"))
+    found = net.field(z).jet(points, "laplacian").laplacian
+    assert found is not None
+    torch.testing.assert_close(torch.autograd.grad(found.square().sum(), z)[0], wanted)

@@ -31,7 +31,10 @@ class SharedTrunkField(Field):
 
     @property
     def _trunk(self) -> dict[str, Tensor]:
-        return {name: value[:1] for name, value in self.params.items()}
+        # The output layer is there for its shape alone: its gradients do not concern the trunk.
+        last = self.siren.layers[-1]
+        kept = (last.weight, last.bias)
+        return {name: (v.detach() if name in kept else v)[:1] for name, v in self.params.items()}
 
     def _head(self) -> tuple[Tensor, Tensor]:
         last = self.siren.layers[-1]
@@ -60,18 +63,16 @@ class SharedTrunkField(Field):
         points = coords.reshape(-1, coords.shape[-1])
         features = feature_jet(self.siren, self._trunk, points, order)
         shared = coords.dim() == 2 or coords.shape[0] == 1
-        shape = (1 if shared else coords.shape[0], -1)
+        shape = (coords.shape[0], -1)
 
         def outputs(tensor: Tensor | None) -> Tensor | None:
             if tensor is None:
                 return None
-            # (sets, points, features, ...) x (batch, out, features)
-            return torch.einsum("bpf...,bof->bpo...", _spread(tensor.view(*shape, *tensor.shape[2:]), weight), weight)
+            if shared:  # (points, features, ...): one product for all instances
+                made = torch.tensordot(weight, tensor[0], dims=([2], [1]))  # (batch, out, points, ...)
+                return made.transpose(1, 2)
+            return torch.einsum("bpf...,bof->bpo...", tensor.view(*shape, *tensor.shape[2:]), weight)
 
         found = {name: outputs(value) for name, value in vars(features).items()}
         found["value"] = found["value"] + bias.unsqueeze(1)  # type: ignore[operator]
         return Jet(**found)  # type: ignore[arg-type]
-
-
-def _spread(tensor: Tensor, weight: Tensor) -> Tensor:
-    return tensor.expand(max(len(tensor), len(weight)), *tensor.shape[1:])
