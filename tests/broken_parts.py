@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from metasiren import Batch, Constraint, Context, Decoder, Domain, Encoder, Metric, Params, Points, Prediction, Siren
+from metasiren import (
+    Batch,
+    Constraint,
+    Context,
+    Decoder,
+    Domain,
+    Encoder,
+    Metric,
+    Params,
+    Points,
+    Prediction,
+    Sine,
+    Siren,
+)
+from metasiren.nn.encodings import PositionalEncoding
 from metasiren.testing import Ripples
 from metasiren.testing.signals import LastLayer
 
@@ -523,4 +538,6 @@ GOOD: dict[str, Any] = {
     "dataset": GoodData,
     "constraint": GoodLoss,
     "metric": GoodMetric,
+    "activation": Sine,
+    "input_encoding": partial(PositionalEncoding, frequencies=3),
 }

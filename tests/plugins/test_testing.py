@@ -46,6 +46,8 @@ NUMBERS = ("per_item", "context_sizes", "float64", "independence", "determinism"
 DOUBLE = {"batches": "coefficients of equations are float64, which the trainer casts; receivers know no medium"}
 
 # Small where the defaults are the paper's; every other part is checked with its defaults.
+PLACE = {"centre": [0.2, -0.1], "width": 0.2}
+BOX = data("box", axes={"x": [-1, 1], "y": [-1, 1]}, points={"interior": 32, "boundary": 32}, targets={"boundary": 0})
 SMALL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("encoder", "cnn"): {"options": {"features": 8, "latent_dim": 16, "blocks": 2}},
     ("encoder", "partial_conv"): {"options": {"features": 8, "latent_dim": 16, "blocks": 2}},
@@ -95,6 +97,12 @@ SMALL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("constraint", "helmholtz"): HELMHOLTZ,
     ("constraint", "wave_equation"): WAVE,
     ("constraint", "neumann"): WAVE,
+    ("constraint", "prescribed_flux"): {"dataset": BOX},
+    ("input_encoding", "positional_encoding"): {"options": {"frequencies": 3}},
+    ("input_encoding", "rbf_gaussian"): {"options": {"centres": 24}},
+    ("input_encoding", "rbf_quartic"): {"options": {"centres": 6}},
+    ("input_encoding", "mapped_coordinates"): {"options": {"places": [PLACE]}},
+    ("input_encoding", "magnifier"): {"options": {"places": [PLACE]}},
 }
 VARIANTS = (
     Part("encoder", "set", {"hidden_features": 32, "latent_dim": 16, "nonlinearity": "relu"}),
