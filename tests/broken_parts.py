@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
 from typing import Any
 
 import torch
@@ -532,6 +531,20 @@ BROKEN: dict[str, dict[str, tuple[Any, ...]]] = {
     "constraint": CONSTRAINTS,
     "metric": METRICS,
 }
+
+
+class GoodEncoding(PositionalEncoding):
+    """Three octaves.
+
+    Args:
+        domain: of the coordinates.
+        frequencies: number of octaves.
+    """
+
+    def __init__(self, domain: Domain, *, frequencies: int = 3) -> None:
+        super().__init__(domain, frequencies=frequencies)
+
+
 GOOD: dict[str, Any] = {
     "encoder": Good,
     "decoder": GoodDecoder,
@@ -539,5 +552,5 @@ GOOD: dict[str, Any] = {
     "constraint": GoodLoss,
     "metric": GoodMetric,
     "activation": Sine,
-    "input_encoding": partial(PositionalEncoding, frequencies=3),
+    "input_encoding": GoodEncoding,
 }
