@@ -24,7 +24,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "fwi": {"data.points": 61},
     "image_editing": {},
     "wave": {"data.points": 61, "data.initial": 31},
-    "celeba_cnn": {"data.train": 8, "data.val": 2, "data.test": 2},
+    "celeba_pconv": {"data.train": 8, "data.val": 2, "data.test": 2},
     "celeba_set_sine": {"data.train": 8, "data.val": 2, "data.test": 2},
 }
 
