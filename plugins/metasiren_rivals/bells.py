@@ -63,10 +63,14 @@ class FinerPlusPlus(_PlainStart):
         positive("finer_pp", scale=scale, omega=omega, bias=bias)
         self.scale, self.omega, self.bias = scale, omega, bias
 
+    def value(self, z: Tensor) -> Tensor:
+        """See `Activation.value`."""
+        return torch.exp(-((self.scale * torch.sin(self.omega * (z.abs() + 1) * z)) ** 2))
+
     def derivatives(self, z: Tensor, order: int) -> Derivatives:
         """See `Activation.derivatives`."""
         phase = growing(z, self.omega)
-        wave = compose(sine(phase[0], 3), phase)
+        wave = compose(sine(phase[0], order), phase)
         return compose(bell(wave[0], self.scale, order), wave)
 
     def initial_biases(self, layer: Layer) -> Uniform:
@@ -89,6 +93,10 @@ class Wire(_PlainStart):
     def __init__(self, *, omega: float = 10.0, scale: float = 10.0) -> None:
         positive("wire", omega=omega, scale=scale)
         self.omega, self.scale = omega, scale
+
+    def value(self, z: Tensor) -> Tensor:
+        """See `Activation.value`."""
+        return torch.cos(self.omega * z) * torch.exp(-((self.scale * z) ** 2))
 
     def derivatives(self, z: Tensor, order: int) -> Derivatives:
         """See `Activation.derivatives`."""

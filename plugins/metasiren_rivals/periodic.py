@@ -54,6 +54,10 @@ class Finer(Activation):
         positive("finer", omega=omega, **({} if bias is None else {"bias": bias}))
         self.omega, self.bias = omega, bias
 
+    def value(self, z: Tensor) -> Tensor:
+        """See `Activation.value`."""
+        return torch.sin(self.omega * (z.abs() + 1) * z)
+
     def derivatives(self, z: Tensor, order: int) -> Derivatives:
         """See `Activation.derivatives`; f'' jumps at zero only where the sine vanishes with it."""
         phase = growing(z, self.omega)
