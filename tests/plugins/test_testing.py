@@ -97,6 +97,10 @@ SMALL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("constraint", "helmholtz"): HELMHOLTZ,
     ("constraint", "wave_equation"): WAVE,
     ("constraint", "neumann"): WAVE,
+    ("dataset", "box"): {
+        "options": {"axes": {"x": [-1, 1], "y": [-1, 1]}, "points": {"interior": 32}},
+        "expected_failures": DOUBLE,
+    },
     ("constraint", "prescribed_flux"): {"dataset": BOX},
     ("input_encoding", "positional_encoding"): {"options": {"frequencies": 3}},
     ("input_encoding", "rbf_gaussian"): {"options": {"centres": 24}},
@@ -113,7 +117,7 @@ VARIANTS = (
     Part("dataset", "poisson", {"size": 16, "points": 20, "spans": 12}),
 )
 # Data sets that read files are checked on files made for them, below; CelebA with its own tests.
-FROM_FILES = {"folder", "npz", "celeba"}
+FROM_FILES = {"folder", "npz", "celeba", "faces", "weights"}
 
 
 def built_ins() -> list[Part]:
