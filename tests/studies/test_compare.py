@@ -118,7 +118,7 @@ def test_seeds_give_means_and_deviations(recipe: Path, catalogue: Catalogue, tmp
     assert "steps_std" not in metrics
     assert "seeds 5, 6" in comparison.title
     with pytest.raises(RecipeError, match="beside --seed"):
-        compare(recipe, ["seed=0,1"], tmp_path / "again", seeds=2, catalogue=catalogue)
+        compare(recipe, ["train.seed=0,1"], tmp_path / "again", seeds=2, catalogue=catalogue)
 
 
 def test_a_run_cut_short_says_so(recipe: Path, catalogue: Catalogue, tmp_path: Path) -> None:
