@@ -1,6 +1,15 @@
 """Many signals fitted at once, and the file that holds their weights."""
 
-from metasiren_fields.zoo.file import Zoo, read_zoo
-from metasiren_fields.zoo.fit import Fits, fit_together
+from __future__ import annotations
 
-__all__ = ["Fits", "Zoo", "fit_together", "read_zoo"]
+from importlib import import_module
+from typing import Any
+
+_HOMES = {"Fits": "fit", "fit_together": "fit", "Zoo": "file", "read_zoo": "file"}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when first used: the command line lists its commands without torch.
+    if name in _HOMES:
+        return getattr(import_module(f"metasiren_fields.zoo.{_HOMES[name]}"), name)
+    raise AttributeError(name)
