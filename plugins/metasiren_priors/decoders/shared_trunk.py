@@ -69,9 +69,10 @@ class SharedTrunkField(Field):
             if tensor is None:
                 return None
             if shared:  # (points, features, ...): one product for all instances
-                made = torch.tensordot(weight, tensor[0], dims=([2], [1]))  # (batch, out, points, ...)
+                made: Tensor = torch.tensordot(weight, tensor[0], dims=([2], [1]))  # (batch, out, points, ...)
                 return made.transpose(1, 2)
-            return torch.einsum("bpf...,bof->bpo...", tensor.view(*shape, *tensor.shape[2:]), weight)
+            product: Tensor = torch.einsum("bpf...,bof->bpo...", tensor.view(*shape, *tensor.shape[2:]), weight)
+            return product
 
         found = {name: outputs(value) for name, value in vars(features).items()}
         found["value"] = found["value"] + bias.unsqueeze(1)  # type: ignore[operator]
