@@ -52,7 +52,8 @@ class Residual(Constraint):
             raise RecipeError(f"constraints: {self.name}: norm", f"norm is {norm!r}.", "Give l1 or l2.")
         if at is not None:
             self.at = at
-        self.norm, self.scale = norm, scale
+        self.norm: str = norm
+        self.scale = scale
 
     @property
     def name(self) -> str:
@@ -128,8 +129,8 @@ class Residual(Constraint):
         return found.square().sum(-1).mean()
 
     def residuals(self, prediction: Prediction) -> Tensor | None:
-        """Weighted and scaled residuals, (batch, points, components); None for `l1`."""
-        return None if self.norm == "l1" else self.weight(prediction).sqrt() * self.scaled(prediction)
+        """Weighted and scaled residuals, (batch, points, components); None for other norms than `l2`."""
+        return self.weight(prediction).sqrt() * self.scaled(prediction) if self.norm == "l2" else None
 
     def scaled(self, prediction: Prediction) -> Tensor:
         """The residual over `scale`, (batch, points, components).

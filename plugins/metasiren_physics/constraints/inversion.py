@@ -6,11 +6,11 @@ from typing import Literal
 
 from torch import Tensor
 
-from metasiren import Jet, Points, Prediction, RecipeError
-from metasiren_physics.constraints.wave import Condition, Norm
+from metasiren import Jet, Points, Prediction, RecipeError, Residual
+from metasiren_physics.constraints.wave import Norm
 
 
-class Receivers(Condition):
+class Receivers(Residual):
     """The waves minus the receiver data: the data term of the supplement's Eq. 14.
 
     Args:
@@ -22,18 +22,18 @@ class Receivers(Condition):
         RecipeError: a scale that is not positive; points without values.
     """
 
-    called = "receivers"
+    title = "receivers"
 
     def __init__(self, *, at: str = "receivers", norm: Norm = "l2", scale: float = 1.0) -> None:
         super().__init__(at=at, norm=norm, scale=scale)
 
-    def what(self, jet: Jet, points: Points) -> Tensor:
+    def residual(self, jet: Jet, points: Points) -> Tensor:
         """The difference u - r, by channel."""
-        received = self.known(points, "values")
+        received = self.target(points, "values")
         return jet.value[..., : received.shape[-1]] - received
 
 
-class SlownessPrior(Condition):
+class SlownessPrior(Residual):
     """How far the squared slowness is from that of the start: m - 1, the field's last channel.
 
     The supplement's Eq. 13 weighs it by the number of points, while waves in the uniform medium are learned.
@@ -48,18 +48,18 @@ class SlownessPrior(Condition):
         RecipeError: a scale that is not positive.
     """
 
-    called = "slowness_prior"
+    title = "slowness_prior"
 
     def __init__(self, *, at: str = "interior", norm: Norm = "l2", scale: float = 1.0, start: float = 1.0) -> None:
         super().__init__(at=at, norm=norm, scale=scale)
         self.start = start
 
-    def what(self, jet: Jet, points: Points) -> Tensor:
+    def residual(self, jet: Jet, points: Points) -> Tensor:
         """The difference m - m0."""
         return jet.value[..., -1:] + (1 - self.start)
 
 
-class SlownessSlope(Condition):
+class SlownessSlope(Residual):
     """The gradient of m, whose mean (square) favours smooth media among all that explain the data.
 
     Args:
@@ -75,7 +75,7 @@ class SlownessSlope(Condition):
     """
 
     order = "gradient"
-    called = "slowness_slope"
+    title = "slowness_slope"
 
     def __init__(
         self,
@@ -97,10 +97,11 @@ class SlownessSlope(Condition):
         """Where slopes count: bool (..., 1) at coordinates (..., 2)."""
         return (coords.abs() <= self.within).all(-1, keepdim=True)
 
-    def _weight(self, prediction: Prediction) -> Tensor:
-        return super()._weight(prediction) * self.counts(prediction.batch.points[self.at].coords)
+    def weight(self, prediction: Prediction) -> Tensor:
+        """The weight of each point, zero where slopes do not count."""
+        return super().weight(prediction) * self.counts(prediction.batch.points[self.at].coords)
 
-    def what(self, jet: Jet, points: Points) -> Tensor:
+    def residual(self, jet: Jet, points: Points) -> Tensor:
         """The derivatives ∂m/∂x and ∂m/∂y."""
         assert jet.gradient is not None
         return jet.gradient[..., -1, :]
@@ -113,4 +114,4 @@ class SlownessSlope(Condition):
         """A scalar."""
         if self.norm != "tv":
             return super().__call__(prediction)
-        return (self._weight(prediction) * (self.steepness(self._scaled(prediction)) - self.sharpness)).sum(-1).mean()
+        return (self.weight(prediction) * (self.steepness(self.scaled(prediction)) - self.sharpness)).sum(-1).mean()

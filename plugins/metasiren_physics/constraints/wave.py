@@ -7,14 +7,11 @@ Coordinates are (t, x, y). Each is a mean over its point set, of squares (`l2`) 
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import ClassVar, Literal
+from typing import Literal
 
-import torch
 from torch import Tensor
 
-from metasiren import Constraint, Jet, Points, Prediction, RecipeError
-from metasiren_physics.constraints.helmholtz import squares
+from metasiren import Jet, Points, Residual
 
 Norm = Literal["l1", "l2"]
 
@@ -27,60 +24,7 @@ def wave_residual(jet: Jet, slowness: Tensor, form: str = "speed") -> Tensor:
     return u_tt - laplacian / slowness if form == "speed" else slowness * u_tt - laplacian
 
 
-class Condition(Constraint):
-    """A quantity that must vanish at a point set.
-
-    Args:
-        at: the point set.
-        norm: `l2`, the mean square, which suits gauss_newton; or `l1`, the mean absolute value, as in the paper.
-        scale: what the quantity is divided by before.
-
-    Raises:
-        RecipeError: a scale that is not positive.
-    """
-
-    at: str
-    norm: str
-    called: ClassVar[str]
-
-    def __init__(self, *, at: str, norm: Norm = "l2", scale: float = 1.0) -> None:
-        if not scale > 0:
-            raise RecipeError(f"constraints: {self.called}: scale", f"{scale}.", "Give a positive number.")
-        self.at, self.norm, self.scale = at, norm, scale
-
-    @abstractmethod
-    def what(self, jet: Jet, points: Points) -> Tensor:
-        """The quantity that must vanish, (batch, points, components)."""
-
-    def _scaled(self, prediction: Prediction) -> Tensor:
-        return self.what(prediction.jets[self.at], prediction.batch.points[self.at]) / self.scale
-
-    def _weight(self, prediction: Prediction) -> Tensor:
-        return prediction.batch.points[self.at].known.get("weight", torch.ones((), device=prediction.latent.device))
-
-    def known(self, points: Points, name: str) -> Tensor:
-        """A named target of a point set.
-
-        Raises:
-            RecipeError: the set has no such target.
-        """
-        if name not in points.targets:
-            found = f"these points have no target {name!r}; they have {', '.join(points.targets) or 'none'}."
-            raise RecipeError(f"constraints: {self.called}: at: {self.at}", found, "Name a point set that has it.")
-        return points.targets[name]
-
-    def __call__(self, prediction: Prediction) -> Tensor:
-        """A scalar."""
-        if self.norm == "l2":
-            return squares(self.residuals(prediction))
-        return (self._weight(prediction) * self._scaled(prediction).abs()).sum(-1).mean()
-
-    def residuals(self, prediction: Prediction) -> Tensor | None:
-        """(batch, points, components); None for `l1`."""
-        return self._weight(prediction).sqrt() * self._scaled(prediction) if self.norm == "l2" else None
-
-
-class WaveEquation(Condition):
+class WaveEquation(Residual):
     """The residual of the wave equation.
 
     Args:
@@ -95,7 +39,7 @@ class WaveEquation(Condition):
     """
 
     order = "hessian_diagonal"
-    called = "wave_equation"
+    title = "wave_equation"
 
     def __init__(
         self,
@@ -108,12 +52,12 @@ class WaveEquation(Condition):
         super().__init__(at=at, norm=norm, scale=scale)
         self.form = form
 
-    def what(self, jet: Jet, points: Points) -> Tensor:
+    def residual(self, jet: Jet, points: Points) -> Tensor:
         """See `wave_residual`."""
-        return wave_residual(jet, self.known(points, "slowness"), self.form)
+        return wave_residual(jet, self.target(points, "slowness"), self.form)
 
 
-class InitialValue(Condition):
+class InitialValue(Residual):
     """The wave minus its initial value, at t = 0.
 
     Args:
@@ -125,17 +69,17 @@ class InitialValue(Condition):
         RecipeError: a scale that is not positive.
     """
 
-    called = "initial_value"
+    title = "initial_value"
 
     def __init__(self, *, at: str = "initial", norm: Norm = "l2", scale: float = 1.0) -> None:
         super().__init__(at=at, norm=norm, scale=scale)
 
-    def what(self, jet: Jet, points: Points) -> Tensor:
+    def residual(self, jet: Jet, points: Points) -> Tensor:
         """The difference u - f."""
-        return jet.value - self.known(points, "values")
+        return jet.value - self.target(points, "values")
 
 
-class InitialVelocity(Condition):
+class InitialVelocity(Residual):
     """u_t at t = 0, which vanishes for a wave that starts at rest.
 
     Args:
@@ -148,18 +92,18 @@ class InitialVelocity(Condition):
     """
 
     order = "gradient"
-    called = "initial_velocity"
+    title = "initial_velocity"
 
     def __init__(self, *, at: str = "initial", norm: Norm = "l2", scale: float = 1.0) -> None:
         super().__init__(at=at, norm=norm, scale=scale)
 
-    def what(self, jet: Jet, points: Points) -> Tensor:
+    def residual(self, jet: Jet, points: Points) -> Tensor:
         """The rate u_t."""
         assert jet.gradient is not None
         return jet.gradient[..., 0]
 
 
-class Dirichlet(Condition):
+class Dirichlet(Residual):
     """u on the border, which a fixed border holds at zero.
 
     Args:
@@ -171,17 +115,17 @@ class Dirichlet(Condition):
         RecipeError: a scale that is not positive.
     """
 
-    called = "dirichlet"
+    title = "dirichlet"
 
     def __init__(self, *, at: str = "boundary", norm: Norm = "l2", scale: float = 1.0) -> None:
         super().__init__(at=at, norm=norm, scale=scale)
 
-    def what(self, jet: Jet, points: Points) -> Tensor:
+    def residual(self, jet: Jet, points: Points) -> Tensor:
         """The value u."""
         return jet.value
 
 
-class Neumann(Condition):
+class Neumann(Residual):
     """The slope of u across the border, which a free border holds at zero.
 
     Args:
@@ -194,13 +138,13 @@ class Neumann(Condition):
     """
 
     order = "gradient"
-    called = "neumann"
+    title = "neumann"
 
     def __init__(self, *, at: str = "boundary", norm: Norm = "l2", scale: float = 1.0) -> None:
         super().__init__(at=at, norm=norm, scale=scale)
 
-    def what(self, jet: Jet, points: Points) -> Tensor:
+    def residual(self, jet: Jet, points: Points) -> Tensor:
         """∂u/∂n, the normals being those of space."""
         assert jet.gradient is not None
-        normals = self.known(points, "normals").unsqueeze(-2)
+        normals = self.target(points, "normals").unsqueeze(-2)
         return (jet.gradient[..., 1:] * normals).sum(-1)
