@@ -143,16 +143,16 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path)
     given = parser.parse_args()
     coords = ms.grid((given.size, given.size))[None]
-    tuning, judged = photograph(data.camera(), given.size), photograph(data.coffee(), given.size)
+    tuning, measured = photograph(data.camera(), given.size), photograph(data.coffee(), given.size)
     if given.read:
-        draw(json.loads(given.read.read_text())["rows"], judged, coords, given)
+        draw(json.loads(given.read.read_text())["rows"], measured, coords, given)
         return
     rows = []
     for rival in RIVALS:
         start = time.process_time()
         (scale, rate), tried, ended = search(rival, tuning, coords, given)
-        fields = [fit(rival, scale, rate, judged, coords, given, seed) for seed in range(given.seeds)]
-        found = [quality(field, judged, coords) for field in fields]
+        fields = [fit(rival, scale, rate, measured, coords, given, seed) for seed in range(given.seeds)]
+        found = [quality(field, measured, coords) for field in fields]
         spread = stdev(found) if len(found) > 1 else 0.0
         seconds = time.process_time() - start
         rows.append({

@@ -72,7 +72,7 @@ class Ranks:
             dist.all_gather_object(words, word)
         return next((each for each in words if each is not None), None)
 
-    def told(self, word: str) -> str:
+    def shared(self, word: str) -> str:
         """The first process's word, in every process."""
         if self.count == 1:
             return word

@@ -84,9 +84,9 @@ def run(
     experiment = assemble(recipe, catalogue)
     with joined(place) as ranks:
         if not ranks.first:
-            return _follow(Path(ranks.told("")), experiment, catalogue, place, ranks, resumed=False)
+            return _follow(Path(ranks.shared("")), experiment, catalogue, place, ranks, resumed=False)
         with created(experiment, catalogue, Path(out) if out is not None else None, device=place) as made:
-            ranks.told(str(made.path.resolve()))
+            ranks.shared(str(made.path.resolve()))
             catalogue.manager.hook.metasiren_run_started(run=made)
             return _carry_out(made, experiment, catalogue, place, limit, progress, None, ranks)
 
@@ -108,13 +108,13 @@ def resume(
     with joined(place) as ranks:
         if not ranks.first:
             experiment = assemble(made.recipe, catalogue)
-            return _follow(Path(ranks.told("")), experiment, catalogue, place, ranks, resumed=True)
+            return _follow(Path(ranks.shared("")), experiment, catalogue, place, ranks, resumed=True)
         with locked(made.path):
             experiment = assemble(made.recipe, catalogue)
             demand_same_data(str(made.path), made.environment, experiment.dataset, made.recipe.data)
             checkpoints.clean(made.checkpoints)
             checkpoint = checkpoints.latest(made.checkpoints)
-            ranks.told(str(made.path.resolve()))
+            ranks.shared(str(made.path.resolve()))
             for fault in checkpoint.passed_over if checkpoint else ():
                 progress.say(f"passed over {fault}")
             return _carry_out(made, experiment, catalogue, place, limit, progress, checkpoint, ranks)
@@ -125,11 +125,7 @@ def _follow(
 ) -> Run:
     """Train beside the first process, which writes; return when training ends."""
     trainer = _trainer(experiment, catalogue, device, ranks)
-    checkpoint = checkpoints.latest(open_run(path).checkpoints) if resumed else None
-    if checkpoint is None:
-        trainer.experiment.model.encoder.fit(trainer.experiment.dataset)
-    else:
-        trainer.restore(checkpoint)
+    _begin(trainer, checkpoints.latest(open_run(path).checkpoints) if resumed else None)
     with noted_signals() as signalled:
         outcome = trainer.train(
             watch=lambda *_: None, save=lambda _: None, stop=lambda: signalled[0] if signalled else None
@@ -169,9 +165,7 @@ def _train(
     dataset, model = experiment.dataset, experiment.model
     if checkpoint is None:
         progress.say(f"{dataset.title}: {', '.join(f'{n:,} {s}' for s, n in dataset.splits.items())}")
-        model.encoder.fit(dataset)
-    else:
-        trainer.restore(checkpoint)
+    _begin(trainer, checkpoint)
     with RunLogger(made, catalogue, progress, experiment.steps, trainer.step) as journal, noted_signals() as signalled:
         deadline = None if limit is None else time.monotonic() + limit
 
@@ -223,6 +217,14 @@ def _trainer(experiment: Experiment, catalogue: Catalogue, device: torch.device,
 
     metadata = {"plugins": catalogue.versions()}
     return Trainer(replace(experiment, dataset=dataset), device, optimizer, metadata=metadata, ranks=ranks)
+
+
+def _begin(trainer: Trainer, checkpoint: checkpoints.Checkpoint | None) -> None:
+    """Go back to a checkpoint; where there is none, let the encoder compute what it need not train."""
+    if checkpoint is None:
+        trainer.experiment.model.encoder.fit(trainer.experiment.dataset)
+    else:
+        trainer.restore(checkpoint)
 
 
 def what_was_cut(trainer: Trainer) -> str:
