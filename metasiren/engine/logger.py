@@ -6,7 +6,7 @@ import json
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +17,8 @@ from metasiren.contracts import Batch, Dataset, Model
 from metasiren.engine.nonfinite import Notify, keep_batch
 from metasiren.engine.progress import Progress
 from metasiren.registry.catalogue import Catalogue
-from metasiren.runs.directory import Run
+from metasiren.runs.board import EventFile
+from metasiren.runs.directory import Run, naming, write_whole
 
 
 class RunLogger:
@@ -32,24 +33,25 @@ class RunLogger:
         self._first_loss: float | None = None
 
     def __enter__(self) -> RunLogger:
-        from torch.utils.tensorboard import SummaryWriter
-
         path = self.run.path / "metrics.jsonl"
         kept = [line for line in self.run.losses() if line["step"] <= self._start]
-        # A temporary file is renamed: a process killed here leaves the former file.
-        partial = path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
-        partial.replace(path)
-        self._file = path.open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(self.run.path), purge_step=self._start or None)
-        self.progress.start(self._steps, self._start)
+        # A process killed here leaves the former file.
+        write_whole(path, "".join(json.dumps(line) + "\n" for line in kept))
+        with ExitStack() as stack:
+            self._file = stack.enter_context(path.open("a", encoding="utf-8"))
+            self._board = stack.enter_context(closing(EventFile(self.run.path, self._start)))
+            self.progress.start(self._steps, self._start)
+            stack.callback(self.progress.stop)
+            self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        assert self._file is not None
-        self._file.close()
-        self._board.close()
-        self.progress.stop()
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            self._stack.close()
+        except OSError:
+            # On a full disk closing fails as writing did; the first failure is the one to report.
+            if error is None:
+                raise
 
     def _warn_of_rise(self, step: int, loss: float) -> None:
         """Say once that the loss rose tenfold above the first that was logged."""
@@ -71,12 +73,13 @@ class RunLogger:
         if self._many:
             speeds["images_per_second"] = images_per_second
         line = {"step": step, "seconds": round(seconds, 3), **losses, **{k: round(v, 3) for k, v in speeds.items()}}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        with naming(self.run.path / "metrics.jsonl"):
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
         for name, value in losses.items():
-            self._board.add_scalar(f"loss/{name}", value, step)
+            self._board.scalar(f"loss/{name}", value, step)
         for name, value in speeds.items():
-            self._board.add_scalar(name, value, step)
+            self._board.scalar(name, value, step)
         self._warn_of_rise(step, losses["loss"])
         self.progress.step(step, losses["loss"], speeds["steps_per_second"])
         self.catalogue.manager.hook.metasiren_step_ended(run=self.run, step=step, losses=losses)
@@ -105,7 +108,7 @@ class RunLogger:
         def preview(step: int, model: Model) -> None:
             picture = protocol.preview(model, dataset, self.run.results / "preview.png", device=device)
             if picture is not None:
-                self._board.add_image("samples", picture, step)
+                self._board.image("samples", picture, step)
 
         return preview
 

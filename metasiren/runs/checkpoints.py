@@ -84,9 +84,8 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
         clean(folder)
         left = found(folder)
         kept = f"The last good checkpoint is {left[-1].name}." if left else "There is no earlier checkpoint."
-        advice = (
-            f"{kept}\nFree space (this needs {sum(t.nbytes for t in tensors.values()) / 1e6:.0f} MB), then --resume."
-        )
+        size = sum(t.nbytes for t in tensors.values()) / 1e6
+        advice = f"{kept}\nFree space (this needs {size:.3g} MB), then --resume."
         raise RunError(str(path), f"the checkpoint could not be written: {error}", advice) from error
     clean(folder)
     for old in found(folder)[:-keep]:

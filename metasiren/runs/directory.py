@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -233,7 +234,29 @@ def _short(value: Any) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON whole or not at all."""
+    """Write JSON whole or not at all; a write that fails leaves the former file, and an `OSError` names it."""
+    write_whole(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file whole or not at all; see `write_json`."""
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
-    partial.replace(path)
+    try:
+        with naming(path):
+            partial.write_text(text, "utf-8")
+            partial.replace(path)
+    except OSError:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an `OSError` in the `with` block name this file: errors of writing, unlike those of opening, name none."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise

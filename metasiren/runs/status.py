@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -51,4 +52,5 @@ class StatusFile:
             return
         interrupted = isinstance(error, InterruptedRunError | KeyboardInterrupt)
         reason = str(error) if isinstance(error, MetasirenError) else f"{type(error).__name__}: {error}"
-        self.write("interrupted" if interrupted else "failed", reason=reason)
+        with suppress(OSError):  # such as on a full disk: the first failure is the one to report
+            self.write("interrupted" if interrupted else "failed", reason=reason)
