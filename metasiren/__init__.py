@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     )
     from metasiren.nn.activations import Activation, Sine
     from metasiren.nn.cholesky import damped_cholesky
+    from metasiren.nn.derivatives.exact import ExactConditions
     from metasiren.nn.derivatives.jets import Jet, feature_jet, jet
     from metasiren.nn.encodings import Expansion, InputLayer
     from metasiren.nn.grids import grid
@@ -86,6 +87,7 @@ _HOMES = {
     "errors": "DataError MetasirenError PluginError RecipeError RunError RunWarning TrainingError did_you_mean",
     "nn.activations": "Activation Sine",
     "nn.cholesky": "damped_cholesky",
+    "nn.derivatives.exact": "ExactConditions",
     "nn.derivatives.jets": "Jet feature_jet jet",
     "nn.encodings": "Expansion InputLayer",
     "nn.grids": "grid",
@@ -117,6 +119,7 @@ __all__ = [
     "Domain",
     "Encoder",
     "EvaluationOptions",
+    "ExactConditions",
     "Expansion",
     "Field",
     "InputLayer",

@@ -45,7 +45,7 @@ def make_siren(recipe: Recipe, catalogue: Catalogue, domain: Domain) -> Siren:
             key = part.key.removeprefix("siren.")
             made[key] = catalogue.make(part.kind, part.name, *supplied, where=where, options=part.options)
     options = recipe.siren.model_dump(exclude={"nonlinearity", "input_layer"})
-    return Siren(in_features=domain.d_in, out_features=domain.d_out, **options, **made)
+    return Siren(in_features=domain.d_in, out_features=domain.d_out, exact=domain.exact, **options, **made)
 
 
 def make_constraints(recipe: Recipe, catalogue: Catalogue) -> tuple[Weighted, ...]:

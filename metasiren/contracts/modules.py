@@ -98,8 +98,10 @@ def as_module(field: Field, *, fold: bool = False, instance: int | None = None) 
 
     Raises:
         ValueError: several instances and no index, or an index out of range.
+        RecipeError: a field that meets conditions exactly.
     """
     siren, params = field.siren, field.params
+    siren.demand_plain("as_module")
     count = next(iter(params.values())).shape[0]
     if instance is None and count != 1:
         raise ValueError(f"the field holds {count} instances; say which one: instance=0 to {count - 1}")

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from metasiren.errors import RecipeError, did_you_mean
 from metasiren.nn.activations import ACTIVATIONS, Activation
+from metasiren.nn.derivatives.exact import ExactConditions
 from metasiren.nn.derivatives.jets import Jet
 from metasiren.nn.derivatives.jets import jet as evaluate_jet
 from metasiren.nn.domain import Domain
@@ -40,6 +41,7 @@ class Siren:
             one as plain data such as `{"name": "positional_encoding", "frequencies": 7}`.
         init_scale: factor on the initial weights (not the biases) of all layers but the last: above one, high
             frequencies are learned sooner (Yeom et al. 2024, arXiv 2410.04779, "weight scaling").
+        exact: conditions that values and derivatives meet whatever the weights, by a factor on the last layer's output.
 
     Attributes:
         activation: the nonlinearity between layers.
@@ -60,6 +62,7 @@ class Siren:
     nonlinearity: str | Activation = field(default="sine", compare=False)
     input_layer: Mapping[str, Any] | InputLayer | None = field(default=None, compare=False)
     init_scale: float = 1.0
+    exact: ExactConditions | None = None
     activation: Activation = field(init=False, repr=False)
     encoding: InputLayer | None = field(init=False, repr=False)
     layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
@@ -184,13 +187,12 @@ class Siren:
 
     def evaluate(self, x: Tensor, params: Params) -> Tensor:
         """Values (instances, points, out) at x (instances, points, in), both as `prepare` lays them out."""
-        if self.encoding:
-            x = self.encoding.expand(x, params).value
+        h = self.encoding.expand(x, params).value if self.encoding else x
         for layer in self.layers:
-            x = affine(x, params[layer.weight], params[layer.bias], layer)
+            h = affine(h, params[layer.weight], params[layer.bias], layer)
             if not layer.last:
-                x = self.activation.value(x)
-        return x
+                h = self.activation.value(h)
+        return h if self.exact is None else self.exact.values(x, h)
 
     def jet(
         self,
@@ -203,6 +205,16 @@ class Siren:
     ) -> Jet:
         """Values and derivatives in one call; see `metasiren.nn.derivatives.jets.jet`."""
         return evaluate_jet(self, params, coords, order, weights=weights, chunk_points=chunk_points)
+
+    def demand_plain(self, where: str) -> None:
+        """Refuse a network whose values are not those of its layers alone.
+
+        Raises:
+            RecipeError: it meets conditions exactly; the message names `where`.
+        """
+        if self.exact is not None:
+            found = "the field meets conditions exactly, so its layers alone do not give its values."
+            raise RecipeError(where, found, "Give the conditions as constraints instead, without data.exact.")
 
     def prepare(self, params: Params, coords: Tensor) -> tuple[Tensor, Params, int]:
         """Check shapes, and lay coordinates out as (instances, points, in) for the batched products.

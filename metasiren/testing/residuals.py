@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from metasiren.contracts import Points, Residual
+from metasiren.nn.derivatives.exact import function_jet
 from metasiren.nn.derivatives.jets import Jet
 from metasiren.testing.report import demand
 
@@ -24,31 +25,13 @@ def exact_jet(function: Callable[[Tensor], Tensor], coords: Tensor) -> Jet:
         the jet with all derivatives up to the second and the unmixed ones up to the fourth, of one item: `value` is
         (1, points, channels).
     """
-    x = coords.detach().clone().requires_grad_()
-    value = function(x)
-    value = value.unsqueeze(-1) if value.dim() == 1 else value
-    gradients, hessians, thirds, fourths = [], [], [], []
-    for channel in value.unbind(-1):
-        gradient = _slope(channel, x)
-        gradients.append(gradient)
-        hessians.append(torch.stack([_slope(g, x) for g in gradient.unbind(-1)], -2))
-        thirds.append(_again(hessians[-1].diagonal(dim1=-2, dim2=-1), x))
-        fourths.append(_again(thirds[-1], x))
-    first, second = torch.stack(gradients, 1), torch.stack(hessians, 1)
-    diagonal = second.diagonal(dim1=-2, dim2=-1)
-    parts = (value, first, diagonal.sum(-1), diagonal, second, torch.stack(thirds, 1), torch.stack(fourths, 1))
-    return Jet(*(part.detach().unsqueeze(0) for part in parts))
 
+    def channels(x: Tensor) -> Tensor:
+        value = function(x)
+        return value.unsqueeze(-1) if value.dim() == 1 else value
 
-def _slope(sums: Tensor, x: Tensor) -> Tensor:
-    if not sums.requires_grad:
-        return torch.zeros_like(x)
-    return torch.autograd.grad(sums.sum(), x, create_graph=True, materialize_grads=True)[0]
-
-
-def _again(derivatives: Tensor, x: Tensor) -> Tensor:
-    """Derivatives (points, d), the i-th along coordinate i, differentiated along it once more."""
-    return torch.stack([_slope(d, x)[:, i] for i, d in enumerate(derivatives.unbind(-1))], -1)
+    found = function_jet(channels, coords.detach(), 4)
+    return Jet(**{name: part.detach().unsqueeze(0) for name, part in vars(found).items()})
 
 
 def check_residual(

@@ -42,11 +42,22 @@ def damped_steps(
         gram, right, size = linear.gram(), target, 1.0
     else:
         matrix = linear.rows()
-        gram, right = matrix.mT @ matrix, matrix.mT @ target
+        gram, right = symmetric(matrix), matrix.mT @ target
         # Both mean diagonals have the same sum, the squared norm of J.
         size = parameters / rows
     for used, solution in damped_solutions(gram, right, [damping * size for damping in dampings]):
         yield used / size, linear.pull(-solution) if right is target else linear.named(-solution)
+
+
+def symmetric(matrix: Tensor, panel: int = 192) -> Tensor:
+    """A^T A for A (rows, columns): the blocks below the diagonal are computed, the others are their transposes."""
+    panels = torch.split(matrix, panel, 1)
+    found = matrix.new_empty(matrix.shape[1], matrix.shape[1])
+    for i, mine in enumerate(panels):
+        start, stop = i * panel, i * panel + mine.shape[1]
+        torch.mm(mine.mT, matrix[:, :stop], out=found[start:stop, :stop])
+        found[:start, start:stop] = found[start:stop, :start].mT
+    return found
 
 
 def damped_solutions(gram: Tensor, target: Tensor, dampings: Sequence[float]) -> Iterator[tuple[float, Tensor]]:

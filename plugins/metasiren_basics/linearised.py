@@ -196,7 +196,10 @@ def _capture(
                     z.requires_grad_()
                 outputs.append(z)
             h = z if layer.last else activate_columns(z, siren.activation, columns)
-        residual = question.residuals(read_columns(h, question.order, ones))
+        jet = read_columns(h, question.order, ones)
+        if siren.exact is not None:
+            jet = siren.exact.jet(question.coords.unsqueeze(0), jet, ones)
+        residual = question.residuals(jet)
         residual = residual.mT.contiguous()
         pulls = [torch.autograd.grad(r.sum(), outputs, retain_graph=True, materialize_grads=True) for r in residual]
     layers = []

@@ -15,9 +15,10 @@ def describe(siren: Siren) -> dict[str, Any]:
 
     Raises:
         RecipeError: an activation or input encoding that no installed plugin offers, or that its name and attributes
-            do not give back.
+            do not give back; a field that meets conditions exactly.
     """
-    plain = {f.name: getattr(siren, f.name) for f in fields(Siren) if f.init}
+    siren.demand_plain("architecture")
+    plain = {f.name: getattr(siren, f.name) for f in fields(Siren) if f.init and f.name != "exact"}
     if not isinstance(siren.nonlinearity, str):
         plain["nonlinearity"] = _named("activation", siren.activation)
     if siren.encoding is not None:

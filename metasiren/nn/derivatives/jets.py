@@ -118,6 +118,8 @@ def jet(
         else:
             layers = _layers(siren, params)
             parts = [_evaluate(siren, params, layers, chunk, order, factors) for chunk in chunks]
+            if siren.exact is not None:
+                parts = [siren.exact.jet(chunk, part, factors) for chunk, part in zip(chunks, parts, strict=True)]
     joined = {}
     for name in ORDERS:
         tensors = [getattr(part, name) for part in parts]
@@ -143,10 +145,11 @@ def feature_jet(siren: Siren, params: Params, coords: Tensor, order: str) -> Jet
         The jet of `hidden_features` channels, without gradients.
 
     Raises:
-        RecipeError: an unknown order.
+        RecipeError: an unknown order; a field with exact conditions, which is no such product.
         ValueError: shapes that do not fit; the message names both.
     """
     _rank(order)
+    siren.demand_plain("feature_jet")
     x, params, batch = siren.prepare(params, coords)
     with torch.autocast(x.device.type, enabled=False):
         layers, ones = _layers(siren, params), (1.0,) * siren.in_features

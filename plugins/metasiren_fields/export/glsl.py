@@ -62,6 +62,7 @@ def source(field: Field, name: str = "field") -> str:
 
 def _check(field: Field, name: str) -> None:
     siren, where = field.siren, "export to GLSL"
+    siren.demand_plain(where)
     if not re.fullmatch(r"(?!gl_)[A-Za-z_]\w*", name, re.ASCII) or "__" in name:
         raise RecipeError(where, f"{name!r} is no name of a function.", "Letters, digits and single underscores.")
     if siren.in_features > 4 or siren.out_features > 4:

@@ -16,6 +16,7 @@ from metasiren import Batch, Context, Dataset, Domain, Points, RecipeError
 from metasiren_physics.arrays import Real
 from metasiren_physics.datasets.adaptive import Adaptive
 from metasiren_physics.datasets.designs import Design, spread
+from metasiren_physics.datasets.exact_sides import Exact, ExactSides
 from metasiren_physics.datasets.sourced import check_count
 from metasiren_physics.expressions import Expression
 
@@ -45,6 +46,8 @@ class BoxDataset(Dataset):
         noise: standard deviation, by point set, of normal noise on its `values`: readings. Such points
             and their noise are drawn once and stay.
         adaptive: points that follow the residual, see `metasiren_physics.datasets.adaptive`; {} for its defaults.
+        exact: sides on which the field has given values whatever its weights; such sides need no constraint. See
+            `metasiren_physics.datasets.exact_sides`.
 
     Raises:
         RecipeError: an empty interval, an unknown axis or point set, a formula that cannot be read.
@@ -64,6 +67,7 @@ class BoxDataset(Dataset):
         redraw: bool = True,
         noise: dict[str, float] | None = None,
         adaptive: Adaptive | None = None,
+        exact: Exact | None = None,
     ) -> None:
         self.axes = check_axes(axes)
         self.names, self.time = tuple(self.axes), time if time in self.axes else None
@@ -92,7 +96,8 @@ class BoxDataset(Dataset):
         self.errors: Callable[[str, Points], Tensor] | None = None
         self.counts, self.design, self.redraw = dict(points), design, redraw
         span = ", ".join(f"{n} in [{a:g}, {b:g}]" for n, (a, b) in self.axes.items())
-        self.title, self.domain = f"Box {span}", Domain(len(self.axes), channels)
+        sides = ExactSides(exact, self.axes, channels) if exact is not None else None
+        self.title, self.domain = f"Box {span}", Domain(len(self.axes), channels, exact=sides)
         self.splits = {"train": 1, "test": 1}
         self.facts = {"axes": {name: list(ends) for name, ends in self.axes.items()}}
 
