@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from metasiren.contracts.data import Batch, Context, Dataset
+from metasiren.contracts.perceptron import perceptron
 from metasiren.nn.derivatives.jets import Jet, jet
 from metasiren.nn.domain import Domain
 from metasiren.nn.layers import Params
@@ -74,6 +75,25 @@ class Field:
     def module(self) -> FieldModule:
         """A copy as an `nn.Module` with weights to train, for use inside one's own modules."""
         return FieldModule(self)
+
+    def as_module(self, *, fold: bool = False, instance: int | None = None) -> nn.Sequential:
+        """A copy without this library: an `nn.Sequential` of `nn.Linear`, (..., d_in) -> (..., d_out).
+
+        `metasiren.from_module` is the way back.
+
+        Args:
+            fold: multiply every weight and bias by its layer's frequency, so that sines are plain sines. Otherwise
+                frequencies stay in the sines, and the weights are those of `params`.
+            instance: which one, of a field that holds several.
+
+        Returns:
+            linear layers named "0", "1", ... as in `params`, with a nonlinearity after each but the last.
+
+        Raises:
+            ValueError: several instances and no index, or an index out of range.
+            RecipeError: a field that meets conditions exactly.
+        """
+        return perceptron(self.siren, self.params, fold=fold, instance=instance)
 
     def __repr__(self) -> str:
         """One line: architecture, instances, weights, dtype and device."""

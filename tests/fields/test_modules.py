@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import metasiren as ms
-from metasiren import as_module, from_module
+from metasiren import from_module
 
 OTHERS = ["relu", "tanh", "softplus", "elu", "selu", "sigmoid"]
 
@@ -26,7 +26,7 @@ def coords() -> torch.Tensor:
 @pytest.mark.parametrize("nonlinearity", ["sine", *OTHERS])
 def test_a_module_has_the_fields_values(nonlinearity: str, fold: bool, coords: torch.Tensor) -> None:
     u = field(nonlinearity=nonlinearity, first_omega=20.0)
-    torch.testing.assert_close(as_module(u, fold=fold)(coords), u(coords)[0], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(u.as_module(fold=fold)(coords), u(coords)[0], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -34,19 +34,19 @@ def test_a_module_has_the_fields_values(nonlinearity: str, fold: bool, coords: t
 )
 def test_input_layers_travel_with_the_module(layer: dict[str, object], coords: torch.Tensor) -> None:
     u = field(nonlinearity="relu", input_layer=layer)
-    torch.testing.assert_close(as_module(u)(coords), u(coords)[0], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(u.as_module()(coords), u(coords)[0], rtol=1e-12, atol=1e-12)
 
 
 def test_the_state_dict_is_the_params_without_their_instance_dimension() -> None:
     u = field()
-    state = as_module(u).state_dict()
+    state = u.as_module().state_dict()
     assert list(state) == list(u.params)
     assert all(torch.equal(state[name], value[0]) for name, value in u.params.items())
 
 
 def test_folding_multiplies_weights_and_biases_by_their_frequency() -> None:
     u = field(first_omega=20.0, hidden_omega=10.0)
-    state = as_module(u, fold=True).state_dict()
+    state = u.as_module(fold=True).state_dict()
     for name, factor in {"0.weight": 20, "0.bias": 20, "1.weight": 10, "2.bias": 10, "3.weight": 1}.items():
         torch.testing.assert_close(state[name], factor * u.params[name][0])
 
@@ -55,26 +55,43 @@ def test_folding_multiplies_weights_and_biases_by_their_frequency() -> None:
 @pytest.mark.parametrize("nonlinearity", ["sine", "tanh"])
 def test_there_and_back_is_the_same_field(nonlinearity: str, fold: bool, coords: torch.Tensor) -> None:
     u = field(nonlinearity=nonlinearity)
-    back = from_module(as_module(u, fold=fold))
+    back = from_module(u.as_module(fold=fold))
     torch.testing.assert_close(back.jet(coords, "hessian").hessian, u.jet(coords, "hessian").hessian)
+
+
+@pytest.mark.parametrize("fold", [False, True])
+def test_the_state_dict_loads_into_plain_linear_layers(fold: bool, coords: torch.Tensor) -> None:
+    u = field(first_omega=20.0, hidden_omega=10.0)
+    layers = nn.ModuleList([nn.Linear(2, 16), nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 3)]).double()
+    layers.load_state_dict(u.as_module(fold=fold).state_dict())
+    omegas = (1.0, 1.0, 1.0) if fold else (20.0, 10.0, 10.0)
+    x = coords
+    for omega, layer in zip(omegas, layers, strict=False):
+        x = torch.sin(omega * layer(x))
+    torch.testing.assert_close(layers[-1](x), u(coords)[0], rtol=1e-12, atol=1e-12)
+
+
+def test_the_function_and_the_method_are_one() -> None:
+    u = field()
+    assert repr(ms.as_module(u, fold=True)) == repr(u.as_module(fold=True))
 
 
 def test_a_module_does_not_share_its_weights() -> None:
     u = field()
     before = u.params["0.weight"].clone()
     with torch.no_grad():
-        as_module(u).get_parameter("0.weight").zero_()
+        u.as_module().get_parameter("0.weight").zero_()
     assert torch.equal(u.params["0.weight"], before)
 
 
 def test_one_of_several_instances_is_chosen_by_its_index(coords: torch.Tensor) -> None:
     siren = ms.Siren(in_features=2, out_features=1, hidden_features=8, hidden_layers=1)
     u = ms.Field(siren, siren.init(3, dtype=torch.float64))
-    torch.testing.assert_close(as_module(u, instance=2)(coords), u(coords)[2])
+    torch.testing.assert_close(u.as_module(instance=2)(coords), u(coords)[2])
     with pytest.raises(ValueError, match="holds 3 instances"):
-        as_module(u)
+        u.as_module()
     with pytest.raises(ValueError, match="counted from 0"):
-        as_module(u, instance=3)
+        u.as_module(instance=3)
 
 
 def test_modules_of_torch_alone_become_fields(coords: torch.Tensor) -> None:
