@@ -57,27 +57,40 @@ def celeba(root: Path | None, size: int, resize: str, into: Path | None) -> None
 @click.option("--mask-polarity", type=click.Choice(["white_hidden", "white_seen"]), help="What white in --mask means.")
 @click.option("--pixels", type=int, metavar="N", help="Keep N random pixels instead; a tenth of them by default.")
 @click.option("--size", metavar="HxW", help="Sample the reconstruction at this size; the prior's own by default.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random pixels.")
+@click.option("--box", metavar="X,Y,W,H", help="The part of IMAGE that the prior describes, such as a face; in pixels.")
+@click.option("--samples", type=click.IntRange(min=0), default=0, metavar="N", help="Draw N from the posterior, too.")
+@click.option("--std", is_flag=True, help="Write a picture of the standard deviation, too.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of random pixels and samples.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
 @click.option("--composite", is_flag=True, help="Put the known pixels of IMAGE into the reconstruction.")
 @click.option("--panel", is_flag=True, help="Write what was seen, the reconstruction, composite and original in a row.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The picture to write.")
 def inpaint(
-    run: Path, picture: Path, mask: Path | None, mask_polarity: Any, pixels: int | None, size: str | None, seed: int,
-    device: str, composite: bool, panel: bool, out: Path,
+    run: Path, picture: Path, mask: Path | None, mask_polarity: Any, pixels: int | None, size: str | None,
+    box: str | None, samples: int, std: bool, seed: int, device: str, composite: bool, panel: bool, out: Path,
 ) -> None:  # fmt: skip
-    """Reconstruct IMAGE from part of it, by the trained prior of RUN."""
+    """Reconstruct IMAGE from part of it, by the trained prior of RUN.
+
+    With --box the reconstruction is rendered at the box's own resolution and put into the photograph, beside its known
+    pixels. A box that reaches beyond the photograph extends it.
+    """
     from metasiren import DataError, open_run
     from metasiren_priors import inpaint as inpainting
+    from metasiren_priors.photograph import parse_box
 
     if mask is not None and pixels is not None:
         raise DataError("inpaint", "both --mask and --pixels.", "Give one of them.")
-    shape = inpainting.parse_size(size) if size else None
+    shape, frame = inpainting.parse_size(size) if size else None, parse_box(box) if box else None
     opened = open_run(run)
     found = inpainting.inpaint(
-        opened, picture, mask=mask, pixels=pixels, polarity=mask_polarity, size=shape, seed=seed, device=device
+        opened, picture, mask=mask, pixels=pixels, polarity=mask_polarity, size=shape, box=frame, samples=samples,
+        deviation=std, seed=seed, device=device,
     )  # fmt: skip
     sides = " x ".join(map(str, opened.domain.grid or ()))
-    click.echo(f"{picture}: its centre square, shrunk to {sides}, the size of this prior", err=True)
-    inpainting.write(found, out, composite=composite, side_by_side=panel)
-    click.echo(out)
+    part = f"the box {box}" if box else "its centre square"
+    click.echo(f"{picture}: {part}, brought to {sides}, the size of this prior", err=True)
+    written = inpainting.write(found, out, composite=composite, side_by_side=panel)
+    if found.deviation is not None:
+        click.echo(f"{written[-1]}: white is {float(found.deviation.max()):.3g}, of values from 0 to 1", err=True)
+    for path in written:
+        click.echo(path)

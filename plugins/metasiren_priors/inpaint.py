@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
 import torch
 from einops import rearrange
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resize
 from torchvision.utils import make_grid, save_image
 
-from metasiren import Context, DataError, Domain, Model, Run, RunError, grid, pick_device
-from metasiren_priors.data.imageset import observe, sample_cells, to_values
+from metasiren import Context, DataError, Field, Model, Run, RunError, grid, pick_device
+from metasiren_priors.data.imageset import observe, sample_cells
+from metasiren_priors.photograph import (
+    LARGEST_SIDE,
+    Box,
+    Polarity,
+    centre_square,
+    cut,
+    open_picture,
+    paste,
+    pixel_coordinates,
+    read_mask,
+    shrink,
+)
+from metasiren_priors.posterior_draws import field_deviation, has_posterior, in_parts, sampled_fields
 
-MOST_PIXELS = 50_000_000
-Polarity = Literal["white_hidden", "white_seen"]
-PRIORS = "celeba_gaussian, celeba_cnn, celeba_pconv, celeba_set_sine or celeba_set_relu"
-
-
-class TurnedMaskWarning(UserWarning):
-    """A mask hides most of its picture: its black and white may be exchanged."""
+PRIORS = "celeba_mixture, celeba_gaussian, celeba_cnn, celeba_pconv, celeba_set_sine or celeba_set_relu"
 
 
 @dataclass(frozen=True)
@@ -35,68 +39,28 @@ class Inpainted:
 
     Attributes:
         seen: what was seen, at the prior's size; hidden pixels are mid-grey.
-        made: the reconstruction, at the size that was asked for.
-        composite: the reconstruction with the seen pixels in their places, as large as `made`.
+        made: the reconstruction, at the size that was asked for, or at the box's own.
+        composite: the reconstruction with the known pixels in their places, as large as `made`.
         original: the picture, at the prior's size.
+        samples: signals drawn from the posterior, (samples, channels, rows, columns), as large as `made`.
+        sample_composites: the same with the known pixels in their places.
+        deviation: the standard deviation of the reconstruction, (1, rows, columns), root mean square over channels,
+            zero where pixels are known; or None.
+        photo: where a box was given, the photograph with the box's composite in its place.
+        photo_samples: the photograph with each sample's composite.
+        photo_deviation: the deviation in its place in the photograph, black around it.
     """
 
     seen: Tensor
     made: Tensor
     composite: Tensor
     original: Tensor
-
-
-def read_square(path: Path, domain: Domain) -> Tensor:
-    """A picture's centre square at the prior's size: values (1, pixels, channels) in [-1, 1].
-
-    Raises:
-        DataError: the file is missing, is no picture, or is too large.
-    """
-    assert domain.grid is not None
-    height, width = domain.grid
-    picture = _open(path).convert("RGB" if domain.d_out == 3 else "L")
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    square = picture.crop((left, top, left + side, top + side)).resize((width, height), Image.Resampling.BILINEAR)
-    pixels = np.array(square).reshape(1, height, width, domain.d_out)
-    return to_values(torch.from_numpy(pixels))
-
-
-def read_mask(path: Path, domain: Domain, polarity: Polarity | None = None) -> Tensor:
-    """A mask's centre square, cut and resized as the picture's is: (pixels,) bool, True where the picture is seen.
-
-    Args:
-        path: a picture.
-        domain: of the prior.
-        polarity: `white_hidden` (also None) or `white_seen`. None warns of a mask that hides more than half.
-
-    Raises:
-        DataError: as `read_square`, or a mask that hides everything.
-    """
-    values = read_square(path, Domain(2, 1, domain.grid))[0, :, 0]
-    seen = values > 0 if polarity == "white_seen" else values < 0
-    if not bool(seen.any()):
-        raise DataError(str(path), "the mask hides every pixel.", "White hides; --mask-polarity white_seen turns it.")
-    hidden = 1 - float(seen.float().mean())
-    if polarity is None and hidden > 0.5:
-        words = f"{path}: white hides, so that this mask hides {100 * hidden:.0f} % of the picture. If white marks "
-        words += "what is seen, give --mask-polarity white_seen; white_hidden confirms the mask."
-        warnings.warn(TurnedMaskWarning(words), stacklevel=2)
-    return seen
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        picture = Image.open(path)
-        if picture.width * picture.height > MOST_PIXELS:
-            found = f"{picture.width} x {picture.height} pixels."
-            raise DataError(str(path), found, f"Give at most {MOST_PIXELS:,} pixels.")
-        picture.load()
-    except FileNotFoundError:
-        raise DataError(str(path), "there is no such file.", "Give a picture such as a PNG or JPEG.") from None
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise DataError(str(path), f"not a readable picture: {error}.", "Give a PNG or JPEG.") from None
-    return picture
+    samples: Tensor
+    sample_composites: Tensor
+    deviation: Tensor | None = None
+    photo: Tensor | None = None
+    photo_samples: tuple[Tensor, ...] = ()
+    photo_deviation: Tensor | None = None
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -107,7 +71,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip().lower())
     sides = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not all(1 <= side <= 8192 for side in sides):
+    if not all(1 <= side <= LARGEST_SIDE for side in sides):
         raise DataError(f"--size {text}", "not a size.", "Write rows x columns, such as 256x256, each at most 8192.")
     return sides
 
@@ -120,6 +84,9 @@ def inpaint(
     pixels: int | None = None,
     polarity: Polarity | None = None,
     size: tuple[int, int] | None = None,
+    box: Box | None = None,
+    samples: int = 0,
+    deviation: bool = False,
     seed: int = 0,
     device: str = "auto",
 ) -> Inpainted:
@@ -127,43 +94,115 @@ def inpaint(
 
     Args:
         run: a trained prior over images.
-        picture: any picture; its centre square is taken.
-        mask: a picture of any size, white where pixels are hidden.
-        pixels: how many random pixels to keep instead.
+        picture: any picture; its centre square is taken where there is no box.
+        mask: a picture, white where pixels are hidden; see `read_mask`.
+        pixels: how many random pixels of the prior's grid to keep instead.
         polarity: of the mask; see `read_mask`.
         size: (rows, columns) of the reconstruction; the prior's own where left out. A SIREN has no resolution.
-        seed: of the random pixels.
+        box: the part of the picture that the prior describes, such as a face. The field is then rendered at the box's
+            own resolution. What lies beyond the picture's edges counts as hidden.
+        samples: number of signals drawn from the posterior.
+        deviation: compute the standard deviation of the reconstruction, too.
+        seed: of the random pixels and samples.
         device: where the prior is evaluated: `auto`, `cpu`, `cuda` or `cuda:1`.
 
     Raises:
-        RunError: the run's signals are no images, or its encoder does not look at observed pixels. DataError: unusable
-            files.
+        RunError: the run's signals are no images, its encoder does not look at observed pixels, or it has no posterior
+            where samples or a deviation are wanted.
+        DataError: unusable files, a box outside the picture, or one of which nothing is hidden.
     """
     domain = run.domain
-    if domain.grid is None or len(domain.grid) != 2 or domain.d_out not in (1, 3):
+    if domain.grid is None or len(domain.grid) != 2 or domain.d_out not in (1, 3) or min(domain.grid) < 2:
         raise RunError(str(run.path), "not a prior over images.", f"Give a run of {PRIORS}.")
-    values = read_square(picture, domain)
-    count = values.shape[1]
+    if box is not None and size is not None:
+        raise DataError("--size", "given together with --box.", "A box is rendered at its own resolution.")
+    shape = (domain.grid[0], domain.grid[1])
+    photo = open_picture(picture, domain.d_out)
+    frame = box or centre_square(photo.size)
+    inside = frame.inside(photo.size)
+    if not bool(inside.any()):
+        found = f"the box lies outside the picture of {photo.width} x {photo.height} pixels."
+        raise DataError("--box", found, "Give left,top,width,height of a part of it.")
+    crop, known = cut(photo, frame), inside
     if mask is not None:
-        cells, seen = torch.arange(count).unsqueeze(0), read_mask(mask, domain, polarity).unsqueeze(0)
-    else:
-        keep = count // 10 if pixels is None else pixels
-        if not 1 <= keep <= count:
-            raise DataError("--pixels", f"{keep} is not between 1 and {count}.", "Keep at least one pixel.")
-        cells, seen = sample_cells(1, count, (keep, keep), torch.Generator().manual_seed(seed), "cpu")
-    place, coords = pick_device(device), grid(domain.grid)
-    context = observe(values, cells, seen, torch.zeros(1, dtype=torch.long), coords, domain.grid)
-    shape = size or (domain.grid[0], domain.grid[1])
+        known = known & read_mask(mask, photo, box, polarity)
+    elif pixels is None and bool(inside.all()):
+        if box is not None:
+            found = "all of its pixels are known."
+            raise DataError("--box", found, "Hide some by --mask or --pixels, or let the box reach beyond the picture.")
+        pixels = torch.Size(shape).numel() // 10
+    values, seen = shrink(crop, known, shape)
+    if pixels is not None:
+        chosen = _chosen(torch.Size(shape).numel(), pixels, seed)
+        seen = seen & chosen
+        known = known & _enlarged(chosen.view(1, *shape), (frame.height, frame.width))[0].bool()
+    if not bool(seen.any()):
+        found = "no cell of the prior's grid is at least half known."
+        raise DataError(str(mask or picture), found, "Hide less, or give a box around more known pixels.")
+    original = shrink(crop, torch.ones_like(known), shape)[0]
+
+    place, generator = pick_device(device), torch.Generator().manual_seed(seed)
+    cells = torch.arange(len(seen)).unsqueeze(0)
+    context = observe(values, cells, seen.unsqueeze(0), torch.zeros(1, dtype=torch.long), grid(shape), shape)
+    target = (frame.height, frame.width) if box else size or shape
+    coords = pixel_coordinates(shape, target) if box else grid(target)
     with torch.no_grad():
         model, there = run.model(device=place), context.to(place)
         latent = model.encoder(there, model.decoder)
         _demand_looking(run, model, there, latent)
-        values_there = model.decoder.field(latent)(grid(shape).to(place)).cpu()
-        made = _picture(rearrange(values_there[0], "(h w) c -> c h w", h=shape[0]))
-    seen_picture, known = (_picture(context.image()[0][0]), context.image()[1][0])
-    original = _picture(rearrange(values[0], "(h w) c -> c h w", h=domain.grid[0]))
-    known_there, true = (resize(each, list(shape), InterpolationMode.NEAREST) for each in (known.float(), original))
-    return Inpainted(seen_picture, made, torch.where(known_there > 0, true, made), original)
+        if (samples or deviation) and not has_posterior(model):
+            found = f"its encoder {run.recipe.encoder.name!r} gives a mean without a posterior."
+            advice = "Leave out --samples and --std, or give a run of celeba_mixture or celeba_gaussian."
+            raise RunError(str(run.path), found, advice)
+        coords = coords.to(place)
+        made = _drawn(model.decoder.field(latent), coords, target)[0]
+        drawn = made.new_zeros(0, *made.shape)
+        if samples:
+            drawn = _drawn(sampled_fields(model, there, samples, generator), coords, target)
+        spread = None
+        if deviation:
+            each = field_deviation(model, there, coords, generator).cpu() / 2  # values in [0, 1] are half as wide
+            spread = each.square().mean(dim=1).sqrt().view(1, *target)
+
+    seen_picture = torch.where(seen.view(1, *shape), _picture(values[0], shape), torch.tensor(0.5))
+    if box:
+        shown, true = known.unsqueeze(0), _unit(crop)
+    else:
+        shown, true = _enlarged(seen.view(1, *shape), target).bool(), _enlarged(seen_picture, target)
+    result = Inpainted(
+        seen=seen_picture,
+        made=made,
+        composite=torch.where(shown, true, made),
+        original=_picture(original[0], shape),
+        samples=drawn,
+        sample_composites=torch.where(shown, true, drawn),
+        deviation=spread if spread is None else spread * ~shown,
+    )
+    return _in_photo(result, photo, frame) if box else result
+
+
+def _in_photo(found: Inpainted, photo: Image.Image, box: Box) -> Inpainted:
+    spread = found.deviation
+    black = Image.new("L", photo.size)
+    return replace(
+        found,
+        photo=paste(photo, box, found.composite),
+        photo_samples=tuple(paste(photo, box, each) for each in found.sample_composites),
+        photo_deviation=spread if spread is None else paste(black, box, spread),
+    )
+
+
+def _chosen(count: int, keep: int, seed: int) -> Tensor:
+    """Which of `count` cells are kept, (count,) bool."""
+    if not 1 <= keep <= count:
+        raise DataError("--pixels", f"{keep} is not between 1 and {count}.", "Keep at least one pixel.")
+    cells, _ = sample_cells(1, count, (keep, keep), torch.Generator().manual_seed(seed), "cpu")
+    return torch.zeros(count, dtype=torch.bool).index_fill(0, cells[0], True)
+
+
+def _drawn(field: Field, coords: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Pictures (batch, channels, rows, columns) in [0, 1]."""
+    return _unit(rearrange(in_parts(field, coords).cpu(), "b (h w) c -> b c h w", h=shape[0]))
 
 
 def _demand_looking(run: Run, model: Model, context: Context, latent: Tensor) -> None:
@@ -174,22 +213,54 @@ def _demand_looking(run: Run, model: Model, context: Context, latent: Tensor) ->
         raise RunError(str(run.path), found, f"Give a run of {PRIORS}.")
 
 
-def _picture(values: Tensor) -> Tensor:
+def _picture(values: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Values (pixels, channels) as (channels, rows, columns) in [0, 1]."""
+    return _unit(rearrange(values, "(h w) c -> c h w", h=shape[0]))
+
+
+def _unit(values: Tensor) -> Tensor:
     return ((values + 1) / 2).clamp(0, 1)
 
 
-def write(found: Inpainted, out: Path, *, composite: bool = False, side_by_side: bool = False) -> None:
-    """Write the reconstruction, its composite, or all panels enlarged beside one another.
+def _enlarged(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    enlarged: Tensor = resize(picture.float(), list(size), InterpolationMode.NEAREST)
+    return enlarged
+
+
+def write(found: Inpainted, out: Path, *, composite: bool = False, side_by_side: bool = False) -> list[Path]:
+    """Write the reconstruction (the photograph where a box was given), and samples and deviation beside it.
+
+    Args:
+        found: what to write.
+        out: such as out.png. Samples go to out_sample1.png and so on, the deviation to out_std.png: grey, black for
+            zero and white for the largest.
+        composite: the composite in place of the reconstruction.
+        side_by_side: all panels enlarged beside one another, in place of the reconstruction.
+
+    Returns:
+        the files.
 
     Raises:
         DataError: the ending is no picture's, or the folder cannot be written.
     """
-    picture = found.composite if composite else found.made
+    picture = found.photo if found.photo is not None else found.composite if composite else found.made
     if side_by_side:
         panels = (found.seen, found.made, found.composite, found.original)
-        height = max(256, picture.shape[1])
+        height = max(256, found.made.shape[1])
         shown = [torch.nn.functional.interpolate(p.unsqueeze(0), (height, height), mode="nearest")[0] for p in panels]
         picture = make_grid(shown, nrow=len(shown), padding=4, pad_value=1.0)
+    pictures = {out: picture}
+    drawn = found.photo_samples or (found.sample_composites if composite else found.samples)
+    pictures |= {out.with_stem(f"{out.stem}_sample{number}"): each for number, each in enumerate(drawn, 1)}
+    spread = found.deviation if found.photo_deviation is None else found.photo_deviation
+    if spread is not None:
+        pictures[out.with_stem(f"{out.stem}_std")] = spread / spread.max().clamp_min(1e-12)
+    for path, each in pictures.items():
+        _save(each, path)
+    return list(pictures)
+
+
+def _save(picture: Tensor, out: Path) -> None:
     partial = out.with_name(f".{out.stem}.partial{out.suffix}")
     try:
         save_image(picture, partial)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from metasiren import Dataset
 from metasiren_priors.data.imageset import ImageSet
+from metasiren_priors.mixture.rest import standard_normal
 
 Stream = Callable[[], Iterable[Tensor]]
 """Starts a pass over a training set: chunks (n, size) of vectors."""
@@ -176,6 +177,33 @@ class Gaussian(nn.Module):
             many, precision = ~few, self.precision()
             expected[many] = -solve_within(precision, ~known[many], deviation[many] @ precision)
         return self._restore(values, known, expected)
+
+    def sample(self, values: Tensor, seen: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Whole images drawn given the observed pixels, without the noise of the ridge at the hidden ones.
+
+        A draw x of the prior is corrected by what the observations say beyond it, x + E[. | values] - E[. | x at the
+        observed pixels] (Matheron's rule; Doucet 2010, "A Note on Efficient Conditional Simulation of Gaussian
+        Distributions").
+
+        Args:
+            values: (batch, pixels, channels) in [-1, 1]; those of hidden pixels are not used.
+            seen: (batch, pixels) bool.
+            generator: source of randomness.
+
+        Returns:
+            (batch, pixels, channels); observed pixels are returned as they are.
+        """
+        clean, noise = (part.view_as(values) for part in self.draw(len(values), generator))
+        expected, of_draw = (self.conditional_mean(x, seen).double() for x in (values.double(), clean + noise))
+        return torch.where(seen.unsqueeze(-1), values, (clean + expected - of_draw).to(values.dtype))
+
+    def draw(self, count: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Images (count, size) of the prior without noise, and the noise, both float64."""
+        # A part of the ridge stays with the images: their covariance alone need not have full rank.
+        kept = 0.02 * self.ridge
+        factor = torch.linalg.cholesky(self.covariance.double() + kept * torch.eye(self.size).to(self.covariance))
+        clean, noise = standard_normal((2, count, self.size), generator, factor)
+        return self.mean.double() + clean @ factor.T, noise * (self.ridge - kept) ** 0.5
 
     def _restore(self, values: Tensor, known: Tensor, expected: Tensor) -> Tensor:
         whole = (self.mean.double() + expected).to(values.dtype)

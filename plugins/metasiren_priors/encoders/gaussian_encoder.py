@@ -111,6 +111,20 @@ class GaussianEncoder(Encoder):
         values, seen = context.image()
         return self._observe(values.flatten(2).transpose(1, 2), seen.flatten(1).bool())
 
+    @torch.no_grad()
+    def draws(self, context: Context, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Latents (count, batch, latent_dim) of signals drawn from the posterior.
+
+        Raises:
+            RunError: as `forward`.
+        """
+        self._check()
+        values, seen = context.image()
+        values, known = values.flatten(2).transpose(1, 2), seen.flatten(1).bool()
+        with torch.autocast(values.device.type, enabled=False):
+            drawn = self.gaussian.sample(values.repeat(count, 1, 1), known.repeat(count, 1), generator)
+            return self.latent(drawn).view(count, len(values), self.latent_dim)
+
     def _check(self) -> None:
         if not self.fitted:
             raise RunError(

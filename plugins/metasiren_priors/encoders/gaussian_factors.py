@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from metasiren_priors.encoders.gaussian import Gaussian, Stream
+from metasiren_priors.mixture.rest import standard_normal
 
 
 class FactorGaussian(Gaussian):
@@ -67,6 +68,13 @@ class FactorGaussian(Gaussian):
     def principal(self, count: int) -> tuple[Tensor, Tensor]:
         """As `Gaussian.principal`, of at most `rank` directions."""
         return self.basis.double()[:, :count], self.variances.double()[:count].clamp_min(self.ridge)
+
+    def draw(self, count: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """As `Gaussian.draw`; the variance of all other directions counts as noise."""
+        noise = self.noise.double()
+        spread = self.basis.double() * (self.variances.double() - noise).clamp_min(1e-6 * noise).sqrt()
+        clean = standard_normal((count, self.rank), generator, spread) @ spread.T
+        return self.mean.double() + clean, standard_normal((count, self.size), generator, spread) * noise.sqrt()
 
     def conditional_mean(self, values: Tensor, seen: Tensor) -> Tensor:
         """As `Gaussian.conditional_mean`."""

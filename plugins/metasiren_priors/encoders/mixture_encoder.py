@@ -126,6 +126,19 @@ class MixtureEncoder(Encoder):
         """
         return self.mixture.posteriors(values.flatten(1), self.whole_points(seen, values.shape[2]))
 
+    @torch.no_grad()
+    def draws(self, context: Context, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Latents (count, batch, latent_dim) of signals drawn from the posterior, without the noise of the ridge.
+
+        Raises:
+            RunError: as `forward`.
+        """
+        values, seen = self.observed(context)
+        drawn = values.new_empty(count * len(values), self.latent_dim)
+        for rows, posterior in self.mixture.posteriors(values.repeat(count, 1), seen.repeat(count, 1)):
+            drawn[rows] = posterior.sample(generator).to(values.dtype)
+        return drawn.view(count, *values.shape)
+
     def _check(self) -> None:
         if not self.fitted:
             raise RunError(

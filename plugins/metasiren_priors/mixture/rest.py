@@ -118,7 +118,7 @@ class IsotropicRest(Rest):
     def draw(self, count: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """As `Rest.draw`: all of it is noise."""
         shape = (count, len(self.basis))
-        noise = _normal(shape, generator, self.basis)
+        noise = standard_normal(shape, generator, self.basis)
         return torch.zeros_like(noise), noise * self.noise**0.5
 
 
@@ -219,7 +219,8 @@ class DenseRest(Rest):
         clean.diagonal().sub_(noise)
         factor = torch.linalg.cholesky(clean)
         shape = (count, len(self.basis))
-        return _normal(shape, generator, clean) @ factor.T, _normal(shape, generator, clean) * noise**0.5
+        white, added = (standard_normal(shape, generator, clean) for _ in range(2))
+        return white @ factor.T, added * noise**0.5
 
 
 def _block(matrix: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -227,6 +228,7 @@ def _block(matrix: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return matrix.index_select(0, rows).index_select(1, columns)
 
 
-def _normal(shape: tuple[int, ...], generator: torch.Generator | None, like: Tensor) -> Tensor:
+def standard_normal(shape: tuple[int, ...], generator: torch.Generator | None, like: Tensor) -> Tensor:
+    """Independent standard normal numbers of the dtype and device of `like`, drawn where the generator lies."""
     device = like.device if generator is None else generator.device
     return torch.randn(shape, generator=generator, dtype=like.dtype, device=device).to(like.device)

@@ -1,0 +1,191 @@
+"""A person's photograph, a box in it, and what a prior of another size sees of that box."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from einops import rearrange
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import resize
+
+from metasiren import DataError
+
+MOST_PIXELS = 50_000_000
+LARGEST_SIDE = 8192
+Polarity = Literal["white_hidden", "white_seen"]
+
+
+class TurnedMaskWarning(UserWarning):
+    """A mask hides most of its picture: its black and white may be exchanged."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of pixels; it may reach beyond the photograph."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def edges(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom, as Pillow takes them."""
+        return self.left, self.top, self.left + self.width, self.top + self.height
+
+    def inside(self, size: tuple[int, int]) -> Tensor:
+        """Which of its pixels (height, width) lie in a photograph of size (width, height)."""
+        columns = torch.arange(self.left, self.left + self.width)
+        rows = torch.arange(self.top, self.top + self.height)
+        across, down = (columns >= 0) & (columns < size[0]), (rows >= 0) & (rows < size[1])
+        return down[:, None] & across
+
+
+def parse_box(text: str) -> Box:
+    """A box such as "40,30,256,256": left, top, width and height in pixels. Left and top may be negative.
+
+    Raises:
+        DataError: anything else, or a side that is not from 2 to 8192.
+    """
+    match = re.fullmatch(r"\s*(-?\d{1,5}),\s*(-?\d{1,5}),\s*(\d{1,5}),\s*(\d{1,5})\s*", text)
+    box = Box(*map(int, match.groups())) if match else Box(0, 0, 0, 0)
+    if not all(2 <= side <= LARGEST_SIDE for side in (box.width, box.height)):
+        advice = f"Write left,top,width,height in pixels, such as 40,30,256,256; sides from 2 to {LARGEST_SIDE}."
+        raise DataError(f"--box {text}", "not a box.", advice)
+    return box
+
+
+def centre_square(size: tuple[int, int]) -> Box:
+    """The largest square in the middle of a photograph of size (width, height)."""
+    side = min(size)
+    return Box((size[0] - side) // 2, (size[1] - side) // 2, side, side)
+
+
+def open_picture(path: Path, channels: int) -> Image.Image:
+    """A photograph, turned as its camera says, in colour (3 channels) or grey (1).
+
+    Raises:
+        DataError: the file is missing, is no picture, or is too large.
+    """
+    try:
+        picture = Image.open(path)
+        if picture.width * picture.height > MOST_PIXELS:
+            found = f"{picture.width} x {picture.height} pixels."
+            raise DataError(str(path), found, f"Give at most {MOST_PIXELS:,} pixels.")
+        turned = ImageOps.exif_transpose(picture)
+    except FileNotFoundError:
+        raise DataError(str(path), "there is no such file.", "Give a picture such as a PNG or JPEG.") from None
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise DataError(str(path), f"not a readable picture: {error}.", "Give a PNG or JPEG.") from None
+    return turned.convert("RGB" if channels == 3 else "L")
+
+
+def cut(photo: Image.Image, box: Box) -> Tensor:
+    """The box's values (channels, height, width) in [-1, 1]; -1 beyond the photograph."""
+    pixels = np.array(photo.crop(box.edges)).reshape(box.height, box.width, -1)
+    return rearrange(torch.from_numpy(pixels), "h w c -> c h w").float() / 127.5 - 1
+
+
+def read_mask(path: Path, photo: Image.Image, box: Box | None, polarity: Polarity | None = None) -> Tensor:
+    """Which pixels of a box are known, by a mask: (height, width) bool.
+
+    Args:
+        path: a picture: of the photograph's size or of the box's. Without a box its centre square is taken, and may
+            have any size.
+        photo: that the mask belongs to.
+        box: in the photograph; None for its centre square.
+        polarity: `white_hidden` (also None) or `white_seen`. None warns of a mask that hides more than half.
+
+    Raises:
+        DataError: as `open_picture`, a mask of another size, or one that hides everything.
+    """
+    mask, frame = open_picture(path, 1), box or centre_square(photo.size)
+    if box is None:
+        place = centre_square(mask.size)
+    elif mask.size == photo.size:
+        place = box
+    elif mask.size == (box.width, box.height):
+        place = Box(0, 0, box.width, box.height)
+    else:
+        found = f"the mask has {mask.width} x {mask.height} pixels, the photograph {photo.width} x {photo.height}."
+        raise DataError(str(path), found, f"Give a mask of that size, or of the box's {box.width} x {box.height}.")
+    square = mask.crop(place.edges).resize((frame.width, frame.height), Image.Resampling.NEAREST)
+    white = torch.from_numpy(np.array(square)) >= 128
+    known, inside = white if polarity == "white_seen" else ~white, frame.inside(photo.size)
+    if not bool((known & inside).any()):
+        raise DataError(str(path), "the mask hides every pixel.", "White hides; --mask-polarity white_seen turns it.")
+    hidden = 1 - float(known[inside].float().mean())
+    if polarity is None and hidden > 0.5:
+        words = f"{path}: white hides, so that this mask hides {100 * hidden:.0f} % of the picture. If white marks "
+        words += "what is seen, give --mask-polarity white_seen; white_hidden confirms the mask."
+        warnings.warn(TurnedMaskWarning(words), stacklevel=2)
+    return known
+
+
+def shrink(values: Tensor, known: Tensor, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Bring a box to the prior's grid. A cell is the mean of the *known* pixels that fall on it.
+
+    Args:
+        values: (channels, height, width).
+        known: (height, width) bool.
+        shape: rows and columns of the grid.
+
+    Returns:
+        values (1, rows * columns, channels), and which cells are seen (rows * columns,): those of which at least half
+        is known.
+    """
+    weights = known.float().unsqueeze(0)
+    total, share, whole = (_resized(x, shape) for x in (values * weights, weights, torch.ones_like(weights)))
+    means = total / share.clamp_min(1e-3 * float(whole.min()))
+    return rearrange(means, "c h w -> 1 (h w) c"), (share >= 0.5 * whole).flatten()
+
+
+def _resized(x: Tensor, shape: tuple[int, int]) -> Tensor:
+    resized: Tensor = resize(x, list(shape), InterpolationMode.BILINEAR, antialias=True)
+    return resized
+
+
+def pixel_coordinates(shape: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """Where the pixels of a box lie in the coordinates of a prior's grid: (pixels, 2), row-major.
+
+    The grid's cells share the box evenly, and their middles are the coordinates from -1 to 1. A box of more pixels
+    reaches beyond them, by less than half a cell.
+
+    Args:
+        shape: rows and columns of the grid, each at least 2.
+        size: rows and columns of the box.
+    """
+    axes = []
+    for cells, pixels in zip(shape, size, strict=True):
+        cell = (torch.arange(pixels) + 0.5) * (cells / pixels) - 0.5
+        axes.append(cell * (2 / (cells - 1)) - 1)
+    return torch.cartesian_prod(*axes)
+
+
+def paste(photo: Image.Image, box: Box, values: Tensor) -> Tensor:
+    """The photograph with a box of it replaced; it grows where the box reaches beyond it (black where nothing is).
+
+    Args:
+        photo: the photograph.
+        box: where.
+        values: (channels, height, width) in [0, 1].
+
+    Returns:
+        (channels, rows, columns) in [0, 1].
+    """
+    left, top = min(0, box.left), min(0, box.top)
+    right, bottom = max(photo.width, box.edges[2]), max(photo.height, box.edges[3])
+    canvas = photo.crop((left, top, right, bottom))
+    pixels = np.array(canvas).reshape(canvas.height, canvas.width, -1)
+    whole = rearrange(torch.from_numpy(pixels), "h w c -> c h w").float() / 255
+    rows, columns = slice(box.top - top, box.edges[3] - top), slice(box.left - left, box.edges[2] - left)
+    whole[:, rows, columns] = values
+    return whole
