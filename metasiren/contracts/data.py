@@ -194,6 +194,16 @@ class Dataset(ABC):
         """
         return self
 
+    def state(self) -> dict[str, Tensor]:
+        """What training has changed in the data, such as weights of points: tensors by name, kept in checkpoints.
+
+        The default is nothing: most data sets are the same at every step.
+        """
+        return {}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:  # noqa: B027 (nothing to do by default)
+        """Go back to a `state`; the default does nothing."""
+
     def to(self, device: torch.device | str) -> Dataset:
         """Move what fits to the device, and return the dataset. The default moves nothing."""
         return self

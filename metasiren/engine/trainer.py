@@ -1,7 +1,7 @@
 """The only training loop.
 
-Its state is the model, the optimiser, the average, the random generators and the step: nothing else decides
-what the next step does, so that a resumed run equals an uninterrupted one.
+Its state is the model, the optimiser, the average, the random generators, what training changed in the data, and the
+step: nothing else decides what the next step does, so that a resumed run equals an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -256,6 +256,7 @@ class Trainer:
         tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in self.experiment.model.state_dict().items()}
         if self.average is not None:
             tensors |= {f"ema.{k}": v for k, v in self.average.state_dict().items()}
+        tensors |= {f"data.{k}": v for k, v in self.experiment.dataset.state().items()}
         moments, settings = optimizer_tensors(self.optimizer)
         tensors |= {f"optimizer.{k}": v for k, v in moments.items()}
         tensors["random.cpu"], tensors["random.sampler"] = torch.get_rng_state(), self.generator.get_state()
@@ -278,6 +279,7 @@ class Trainer:
             self.average.load_state_dict(checkpoint.part("ema"))
         self._enter(checkpoint.metadata.get("stage", 0))
         restore_optimizer(self.optimizer, checkpoint.part("optimizer"), checkpoint.metadata["optimizer"])
+        self.experiment.dataset.restore(checkpoint.part("data"))
         recovery = checkpoint.metadata.get("recovery", {})
         self.recovery.rate, self.recovery.rollbacks = recovery.get("rate", 1.0), recovery.get("rollbacks", 0)
         random = checkpoint.part("random")

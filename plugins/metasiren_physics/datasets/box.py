@@ -17,6 +17,7 @@ from metasiren_physics.arrays import Real
 from metasiren_physics.datasets.adaptive import Adaptive
 from metasiren_physics.datasets.designs import Design, spread
 from metasiren_physics.datasets.exact_sides import Exact, ExactSides
+from metasiren_physics.datasets.point_weights import Attention, Causal
 from metasiren_physics.datasets.sourced import check_count
 from metasiren_physics.expressions import Expression
 
@@ -48,6 +49,8 @@ class BoxDataset(Dataset):
         adaptive: points that follow the residual, see `metasiren_physics.datasets.adaptive`; {} for its defaults.
         exact: sides on which the field has given values whatever its weights; such sides need no constraint. See
             `metasiren_physics.datasets.exact_sides`.
+        causal: later times count once earlier ones are solved, see `metasiren_physics.datasets.point_weights`.
+        attention: points whose residual stays large gain weight, see there; it needs `redraw: false`.
 
     Raises:
         RecipeError: an empty interval, an unknown axis or point set, a formula that cannot be read.
@@ -68,6 +71,8 @@ class BoxDataset(Dataset):
         noise: dict[str, float] | None = None,
         adaptive: Adaptive | None = None,
         exact: Exact | None = None,
+        causal: Causal | None = None,
+        attention: Attention | None = None,
     ) -> None:
         self.axes = check_axes(axes)
         self.names, self.time = tuple(self.axes), time if time in self.axes else None
@@ -92,7 +97,20 @@ class BoxDataset(Dataset):
             check_names(f"{WHERE}: adaptive: sets", adaptive.sets, list(points), "point set")
             if not redraw:
                 raise RecipeError(f"{WHERE}: adaptive", "redraw is off, so points stay.", "Leave one of them out.")
+        if attention is not None:
+            check_names(f"{WHERE}: attention: sets", attention.sets, list(points), "point set")
+            if redraw:
+                raise RecipeError(
+                    f"{WHERE}: attention", "points are drawn anew.", "Set redraw: false, or leave it out."
+                )
+        if causal is not None:
+            check_names(f"{WHERE}: causal: sets", causal.sets, list(points), "point set")
+            if self.time is None:
+                raise RecipeError(f"{WHERE}: causal", "there is no time axis.", "Name it by data.time.")
         self.adaptive: Adaptive | None = adaptive
+        self.causal: Causal | None = causal
+        self.attention: Attention | None = attention
+        self._levels: dict[str, Tensor] = {}
         self.errors: Callable[[str, Points], Tensor] | None = None
         self.counts, self.design, self.redraw = dict(points), design, redraw
         span = ", ".join(f"{n} in [{a:g}, {b:g}]" for n, (a, b) in self.axes.items())
@@ -114,21 +132,49 @@ class BoxDataset(Dataset):
             generator = torch.Generator(items.device).manual_seed(0 if split == "train" else 1)
         sets = {}
         for at, count in self.counts.items():
-            follows = split == "train" and self.errors is not None and self.adaptive and at in self.adaptive.sets
-            if follows and self.adaptive and self.errors:
+            errors = partial(self.errors, at) if split == "train" and self.errors is not None else None
+            if errors and self.adaptive and at in self.adaptive.sets:
                 pool = self.draw(at, self.adaptive.candidates * count, generator, items.device)
-                sets[at] = self.adaptive.choose(pool, partial(self.errors, at), count, generator)
+                sets[at] = self.adaptive.choose(pool, errors, count, generator)
             else:
                 sets[at] = self.draw(at, count, generator, items.device)
+            if errors:
+                sets[at] = self._weighted(at, sets[at], errors)
         return Batch(Context.empty(items, self.domain), sets)
 
     def at_errors(self, errors: Callable[[str, Points], Tensor]) -> BoxDataset:
-        """The same with points that follow the errors, where `adaptive` asks for it."""
-        if self.adaptive is None:
+        """The same with points or weights that follow the errors, where an option asks for it."""
+        if self.adaptive is None and self.causal is None and self.attention is None:
             return self
         seeing = copy.copy(self)
         seeing.errors = errors
         return seeing
+
+    def state(self) -> dict[str, Tensor]:
+        """The attention of each point by its set."""
+        return {f"attention.{at}": level.clone() for at, level in self._levels.items()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """See `Dataset.restore`."""
+        self._levels.clear()
+        self._levels.update({name.removeprefix("attention."): level.clone() for name, level in state.items()})
+
+    def _weighted(self, at: str, points: Points, errors: Callable[[Points], Tensor]) -> Points:
+        """The points with the weights that `causal` and `attention` give them."""
+        causal = self.causal is not None and at in self.causal.sets
+        attentive = self.attention is not None and at in self.attention.sets
+        if not (causal or attentive):
+            return points
+        sizes = errors(points)[0].double()
+        weight = torch.ones_like(sizes)
+        if causal and self.causal is not None and self.time is not None:
+            low, high = self.axes[self.time]
+            times = (points.coords[0, :, self.names.index(self.time)] - low) / (high - low)
+            weight = weight * self.causal.weights(times, sizes)
+        if attentive and self.attention is not None:
+            self._levels[at] = self.attention.updated(self._levels.get(at), sizes)
+            weight = weight * self._levels[at].square()
+        return Points(points.coords, {**points.targets, "weight": weight[None, :, None]})
 
     def draw(self, at: str, count: int, generator: torch.Generator | None, device: torch.device) -> Points:
         """New points of one set, with their targets; coordinates (1, count, d) in float64."""
