@@ -7,3 +7,13 @@ def small(*pairs: str, steps: int = 2) -> list[str]:
     """`--set` options that make any recipe of a single signal tiny: a narrow net, two steps."""
     changes = ("siren.hidden_features=16", f"train.steps={steps}", "train.log_every=1", *pairs)
     return [word for pair in changes for word in ("--set", pair)]
+
+
+def faces() -> list[str]:
+    """`--set` options that make a prior over cartoon faces tiny: 32 faces, two steps."""
+    changes = (
+        "data.train=32", "data.val=4", "data.test=0", "train.steps=2", "train.batch=4", "siren.hidden_features=8",
+        "encoder.latent_dim=8", "decoder.hidden_features=8", "evaluate.seeds=1", "evaluate.baseline_images=2",
+        "evaluate.pictures=1",
+    )  # fmt: skip
+    return [word for pair in changes for word in ("--set", pair)]

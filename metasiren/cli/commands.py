@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import warnings
 from pathlib import Path
@@ -12,17 +11,12 @@ from typing import Any
 import click
 
 from metasiren.cli.failures import explain
-from metasiren.cli.options import catalogue_of
+from metasiren.cli.options import catalogue_of, console
 from metasiren.cli.options import device as device_option
 from metasiren.cli.parts import describe, new, plugins, recipes, schema
-from metasiren.errors import MetasirenError, RecipeError, RunError, RunWarning, did_you_mean
+from metasiren.cli.results import evaluate, render, show_results, table
+from metasiren.errors import MetasirenError, RecipeError, RunWarning, did_you_mean
 from metasiren.registry.catalogue import load_catalogue
-
-
-def _console(stderr: bool = True) -> Any:
-    from rich.console import Console
-
-    return Console(stderr=stderr)
 
 
 class _Cli(click.Group):
@@ -117,10 +111,10 @@ def run(
     if no_report:
         os.environ["METASIREN_NO_REPORT"] = "1"
     prepare_processor()
-    console, catalogue = _console(), catalogue_of(ctx)
+    catalogue = catalogue_of(ctx)
     # Under torchrun the first process alone speaks.
     first = os.environ.get("RANK", "0") == "0"
-    progress = Shown(console) if first else Silent()
+    progress = Shown(console()) if first else Silent()
     if resumed is not None:
         made = running.resume(resumed, device=device, max_time=max_time, catalogue=catalogue, progress=progress)
     else:
@@ -135,99 +129,11 @@ def run(
             loaded, out, device=device, seed=seed, max_time=max_time, catalogue=catalogue, progress=progress
         )
     if first:
-        _show_results(made.results)
+        show_results(made.results)
         click.echo(made.path)
 
 
-def _show_results(results: Path) -> None:
-    for name in ("table.md", "comparison.md"):
-        if (results / name).is_file():
-            click.echo((results / name).read_text("utf-8"))
-            return
-    if (results / "metrics.json").is_file():
-        click.echo((results / "metrics.json").read_text("utf-8"))
-
-
-@cli.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--protocol", metavar="NAME", help="In place of the recipe's.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Evaluate only the first N items.")
-@click.option("--refine", type=click.IntRange(min=0), default=0, metavar="K", help="K steps of test-time optimisation.")
-@device_option
-@click.pass_context
-def evaluate(ctx: click.Context, run: Path, protocol: str | None, limit: int | None, refine: int, device: str) -> None:
-    """Write the metric table of RUN anew: results/table.json, .csv, .md and .tex."""
-    from metasiren.engine import running
-    from metasiren.engine.progress import Shown
-
-    running.evaluate(
-        run, protocol=protocol, limit=limit, refine=refine, device=device,
-        catalogue=catalogue_of(ctx), progress=Shown(_console()),
-    )  # fmt: skip
-    _show_results(run / "results")
-    click.echo(run / "results")
-
-
-@cli.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(["markdown", "latex", "csv", "json"]), default="markdown")
-def table(runs: tuple[Path, ...], form: str) -> None:
-    """Put RUNS side by side in one table."""
-    from metasiren.results.comparison import is_single, join_comparisons, read_comparison
-    from metasiren.results.table import distinct, join_tables, read_table, render_table
-
-    for path in runs:
-        if not path.is_dir():
-            raise RunError(str(path), "there is no such folder.", "Give the path that metasiren run printed last.")
-    single = [p for p in runs if is_single(p)]
-    if len(single) == len(runs):
-        click.echo(join_comparisons([(path.name, read_comparison(path)) for path in runs]).render(form))
-        return
-    if single:
-        names = ", ".join(map(str, single))
-        found = f"tables of many signals do not fit beside single signals; single: {names}."
-        raise RunError("table", found, "Name runs of one kind.")
-    named = [(path.name, read_table(path / "results" / "table.json")) for path in runs]
-    click.echo(render_table(join_tables(distinct(named)), form))
-
-
-@cli.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
-@click.option("--renderer", metavar="NAME", help="In place of the data's own; see metasiren plugins.")
-@click.option("--size", metavar="HxW", help="Samples along each axis, such as 1024x1024.")
-@click.option("--resolution", type=click.IntRange(min=2), metavar="N", help="Samples along every axis.")
-@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="An option of the renderer (see describe).")
-@device_option
-@click.pass_context
-def render(
-    ctx: click.Context,
-    run: Path,
-    out: Path,
-    renderer: str | None,
-    size: str | None,
-    resolution: int | None,
-    pairs: tuple[str, ...],
-    device: str,
-) -> None:
-    """Sample the field of RUN at any resolution, and write a picture, sound, clip or mesh by FILE's suffix."""
-    from metasiren.engine import rendering
-    from metasiren.recipe import read_overrides
-
-    options: dict[str, Any] = read_overrides(pairs)
-    if size is not None:
-        if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", size):
-            raise RecipeError(f"--size {size}", "not a size.", "Write it as 512x512.")
-        options["size"] = tuple(map(int, size.split("x")))
-    if resolution is not None:
-        options["resolution"] = resolution
-    made = rendering.render(
-        run, out, renderer=renderer, options=options, device=device, catalogue=catalogue_of(ctx)
-    )  # fmt: skip
-    click.echo(made)
-
-
-for _command in (plugins, recipes, describe, new, schema):
+for _command in (evaluate, table, render, plugins, recipes, describe, new, schema):
     cli.add_command(_command)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from metasiren.errors import DataError
 from metasiren.nn.domain import Domain
 
 
@@ -207,6 +209,21 @@ class Dataset(ABC):
     def to(self, device: torch.device | str) -> Dataset:
         """Move what fits to the device, and return the dataset. The default moves nothing."""
         return self
+
+    def tested_on(self, path: Path) -> Dataset:
+        """The set with a person's own signals in place of those that a model is evaluated on.
+
+        Args:
+            path: a file or folder of signals.
+
+        Returns:
+            a set of the same domain, with this set's training split and the title of the person's signals.
+
+        Raises:
+            DataError: such data cannot be replaced (the default), or the files cannot be read.
+        """
+        found = f"{self.title} is not evaluated on other signals."
+        raise DataError(str(path), found, "Name a run that trained a prior on images, such as celeba_cnn.")
 
     @classmethod
     def missing(cls, **options: Any) -> str | None:

@@ -34,10 +34,12 @@ def write_table(
     options: EvaluationOptions = FULL_EVALUATION,
     progress: Progress | None = None,
     step: int | None = None,
+    into: Path | None = None,
 ) -> pd.DataFrame:
     """Evaluate, and write the newest table into `results/`; an earlier one moves to `results/earlier-K/`.
 
-    Where `step` is not the recipe's last, the model's name in the table says so.
+    `into` is another folder, in place of `results/`. Where `step` is not the recipe's last, the model's name in the
+    table says so.
 
     Raises:
         RecipeError: an option that the protocol does not use.
@@ -49,10 +51,12 @@ def write_table(
             found = f"{value} was asked for, but this protocol evaluates a single signal and has no use for it."
             raise RecipeError(f"evaluate: --{name}", found, "Leave it out.")
     (progress or Silent()).say(f"evaluating {made.label} on {dataset.title}")
-    _keep_earlier(made.results)
+    results = into or made.results
+    results.mkdir(parents=True, exist_ok=True)
+    _keep_earlier(results)
     given = vars(options) if former else {"options": options}
     table: pd.DataFrame = protocol.evaluate(
-        model.eval(), dataset, made.results, name=_name(made, step), device=device, **given
+        model.eval(), dataset, results, name=_name(made, step), device=device, **given
     )
     return table
 
@@ -70,14 +74,17 @@ def write_scores(
     *,
     device: torch.device,
     limit: int | None = None,
+    into: Path | None = None,
 ) -> pd.DataFrame:
-    """Evaluate the recipe's metrics, write `results/metrics.json`, and return its one row.
+    """Evaluate the recipe's metrics, write `results/metrics.json` (or into another folder), and return its one row.
 
     Numbers that a protocol wrote there stay, where they have other names.
     """
     context = made.recipe.train.context
     numbers = score(model.eval(), dataset, metrics, context=context, limit=limit, device=device)
-    write_metrics(made.results, numbers)
+    results = into or made.results
+    results.mkdir(parents=True, exist_ok=True)
+    write_metrics(results, numbers)
     return pd.DataFrame(numbers, index=[made.label])
 
 
@@ -96,6 +103,7 @@ def _keep_earlier(results: Path) -> None:
 def evaluate(
     path: str | Path,
     *,
+    data: str | Path | None = None,
     protocol: str | None = None,
     limit: int | None = None,
     refine: int = 0,
@@ -107,6 +115,8 @@ def evaluate(
 
     Args:
         path: the run directory.
+        data: a file or folder of a person's own signals, in place of those that the run was evaluated on. The tables
+            go to `evaluated_on(run, data)`; those of the run stay.
         protocol: in place of the recipe's.
         limit: only the first so many items.
         refine: steps of test-time optimisation of each latent.
@@ -127,18 +137,26 @@ def evaluate(
         model = made.model(device=place, catalogue=catalogue, checkpoint=checkpoint)
         dataset = make_dataset(made.recipe, catalogue)
         demand_same_data(str(made.path), made.environment, dataset, made.recipe.data)
-        dataset = dataset.to(place)
-        numbers = write_scores(made, metrics, model, dataset, device=place, limit=limit) if metrics else pd.DataFrame()
+        into = None if data is None else evaluated_on(made, data)
+        dataset = (dataset if data is None else dataset.tested_on(Path(data))).to(place)
+        numbers = pd.DataFrame()
+        if metrics:
+            numbers = write_scores(made, metrics, model, dataset, device=place, limit=limit, into=into)
         if chosen is not None:
             numbers = write_table(
                 made, chosen, model, dataset, device=place, options=EvaluationOptions(limit, refine),
-                progress=progress, step=checkpoint.step,
+                progress=progress, step=checkpoint.step, into=into,
             )  # fmt: skip
-        write_evaluated(made, checkpoint.step, checkpoint.passed_over)
+        write_evaluated(into or made.results, made, checkpoint.step, checkpoint.passed_over)
     return numbers
 
 
-def write_evaluated(made: Run, step: int, passed_over: tuple[str, ...] = ()) -> None:
-    """Which weights the results are of."""
+def evaluated_on(made: Run, data: str | Path) -> Path:
+    """The folder of a run's tables about a person's own signals: `results/on-NAME`, after the file or folder."""
+    return made.results / f"on-{Path(data).expanduser().resolve().stem}"
+
+
+def write_evaluated(results: Path, made: Run, step: int, passed_over: tuple[str, ...] = ()) -> None:
+    """Which weights the results in a folder are of."""
     facts = {"step": step, "steps": made.environment["steps"], "passed_over": list(passed_over)}
-    directory.write_json(made.results / "evaluated.json", facts)
+    directory.write_json(results / "evaluated.json", facts)

@@ -198,7 +198,7 @@ def _train(
         )
     if experiment.metrics:
         write_scores(made, experiment.metrics, trainer.best_model, dataset, device=device)
-    write_evaluated(made, outcome.step)
+    write_evaluated(made.results, made, outcome.step)
     ended = {"reason": outcome.stopped, "cut": cut} if outcome.stopped else {}
     status.write("stopped early" if outcome.stopped else "finished", **ended)
     catalogue.manager.hook.metasiren_run_ended(run=made)

@@ -8,21 +8,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from small_runs import small
+from small_runs import faces, small
 
 import metasiren as ms
 
 Typed = Callable[..., Result]
 
-FACES = [
-    word
-    for pair in (
-        "data.train=32", "data.val=4", "data.test=0", "train.steps=2", "train.batch=4", "siren.hidden_features=8",
-        "encoder.latent_dim=8", "decoder.hidden_features=8", "evaluate.seeds=1", "evaluate.baseline_images=2",
-        "evaluate.pictures=1",
-    )
-    for word in ("--set", pair)
-]  # fmt: skip
+FACES = faces()
 
 
 def run_of(result: Result) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Self, get_args
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ from einops import rearrange
 from torch import Tensor
 
 from metasiren import Batch, Context, DataError, Dataset, Domain, Points, grid
+from metasiren_priors.data.decode import Filter
+
+FILTERS = get_args(Filter)
 
 
 def to_values(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -130,6 +134,29 @@ class ImageSet(Dataset):
         """The context that sees `values` (batch, pixels, channels) at `cells` (batch, pairs) where `mask` is true."""
         assert self.domain.grid is not None
         return observe(values, cells, mask, items, self._coords, self.domain.grid)
+
+    def tested_on(self, path: Path) -> ImageSet:
+        """The same training images with all pictures at `path` as `val` and `test`; see `metasiren.Dataset.tested_on`.
+
+        Args:
+            path: a picture, a folder of pictures, an .npz file or prepared CelebA; resized as these images are.
+
+        Raises:
+            DataError: no pictures there, or of another size or number of channels than these.
+        """
+        from metasiren_priors.data.faces import open_pictures
+
+        assert self.domain.grid is not None
+        rows, columns = self.domain.grid
+        wanted, made_with = (rows, columns, self.domain.d_out), self.provenance.get("filter")
+        resize: Filter = next((each for each in FILTERS if each == made_with), "bilinear")
+        other = open_pictures(path, size=rows, resize=resize)
+        if other.shape != wanted:
+            shapes = ["x".join(map(str, shape)) for shape in (other.shape, wanted)]
+            raise DataError(str(path), f"pictures of {shapes[0]}; the model knows {shapes[1]}.", "Give such pictures.")
+        arrays = {"train": self._arrays["train"], "val": other.pictures, "test": other.pictures}
+        made = ImageSet(other.title, arrays, other.provenance)
+        return made.to(self.device)
 
     def _mirrored(self, values: Tensor, chosen: Tensor) -> Tensor:
         """The chosen images (batch,) of values (batch, pixels, channels) with left and right exchanged."""
