@@ -2,9 +2,10 @@
 
     python tests/soak/soak.py --minutes 30 --seed 0
 
-A trial trains a small run while its process is killed at random moments (SIGKILL) and resumed, and compares every
-tensor of its last checkpoint with that of a run that nobody disturbed. Others limit the size of files as a full disk
-would, flip bits of checkpoints, and let two processes resume one run. Prints a line of JSON; exits 1 after any loss.
+A trial trains a small run while a process of it is killed at random moments (SIGKILL) and resumed, and compares every
+tensor of its last checkpoint with that of a run that nobody disturbed. Others fill a small disk (a tmpfs, where this
+process may mount one) or limit the size of files, flip bits of checkpoints, and let two processes resume one run. It
+prints a line of JSON, and exits with 1 after any loss.
 """
 
 from __future__ import annotations
@@ -18,98 +19,64 @@ import random
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
+from jobs import CASES, PROCESSES, Job, same
 
 import metasiren as ms
-from metasiren.engine import running
 from metasiren.runs import checkpoints
-
-PICTURE = {
-    "data.size": 16,
-    "siren.hidden_features": 16,
-    "train.steps": 60,
-    "train.checkpoint_every": 7,
-    "evaluate.protocol": None,
-}
-FACES = {"data.train": 12, "data.val": 4, "data.test": 4, "data.size": 8, "siren.hidden_features": 16}
-CASES: dict[str, tuple[str, dict[str, Any]]] = {
-    "picture": ("image", {**PICTURE}),
-    "SOAP": ("image", {**PICTURE, "train.optimizer": {"name": "soap", "lr": 1e-3, "precondition_frequency": 2}}),
-    "Gauss-Newton": ("image", {**PICTURE, "train.steps": 20, "train.optimizer": {"name": "gauss_newton"}}),
-    "prior with EMA": (
-        "celeba_cnn",
-        {**FACES, "train.steps": 30, "train.checkpoint_every": 4, "train.ema": 0.9, "train.batch": 4,
-         "evaluate.protocol": None},
-    ),
-}  # fmt: skip
-
-
-def recipe(case: str) -> ms.Recipe:
-    name, overrides = CASES[case]
-    return ms.load_recipe(name, preset="quick", overrides={"train.log_every": 1, **overrides})
-
-
-def work(case: str, path: Path) -> None:
-    if (path / "environment.json").exists():
-        running.resume(path, device="cpu")
-    else:
-        ms.run(recipe(case), path, device="cpu")
-
-
-def fork(task: Callable[[], None]) -> int:
-    """A child process that does the task: it ends with 0, with 1 after one of metasiren's errors, or with 2."""
-    child = os.fork()
-    if child:
-        return child
-    code = 2
-    try:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 1)
-        os.dup2(null, 2)
-        task()
-        code = 0
-    except (ms.MetasirenError, OSError):
-        code = 1
-    finally:
-        os._exit(code)
-
-
-def wait(child: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def same(a: checkpoints.Checkpoint, b: checkpoints.Checkpoint) -> bool:
-    return a.step == b.step and a.tensors.keys() == b.tensors.keys() and all(
-        torch.equal(a.tensors[name], tensor) for name, tensor in b.tensors.items()
-    )  # fmt: skip
 
 
 class Soak:
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder, self.draw = folder, random.Random(seed)
         self.counts: Counter[str] = Counter()
+        self.kills_of: Counter[str] = Counter()
         self.losses: list[str] = []
         self.seconds: dict[str, float] = {}
         self.references: dict[str, checkpoints.Checkpoint] = {}
+        self.disk = self._mount(folder / "disk")
         for case in CASES:
             began = time.monotonic()
-            if wait(fork(lambda case=case: work(case, folder / f"reference {case}"))):  # type: ignore[misc]
-                raise SystemExit(f"{case} does not train")
+            job = Job(case, folder / f"reference {case}", folder)
+            if any(job.wait()):
+                raise SystemExit(f"{case} does not train: {job.printed()}")
             self.seconds[case] = time.monotonic() - began
             self.references[case] = ms.open_run(folder / f"reference {case}").checkpoint()
 
+    @staticmethod
+    def _mount(place: Path) -> Path | None:
+        """A small file system of its own; None where this process may not mount one."""
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", "size=1m", "soak", str(place)]
+        if shutil.which("mount") and subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            return place
+        print("No right to mount a small disk: limits on the size of files take its place.", file=sys.stderr)
+        return None
+
+    def close(self) -> None:
+        if self.disk is not None:
+            subprocess.run(["umount", str(self.disk)], check=True)
+
     def lose(self, what: str) -> None:
         self.losses.append(what)
+        print(f"LOST: {what}", file=sys.stderr)
+
+    def end(self, job: Job, expected: set[int], what: str) -> list[int]:
+        """Wait for the job; its processes end as expected, and what they print holds no traceback."""
+        codes, printed = job.wait(), job.printed()
+        if not set(codes) <= expected or "Traceback" in printed:
+            self.lose(f"{job.case}: {what}: ended with {codes}: {printed[-500:]}")
+        job.output.unlink(missing_ok=True)
+        return codes
 
     def check(self, case: str, path: Path) -> None:
         """What must hold after any disturbance: the run is absent or opens, and every checkpoint reads."""
@@ -125,8 +92,7 @@ class Soak:
 
     def finish(self, case: str, path: Path) -> None:
         """Resume without disturbance; the result is the undisturbed one, and nothing is left over."""
-        if wait(fork(lambda: work(case, path))):
-            self.lose(f"{case}: does not resume")
+        if any(self.end(Job(case, path, self.folder), {0}, "resume")):
             return
         made = ms.open_run(path)
         if not same(made.checkpoint(), self.references[case]):
@@ -140,27 +106,50 @@ class Soak:
         shutil.rmtree(path)
 
     def kills(self, case: str, path: Path) -> None:
+        """Of several processes one is killed, or all are; those that live end with a message, not with a traceback."""
         for _ in range(self.draw.randint(2, 6)):
-            child = fork(lambda: work(case, path))
+            job = Job(case, path, self.folder)
             time.sleep(self.draw.uniform(0.01, 1.1 * self.seconds[case]))
-            os.kill(child, signal.SIGKILL)
-            self.counts["kills"] += wait(child) == -signal.SIGKILL
+            count = self.draw.choice([1, len(job.children)])
+            for child in self.draw.sample(job.children, count):
+                os.kill(child, signal.SIGKILL)
+            codes = self.end(job, {0, 1, -signal.SIGKILL, -signal.SIGTERM}, "kill")
+            killed = codes.count(-signal.SIGKILL)
+            if job.forced:
+                killed -= len(job.children) - count
+                self.counts["processes that had to be ended"] += 1
+            self.counts["kills"] += killed
+            self.kills_of[case] += killed
             self.check(case, path)
         self.finish(case, path)
 
     def full(self, case: str, path: Path) -> None:
-        """No file may grow beyond a limit, as on a full disk."""
+        """A disk is full before the run is done; with space freed it goes on."""
+        if self.disk is None:
+            self.limited(case, path)
+            return
+        path = self.disk / path.name
+        self._resize(f"{int(10 ** self.draw.uniform(0.7, 2.3))}k")
+        codes = self.end(Job(case, path, self.folder), {0, 1}, "full disk")
+        self.counts["full disks"] += 1
+        self.counts["full disks that stopped a run"] += 1 in codes
+        self._resize("64m")
+        self.check(case, path)
+        self.finish(case, path)
+
+    def _resize(self, size: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,size={size}", str(self.disk)], check=True)
+
+    def limited(self, case: str, path: Path) -> None:
+        """No file may grow beyond a limit."""
         limit = int(10 ** self.draw.uniform(2.5, 5.5))
 
-        def limited() -> None:
+        def limit_files() -> None:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-            work(case, path)
 
-        code = wait(fork(limited))
-        if code not in (0, 1):
-            self.lose(f"{case}: files of {limit} bytes end in code {code}")
-        self.counts["full disks"] += 1
+        self.end(Job(case, path, self.folder, limit_files), {0, 1}, f"files of {limit} bytes")
+        self.counts["limits on files"] += 1
         self.check(case, path)
         self.finish(case, path)
 
@@ -182,10 +171,11 @@ class Soak:
 
     def race(self, case: str, path: Path) -> None:
         """Two processes make or resume one run: none breaks the other's files."""
-        children = [fork(lambda: work(case, path)) for _ in range(2)]
-        codes = [wait(child) for child in children]
-        if 2 in codes or 0 not in codes:
-            self.lose(f"{case}: two processes ended with {codes}")
+        if case in PROCESSES:
+            return
+        jobs = [Job(case, path, self.folder), Job(case, path, self.folder)]
+        if 0 not in [code for job in jobs for code in self.end(job, {0, 1}, "race")]:
+            self.lose(f"{case}: of two processes none finished")
         self.counts["races"] += 1
         self.finish(case, path)
 
@@ -197,19 +187,23 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp(prefix="soak"))
+    soak = None
     try:
         # What every child would import anew; the catalogue's parts are imported with it.
         importlib.import_module("torch.utils.tensorboard")
         began = time.monotonic()
         soak = Soak(folder, options.seed)
-        trials = [soak.kills, soak.full, soak.kills, soak.flips, soak.kills, soak.race]
+        trials = [soak.kills, soak.full, soak.kills, soak.flips, soak.kills, soak.race, soak.kills, soak.limited]
         for number, (trial, case) in enumerate(itertools.cycle(itertools.product(trials, CASES))):
             if time.monotonic() - began > 60 * options.minutes:
                 break
             trial(case, folder / f"{case} {number}")
     finally:
+        if soak is not None:
+            soak.close()
         shutil.rmtree(folder, ignore_errors=True)
-    print(json.dumps({"minutes": options.minutes, "seed": options.seed, **soak.counts, "losses": soak.losses}))
+    counted = {**soak.counts, "kills of": soak.kills_of, "losses": soak.losses}
+    print(json.dumps({"minutes": options.minutes, "seed": options.seed, **counted}))
     sys.exit(1 if soak.losses else 0)
 
 
