@@ -1,0 +1,150 @@
+"""Run every command of the README and the pages with an installed metasiren, page by page, each in a folder of its own.
+
+    python tests/run_pages.py ENVIRONMENT [--limit 20s] [--page README.md] [--work FOLDER]
+
+ENVIRONMENT is a virtual environment with metasiren in it (a wheel, not this checkout). Files that readers bring are
+small stand-ins. `RUN` is the last run of the page (`RUN RUN` the last two), and `DIR` the folder of all of them. Without
+`--limit` a command takes the time that it takes; with it, trainings stop after that time and are evaluated.
+
+Commands in sentences are not run: they are often only the beginning of one. Skipped commands are listed, each with what
+it needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from page_commands import PAGES, ROOT, Command, commands
+from stand_ins import make_stand_ins
+
+TIMED = ("run", "compare")
+NAMES = {"NAME": "acme-part", "OUT": "out", "FILE.json": "file.json", "FILE.png": "file.png", "FILE": "file"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A command, what became of it (`passed`, `failed` or `skipped`), its seconds, and its output or what it needs."""
+
+    command: Command
+    state: str
+    seconds: float
+    words: str
+
+
+def run_page(page: Path, environment: Path, folder: Path, limit: str | None = None) -> Iterator[Outcome]:
+    """Run a page's commands in order, in an empty folder, with the programs of a virtual environment."""
+    folder.mkdir(parents=True)
+    make_stand_ins(folder)
+    for name in ("recipes", "benchmarks"):
+        (folder / name).symlink_to(ROOT / name)
+    runs: list[str] = []
+    for command in commands(page):
+        if command.where == "sentence":
+            continue
+        needs = lacking(command, runs)
+        if needs:
+            yield Outcome(command, "skipped", 0.0, f"NEEDS {needs.upper()}")
+            continue
+        began = time.monotonic()
+        text = completed(command.text, runs, limit)
+        code, output = _app(text, environment, folder) if " app" in text else _shell(text, environment, folder)
+        last = output.strip().splitlines()[-1:]
+        if code == 0 and last and (folder / last[0] / "environment.json").is_file():
+            runs.append(last[0])
+        yield Outcome(command, "failed" if code else "passed", time.monotonic() - began, output)
+
+
+def lacking(command: Command, runs: list[str]) -> str:
+    """What a command needs that is not here; empty where it can run."""
+    text = command.text
+    if command.needs:
+        return ", ".join(sorted(command.needs))
+    if "pip install" in text or text.startswith(("tox", "cd ")):
+        return "checkout"
+    shell = re.search(r"_METASIREN_COMPLETE=(\w+)_source", text)
+    if shell and shutil.which(shell[1]) is None:
+        return shell[1]
+    if text.count("RUN") > len(runs):
+        return "a run"
+    return "a name" if re.search(r"\bKIND\b|describe \w+ NAME", text) else ""
+
+
+def completed(text: str, runs: list[str], limit: str | None) -> str:
+    """A command with what a page leaves to its reader, and with a time limit for its training."""
+    for run in runs[-text.count("RUN") :] if "RUN" in text else []:
+        text = re.sub(r"\bRUN\b", shlex.quote(run), text, count=1)
+    text = re.sub(r"\bDIR\b", "runs", text)
+    for blank, filled in NAMES.items():
+        text = re.sub(rf"(?<= ){re.escape(blank)}(?= |$)", filled, text)
+    if limit and "--list" not in text:
+        text = re.sub(r" --(?:max-)?time \w+", "", text)
+        text = re.sub(rf"metasiren ({'|'.join(TIMED)})\b", rf"metasiren \1 --max-time {limit}", text)
+        text = re.sub(r"metasiren reproduce\b", f"metasiren reproduce --time {limit}", text)
+    return text
+
+
+def _environment(environment: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "METASIREN", "PIP", "VIRTUAL"))}
+    return {**kept, "PATH": f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}", "VIRTUAL_ENV": str(environment)}
+
+
+def _shell(text: str, environment: Path, folder: Path) -> tuple[int, str]:
+    shell = "fish" if "fish_source" in text else "zsh" if "zsh_source" in text else "bash"
+    done = subprocess.run(
+        [shell, "-c", text], cwd=folder, env=_environment(environment), text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    return done.returncode, done.stdout
+
+
+def _app(text: str, environment: Path, folder: Path) -> tuple[int, str]:
+    """Start the app, wait for its address, and stop it as Ctrl-C does."""
+    process = subprocess.Popen(
+        shlex.split(text), cwd=folder, env=_environment(environment), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    line = ""
+    for line in process.stdout:
+        if "http://" in line:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+            return 0, line
+    return process.wait() or 1, line
+
+
+def main() -> None:
+    """Run the pages that were asked for, print what became of each command, and exit with 1 if one failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("environment", type=Path)
+    parser.add_argument("--limit", help="for each training, such as 20s")
+    parser.add_argument("--page", action="append", help="a page's file name; may be given again")
+    parser.add_argument("--work", type=Path, help="where the pages' folders are made")
+    given = parser.parse_args()
+    work, counts = given.work or Path(tempfile.mkdtemp(prefix="pages-")), {"passed": 0, "failed": 0, "skipped": 0}
+    for page in PAGES:
+        if given.page and page.name not in given.page:
+            continue
+        for outcome in run_page(page, given.environment.absolute(), work / page.stem, given.limit):
+            counts[outcome.state] += 1
+            print(f"{outcome.state.upper():8}{outcome.seconds:7.1f} s  {outcome.command}", flush=True)
+            if outcome.state != "passed":
+                print("\n".join("    " + line for line in outcome.words.strip().splitlines()[-12:]), flush=True)
+    print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped; in {work}")
+    sys.exit(1 if counts["failed"] else 0)
+
+
+if __name__ == "__main__":
+    main()
