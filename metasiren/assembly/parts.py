@@ -9,6 +9,7 @@ import torch
 from metasiren.contracts import Dataset, Domain, Metric, Model, Protocol
 from metasiren.contracts.optimizer import Weighted
 from metasiren.errors import RecipeError
+from metasiren.nn.derivatives.exact import ExactConditions
 from metasiren.nn.siren import Siren
 from metasiren.recipe import Part, Recipe
 from metasiren.registry.catalogue import Catalogue
@@ -45,7 +46,20 @@ def make_siren(recipe: Recipe, catalogue: Catalogue, domain: Domain) -> Siren:
             key = part.key.removeprefix("siren.")
             made[key] = catalogue.make(part.kind, part.name, *supplied, where=where, options=part.options)
     options = recipe.siren.model_dump(exclude={"nonlinearity", "input_layer"})
-    return Siren(in_features=domain.d_in, out_features=domain.d_out, exact=domain.exact, **options, **made)
+    exact = exact_conditions(recipe, catalogue)
+    return Siren(in_features=domain.d_in, out_features=domain.d_out, exact=exact, **options, **made)
+
+
+def exact_conditions(recipe: Recipe, catalogue: Catalogue) -> ExactConditions | None:
+    """What the recipe's `data.exact` asks of the field."""
+    part = recipe.data
+    if part.options.get("exact") is None:
+        return None
+    where = f"{recipe.name}: data"
+    options = catalogue.options("dataset", part.name, part.options, where)
+    factory: Any = catalogue.factory("dataset", part.name, where)
+    found: ExactConditions | None = factory.exact_conditions(**options)
+    return found
 
 
 def make_constraints(recipe: Recipe, catalogue: Catalogue) -> tuple[Weighted, ...]:

@@ -10,7 +10,7 @@ import click
 from metasiren.cli.options import catalogue_of
 from metasiren.errors import PluginError, RecipeError, did_you_mean
 from metasiren.registry.catalogue import SUPPLIED, Catalogue
-from metasiren.registry.scaffold import ALIASES, KINDS, scaffold
+from metasiren.registry.scaffold import ALIASES, KINDS, part_kind, scaffold
 
 
 @click.command()
@@ -102,7 +102,7 @@ def describe(ctx: click.Context, kind: str, name: str) -> None:
 @click.pass_context
 def new(ctx: click.Context, kind: str, name: str, out: Path) -> None:
     """Write a plugin package: a KIND called NAME with packaging, tests, a recipe and a README."""
-    folder = scaffold(kind, name, out, taken=catalogue_of(ctx).names(ALIASES.get(kind, kind)))
+    folder = scaffold(kind, name, out, taken=catalogue_of(ctx).names(part_kind(kind)))
     click.echo(f"Next: cd {folder} && python -m pip install -e '.[test]' && python -m pytest", err=True)
     click.echo(folder)
 

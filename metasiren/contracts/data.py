@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from metasiren.errors import DataError
+from metasiren.nn.derivatives.exact import ExactConditions
 from metasiren.nn.domain import Domain
 
 
@@ -224,6 +225,17 @@ class Dataset(ABC):
         """
         found = f"{self.title} is not evaluated on other signals."
         raise DataError(str(path), found, "Name a run that trained a prior on images, such as celeba_cnn.")
+
+    @classmethod
+    def exact_conditions(cls, **options: Any) -> ExactConditions | None:
+        """Conditions that fields of this data meet whatever their weights; None, the default, for none.
+
+        It is asked where a recipe gives the option `exact`, and it reads no data: a run is opened without any.
+
+        Args:
+            options: those of the recipe.
+        """
+        return None
 
     @classmethod
     def missing(cls, **options: Any) -> str | None:

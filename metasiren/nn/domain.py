@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from metasiren.nn.derivatives.exact import ExactConditions
 
 
 @dataclass(frozen=True)
@@ -18,11 +14,9 @@ class Domain:
         d_out: number of channels.
         grid: the sampling grid, such as (32, 32), where signals live on one; its first axis is coordinate 0.
         items: number of training signals (an auto-decoder keeps a latent for each).
-        exact: conditions that every field of this domain meets, whatever its weights.
     """
 
     d_in: int
     d_out: int
     grid: tuple[int, ...] | None = None
     items: int = 1
-    exact: ExactConditions | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import resources, util
 from pathlib import Path
@@ -17,12 +17,14 @@ from metasiren.registry.hookspecs import API_VERSION
 
 KINDS = (
     "encoder", "decoder", "activation", "input_encoding", "dataset", "constraint", "optimizer", "metric", "protocol",
-    "renderer",
+    "renderer", "equation",
 )  # fmt: skip
 ALIASES = {"encoding": "input_encoding"}
 """Short words for kinds."""
-UNCHECKED = ("optimizer", "protocol", "renderer")
-"""Kinds without contract checks, whose packages have tests of their own."""
+UNCHECKED = ("optimizer", "protocol", "renderer", "equation")
+"""Kinds whose packages have tests of their own."""
+SPECIAL = {"equation": "constraint"}
+"""Kinds of packages -> the kind of part that they offer, where the words differ."""
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
 # Overrides under which the generated test trains two steps in a second, and options under which checks are quick.
@@ -30,10 +32,11 @@ _TINY = {"train.steps": 2, "train.batch": 4}
 _FACES = {**_TINY, "data.train": 16, "data.val": 4, "data.test": 4}
 _JUDGED = {**_FACES, "evaluate.contexts": [10], "evaluate.baselines": False}
 _PICTURE = {"train.steps": 2, "data.size": 16}
-_SMALL = {
+_SMALL: dict[str, Mapping[str, object]] = {
     "dataset": {**_TINY, "data.count": 16},
     "metric": _FACES,
     **dict.fromkeys(("activation", "input_encoding", *UNCHECKED), _PICTURE),
+    "equation": {"train.steps": 2, "data.points.interior": 20, "evaluate.nodes": 9},
 }
 _OPTIONS = {"encoder": {"latent_dim": 8, "features": 32}, "dataset": {"count": 16, "size": 16}}
 
@@ -68,6 +71,12 @@ def names_of(kind: str, name: str) -> Names:
     return Names(module.replace("_", "-"), module, cls)
 
 
+def part_kind(kind: str) -> str:
+    """The kind of part that a package of this kind, or of this short word, offers."""
+    kind = ALIASES.get(kind, kind)
+    return SPECIAL.get(kind, kind)
+
+
 def scaffold(kind: str, name: str, out: Path, *, taken: Collection[str] = ()) -> Path:
     """Write a package into a new folder below `out`.
 
@@ -93,11 +102,16 @@ def scaffold(kind: str, name: str, out: Path, *, taken: Collection[str] = ()) ->
     words = {
         **vars(names),
         "kind": kind,
+        "part_kind": part_kind(kind),
         "part": names.module,
         "api": str(API_VERSION),
         "version": metasiren_version(),
         "small": "".join(f'    "{key}": {value!r},\n' for key, value in _SMALL.get(kind, _JUDGED).items()),
-        "checks": "" if kind in UNCHECKED else "the contract checks, and ",
+        "checks": "a manufactured solution, and "
+        if kind == "equation"
+        else ""
+        if kind in UNCHECKED
+        else "the contract checks, and ",
         "options": repr(_OPTIONS.get(kind, {})).replace("'", '"'),
     }
     files = {

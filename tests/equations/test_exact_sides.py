@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from metasiren import Field, Model, RecipeError, Siren, as_module, feature_jet, load_catalogue, load_recipe
-from metasiren.assembly.experiment import assemble
+import metasiren as ms
+from metasiren import Field, RecipeError, Siren, as_module, feature_jet
 from metasiren.nn.derivatives.exact import function_jet
 from metasiren.testing import exact_jet
 from metasiren_basics.dense_jacobian import DenseJacobian
@@ -101,14 +102,15 @@ def test_gauss_newton_sees_the_same_jacobian_with_and_without_rows(order: str) -
     torch.testing.assert_close(sparse.gram(), dense.gram())
 
 
-def test_recipes_ask_for_it_through_the_data() -> None:
+def test_a_run_keeps_its_conditions_and_is_opened_without_data(tmp_path: Path) -> None:
     exact = {"sides": {"t": "start"}, "values": "-sin(pi*x)"}
-    recipe = load_recipe("burgers", preset="quick", overrides={"data.exact": exact})
-    task = assemble(recipe, load_catalogue())
-    assert isinstance(task.model, Model)
-    siren = task.model.decoder.siren
-    assert siren.exact is not None
-    assert siren.exact == ExactSides(Exact(**exact), {"t": (0.0, 1.0), "x": (-1.0, 1.0)}, 1)
+    short = {"train.steps": 2, "data.points.interior": 20, "siren.hidden_features": 4, "evaluate.nodes": 9}
+    recipe = ms.load_recipe("burgers", preset="quick", overrides={"data.exact": exact, **short})
+    ms.run(recipe, out=tmp_path / "run", device="cpu")
+    field = ms.open_run(tmp_path / "run").field()
+    assert field.siren.exact == ExactSides(Exact(**exact), {"t": (0.0, 1.0), "x": (-1.0, 1.0)}, 1)
+    start = torch.tensor([[0.0, 0.3]], dtype=F64)
+    assert torch.equal(field.double()(start)[0], -torch.sin(torch.pi * start[:, 1:]))
 
 
 @pytest.mark.parametrize(

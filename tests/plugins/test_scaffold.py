@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import runpy
+import sys
 import tomllib
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from environments import Environment
 from metasiren import PluginError, load_recipe
 from metasiren.cli.commands import cli
 from metasiren.registry.scaffold import KINDS, names_of, scaffold
+from metasiren.testing import ContractError
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +117,33 @@ def test_an_encoding_is_short_for_an_input_encoding(tmp_path: Path) -> None:
     source = (tmp_path / "acme-waves/src/acme_waves/__init__.py").read_text()
     assert "def metasiren_input_encodings()" in source
     assert '{"acme_waves": "acme_waves.input_encoding:AcmeWaves"}' in source
+
+
+def test_the_name_of_an_installed_equation_is_refused(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["new", "equation", "burgers", "--out", str(tmp_path)])
+    assert isinstance(done.exception, PluginError)
+
+
+def test_the_tests_of_a_new_equation_pass_and_find_a_wrong_sign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, without an installation: the written tests on the written equation, then on a broken one."""
+    folder = scaffold("equation", "acme-fisher", tmp_path)
+    monkeypatch.syspath_prepend(str(folder / "src"))
+    for sign, passes in (("-", True), ("+", False)):
+        source = folder / "src/acme_fisher/equation.py"
+        source.write_text(source.read_text().replace("u_t - self.spread", f"u_t {sign} self.spread"))
+        for name in ("acme_fisher.equation", "acme_fisher"):
+            sys.modules.pop(name, None)
+        written = runpy.run_path(str(folder / "tests/test_acme_fisher.py"))
+        if passes:
+            written["test_the_solution_leaves_no_residual_and_a_changed_sign_does"]()
+            written["test_a_wrong_sign_is_found"]()
+        else:
+            with pytest.raises(ContractError, match="the solution leaves"):
+                written["test_the_solution_leaves_no_residual_and_a_changed_sign_does"]()
+    for name in ("acme_fisher.equation", "acme_fisher"):
+        sys.modules.pop(name)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Context, Dataset, Domain, Points, RecipeError
+from metasiren import Batch, Context, Dataset, Domain, ExactConditions, Points, RecipeError
 from metasiren_physics.arrays import Real
 from metasiren_physics.datasets.adaptive import Adaptive
 from metasiren_physics.datasets.designs import Design, spread
@@ -114,8 +114,8 @@ class BoxDataset(Dataset):
         self.errors: Callable[[str, Points], Tensor] | None = None
         self.counts, self.design, self.redraw = dict(points), design, redraw
         span = ", ".join(f"{n} in [{a:g}, {b:g}]" for n, (a, b) in self.axes.items())
-        sides = ExactSides(exact, self.axes, channels) if exact is not None else None
-        self.title, self.domain = f"Box {span}", Domain(len(self.axes), channels, exact=sides)
+        self.exact_conditions(axes=self.axes, channels=channels, exact=exact)
+        self.title, self.domain = f"Box {span}", Domain(len(self.axes), channels)
         self.splits = {"train": 1, "test": 1}
         self.facts = {"axes": {name: list(ends) for name, ends in self.axes.items()}}
 
@@ -149,6 +149,16 @@ class BoxDataset(Dataset):
         seeing = copy.copy(self)
         seeing.errors = errors
         return seeing
+
+    @classmethod
+    def exact_conditions(cls, **options: Any) -> ExactConditions | None:
+        """The conditions of `exact`; see `Dataset.exact_conditions`.
+
+        Raises:
+            RecipeError: sides or values that do not fit the axes and channels.
+        """
+        exact: Exact | None = options.get("exact")
+        return ExactSides(exact, options["axes"], options.get("channels", 1)) if exact is not None else None
 
     def state(self) -> dict[str, Tensor]:
         """The attention of each point by its set."""
