@@ -9,7 +9,7 @@ import click
 
 from metasiren.cli.options import catalogue_of
 from metasiren.cli.options import device as device_option
-from metasiren.errors import RunError
+from metasiren.errors import RecipeError, RunError
 
 POSITIVE = click.FloatRange(min=0, min_open=True, max=1e6)
 
@@ -24,6 +24,13 @@ POSITIVE = click.FloatRange(min=0, min_open=True, max=1e6)
 @click.option("--seeds", type=click.IntRange(min=1), default=1, metavar="N", help="Train every variant with N seeds.")
 @device_option
 @click.option("--max-time", metavar="5m", help="Stop each training cleanly after this long, then evaluate it.")
+@click.option("--tune", is_flag=True, help="Search the learning rate and the scale of every variant first.")
+@click.option("--tune-steps", type=click.IntRange(min=1), metavar="N", help="Steps to search each; twice the recipe's.")
+@click.option("--by", default="loss", show_default=True, metavar="METRIC", help="What the search compares.")
+@click.option(
+    "--tuned", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    help="Use what another comparison's tuning.json chose.",
+)  # fmt: skip
 @click.pass_context
 def compare(
     ctx: click.Context,
@@ -36,6 +43,10 @@ def compare(
     seeds: int,
     device: str,
     max_time: str | None,
+    tune: bool,
+    tune_steps: int | None,
+    by: str,
+    tuned: Path | None,
 ) -> None:
     """Train variants of RECIPE side by side: the same seeds, steps and data.
 
@@ -45,6 +56,9 @@ def compare(
 
     KEY is a recipe key such as train.optimizer.lr, or the end of just one. Values are YAML. As nonlinearity, relu_pe
     (ReLU with positional encoding), rbf and rbf_quartic stand for the paper's variants with an input layer.
+
+    --tune searches the learning rate (times 1/4 to 4) and the scale (first_omega, or the omega, scale or sigma of
+    another network, times 1/2 to 2) of every variant by successive halving, with equally many steps for each.
     """  # noqa: D301 (click's own mark keeps the lines above as they are)
     from rich.console import Console
 
@@ -53,14 +67,18 @@ def compare(
     from metasiren.engine.progress import Shown, announce
     from metasiren.recipe import read_overrides
     from metasiren_studies import comparing
+    from metasiren_studies.tuning import Search
 
+    if tune and tuned is not None:
+        raise RecipeError("--tuned", "given beside --tune.", "Give one of them.")
+    search = Search(tune_steps, by, tuned) if tune or tuned is not None else None
     prepare_processor()
     progress, catalogue = Shown(Console(stderr=True)), catalogue_of(ctx)
     choice = choose_preset(recipe, catalogue, preset=preset, overrides=read_overrides(pairs))
     announce(progress, recipe, choice)
     folder, comparison = comparing.compare(
         recipe, over, out, preset=choice.preset, overrides=choice.overrides, seed=seed, seeds=seeds, device=device,
-        max_time=max_time, catalogue=catalogue, progress=progress,
+        max_time=max_time, search=search, catalogue=catalogue, progress=progress,
     )  # fmt: skip
     click.echo(comparison.render())
     click.echo(folder)

@@ -29,6 +29,8 @@ from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.results.comparison import Comparison
 from metasiren_studies.curves import plotting
 from metasiren_studies.members import Member, write
+from metasiren_studies.search_space import changed
+from metasiren_studies.tuning import Search, tune_all
 from metasiren_studies.variants import Variant, cross, own_defaults, read_axes
 
 
@@ -98,6 +100,7 @@ def compare(
     seeds: int = 1,
     device: str = "auto",
     max_time: str | float | None = None,
+    search: Search | None = None,
     catalogue: Catalogue | None = None,
     progress: Progress | None = None,
 ) -> tuple[Path, Comparison]:
@@ -113,6 +116,7 @@ def compare(
         seeds: train every variant with so many seeds, one up each time.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
         max_time: for each training, as `run` takes it.
+        search: tune the learning rate and the scale of every variant first, with equally many steps; None does not.
         catalogue: the plugins; all that are installed by default.
         progress: receives messages and steps.
 
@@ -132,6 +136,11 @@ def compare(
     if (seed is not None or seeds > 1) and any("train.seed" in variant.choices for variant, _ in varied):
         raise RecipeError("--over train.seed", "given beside --seed or --seeds.", "Give one of them.")
     folder = _folder(varied[0][1], Path(out) if out is not None else None)
+    notes: dict[str, str] = {}
+    if search is not None:
+        tunings = tune_all(varied, search, folder, seed=seed, catalogue=catalogue, progress=progress, device=device)
+        notes = {title: tuning.note for title, tuning in tunings.items()}
+        varied = [(v, changed(r, tunings[v.title].chosen, f"variant {v.title}: tuned")) for v, r in varied]
     train = partial(run, device=device, max_time=limit, catalogue=catalogue, progress=progress)
     members: dict[str, list[Member]] = {}
     try:
@@ -153,7 +162,7 @@ def compare(
                     progress.say(f"{variant.title} failed: {error}")
                 members[variant.title].append(Member(path, error))
     finally:
-        comparison = write(folder, members)
+        comparison = write(folder, members, notes)
     if all(member.error is not None for each in members.values() for member in each):
         reasons = "\n".join(f"{row.name}: {row.note}" for row in comparison.rows)
         raise RunError(str(folder), "no variant could be trained.", reasons)

@@ -63,14 +63,15 @@ def _json(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
 
 
-def write(folder: Path, members: Mapping[str, Sequence[Member]]) -> Comparison:
+def write(folder: Path, members: Mapping[str, Sequence[Member]], notes: Mapping[str, str] | None = None) -> Comparison:
     """Write the comparison, curves and pictures of trained variants into their folder.
 
     Args:
         folder: that holds the runs.
         members: title of each variant -> its trainings.
+        notes: title -> what else the table says of a variant.
     """
-    rows = [_row(title, each) for title, each in members.items()]
+    rows = [_row(title, each, (notes or {}).get(title, "")) for title, each in members.items()]
     comparison = Comparison(title=_title(folder, members), rows=rows)
     comparison.write(folder)
     curves = [Curve(title, [m.history for m in each if m.history]) for title, each in members.items()]
@@ -80,7 +81,7 @@ def write(folder: Path, members: Mapping[str, Sequence[Member]]) -> Comparison:
     return comparison
 
 
-def _row(title: str, members: Sequence[Member]) -> ComparisonRow:
+def _row(title: str, members: Sequence[Member], note: str) -> ComparisonRow:
     whole = [m for m in members if m.error is None] or list(members)
     numbers = [m.numbers for m in whole]
     names = list(dict.fromkeys(name for each in numbers for name in each))
@@ -94,7 +95,8 @@ def _row(title: str, members: Sequence[Member]) -> ComparisonRow:
     notes = list(dict.fromkeys(m.note for m in members if m.note))
     failed = sum(m.error is not None for m in members)
     lead = f"{failed} of {len(members)} seeds failed; " if failed > 0 and len(members) > 1 else ""
-    return ComparisonRow(name=title, kind="model", metrics=metrics, note=lead + "; ".join(notes))
+    said = "; ".join(filter(None, [note, lead + "; ".join(notes)]))
+    return ComparisonRow(name=title, kind="model", metrics=metrics, note=said)
 
 
 def _opened(members: Mapping[str, Sequence[Member]]) -> list[Run]:

@@ -1,0 +1,267 @@
+"""The learning rate and the scale of each variant, chosen by successive halving with equally many training steps.
+
+Jamieson and Talwalkar 2016, "Non-stochastic best arm identification and hyperparameter optimization", AISTATS: all
+candidates train shortly, the best third of them thrice as long, and so on. Every training starts anew with the
+recipe's schedule in its own length.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from metasiren.engine.progress import Progress
+from metasiren.engine.running import run
+from metasiren.errors import InterruptedRunError, MetasirenError, RecipeError
+from metasiren.recipe import Recipe
+from metasiren.registry.catalogue import Catalogue
+from metasiren_studies.members import Member
+from metasiren_studies.search_space import KEPT, RATES, SCALES, Options, candidates, changed, groups, rungs
+from metasiren_studies.variants import Variant
+
+FILE = "tuning.json"
+
+
+@dataclass(frozen=True)
+class Search:
+    """How variants are tuned.
+
+    Attributes:
+        steps: of all trainings of one variant together, at most; twice the recipe's by default.
+        by: `loss`, that of the last step, or a metric of the recipe's evaluation or of a plugin. Names with psnr, snr,
+            ssim or iou are better when greater, all others when smaller.
+        known: tuning.json of another comparison, whose choices are used in place of a search.
+    """
+
+    steps: int | None = None
+    by: str = "loss"
+    known: Path | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training.
+
+    Attributes:
+        options: dotted keys to values.
+        steps: of the training.
+        score: what `by` names; None where it failed or is not finite.
+        seconds: it took.
+        note: why it failed, or empty.
+    """
+
+    options: Options
+    steps: int
+    score: float | None
+    seconds: float
+    note: str = ""
+
+
+@dataclass
+class Tuning:
+    """The search for one variant.
+
+    Attributes:
+        keys: what is searched.
+        trials: in the order in which they ran.
+        chosen: the best options, or none where nothing could be searched.
+        edge: those of the keys whose choice is the least or the greatest value tried.
+    """
+
+    keys: list[str]
+    trials: list[Trial] = field(default_factory=list)
+    chosen: Options = field(default_factory=dict)
+    edge: list[str] = field(default_factory=list)
+
+    @property
+    def note(self) -> str:
+        """For the comparison's table."""
+        if not self.chosen:
+            return "nothing to tune"
+        words = ", ".join(f"{key.rpartition('.')[2]} {value:g}" for key, value in self.chosen.items())
+        edge = (
+            f"; {', '.join(key.rpartition('.')[2] for key in self.edge)} at the edge of the grid" if self.edge else ""
+        )
+        return f"tuned: {words} ({len(self.trials)} trainings, {sum(t.steps for t in self.trials):,} steps{edge})"
+
+
+def tune(
+    title: str,
+    recipe: Recipe,
+    fixed: Mapping[str, Any],
+    *,
+    search: Search,
+    seed: int,
+    folder: Path,
+    catalogue: Catalogue,
+    progress: Progress,
+    device: str = "auto",
+    record: Callable[[Tuning], None] = lambda _: None,
+) -> Tuning:
+    """Search the learning rate and the scale of one variant.
+
+    Args:
+        title: of the variant.
+        recipe: with `train.steps`.
+        fixed: see `groups`.
+        search: the budget, and what is compared.
+        seed: of all trainings.
+        folder: where trainings run; each is deleted when its score is known.
+        catalogue: the plugins.
+        progress: receives messages.
+        device: as `run` takes it.
+        record: called with the search so far after every training.
+
+    Raises:
+        RecipeError: a recipe without `train.steps`, or a budget that is too small.
+        InterruptedRunError: a signal; what was recorded stays.
+    """
+    whole, by = recipe.train.steps, search.by
+    if not whole:
+        raise RecipeError(f"variant {title}: --tune", "the recipe has no train.steps.", "Give --set train.steps=N.")
+    found = groups(recipe, fixed, catalogue)
+    tuning = Tuning([key for group in found for key in group])
+    if not found:
+        return tuning
+    sign = -1.0 if any(word in by for word in ("psnr", "snr", "ssim", "iou")) else 1.0
+    left = candidates(found)
+    values = {key: {each[key] for each in left} for key in tuning.keys}
+    for number, (count, steps) in enumerate(rungs(len(left), search.steps or 2 * whole, whole), 1):
+        scored: list[tuple[float, int, Options]] = []
+        for options in left[:count]:
+            progress.say(f"{title}: round {number}, {steps} steps, {json.dumps(options)}")
+            trial = _try(recipe, options, steps, by, seed, folder, catalogue, device)
+            tuning.trials.append(trial)
+            record(tuning)
+            scored.append((math.inf if trial.score is None else sign * trial.score, len(scored), options))
+        left = [options for _, _, options in sorted(scored, key=lambda each: each[:2])]
+        best = min(scored, key=lambda each: each[:2])[0]
+        if math.isinf(best):
+            raise RecipeError(f"variant {title}: --tune", _why(tuning, by), "Change the recipe, or --by.")
+    tuning.chosen = left[0]
+    tuning.edge = [k for k, v in left[0].items() if len(values[k]) > 1 and v in (min(values[k]), max(values[k]))]
+    record(tuning)
+    return tuning
+
+
+def _why(tuning: Tuning, by: str) -> str:
+    note = tuning.trials[-1].note
+    return f"no candidate has a finite {by}" + (f"; the last one failed: {note}." if note else ".")
+
+
+def _try(
+    recipe: Recipe,
+    options: Options,
+    steps: int,
+    by: str,
+    seed: int,
+    folder: Path,
+    catalogue: Catalogue,
+    device: str,
+) -> Trial:
+    warmup = round(recipe.train.schedule.warmup * steps / (recipe.train.steps or steps))
+    short: dict[str, Any] = {
+        "train.steps": steps, "train.log_every": steps, "train.checkpoint_every": steps,
+        "train.pictures_every": steps + 1, "train.schedule.warmup": warmup,
+    }  # fmt: skip
+    if by == "loss" or by in catalogue.names("metric"):
+        # The protocol, which may draw or mesh, is left out where it is not what is asked for.
+        short["evaluate"] = {"protocol": None, "metrics": {} if by == "loss" else {by: {}}}
+    path, start, note, score = folder / "trial", time.perf_counter(), "", None
+    shutil.rmtree(path, ignore_errors=True)
+    try:
+        run(changed(recipe, {**short, **options}, "--tune"), path, seed=seed, device=device, catalogue=catalogue)
+        numbers = Member(path).numbers
+        if by not in numbers:
+            raise RecipeError("--by", f"the runs have no {by!r}.", f"They have: {', '.join(numbers)}.")
+        score = numbers[by]
+    except InterruptedRunError:
+        raise
+    except MetasirenError as error:
+        if error.where == "--by":
+            raise
+        note = " ".join(str(error).split())
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+    return Trial(options, steps, score, round(time.perf_counter() - start, 3), note)
+
+
+def tune_all(
+    varied: Sequence[tuple[Variant, Recipe]],
+    search: Search,
+    folder: Path,
+    *,
+    seed: int | None,
+    catalogue: Catalogue,
+    progress: Progress,
+    device: str = "auto",
+) -> dict[str, Tuning]:
+    """Tune every variant, or read what another comparison found; tuning.json holds every training as soon as it ends.
+
+    Args:
+        varied: variants with their recipes.
+        search: the budget, and what is compared.
+        folder: of the comparison.
+        seed: of all trainings, in place of the recipe's.
+        catalogue: the plugins.
+        progress: receives messages.
+        device: as `run` takes it.
+
+    Raises:
+        RecipeError: a variant that cannot be tuned, or that is not among the known ones.
+    """
+    if search.known is not None:
+        known = read_tunings(search.known)
+        for variant, _ in varied:
+            if variant.title not in known:
+                found = f"it holds no variant {variant.title!r}, only {', '.join(known)}."
+                raise RecipeError(f"--tuned {search.known}", found, "Compare those, or tune anew with --tune.")
+        chosen = {variant.title: known[variant.title] for variant, _ in varied}
+        write_tunings(folder / FILE, chosen, search.by)
+        return chosen
+    made: dict[str, Tuning] = {}
+
+    for variant, recipe in varied:
+
+        def record(tuning: Tuning, title: str = variant.title) -> None:
+            made[title] = tuning
+            write_tunings(folder / FILE, made, search.by)
+
+        made[variant.title] = tune(
+            variant.title, recipe, variant.choices, search=search, seed=recipe.train.seed if seed is None else seed,
+            folder=folder, catalogue=catalogue, progress=progress, device=device, record=record,
+        )  # fmt: skip
+    write_tunings(folder / FILE, made, search.by)
+    return made
+
+
+def write_tunings(path: Path, tunings: Mapping[str, Tuning], by: str) -> None:
+    """Write the searches of all variants so far, by their titles."""
+    rule = {"rates": RATES, "scales": SCALES, "kept": KEPT, "by": by}
+    variants = {title: asdict(tuning) for title, tuning in tunings.items()}
+    path.with_suffix(".part").write_text(json.dumps({"rule": rule, "variants": variants}, indent=2) + "\n", "utf-8")
+    path.with_suffix(".part").replace(path)
+
+
+def read_tunings(path: Path) -> dict[str, Tuning]:
+    """The searches of another comparison, by the titles of its variants.
+
+    Raises:
+        RecipeError: a file that is none of these.
+    """
+    try:
+        held = json.loads(path.read_text("utf-8"))["variants"]
+        return {
+            title: Tuning(each["keys"], [Trial(**t) for t in each["trials"]], each["chosen"], each["edge"])
+            for title, each in held.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecipeError(
+            f"--tuned {path}", f"no {FILE} of a comparison: {error}.", "metasiren compare --tune writes one."
+        ) from None

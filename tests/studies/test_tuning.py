@@ -1,0 +1,141 @@
+"""Tuning: the stated rule, equal budgets, and a record of every training."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import metasiren as ms
+from metasiren.errors import RecipeError
+from metasiren.recipe import Recipe
+from metasiren.registry.catalogue import Catalogue
+from metasiren_studies import commands as cli_studies
+from metasiren_studies.comparing import compare
+from metasiren_studies.search_space import candidates, changed, groups, rungs
+from metasiren_studies.tuning import Search
+
+
+def load(recipe: Path, **overrides: object) -> Recipe:
+    return ms.load_recipe(recipe, preset="base", overrides=overrides)
+
+
+@pytest.mark.parametrize(
+    ("siren", "scale"),
+    [
+        ("sine", {"siren.first_omega": 30.0}),
+        ({"name": "finer", "omega": 20.0}, {"siren.nonlinearity.omega": 20.0}),
+        ("wire", {"siren.nonlinearity.omega": 10.0, "siren.nonlinearity.scale": 10.0}),
+        ("gaussian", {"siren.nonlinearity.scale": 3.0}),
+        ("relu", None),
+    ],
+)
+def test_the_scale_is_omega_or_what_stands_for_it(
+    recipe: Path, catalogue: Catalogue, siren: object, scale: dict[str, float] | None
+) -> None:
+    found = groups(load(recipe, **{"siren.nonlinearity": siren}), {}, catalogue)
+    assert found == [{"train.optimizer.lr": 1e-3}, *([scale] if scale else [])]
+
+
+def test_an_input_layers_scale_goes_before_the_nonlinearitys(recipe: Path, catalogue: Catalogue) -> None:
+    layers = {"siren.nonlinearity": "relu", "siren.input_layer": {"name": "fourier_features"}}
+    assert groups(load(recipe, **layers), {}, catalogue)[1] == {"siren.input_layer.sigma": 5.0}
+
+
+def test_all_rates_of_an_optimiser_change_together_and_what_is_set_stays(recipe: Path, catalogue: Catalogue) -> None:
+    muon = load(recipe, **{"train.optimizer": {"name": "muon", "lr": 1e-3, "matrix_lr": 2e-3}})
+    rates = groups(muon, {"siren.first_omega": 10}, catalogue)
+    assert rates == [{"train.optimizer.lr": 1e-3, "train.optimizer.matrix_lr": 2e-3}]
+    assert all(c["train.optimizer.matrix_lr"] == 2 * c["train.optimizer.lr"] for c in candidates(rates))
+    assert groups(muon, {**rates[0], "siren.first_omega": 10}, catalogue) == []
+
+
+@pytest.mark.parametrize("count", [3, 5, 15])
+def test_rounds_keep_a_third_and_stay_within_the_budget(count: int) -> None:
+    made = rungs(count, 960, 10_000)
+    assert made[0][0] == count
+    assert all(later == -(-earlier // 3) for (earlier, _), (later, _) in pairwise(made))
+    assert all(later == 3 * earlier for (_, earlier), (_, later) in pairwise(made))
+    assert 0.9 * 960 < sum(c * steps for c, steps in made) <= 960
+    assert max(steps for _, steps in rungs(count, 10**6, 50)) == 50
+
+
+def test_a_budget_for_no_step_says_how_much_is_needed() -> None:
+    with pytest.raises(RecipeError, match=r"Give 48 or more"):
+        rungs(15, 47, 100)
+
+
+def test_a_word_becomes_a_part_where_its_option_is_set(recipe: Path) -> None:
+    made = changed(load(recipe, **{"siren.nonlinearity": "finer"}), {"siren.nonlinearity.omega": 7.0}, "here")
+    assert made.siren.model_dump()["nonlinearity"] == {"name": "finer", "omega": 7.0}
+
+
+def test_the_table_and_the_record_say_what_was_chosen(recipe: Path, catalogue: Catalogue, tmp_path: Path) -> None:
+    folder, comparison = compare(
+        recipe, ["nonlinearity=relu"], tmp_path / "tuned", search=Search(steps=24), catalogue=catalogue
+    )
+    held = json.loads((folder / "tuning.json").read_text())
+    for row in comparison.rows:
+        tuning = held["variants"][row.name]
+        assert sum(trial["steps"] for trial in tuning["trials"]) <= 24
+        longest = max(trial["steps"] for trial in tuning["trials"])
+        last = [trial for trial in tuning["trials"] if trial["steps"] == longest]
+        assert min(last, key=lambda trial: trial["score"])["options"] == tuning["chosen"]
+        run = ms.open_run(folder / row.name)
+        assert run.recipe.train.optimizer.options["lr"] == tuning["chosen"]["train.optimizer.lr"]
+        assert row.note.startswith(f"tuned: lr {tuning['chosen']['train.optimizer.lr']:g}")
+        assert len(tuning["trials"]) == 5 + 2
+    assert not (folder / "trial").exists()
+
+    again, _ = compare(
+        recipe, ["nonlinearity=relu"], tmp_path / "again", search=Search(known=folder / "tuning.json"),
+        catalogue=catalogue,
+    )  # fmt: skip
+    chosen = held["variants"]["relu"]["chosen"]["train.optimizer.lr"]
+    assert ms.open_run(again / "relu").recipe.train.optimizer.options["lr"] == chosen
+    with pytest.raises(RecipeError, match="no variant 'elu', only relu"):
+        compare(
+            recipe, ["nonlinearity=elu"], tmp_path / "other", search=Search(known=folder / "tuning.json"),
+            catalogue=catalogue,
+        )  # fmt: skip
+
+
+def test_a_metric_is_maximised_where_more_is_better(recipe: Path, catalogue: Catalogue, tmp_path: Path) -> None:
+    search = Search(steps=3, by="psnr_db")
+    folder, _ = compare(
+        recipe, ["lr=1e-3"], tmp_path / "tuned", search=search, catalogue=catalogue,
+    )  # fmt: skip
+    (sine,) = json.loads((folder / "tuning.json").read_text())["variants"].values()
+    assert list(sine["chosen"]) == ["siren.first_omega"]
+    best = max(sine["trials"], key=lambda trial: trial["score"])
+    assert best["options"] == sine["chosen"]
+
+
+def test_a_metric_that_no_run_has_and_trainings_that_all_fail_are_errors(
+    recipe: Path, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError, match=r"(?s)the runs have no 'beauty'.*psnr_db"):
+        compare(recipe, ["nonlinearity=relu"], tmp_path / "a", search=Search(by="beauty"), catalogue=catalogue)
+    with pytest.raises(RecipeError, match="no candidate has a finite loss"):
+        compare(
+            recipe, ["nonlinearity=relu"], tmp_path / "b", overrides={"data.poison": True}, search=Search(),
+            catalogue=catalogue,
+        )  # fmt: skip
+
+
+def test_epochs_are_not_searched(recipe: Path, catalogue: Catalogue, tmp_path: Path) -> None:
+    overrides = {"train.steps": None, "train.epochs": 2}
+    with pytest.raises(RecipeError, match=r"no train\.steps"):
+        compare(
+            recipe, ["nonlinearity=relu"], tmp_path / "a", overrides=overrides, search=Search(), catalogue=catalogue
+        )
+
+
+def test_a_file_that_is_no_record_is_refused(recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "tuning.json").write_text("{}")
+    arguments = [str(recipe), "--over", "nonlinearity=relu", "--tuned", str(tmp_path / "tuning.json")]
+    found = CliRunner().invoke(cli_studies.compare, [*arguments, "--tune"], catch_exceptions=True)
+    assert "given beside --tune" in str(found.exception)
