@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metasiren import DataError
 from metasiren_shapes.frame import Frame
-from metasiren_shapes.triangles import Triangles, unit
+from metasiren_shapes.triangles import closed, sample_triangles, triangle_mesh
+
+if TYPE_CHECKING:
+    from trimesh import Trimesh
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -57,24 +60,24 @@ class Mesh:
     effort: Effort | None = None
 
     @cached_property
-    def triangles(self) -> Triangles:
-        """The mesh without its normals."""
-        return Triangles(self.vertices, self.faces)
+    def triangles(self) -> Trimesh:
+        """The mesh for trimesh."""
+        return triangle_mesh(self.vertices, self.faces, self.normals)
 
     @property
     def area(self) -> float:
         """Surface area, in the vertices' unit squared."""
-        return float(self.triangles.areas.sum())
+        return float(self.triangles.area)
 
     @property
     def watertight(self) -> bool:
         """Whether every edge joins exactly two triangles that agree which side is out."""
-        return len(self.faces) > 0 and self.triangles.closed
+        return closed(self.triangles)
 
     @property
     def volume(self) -> float | None:
         """Enclosed volume, in the vertices' unit cubed; None where the mesh is not watertight."""
-        return self.triangles.signed_volume if self.watertight else None
+        return float(self.triangles.volume) if self.watertight else None
 
     @property
     def bounds(self) -> tuple[Floats, Floats]:
@@ -87,17 +90,7 @@ class Mesh:
 
     def sample(self, count: int, generator: np.random.Generator) -> tuple[Floats, Floats]:
         """Points uniform by area, (count, 3), and the normals there, (count, 3), blended from the corners'."""
-        areas = self.triangles.areas
-        chosen = self.faces[generator.choice(len(areas), count, p=areas / areas.sum())]
-        # Folding the unit square along its diagonal keeps the density uniform over the triangle.
-        u, v = generator.random((2, count, 1))
-        folded = u + v > 1
-        u, v = np.where(folded, 1 - u, u), np.where(folded, 1 - v, v)
-        points, normals = (
-            (1 - u - v) * of[chosen[:, 0]] + u * of[chosen[:, 1]] + v * of[chosen[:, 2]]
-            for of in (self.vertices, self.normals)
-        )
-        return points, unit(normals)
+        return sample_triangles(self.triangles, count, generator, normals="vertex")
 
 
 def frame_of(facts: Mapping[str, Any]) -> Frame:

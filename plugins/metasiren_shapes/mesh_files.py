@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from metasiren import DataError, did_you_mean, load_extra
+from metasiren import DataError, did_you_mean
 from metasiren_shapes.mesh import Mesh
 
 SUFFIXES = (".ply", ".obj", ".glb", ".stl")
@@ -30,10 +30,7 @@ def write_mesh(mesh: Mesh, path: Path) -> None:
         raise DataError(str(path), f"the suffix is {suffix or 'missing'}.", advice)
     if not len(mesh.faces):
         raise DataError(str(path), "the mesh has no faces.", "Mesh at another level, or train longer.")
-    trimesh = load_extra("trimesh", extra="shapes", where=f"writing {path.name}")
-    # process=False: vertices stay as they are, in number and order.
-    solid = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_normals=mesh.normals, process=False)
-    content = solid.export(file_type=suffix[1:], **_options(mesh, suffix))
+    content: Any = mesh.triangles.export(file_type=suffix[1:], **_options(mesh, suffix))
     replace(path, content.encode() if isinstance(content, str) else content)
 
 

@@ -13,7 +13,7 @@ from metasiren_shapes.bound import BoundRefutedError, measure_gradient, settle
 from metasiren_shapes.lattice import Cuts, Lattice
 from metasiren_shapes.mesh import Effort, Floats, Integers, Mesh
 from metasiren_shapes.probe import Probe
-from metasiren_shapes.triangles import Triangles, unit
+from metasiren_shapes.triangles import triangle_mesh, unit
 from metasiren_shapes.weld import Patch, triangulate, weld
 
 
@@ -114,5 +114,5 @@ def _normals(probe: Probe, vertices: Floats, faces: Integers) -> Floats:
     normals = unit(gradients)
     flat = np.linalg.norm(gradients, axis=1) < 1e-9
     if flat.any():
-        normals[flat] = Triangles(vertices, faces).vertex_normals[flat]
+        normals[flat] = triangle_mesh(vertices, faces).vertex_normals[flat]
     return normals

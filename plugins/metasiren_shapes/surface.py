@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,19 @@ from metasiren_shapes.checks import clean, demand_thickness, inward
 from metasiren_shapes.frame import Frame, Scheme, fit_frame
 from metasiren_shapes.reading import read_surface
 from metasiren_shapes.reading.cloud import ROWS, Cloud
-from metasiren_shapes.sampling import sample_triangles
-from metasiren_shapes.signed_distance import signed_distance
 from metasiren_shapes.solids import SolidName, make_solid
-from metasiren_shapes.triangles import Array, Triangles, join_vertices, unit
+from metasiren_shapes.triangles import (
+    Array,
+    closed,
+    sample_triangles,
+    signed_distance,
+    triangle_mesh,
+    unit,
+    welded,
+)
+
+if TYPE_CHECKING:
+    from trimesh import Trimesh
 
 Rows = npt.NDArray[np.float32]
 Distance = Callable[[Array], Array]
@@ -65,38 +74,37 @@ def surface_of_file(path: Path, how: Reading) -> Surface:
         DataError, PluginError: as `read_surface`, `clean` and `fit_frame` do.
     """
     found = read_surface(path, most=how.most, seed=how.seed)
-    if isinstance(found, Triangles):
-        return surface_of_triangles(found, how, str(path))
-    return surface_of_cloud(found, how, str(path))
+    if isinstance(found, Cloud):
+        return surface_of_cloud(found, how, str(path))
+    return surface_of_triangles(found, how, str(path))
 
 
-def surface_of_triangles(triangles: Triangles, how: Reading, where: str) -> Surface:
+def surface_of_triangles(mesh: Trimesh, how: Reading, where: str) -> Surface:
     """Points sampled evenly from triangles. A closed mesh that is inside out is turned."""
-    triangles, notes = join_vertices(triangles), {}
-    demand_thickness(triangles.vertices, where)
-    frame = fit_frame(triangles.vertices, how.normalise, where)
-    notes["mesh"] = "closed" if triangles.closed else "open"
-    if triangles.closed and triangles.signed_volume < 0:
+    mesh, notes = welded(mesh), {}
+    demand_thickness(mesh.vertices, where)
+    frame = fit_frame(mesh.vertices, how.normalise, where)
+    # In the cube: trimesh's tolerances are lengths.
+    cube = triangle_mesh(frame.to_coords(mesh.vertices), mesh.faces)
+    solid = closed(cube)
+    notes["mesh"] = "closed" if solid else "open"
+    if solid and cube.volume < 0:
         # Of a closed surface the outside is no matter of opinion.
-        triangles = triangles.flipped()
+        cube.invert()
         notes["orientation"] = "was inside out, and has been turned"
+    outside = cube.copy()
     if how.flip:
-        triangles = triangles.flipped()
+        cube.invert()
         notes["orientation"] = "turned, as asked"
     demand_memory(150 * how.samples, where, FEW)
-    points, normals = sample_triangles(triangles, how.samples, np.random.default_rng(how.seed), normals=how.normals)
-    distance: Distance | None = None
-    if triangles.closed:
-        # A mesh that a person turned inside out has its inside outside: vertices on the other side change the sign.
-        outward = triangles.signed_volume > 0
+    points, normals = sample_triangles(cube, how.samples, np.random.default_rng(how.seed), normals=how.normals)
 
-        def distance(coords: Array) -> Array:
-            mesh = triangles if outward else triangles.flipped()
-            exact = signed_distance(mesh, frame.to_input(coords)) / frame.scale
-            return exact if outward else -exact
+    def distance(coords: Array) -> Array:
+        # A mesh that a person turned inside out has its inside outside.
+        return signed_distance(outside, coords) * (-1 if how.flip else 1)
 
-    rows = _placed(np.concatenate([points, normals], axis=1), frame)
-    return Surface(rows, frame, _diagonal(triangles.vertices), distance, notes)
+    rows = np.concatenate([points, normals], axis=1, dtype=np.float32)
+    return Surface(rows, frame, _diagonal(mesh.vertices), distance if solid else None, notes)
 
 
 def surface_of_cloud(cloud: Cloud, how: Reading, where: str) -> Surface:

@@ -1,88 +1,110 @@
-"""Triangles: areas, normals, whether they close, and which side is inside."""
+"""Triangle meshes by trimesh: made, welded, sampled, and signed distances to them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+import math
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from metasiren import DataError, load_extra
+
+if TYPE_CHECKING:
+    from trimesh import Trimesh
+
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
+SAMPLES_AT_ONCE, POINTS_AT_ONCE = 1 << 20, 64
 
-@dataclass(frozen=True)
-class Triangles:
-    """A triangle mesh; seen from outside, a face's vertices run counter-clockwise.
 
-    Attributes:
+def triangle_mesh(vertices: Array, faces: Indices, normals: Array | None = None) -> Trimesh:
+    """A mesh whose vertices and faces keep their number and order.
+
+    Args:
         vertices: (vertices, 3).
-        faces: (faces, 3) indices of vertices.
+        faces: (faces, 3) indices of vertices, counter-clockwise seen from outside.
+        normals: (vertices, 3) of length one; by default trimesh's, weighted by the faces' angles.
+
+    Raises:
+        PluginError: trimesh is not installed; the message names the extra.
     """
+    trimesh = load_extra("trimesh", extra="shapes", where="a triangle mesh")
+    mesh: Trimesh = trimesh.Trimesh(vertices, faces, vertex_normals=normals, process=False)
+    return mesh
 
-    vertices: Array
-    faces: Indices
 
-    @cached_property
-    def corners(self) -> Array:
-        """(faces, 3 corners, 3)."""
-        corners: Array = self.vertices[self.faces]
-        return corners
+def closed(mesh: Trimesh) -> bool:
+    """Whether each edge belongs to two faces that run along it in opposite directions."""
+    return bool(len(mesh.faces) and mesh.is_watertight and mesh.is_winding_consistent)
 
-    @cached_property
-    def area_vectors(self) -> Array:
-        """(faces, 3) normals whose length is the area."""
-        a, b, c = self.corners[:, 0], self.corners[:, 1], self.corners[:, 2]
-        vectors: Array = 0.5 * np.cross(b - a, c - a)
-        return vectors
 
-    @cached_property
-    def areas(self) -> Array:
-        """(faces,)"""
-        areas: Array = np.linalg.norm(self.area_vectors, axis=1)
-        return areas
+def welded(mesh: Trimesh) -> Trimesh:
+    """A mesh whose equal vertices are joined; vertices of no face, and faces without three vertices, are left out.
 
-    @cached_property
-    def face_normals(self) -> Array:
-        """(faces, 3), unit length; zero for a face without area."""
-        return unit(self.area_vectors)
+    STL files repeat each vertex in every face: whether they close is known only afterwards. Vertices count as equal
+    within 1e-8 of the mesh's size.
+    """
+    joined = mesh.copy()
+    joined.remove_unreferenced_vertices()
+    # Of the size, not a length: by default trimesh joins within 1e-8 units, whatever the unit. Whole numbers of 63 bits
+    # hold 18 digits.
+    size, far = float(np.ptp(joined.vertices, axis=0).max()), float(np.abs(joined.vertices).max())
+    if size > 0:
+        digits = min(8 - math.floor(math.log10(size)), 17 - math.ceil(math.log10(far)))
+        joined.merge_vertices(merge_tex=True, merge_norm=True, digits_vertex=digits)
+    faces = np.asarray(joined.faces)
+    joined.update_faces((faces != np.roll(faces, 1, axis=1)).all(axis=1))
+    return joined
 
-    @cached_property
-    def vertex_normals(self) -> Array:
-        """(vertices, 3) unit means of the adjacent faces' normals, weighted by the faces' angles at the vertex.
 
-        These are also the pseudonormals that give distances their sign (Baerentzen and Aanaes 2005).
-        """
-        total = np.zeros_like(self.vertices)
-        for corner in range(3):
-            here, ahead, behind = (self.corners[:, (corner + k) % 3] for k in range(3))
-            u, v = unit(ahead - here), unit(behind - here)
-            angle = np.arccos(np.clip((u * v).sum(1), -1, 1))
-            np.add.at(total, self.faces[:, corner], angle[:, None] * self.face_normals)
-        return unit(total)
+def sample_triangles(
+    mesh: Trimesh, count: int, generator: np.random.Generator, *, normals: Literal["face", "vertex"] = "face"
+) -> tuple[Array, Array]:
+    """Random points, uniform by area, and the directions of the outside there.
 
-    @cached_property
-    def signed_volume(self) -> float:
-        """The volume inside a closed mesh; negative where the faces look inwards."""
-        # Measured from the mesh's own middle: far from the origin, the terms would cancel badly.
-        middle = self.vertices.mean(axis=0)
-        return float(((self.corners[:, 0] - middle) * self.area_vectors).sum() / 3)
+    Args:
+        mesh: the mesh.
+        count: number of points.
+        generator: source of randomness.
+        normals: `face` gives the triangle's own; `vertex` blends those of its corners, which rounds off the edges
+            of a coarse model of something smooth.
 
-    @cached_property
-    def closed(self) -> bool:
-        """Whether each edge belongs to two faces that run along it in opposite directions."""
-        edges = np.concatenate([self.faces[:, [0, 1]], self.faces[:, [1, 2]], self.faces[:, [2, 0]]])
-        codes = edges[:, 0] * len(self.vertices) + edges[:, 1]
-        back = edges[:, 1] * len(self.vertices) + edges[:, 0]
-        codes.sort()
-        back.sort()
-        once = bool((np.diff(codes) > 0).all())
-        return once and bool(np.array_equal(codes, back))
+    Returns:
+        points (count, 3) in the mesh's units, and normals (count, 3) of length one.
 
-    def flipped(self) -> Triangles:
-        """The same surface seen from its other side."""
-        return Triangles(self.vertices, np.ascontiguousarray(self.faces[:, ::-1]))
+    Raises:
+        DataError: triangles without any area.
+    """
+    sample = load_extra("trimesh.sample", extra="shapes", where="samples of a mesh")
+    if not mesh.area > 0:
+        raise DataError("data: mesh", f"{len(mesh.faces):,} triangles without any area.", "Repair the mesh.")
+    points, directions = np.empty((count, 3)), np.empty((count, 3))
+    for start in range(0, count, SAMPLES_AT_ONCE):
+        part = slice(start, min(start + SAMPLES_AT_ONCE, count))
+        drawn = sample.sample_surface(mesh, part.stop - start, return_barycentric=True, seed=generator)
+        points[part], face, weights = drawn
+        directions[part] = mesh.face_normals[face]
+        if normals == "vertex":
+            blended = np.einsum("nk,nkd->nd", weights, mesh.vertex_normals[mesh.faces[face]])
+            # Corners whose normals cancel leave the triangle's own.
+            kept = np.linalg.norm(blended, axis=1) > 1e-9
+            directions[part][kept] = unit(blended[kept])
+    return points, directions
+
+
+def signed_distance(mesh: Trimesh, points: Array) -> Array:
+    """Signed distances (points,) of points (points, 3) to a closed mesh, positive outside.
+
+    trimesh takes distances below 1e-8 as zero, whatever the unit: give a mesh whose size is about one.
+    """
+    proximity = load_extra("trimesh.proximity", extra="shapes", where="distances to a mesh")
+    load_extra("rtree", extra="shapes", where="distances to a mesh")
+    # trimesh holds all pairs of a point and a face near it: a part of the points bounds its memory.
+    parts = range(0, len(points), POINTS_AT_ONCE)
+    found = [-proximity.signed_distance(mesh, points[start : start + POINTS_AT_ONCE]) for start in parts]
+    return np.concatenate(found)
 
 
 def unit(vectors: Array) -> Array:
@@ -90,22 +112,3 @@ def unit(vectors: Array) -> Array:
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     found: Array = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
     return found
-
-
-def join_vertices(triangles: Triangles) -> Triangles:
-    """Join vertices of equal coordinates, and drop vertices and faces that bound nothing.
-
-    STL files repeat each vertex in every face: only after welding can it be seen that they close.
-    """
-    used = np.unique(triangles.faces)
-    points = triangles.vertices[used] + 0.0  # -0 becomes 0: equal numbers get equal bytes
-    place = np.zeros(len(triangles.vertices), np.int64)
-    _, first, group = np.unique(points, axis=0, return_index=True, return_inverse=True)
-    # Keep the order of first appearance, so that a mesh without repeats comes out as it went in.
-    order = np.argsort(first)
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    place[used] = rank[group.reshape(-1)]
-    faces = place[triangles.faces]
-    distinct = (faces != np.roll(faces, 1, axis=1)).all(axis=1)
-    return Triangles(points[first[order]], faces[distinct])

@@ -5,13 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import trimesh
 
-from metasiren_shapes.triangles import Array, Indices, Triangles, join_vertices
-
-
-def triangles_of(mesh: trimesh.Trimesh) -> Triangles:
-    return join_vertices(Triangles(np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64)))
+from metasiren_shapes.triangles import Array, Indices
 
 
 def ball_points(count: int = 400, radius: float = 1.0) -> tuple[Array, Array]:

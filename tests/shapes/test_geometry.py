@@ -10,15 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 from scipy.stats import chisquare
-from shapes.solids_on_disk import triangles_of
 
 from metasiren import DataError
 from metasiren_shapes.frame import FILL, Frame, fit_frame
-from metasiren_shapes.nearest import closest_weights
-from metasiren_shapes.sampling import sample_triangles
-from metasiren_shapes.signed_distance import signed_distance
 from metasiren_shapes.solids import NAMES, make_solid
-from metasiren_shapes.triangles import Triangles, join_vertices
+from metasiren_shapes.triangles import closed, sample_triangles, signed_distance, triangle_mesh, welded
 
 RNG = np.random.default_rng
 
@@ -26,8 +22,7 @@ RNG = np.random.default_rng
 def test_samples_are_uniform_by_area() -> None:
     """Two triangles, one nine times as large, each cut into four equal parts: all eight are hit by their area."""
     vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [5, 5, 5], [8, 5, 5], [5, 8, 5]], np.float64)
-    mesh = Triangles(vertices, np.array([[0, 1, 2], [3, 4, 5]]))
-    points, normals = sample_triangles(mesh, 20_000, RNG(0))
+    points, normals = sample_triangles(triangle_mesh(vertices, np.array([[0, 1, 2], [3, 4, 5]])), 20_000, RNG(0))
     np.testing.assert_allclose(normals, np.broadcast_to([0, 0, 1], normals.shape))
     large = points[:, 0] > 4
     place = np.where(large[:, None], (points - 5) / 3, points)[:, :2]
@@ -38,16 +33,16 @@ def test_samples_are_uniform_by_area() -> None:
 
 def test_faces_without_area_are_never_hit_and_a_mesh_of_them_is_refused() -> None:
     vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [2, 0, 0]], np.float64)
-    mesh = Triangles(vertices, np.array([[0, 1, 3], [0, 1, 2], [1, 3, 0]]))
+    mesh = triangle_mesh(vertices, np.array([[0, 1, 3], [0, 1, 2], [1, 3, 0]]))
     points, normals = sample_triangles(mesh, 1000, RNG(0))
     assert (normals == [0, 0, 1]).all()
     assert points[:, 0].max() <= 1
     with pytest.raises(DataError, match="without any area"):
-        sample_triangles(Triangles(vertices, np.array([[0, 1, 3]])), 10, RNG(0))
+        sample_triangles(triangle_mesh(vertices, np.array([[0, 1, 3]])), 10, RNG(0))
 
 
 def test_vertex_normals_round_off_a_sphere() -> None:
-    ball = triangles_of(trimesh.creation.icosphere(2))
+    ball = trimesh.creation.icosphere(2)
     for kind, error in (("face", 0.02), ("vertex", 0.001)):
         points, normals = sample_triangles(ball, 2000, RNG(0), normals=kind)  # type: ignore[arg-type]
         outwards = points / np.linalg.norm(points, axis=1, keepdims=True)
@@ -56,24 +51,32 @@ def test_vertex_normals_round_off_a_sphere() -> None:
         np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1)
 
 
-def test_closed_volume_and_orientation() -> None:
-    box = triangles_of(trimesh.creation.box((1, 2, 3)))
-    assert box.closed
-    assert box.signed_volume == pytest.approx(6)
-    assert box.flipped().signed_volume == pytest.approx(-6)
-    moved = Triangles(box.vertices + 1e7, box.faces)
-    assert moved.signed_volume == pytest.approx(6)
-    assert not Triangles(box.vertices, box.faces[1:]).closed
+def test_a_mesh_is_closed_where_faces_agree_along_every_edge() -> None:
+    box = trimesh.creation.box((1, 2, 3))
+    assert closed(box)
+    assert not closed(triangle_mesh(box.vertices, box.faces[1:]))
+    assert not closed(triangle_mesh(box.vertices, box.faces[:0]))
     one_turned = box.faces.copy()
     one_turned[0] = one_turned[0, ::-1]
-    assert not Triangles(box.vertices, one_turned).closed
+    assert not closed(triangle_mesh(box.vertices, one_turned))
 
 
-def test_joining_keeps_the_order_and_drops_what_bounds_nothing() -> None:
+def test_welding_keeps_the_order_and_drops_what_bounds_nothing() -> None:
     vertices = np.array([[9, 9, 9], [1, 0, 0], [0, 0, 0], [-0.0, 0, 0], [0, 1, 0]], np.float64)
-    joined = join_vertices(Triangles(vertices, np.array([[1, 4, 3], [2, 3, 4]])))
+    joined = welded(triangle_mesh(vertices, np.array([[1, 4, 3], [2, 3, 4]])))
     np.testing.assert_array_equal(joined.vertices, [[1, 0, 0], [0, 0, 0], [0, 1, 0]])
     np.testing.assert_array_equal(joined.faces, [[0, 2, 1]])
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1e-9, 0), (1e-3, 0), (1, 0), (1e9, 0), (1e-3, 1e6), (1e-12, 1e3)])
+def test_welding_goes_by_the_size_of_the_mesh(scale: float, shift: float) -> None:
+    """A ball of any size, each face with vertices of its own, as in STL files: as many as before are left."""
+    ball = trimesh.creation.icosphere(2)
+    vertices = ball.vertices * scale + shift
+    single = triangle_mesh(vertices[ball.faces].reshape(-1, 3), np.arange(ball.faces.size).reshape(-1, 3))
+    joined = welded(single)
+    assert len(joined.vertices) == len(np.unique(vertices, axis=0))
+    assert closed(joined) == (len(joined.vertices) == len(ball.vertices))
 
 
 @settings(deadline=None, max_examples=25, derandomize=True)
@@ -126,48 +129,14 @@ def test_absurd_sizes_are_refused(points: np.ndarray, words: str) -> None:
         fit_frame(points, "box", "here")
 
 
-def test_the_closest_point_of_a_triangle() -> None:
-    """Against a search over a fine grid of shares; corners and edges give exact zeros."""
-    rng = RNG(0)
-    corners, points = rng.normal(size=(40, 3, 3)), rng.normal(size=(40, 3)) * 2
-    weights = closest_weights(corners, points)
-    np.testing.assert_allclose(weights.sum(1), 1)
-    assert weights.min() >= 0
-    assert (weights == 0).any()
-    a, b = np.meshgrid(np.linspace(0, 1, 80), np.linspace(0, 1, 80))
-    grid = np.stack([a, b, 1 - a - b], -1)[a + b <= 1]
-    searched = np.linalg.norm(grid @ corners - points[:, None], axis=2).min(1)
-    found = np.linalg.norm(np.einsum("nk,nkd->nd", weights, corners) - points, axis=1)
-    assert (found <= searched + 1e-12).all()
-    assert np.abs(found - searched).max() < 0.05
-
-
-def test_the_distance_to_a_box_mesh_is_the_box_s() -> None:
+@pytest.mark.parametrize("subdivided", [False, True])
+def test_the_distance_to_a_box_mesh_is_the_box_s(subdivided: bool) -> None:
     """Its faces, edges and corners each are nearest to some; large faces beside small ones make no difference."""
-    coarse = trimesh.creation.box((2, 1.4, 1))
-    fine = coarse.subdivide_loop(0).subdivide(face_index=[0, 1, 2])
-    points, exact = RNG(0).uniform(-2, 2, (600, 3)), make_solid("box")
-    for mesh in (coarse, fine):
-        found = signed_distance(Triangles(np.asarray(mesh.vertices), np.asarray(mesh.faces, np.int64)), points)
-        if mesh is coarse:
-            np.testing.assert_allclose(found, exact.distance(points), atol=1e-12)
-        np.testing.assert_allclose(np.abs(found), np.abs(_unsigned(mesh, points)), atol=1e-12)
-
-
-def _unsigned(mesh: trimesh.Trimesh, points: np.ndarray) -> np.ndarray:
-    corners = np.asarray(mesh.triangles)
-    best = np.full(len(points), np.inf)
-    for triangle in corners:
-        weights = closest_weights(np.broadcast_to(triangle, (len(points), 3, 3)), points)
-        best = np.minimum(best, np.linalg.norm(weights @ triangle - points, axis=1))
-    return best
-
-
-def test_the_distance_to_a_mesh_agrees_with_trimesh() -> None:
-    mesh = trimesh.creation.torus(1, 0.3, 12, 8)
-    points = RNG(0).uniform(-1.5, 1.5, (100, 3))
-    expected = -trimesh.proximity.signed_distance(mesh, points)
-    np.testing.assert_allclose(signed_distance(triangles_of(mesh), points), expected, atol=1e-9)
+    mesh = trimesh.creation.box((2, 1.4, 1))
+    if subdivided:
+        mesh = mesh.subdivide_loop(0).subdivide(face_index=[0, 1, 2])
+    points = RNG(0).uniform(-2, 2, (600, 3))
+    np.testing.assert_allclose(signed_distance(mesh, points), make_solid("box").distance(points), atol=1e-7)
 
 
 @pytest.mark.parametrize("name", NAMES)

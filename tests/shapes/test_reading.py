@@ -17,12 +17,12 @@ from metasiren import DataError, PluginError
 from metasiren.contracts import memory
 from metasiren_shapes.reading import read_surface
 from metasiren_shapes.reading.cloud import Cloud, chosen_rows
-from metasiren_shapes.triangles import Triangles, join_vertices
+from metasiren_shapes.triangles import closed, welded
 
 NUMBERS = st.floats(-1e6, 1e6, width=32)
 
 
-def read(path: Path, most: int = 10**7) -> Triangles | Cloud:
+def read(path: Path, most: int = 10**7) -> trimesh.Trimesh | Cloud:
     return read_surface(path, most=most, seed=0)
 
 
@@ -75,34 +75,34 @@ def test_a_closed_mesh_closes_in_every_format(suffix: str, tmp_path: Path) -> No
     box = trimesh.creation.box((1, 2, 3))
     box.export(tmp_path / f"box{suffix}")
     found = read(tmp_path / f"box{suffix}")
-    assert isinstance(found, Triangles)
-    joined = join_vertices(found)
-    assert joined.closed
+    assert isinstance(found, trimesh.Trimesh)
+    joined = welded(found)
+    assert closed(joined)
     assert len(joined.vertices) == 8
-    assert joined.signed_volume == pytest.approx(6)
-    assert joined.areas.sum() == pytest.approx(22)
+    assert joined.volume == pytest.approx(6)
+    assert joined.area == pytest.approx(22)
 
 
 def test_polygons_are_cut_and_scenes_placed(tmp_path: Path) -> None:
     square = "v 0 0 0\nv 2 0 0\nv 2 2 0\nv 0 2 0\nf 1 2 3 4\n"
     (tmp_path / "a.obj").write_text(square)
     found = read(tmp_path / "a.obj")
-    assert isinstance(found, Triangles)
-    assert (len(found.faces), found.areas.sum()) == (2, 4.0)
+    assert isinstance(found, trimesh.Trimesh)
+    assert (len(found.faces), found.area) == (2, 4.0)
     scene = trimesh.Scene()
     for x in (-5, 5):
         scene.add_geometry(trimesh.creation.box(), transform=trimesh.transformations.translation_matrix([x, 0, 0]))
     scene.export(tmp_path / "two.glb")
     both = read(tmp_path / "two.glb")
-    assert isinstance(both, Triangles)
+    assert isinstance(both, trimesh.Trimesh)
     np.testing.assert_allclose(np.abs(both.vertices[:, 0]).min(), 4.5)
-    assert join_vertices(both).signed_volume == pytest.approx(2)
+    assert welded(both).volume == pytest.approx(2)
 
 
 def test_a_mesh_opens_no_other_file(tmp_path: Path) -> None:
     """A material library is neither needed nor read: this one could not be."""
     (tmp_path / "a.obj").write_text("mtllib /dev/stdin\nusemtl x\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
-    assert isinstance(read(tmp_path / "a.obj"), Triangles)
+    assert isinstance(read(tmp_path / "a.obj"), trimesh.Trimesh)
 
 
 @pytest.mark.parametrize("suffix", [".ply", ".xyz", ".npz", ".npy"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from shapes.solids_on_disk import ball_points, triangles_of, write_cloud, write_obj
+from shapes.solids_on_disk import ball_points, write_cloud, write_obj
 from torch import Tensor
 
 from metasiren import Batch, DataError
@@ -87,7 +87,7 @@ def test_facts_alone_undo_the_normalisation(cloud: Path, normalise: str) -> None
 
 
 def test_a_turned_and_scaled_mesh_gives_turned_and_scaled_samples(tmp_path: Path) -> None:
-    mesh = triangles_of(trimesh.creation.icosphere(1))
+    mesh = trimesh.creation.icosphere(1)
     turn = np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]])
     for name, vertices in (("a", mesh.vertices), ("b", 40 * mesh.vertices @ turn.T + 5)):
         write_obj(tmp_path / f"{name}.obj", vertices, mesh.faces)
@@ -103,7 +103,7 @@ def _sdf(shape: Shape) -> Tensor:
 
 
 def test_exact_distances_of_a_solid_and_of_its_mesh_agree(tmp_path: Path) -> None:
-    mesh = triangles_of(trimesh.creation.box((2, 1.4, 1)))
+    mesh = trimesh.creation.box((2, 1.4, 1))
     write_obj(tmp_path / "box.obj", mesh.vertices, mesh.faces)
     of_mesh, of_solid = Shape(path=tmp_path / "box.obj", **SMALL), Shape(solid="box", **SMALL)
     assert _sdf(of_mesh).shape == (1, 200, 1)
@@ -112,7 +112,7 @@ def test_exact_distances_of_a_solid_and_of_its_mesh_agree(tmp_path: Path) -> Non
 
 
 def test_a_mesh_inside_out_is_turned_and_said_so(tmp_path: Path) -> None:
-    mesh = triangles_of(trimesh.creation.icosphere(1))
+    mesh = trimesh.creation.icosphere(1)
     write_obj(tmp_path / "in.obj", mesh.vertices, mesh.faces[:, ::-1])
     for flip, sign in ((False, 1), (True, -1)):
         shape = Shape(path=tmp_path / "in.obj", flip=flip, **SMALL)

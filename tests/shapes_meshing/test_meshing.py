@@ -52,7 +52,7 @@ def test_a_sphere_has_the_area_and_volume_of_a_sphere_and_its_error_falls_with_t
         mesh = extract(ball(0.6), resolution=resolution, **EXACT)
         assert mesh.watertight
         area, volume = 4 * math.pi * 0.36, 4 / 3 * math.pi * 0.216
-        middles = mesh.triangles.corners.mean(axis=1)
+        middles = mesh.triangles.triangles_center
         sag = np.abs(np.linalg.norm(middles, axis=1) - 0.6).max()
         assert mesh.volume is not None
         errors.append([abs(mesh.area / area - 1), abs(mesh.volume / volume - 1), sag])
@@ -69,7 +69,7 @@ def test_normals_are_the_fields_own() -> None:
     truth = mesh.vertices - np.array([0.1, -0.05, 0.2])
     assert np.allclose(mesh.normals, truth / np.linalg.norm(truth, axis=1, keepdims=True), atol=1e-12)
     # Triangles look the same way.
-    assert (mesh.triangles.area_vectors * mesh.normals[mesh.faces[:, 0]]).sum(1).min() > 0
+    assert (mesh.triangles.face_normals * mesh.normals[mesh.faces[:, 0]]).sum(1).min() > 0
 
 
 def test_a_vanishing_gradient_leaves_the_triangles_normals() -> None:

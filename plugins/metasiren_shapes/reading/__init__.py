@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from metasiren import DataError, did_you_mean
 from metasiren_shapes.reading.cloud import Cloud
-from metasiren_shapes.triangles import Triangles
+
+if TYPE_CHECKING:
+    from trimesh import Trimesh
 
 MESHES = (".obj", ".stl", ".off", ".glb")
 CLOUDS = (".xyz", ".npz", ".npy")
 SUFFIXES = (".ply", *MESHES, *CLOUDS)
 
 
-def read_surface(path: Path, *, most: int, seed: int) -> Triangles | Cloud:
+def read_surface(path: Path, *, most: int, seed: int) -> Trimesh | Cloud:
     """The surface in a file, as it stands there.
 
     Args:

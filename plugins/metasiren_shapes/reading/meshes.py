@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from metasiren import DataError, demand_memory, load_extra
-from metasiren_shapes.triangles import Triangles
+from metasiren_shapes.triangles import triangle_mesh
+
+if TYPE_CHECKING:
+    from trimesh import Trimesh
 
 BYTES_PER_BYTE = 12
 """What reading takes at its peak, over the file's size: a line of an OBJ becomes Python numbers on the way."""
 
 
-def read_mesh(path: Path) -> Triangles:
+def read_mesh(path: Path) -> Trimesh:
     """All triangles of a file, polygons cut up, a scene's parts placed as it says; nothing merged or repaired.
 
     Raises:
@@ -48,4 +52,4 @@ def read_mesh(path: Path) -> Triangles:
     broken = int((~np.isfinite(used)).any(axis=1).sum())
     if broken:
         raise DataError(where, f"{broken:,} vertices are not finite numbers.", "Repair the mesh, and export it again.")
-    return Triangles(vertices, faces)
+    return triangle_mesh(vertices, faces)
