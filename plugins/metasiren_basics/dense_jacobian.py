@@ -62,6 +62,14 @@ class DenseJacobian:
         """J, (rows, parameters)."""
         return self.matrix
 
+    def norm_squared(self) -> Tensor:
+        """The sum of the squares of all entries of J, a scalar."""
+        return self.matrix.square().sum()
+
+    def flat(self, direction: Mapping[str, Tensor]) -> Tensor:
+        """The inverse of `named`."""
+        return torch.cat([direction[name].flatten() for name in self.siren.shapes])
+
     def pull(self, weights: Tensor) -> Direction:
         """J^T w for w (rows,)."""
         return self.named(self.matrix.mT @ weights)
@@ -74,4 +82,4 @@ class DenseJacobian:
 
     def push(self, direction: Mapping[str, Tensor]) -> Tensor:
         """J v, (rows,)."""
-        return self.matrix @ torch.cat([direction[name].flatten() for name in self.siren.shapes])
+        return self.matrix @ self.flat(direction)

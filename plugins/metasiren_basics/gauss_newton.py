@@ -12,7 +12,7 @@ network wavefunctions", arXiv 2401.10190). See `metasiren_basics.damped_steps` f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import isfinite
 from typing import Literal
 
@@ -23,10 +23,13 @@ from metasiren import BatchOptimizer, Problem, RecipeError
 from metasiren_basics.damped_steps import Solve, damped_steps
 from metasiren_basics.dense_jacobian import DenseJacobian
 from metasiren_basics.linearised import Direction, Linearised, capturable
+from metasiren_basics.nystrom import nystrom_steps
 from metasiren_basics.residual_blocks import asked, free_weights
 
 Losses = dict[str, Tensor]
 MOST_DAMPING = 1e6
+MOST_ITERATIONS = 200
+"""Of conjugate gradients, in one solution of `nystrom`."""
 NAME = "gauss_newton"
 
 
@@ -49,7 +52,11 @@ class GaussNewton(BatchOptimizer):
         jacobian: `columns` never writes J but sums its layers' Gram matrices (see `metasiren_basics.linearised`);
             `rows` holds it; `auto` takes `rows` only where an input layer has weights of its own.
         solve: `dual` factors a matrix of the size of the batch, `primal` one of the number of weights; `auto` takes
-            the smaller. All give the same step.
+            the smaller. All give the same step. `nystrom` factors neither, for batches of ten thousand residuals and
+            more with as many weights: conjugate gradients with a randomised preconditioner
+            (`metasiren_basics.nystrom`), whose step is as exact as `tolerance`.
+        rank: of the preconditioner of `nystrom`.
+        tolerance: of the linear system that `nystrom` solves, relative to its right-hand side.
         precision: of Jacobian and solve; `same` is that of the weights.
 
     Raises:
@@ -67,7 +74,9 @@ class GaussNewton(BatchOptimizer):
         momentum: float = 0.0,
         least_damping: float = 1e-12,
         jacobian: Literal["auto", "columns", "rows"] = "auto",
-        solve: Solve = "auto",
+        solve: Solve | Literal["nystrom"] = "auto",
+        rank: int = 100,
+        tolerance: float = 1e-6,
         precision: Literal["float64", "same"] = "float64",
     ) -> None:
         for option, value, fits, advice in (
@@ -76,6 +85,8 @@ class GaussNewton(BatchOptimizer):
             ("trials", trials, bool(trials) and all(t > 0 for t in trials), "Give positive factors, [1] for none."),
             ("halvings", halvings, halvings >= 0, "Give zero or more."),
             ("momentum", momentum, 0 <= momentum < 1, "Give a number from 0 to below 1."),
+            ("rank", rank, rank >= 1, "Give one or more; 100 is usual."),
+            ("tolerance", tolerance, 0 < tolerance < 1, "Give a number such as 1e-6."),
             ("least_damping", least_damping, least_damping > 0, "Give a positive number such as 1e-12."),
         ):
             if not fits:
@@ -86,7 +97,7 @@ class GaussNewton(BatchOptimizer):
             raise RecipeError("train.optimizer: gauss_newton", found, "Give all parameters in one group.")
         self.trials, self.halvings, self.momentum = tuple(trials), halvings, momentum
         self.least_damping, self.jacobian, self.precision = least_damping, jacobian, precision
-        self.solve: Solve = solve
+        self.solve, self.rank, self.tolerance = solve, rank, tolerance
 
     @torch.no_grad()
     def step_on(self, problem: Problem) -> Losses:
@@ -109,7 +120,7 @@ class GaussNewton(BatchOptimizer):
         best = float(losses["loss"])
         kept: tuple[float, float, Direction] | None = None
         dampings = [max(group["damping"] * t, self.least_damping) for t in self.trials]
-        for damping, direction in damped_steps(linear, target, dampings, self.solve):
+        for damping, direction in self._steps(linear, target, dampings, problem.generator):
             if last and self.momentum:
                 direction = {n: v.add(last[n], alpha=self.momentum) for n, v in direction.items()}
             for halving in range(self.halvings + 1):
@@ -133,6 +144,20 @@ class GaussNewton(BatchOptimizer):
             for name, v in taken.items():
                 self.state[weights[name]]["last"] = v.to(weights[name].dtype)
         return losses
+
+    def _steps(
+        self,
+        linear: Linearised | DenseJacobian,
+        target: Tensor,
+        dampings: list[float],
+        generator: torch.Generator | None,
+    ) -> Iterator[tuple[float, Direction]]:
+        if self.solve != "nystrom":
+            return damped_steps(linear, target, dampings, self.solve)
+        return nystrom_steps(
+            linear, target, dampings, rank=self.rank, tolerance=self.tolerance, most=MOST_ITERATIONS,
+            generator=generator,
+        )  # fmt: skip
 
     def _linearise(self, problem: Problem) -> Linearised | DenseJacobian:
         dtype = torch.float64 if self.precision == "float64" else next(problem.model.parameters()).dtype

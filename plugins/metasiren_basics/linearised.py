@@ -65,6 +65,11 @@ class _Layer:
         """The layer's columns of the Jacobian, (components * points, out * (in + 1))."""
         return torch.einsum("knco,nci->knoi", self.adjoints, self.inputs).flatten(2).flatten(0, 1)
 
+    def norm_squared(self) -> Tensor:
+        """The sum of the squares of the rows' entries."""
+        a = self.inputs @ self.inputs.mT
+        return (a * torch.einsum("knco,kndo->ncd", self.adjoints, self.adjoints)).sum()
+
     def cross(self, other: _Layer) -> Tensor:
         """The layer's part of J J^T between two point sets."""
         if not (self.sparing and other.sparing):
@@ -137,6 +142,17 @@ class Linearised:
             both = part.view(layer.out_features, layer.in_features + 1)
             direction[layer.weight], direction[layer.bias] = both[:, :-1], both[:, -1]
         return direction
+
+    def flat(self, direction: Mapping[str, Tensor]) -> Tensor:
+        """The inverse of `named`."""
+        both = [
+            torch.cat([direction[layer.weight], direction[layer.bias].unsqueeze(-1)], -1) for layer in self.siren.layers
+        ]
+        return torch.cat([each.flatten() for each in both])
+
+    def norm_squared(self) -> Tensor:
+        """The sum of the squares of all entries of J, a scalar."""
+        return torch.stack([layer.norm_squared() for layers in self._sets for layer in layers]).sum()
 
     def pull(self, weights: Tensor) -> Direction:
         """J^T w for w (rows,)."""
