@@ -1,7 +1,7 @@
 """The metric tables of runs: read, joined side by side, and written for people and programs.
 
-A table states every difference of conditions: where runs differ in data, split, resize filter, protocol or number of
-images, every row carries a letter, and the letters are explained below the table.
+A table states every difference of conditions: where runs differ in data, split, protocol, number of items or what
+the protocol states besides, every row carries a letter, and the letters are explained below the table.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ Columns = dict[str, Number]
 
 
 class TableRow(BaseModel):
-    """One method's numbers by context; keys are numbers of observed pixels as text, and null is unknown.
+    """One method's numbers by context; keys are numbers of observed points as text, and null is unknown.
 
     Attributes:
         name: the method.
         kind: a trained `model`, a training-free `baseline`, or what a `paper` reports.
-        mse: mean squared error of values in [0, 1], clipped, over all pixels and channels.
-        mse_stderr: its standard error over images.
-        mse_hidden: the same error over hidden pixels only; null where all were observed.
-        psnr: 10 log10(1 / mse) in dB, per image and then averaged; null where an image was exact.
-        crps: continuous ranked probability score of hidden values in [0, 1], where the method gives a distribution.
-        coverage_50, coverage_90, coverage_95: share of hidden values inside the central interval of that probability.
+        mse: mean squared error of values in [0, 1], clipped, over all points and channels.
+        mse_stderr: its standard error over items.
+        mse_hidden: the same error over unobserved points only; null where all were observed.
+        psnr: 10 log10(1 / mse) in dB, per item and then averaged; null where an item was exact.
+        crps: continuous ranked probability score of unobserved values in [0, 1], where the method gives a distribution.
+        coverage_50, coverage_90, coverage_95: share of unobserved values in the central interval of that probability.
         log_likelihood: joint log-likelihood per target point in nats; its protocol is the table's `likelihood`.
-        log_likelihood_stderr: its standard error over images.
-        images: number of images evaluated.
+        log_likelihood_stderr: its standard error over items.
+        images: number of items evaluated.
         note: key of the table's `notes`, where rows differ in their conditions.
     """
 
@@ -67,13 +67,14 @@ class TableRow(BaseModel):
 class Table(BaseModel):
     """Rows, and the conditions under which their numbers hold.
 
+    Further fields are kept. Those that are text are conditions, too: `filter="bilinear"` reads "filter bilinear".
+
     Attributes:
         dataset: the true name of the data.
-        protocol: how masks were drawn, such as `exact`.
-        filter: the resize filter of the images.
-        images: number of images evaluated; null where joined tables differ.
-        seeds: number of masks drawn per image and context; null where joined tables differ.
-        split: the images' split.
+        protocol: how contexts were drawn, such as `exact`.
+        images: number of items evaluated; null where joined tables differ.
+        seeds: number of contexts drawn per item and column; null where joined tables differ.
+        split: the items' split.
         labels: what a column means where its key does not say so, such as {"512": "512 (half)"}.
         notes: letter -> conditions, where rows differ in them.
         likelihood: the protocol of the rows' log-likelihoods, CRPS and coverage, in words.
@@ -82,7 +83,6 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="allow")
     dataset: str
     protocol: str
-    filter: str
     images: int | None
     seeds: int | None
     split: str | None = None
@@ -106,14 +106,19 @@ class Table(BaseModel):
 
     @property
     def conditions(self) -> str:
-        """Data, split, images, filter, protocol and seeds in words."""
+        """Data, split, number of items, protocol, seeds and further conditions in words."""
         if self.notes:
             return "Rows differ in their conditions: see the notes"
         split = f", split {self.split}" if self.split else ""
-        masks = f", {self.seeds} mask seed{'' if self.seeds == 1 else 's'}"
-        halves = "".join(f", column {key} is {label}" for key, label in self.labels.items())
-        how = f"resize filter {self.filter}, protocol {self.protocol}{masks}{halves}"
-        return f"{self.dataset}{split}, {self.images} images, {how}"
+        further = "".join(f", {key.replace('_', ' ')} {words}" for key, words in self.further.items())
+        seeds = f", {self.seeds} seed{'' if self.seeds == 1 else 's'}"
+        labels = "".join(f", column {key} is {label}" for key, label in self.labels.items())
+        return f"{self.dataset}{split}, {self.images} items{further}, protocol {self.protocol}{seeds}{labels}"
+
+    @property
+    def further(self) -> dict[str, str]:
+        """Conditions beside the named ones, such as {"filter": "bilinear"}."""
+        return {key: value for key, value in (self.model_extra or {}).items() if isinstance(value, str)}
 
 
 def read_table(path: str | Path) -> Table:
@@ -180,10 +185,11 @@ def join_tables(tables: Sequence[Table]) -> Table:
             key = (row.kind, name, note, len(kept))
         kept.setdefault(key, row.model_copy(update={"name": name, "note": note}))
     rows = [row for kind in ("model", "baseline", "paper") for row in kept.values() if row.kind == kind]
+    further = dict.fromkeys(key for t in tables for key in t.further)
     return Table(
+        **{key: _common(t.further[key] for t in tables if key in t.further) for key in further},
         dataset=_common(t.dataset for t in tables),
         protocol=_common(t.protocol for t in tables),
-        filter=_common(t.filter for t in tables),
         images=_same(t.images for t in tables),
         seeds=_same(t.seeds for t in tables),
         split=_same(t.split for t in tables),

@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 FORMATS = ("markdown", "latex", "csv", "json")
 
-MSE = "Mean squared error of values in [0, 1], clipped, over all pixels and channels (± standard error over images)"
-HIDDEN = "The same over hidden pixels only"
-PSNR = "Peak signal-to-noise ratio in dB, averaged over images"
+MSE = "Mean squared error of values in [0, 1], clipped, over all points and channels (± standard error over items)"
+HIDDEN = "The same over unobserved points only"
+PSNR = "Peak signal-to-noise ratio in dB, averaged over items"
 
-LIKELIHOOD = "Joint log-likelihood per target point (± standard error over images; more is better)"
+LIKELIHOOD = "Joint log-likelihood per target point (± standard error over items; more is better)"
 DISTRIBUTIONS = {
-    "crps": "Continuous ranked probability score of hidden values in [0, 1] (less is better)",
-    "coverage_50": "Share of hidden values inside the central 50 % interval",
-    "coverage_90": "Share of hidden values inside the central 90 % interval",
-    "coverage_95": "Share of hidden values inside the central 95 % interval",
+    "crps": "Continuous ranked probability score of unobserved values in [0, 1] (less is better)",
+    "coverage_50": "Share of unobserved values inside the central 50 % interval",
+    "coverage_90": "Share of unobserved values inside the central 90 % interval",
+    "coverage_95": "Share of unobserved values inside the central 95 % interval",
 }
 
 
 def markdown(table: Table) -> str:
-    """Markdown tables (MSE, hidden pixels only, PSNR, and of distributions) under one line of conditions."""
+    """Markdown tables (MSE, unobserved points only, PSNR, and of distributions) under one line of conditions."""
     blocks = [f"{plain(table.conditions)}. The best of models and baselines is bold.", f"{MSE}:", _grid(table, "mse")]
     for measure, title in (("mse_hidden", HIDDEN), ("psnr", PSNR)):
         if any(value is not None for row in table.rows for value in getattr(row, measure).values()):
@@ -83,7 +83,7 @@ def cells(
     counts = {row.images for row in rows if row.kind != "paper"}
     varied = len(counts) > 1
     best = {(row.note, key): _best(rows, row.note, measure, key) for row in rows for key in table.columns}
-    heads = ["", *(["images"] if varied else []), *(escape(table.labels.get(key, key)) for key in table.columns)]
+    heads = ["", *(["items"] if varied else []), *(escape(table.labels.get(key, key)) for key in table.columns)]
     lines = []
     for row in rows:
         note = f" ({row.note})" if row.note else ""

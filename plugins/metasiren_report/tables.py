@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from metasiren import Run
+from metasiren import Run, RunError, read_table
 from metasiren_report.summary import read_json
 
 
@@ -31,8 +31,11 @@ def grid_of(run: Run) -> Grid | None:
     table = read_json(run.results / "table.json")
     if isinstance(table.get("rows"), list) and table["rows"]:
         labels = table.get("labels") if isinstance(table.get("labels"), dict) else {}
-        title = f"Mean squared error by observed pixels. {table.get('dataset')}, {table.get('images')} images, "
-        title += f"resize filter {table.get('filter')}, protocol {table.get('protocol')}"
+        try:
+            conditions = read_table(run.results).conditions
+        except RunError:
+            conditions = str(table.get("dataset"))
+        title = f"Mean squared error by observed points. {conditions}"
         return _grid(title, table["rows"], "mse", labels or {})
     comparison = read_json(run.results / "comparison.json")
     if isinstance(comparison.get("rows"), list) and comparison["rows"]:

@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
-ROWS = {"value": "value", "gradient": "gradient", "laplacian": "Laplacian"}
-"""Stem of the pictures -> what their row is called."""
 TRUTH = "ground truth"
+PREFIX = "truth_"
+"""A picture X.png of the field has its truth in truth_X.png."""
 MOST_PIXELS = 320
 GAP, HEAD, SIDE, LETTERS = 8, 34, 116, 20
 
 
 def draw_montage(runs: Mapping[str, Path], path: Path) -> bool:
-    """Lay out value.png, gradient.png and laplacian.png of runs beside truth_value.png and so on.
+    """Lay out each picture X.png of the runs for which some run has truth_X.png, beside that.
 
-    Pictures that are missing leave a gap; a row or column of gaps alone is left out.
+    Rows are in the order in which the truths were written. Pictures that are missing leave a gap; a row or column of gaps alone is left out.
 
     Args:
         runs: title of each column -> the folder that holds its pictures.
@@ -29,15 +29,14 @@ def draw_montage(runs: Mapping[str, Path], path: Path) -> bool:
     Returns:
         whether there was anything to draw.
     """
-    columns: dict[str, dict[str, Path]] = {TRUTH: {}}
+    truths: dict[str, Path] = {}
+    for path_of_truth in (each for folder in runs.values() for each in sorted(folder.glob(f"{PREFIX}*.png"))):
+        truths.setdefault(path_of_truth.stem.removeprefix(PREFIX), path_of_truth)
+    stems = sorted(truths, key=lambda stem: truths[stem].stat().st_mtime_ns)
+    columns = {TRUTH: truths}
     for title, folder in runs.items():
-        columns[title] = {stem: folder / f"{stem}.png" for stem in ROWS if (folder / f"{stem}.png").is_file()}
-        for stem in columns[title]:
-            for name in (f"truth_{stem}.png", f"truth-{stem}.png"):
-                if (folder / name).is_file():
-                    columns[TRUTH].setdefault(stem, folder / name)
+        columns[title] = {stem: folder / f"{stem}.png" for stem in stems if (folder / f"{stem}.png").is_file()}
     columns = {title: pictures for title, pictures in columns.items() if pictures}
-    stems = [stem for stem in ROWS if any(stem in pictures for pictures in columns.values())]
     if not stems or list(columns) == [TRUTH]:
         return False
     _compose(columns, stems).save(path)
@@ -53,7 +52,7 @@ def _compose(columns: Mapping[str, Mapping[str, Path]], stems: list[str]) -> Ima
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     for row, stem in enumerate(stems):
-        _write(draw, ROWS[stem], SIDE // 2, HEAD + row * (height + GAP) + height // 2, SIDE - GAP)
+        _write(draw, stem.replace("_", " "), SIDE // 2, HEAD + row * (height + GAP) + height // 2, SIDE - GAP)
     for column, title in enumerate(columns):
         left = SIDE + column * (width + GAP)
         _write(draw, title, left + width // 2, HEAD // 2, width)

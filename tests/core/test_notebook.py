@@ -93,7 +93,7 @@ def test_a_table_shows_every_row_and_its_conditions(tmp_path: Path) -> None:
     assert "–" in html
     assert "<i>" not in html
     assert "<u>" not in html
-    assert "4 images" in html
+    assert "4 items" in html
 
 
 @pytest.mark.parametrize("count", [1, 6])

@@ -60,6 +60,18 @@ def test_keys_that_are_not_known_survive() -> None:
     assert json.loads(render_table(join_tables([extra]), "json"))["rows"][0]["refined"] == 30
 
 
+def test_further_text_of_a_table_is_a_condition() -> None:
+    """The core names no filter; what a protocol states as text is read, joined and told apart."""
+    plain = table(row("cnn"))
+    plain = Table.model_validate({key: value for key, value in plain.model_dump().items() if key != "filter"})
+    assert "filter" not in plain.conditions
+    assert "filter bilinear, protocol exact" in table(row("cnn")).conditions
+    assert ", colour map linear, protocol" in table(row("cnn"), filter="none", colour_map="linear").conditions
+    joined = join_tables([plain, table(row("set"), filter="nearest"), table(row("set"), colour_map="linear")])
+    assert joined.further == {"filter": "nearest; bilinear", "colour_map": "linear"}
+    assert [r.note for r in joined.rows if r.kind == "model"] == ["a", "b", "c"]
+
+
 def test_infinite_and_undefined_numbers_become_null() -> None:
     odd = table(row("cnn", psnr={"10": float("inf"), "512": float("nan")}))
     assert odd.rows[0].psnr == {"10": None, "512": None}
@@ -151,9 +163,9 @@ def test_one_row_alone_is_not_the_best_of_anything() -> None:
     )
 
 
-def test_numbers_of_images_are_shown_where_they_differ() -> None:
+def test_numbers_of_items_are_shown_where_they_differ() -> None:
     text = render_table(table(row("cnn", images=1066)))
-    assert "|  | images | 10 |" in text
+    assert "|  | items | 10 |" in text
     assert "| cnn | 1066 |" in text
     assert "| CNN (paper, full CelebA) |  |" in text
 

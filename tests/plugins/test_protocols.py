@@ -260,7 +260,7 @@ def test_every_file_names_data_filter_images_seeds_and_protocol(images: ImageSet
     ]  # fmt: skip
     for suffix in ("md", "csv", "tex"):
         text = (tmp_path / f"table.{suffix}").read_text()
-        for word in ("noise", "exact", "bicubic", "4 images", "2 mask seeds", "24 (half)", "Gaussian conditional"):
+        for word in ("noise", "exact", "bicubic", "4 items", "2 seeds", "24 (half)", "Gaussian conditional"):
             assert word in text, (suffix, word)
     assert list(frame["name"]) == [r["name"] for r in table["rows"]]
     assert frame.loc[0, "mse_5"] == table["rows"][0]["mse"]["5"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -202,7 +203,10 @@ def test_a_montage_takes_what_there_is(tmp_path: Path) -> None:
         folder.mkdir()
     Image.new("RGB", (20, 10), "red").save(first / "value.png")
     Image.new("L", (20, 10), 128).save(second / "laplacian.png")
-    Image.new("L", (20, 10), 128).save(second / "truth-laplacian.png")
+    # Neither name is one that the montage knows; the order is that of writing.
+    for order, (folder, name) in enumerate(((first, "truth_value"), (second, "truth_laplacian"))):
+        Image.new("L", (20, 10), 128).save(folder / f"{name}.png")
+        os.utime(folder / f"{name}.png", ns=(order, order))
     out = tmp_path / "figure.png"
     assert draw_montage({"first": first, "second": second, "empty": empty}, out)
     with Image.open(out) as sheet:
