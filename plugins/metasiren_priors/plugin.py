@@ -25,11 +25,13 @@ def metasiren_datasets() -> Mapping[str, str]:
 
 @hookimpl
 def metasiren_encoders() -> Mapping[str, str]:
-    """Encoders of observed pixels."""
+    """Encoders of observed values."""
     return {
         "cnn": "metasiren_priors.encoders.cnn:CnnEncoder",
         "set": "metasiren_priors.encoders.set_encoder:SetEncoder",
         "partial_conv": "metasiren_priors.encoders.partial_conv:PartialConvEncoder",
+        "autodecoder": "metasiren_priors.encoders.adaptation:AutoDecoder",
+        "cavia": "metasiren_priors.encoders.adaptation:ContextAdaptation",
         "gaussian": "metasiren_priors.encoders.gaussian_encoder:GaussianEncoder",
         "mixture": "metasiren_priors.encoders.mixture_encoder:MixtureEncoder",
         "mixture_correction": "metasiren_priors.encoders.correction:MixtureCorrection",
@@ -38,8 +40,11 @@ def metasiren_encoders() -> Mapping[str, str]:
 
 @hookimpl
 def metasiren_decoders() -> Mapping[str, str]:
-    """Decoders of values on a grid."""
-    return {"last_layer": "metasiren_priors.decoders.last_layer:LastLayer"}
+    """Decoders of values on a grid, and of latents that shift a shared SIREN."""
+    return {
+        "concatenation": "metasiren_priors.decoders.concatenation:Concatenation",
+        "last_layer": "metasiren_priors.decoders.last_layer:LastLayer",
+    }
 
 
 @hookimpl

@@ -58,6 +58,11 @@ SMALL: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "dataset": Ripples(Domain(2, 3, (8, 8), 8)),
         "expected_failures": {"gradients": "it is computed in closed form, not trained"},
     },
+    ("encoder", "cavia"): {
+        "options": {"latent_dim": 8},
+        "expected_failures": {"gradients": "it has no parameters"},
+    },
+    ("encoder", "autodecoder"): {"options": {"latent_dim": 8, "steps": 10}},
     ("encoder", "mixture"): {
         "options": {"components": 2, "coordinates": 6, "pooled": 20.0},
         "dataset": Ripples(Domain(2, 3, (8, 8), 40)),

@@ -10,6 +10,14 @@ from metasiren import Context, Decoder, RunError
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
+def observed_errors(decoder: Decoder, latent: Tensor, context: Context) -> Tensor:
+    """Mean squared errors (batch,) over the observed values; zero where nothing was observed."""
+    seen = context.mask.unsqueeze(-1).to(latent.dtype)
+    values = (seen.sum(dim=(1, 2)) * context.values.shape[-1]).clamp_min(1)
+    error = (decoder.field(latent)(context.coords) - context.values).square() * seen
+    return error.sum(dim=(1, 2)) / values
+
+
 def refine(
     decoder: Decoder, latent: Tensor, context: Context, steps: int, *, rate: float = 0.02, prior: float = 1e-3
 ) -> Tensor:
@@ -41,15 +49,13 @@ def refine(
     axes = tuple(range(1, start.dim()))
     size = start.square().mean(dim=axes, keepdim=True).sqrt()
     size = torch.where(size > 0, size, torch.ones_like(size))
-    seen = context.mask.unsqueeze(-1).to(start.dtype)
-    values = (seen.sum(dim=(1, 2)) * context.values.shape[-1]).clamp_min(1)
     d, first, second = (torch.zeros_like(start) for _ in range(3))
     for step in range(1, steps + 1):
         with torch.enable_grad():
             d.requires_grad_()
-            error = (decoder.field(start + size * d)(context.coords) - context.values).square() * seen
             # A sum over items, so that no item's step depends on its neighbours.
-            loss = (error.sum(dim=(1, 2)) / values + prior * d.square().mean(dim=axes)).sum()
+            errors = observed_errors(decoder, start + size * d, context)
+            loss = (errors + prior * d.square().mean(dim=axes)).sum()
             (slope,) = torch.autograd.grad(loss, d)
         first = BETA1 * first + (1 - BETA1) * slope
         second = BETA2 * second + (1 - BETA2) * slope.square()
