@@ -141,7 +141,7 @@ def test_unknown_presets_and_recipes_are_suggested(recipe: Path) -> None:
     with pytest.raises(ms.RecipeError, match="Did you mean 'quick'"):
         ms.load_recipe(recipe, preset="quik")
     with pytest.raises(ms.RecipeError, match="Did you mean 'celeba_cnn'"):
-        ms.load_recipe("celeba_cn")
+        ms.load_recipe("celeba_cnnn")
 
 
 def test_an_empty_word_in_a_key_is_refused(recipe: Path) -> None:

@@ -163,7 +163,7 @@ def test_describe_recipe_shows_its_comment_and_presets(typed: Callable[..., Resu
     assert "supplementary Table 4" in shown
     assert "paper_code" in shown
     assert "needs data and gpu" in shown
-    assert "Did you mean 'celeba_cnn'" in str(typed("metasiren describe recipe celeba_cn").exception)
+    assert "Did you mean 'celeba_cnn'" in str(typed("metasiren describe recipe celeba_cnnn").exception)
 
 
 def test_the_celeba_recipes_share_one_file_and_say_only_what_differs() -> None:
