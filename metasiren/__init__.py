@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from metasiren.nn.activations import Activation, Sine
     from metasiren.nn.cholesky import damped_cholesky
     from metasiren.nn.derivatives.exact import ExactConditions
-    from metasiren.nn.derivatives.jets import Jet, feature_jet, jet
+    from metasiren.nn.derivatives.jets import feature_jet, jet
+    from metasiren.nn.derivatives.orders import Jet, SecondSums
     from metasiren.nn.encodings import Expansion, InputLayer
     from metasiren.nn.grids import grid
     from metasiren.nn.initial import Normal, Uniform
@@ -88,7 +89,8 @@ _HOMES = {
     "nn.activations": "Activation Sine",
     "nn.cholesky": "damped_cholesky",
     "nn.derivatives.exact": "ExactConditions",
-    "nn.derivatives.jets": "Jet feature_jet jet",
+    "nn.derivatives.jets": "feature_jet jet",
+    "nn.derivatives.orders": "Jet SecondSums",
     "nn.encodings": "Expansion InputLayer",
     "nn.grids": "grid",
     "nn.initial": "Normal Uniform",
@@ -142,6 +144,7 @@ __all__ = [
     "Run",
     "RunError",
     "RunWarning",
+    "SecondSums",
     "Sine",
     "Siren",
     "Table",

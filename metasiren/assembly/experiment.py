@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -85,6 +85,7 @@ def assemble(recipe: Recipe, catalogue: Catalogue, *, seed: int | None = None) -
     constraints = make_constraints(recipe, catalogue)
     protocol, metrics = make_protocol(recipe, catalogue), make_metrics(recipe, catalogue)
     dataset = make_dataset(recipe, catalogue)
+    constraints = tuple(replace(each, constraint=each.constraint.for_data(dataset)) for each in constraints)
     torch.manual_seed(recipe.train.seed if seed is None else seed)
     model = make_model(recipe, catalogue, dataset.domain)
     if not any(True for _ in model.parameters()) and recipe.train.steps != 0:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from metasiren.contracts.data import Batch, Context, Dataset
 from metasiren.contracts.perceptron import perceptron
-from metasiren.nn.derivatives.jets import Jet, jet
+from metasiren.nn.derivatives.jets import jet
+from metasiren.nn.derivatives.orders import Jet, Order
 from metasiren.nn.domain import Domain
 from metasiren.nn.layers import Params
 from metasiren.nn.siren import Siren
@@ -34,7 +35,7 @@ class Field:
         """Values (batch, points, d_out) at coords (batch, points, d_in) or (points, d_in)."""
         return self.siren(self.params, coords)
 
-    def jet(self, coords: Tensor, order: str, **options: Any) -> Jet:
+    def jet(self, coords: Tensor, order: Order, **options: Any) -> Jet:
         """Values and derivatives in one pass; see `metasiren.nn.derivatives.jets.jet`."""
         return jet(self.siren, self.params, coords, order, **options)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from torch import Tensor
 
-from metasiren.contracts.data import Batch
+from metasiren.contracts.data import Batch, Dataset
 from metasiren.contracts.model import Field
-from metasiren.nn.derivatives.jets import Jet
+from metasiren.nn.derivatives.orders import Jet, Order
 
 
 @dataclass(frozen=True)
@@ -40,19 +40,26 @@ class Constraint(ABC):
 
     Attributes:
         at: the point set where it is evaluated, or None (a prior on latents or weights).
-        order: the derivatives that it needs there: `value`, `gradient`, `laplacian`, `hessian_diagonal`
-            or `hessian`.
+        order: the derivatives that it needs there: `value`, `gradient`, `laplacian`, `hessian_diagonal`,
+            `hessian`, or weighted sums of second derivatives, `SecondSums`.
         pointwise: whether the loss is a mean over the points of its set, each of which counts for itself. Then a step
             may take them in parts (`train.accumulate`, several processes). Where False, each part has the whole set.
     """
 
     at: str | None = None
-    order: str = "value"
+    order: Order = "value"
     pointwise: bool = True
 
     @abstractmethod
     def __call__(self, prediction: Prediction) -> Tensor:
         """The unweighted loss, a scalar."""
+
+    def for_data(self, dataset: Dataset) -> Self:
+        """The same constraint for one data set, called once before training; the default is the constraint itself.
+
+        Where a coefficient of an equation is constant in that set, fewer derivatives may be enough.
+        """
+        return self
 
     def residuals(self, prediction: Prediction) -> Tensor | None:
         """The residuals whose squares the loss sums, for least-squares optimisers such as `gauss_newton`.
@@ -76,7 +83,7 @@ class Metric(ABC):
 
     unit: ClassVar[str] = ""
     at: str | None = None
-    order: str = "value"
+    order: Order = "value"
 
     @abstractmethod
     def __call__(self, prediction: Prediction) -> Tensor:

@@ -10,16 +10,16 @@ from metasiren.contracts.data import Batch
 from metasiren.contracts.model import Field
 from metasiren.contracts.objective import Constraint, Metric, Prediction
 from metasiren.errors import RecipeError
-from metasiren.nn.derivatives.jets import highest
+from metasiren.nn.derivatives.orders import Order, highest
 
 
-def orders_of(asked: Iterable[Constraint | Metric]) -> dict[str, str]:
+def orders_of(asked: Iterable[Constraint | Metric]) -> dict[str, Order]:
     """Point set -> the order of derivatives that serves all who name it; those who name none are passed over.
 
     Raises:
         RecipeError: an unknown order.
     """
-    wanted: dict[str, list[str]] = {}
+    wanted: dict[str, list[Order]] = {}
     for each in asked:
         if each.at is not None:
             wanted.setdefault(each.at, []).append(each.order)
@@ -27,7 +27,7 @@ def orders_of(asked: Iterable[Constraint | Metric]) -> dict[str, str]:
 
 
 def predict(
-    field: Field, latent: Tensor, batch: Batch, orders: Mapping[str, str], *, chunk_points: int | None = None
+    field: Field, latent: Tensor, batch: Batch, orders: Mapping[str, Order], *, chunk_points: int | None = None
 ) -> Prediction:
     """What constraints and metrics are given.
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from metasiren.contracts.data import Points
 from metasiren.contracts.objective import Constraint, Prediction
 from metasiren.errors import RecipeError
-from metasiren.nn.derivatives.jets import Jet
+from metasiren.nn.derivatives.orders import Jet, SecondSums
 
 Norm = Literal["l1", "l2"]
 
@@ -108,6 +108,17 @@ class Residual(Constraint):
             found = f"order is {self.order!r}, which does not include these derivatives."
             raise RecipeError(f"constraints: {self.name}", found, f"Set order = {order!r} in the class.")
         return derivatives.unbind(-1)
+
+    def sums(self, jet: Jet) -> tuple[Tensor, ...]:
+        """The weighted sums of second derivatives that `order` names, each (batch, points, channels).
+
+        Raises:
+            RecipeError: `order` is no `SecondSums`, or the jet lacks them.
+        """
+        if not isinstance(self.order, SecondSums):
+            found = f"order is {self.order!r}, which names no sums of second derivatives."
+            raise RecipeError(f"constraints: {self.name}", found, "Set order = SecondSums(...) in the class.")
+        return self.order.of(jet)
 
     def target(self, points: Points, name: str) -> Tensor:
         """A named target of a point set, such as `values`.

@@ -16,8 +16,8 @@ from torch import Tensor
 from metasiren.errors import RecipeError, did_you_mean
 from metasiren.nn.activations import ACTIVATIONS, Activation
 from metasiren.nn.derivatives.exact import ExactConditions
-from metasiren.nn.derivatives.jets import Jet
 from metasiren.nn.derivatives.jets import jet as evaluate_jet
+from metasiren.nn.derivatives.orders import Jet, Order
 from metasiren.nn.domain import Domain
 from metasiren.nn.encodings import InputLayer
 from metasiren.nn.input_layers import make_input_layer
@@ -198,7 +198,7 @@ class Siren:
         self,
         params: Params,
         coords: Tensor,
-        order: str,
+        order: Order,
         *,
         weights: Sequence[float] | None = None,
         chunk_points: int | None = None,

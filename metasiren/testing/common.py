@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from metasiren.nn.derivatives import ORDERS, SecondSums
 from metasiren.recipe import parse_yaml
 from metasiren.registry.catalogue import options_model
 from metasiren.registry.docstrings import argument_help, documentation
@@ -52,6 +53,12 @@ def documented(part: Part) -> None:
     demand(documentation(part.loaded), "there is no docstring.", "Say in a line what the part does.")
     silent = sorted(set(options_model(part.kind, part.loaded).model_fields) - set(argument_help(part.loaded)))
     demand(not silent, f"the docstring's Args section does not name: {', '.join(silent)}.")
+
+
+def known_order(order: Any) -> None:
+    """Demand that derivatives are asked for by an order that there is."""
+    known = isinstance(order, SecondSums) or order in ORDERS
+    demand(known, f"order is {order!r}.", f"Give SecondSums, or one of {', '.join(ORDERS)}.")
 
 
 def compare(found: Tensor, expected: Tensor, what: str, tolerance: float = TOLERANCE) -> None:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from metasiren.contracts import Constraint
-from metasiren.nn.derivatives.jets import ORDERS
 from metasiren.testing import common, fits
 from metasiren.testing.common import compare, finite
 from metasiren.testing.fits import Bench
@@ -23,7 +22,7 @@ def construction(part: Part) -> None:
     made = part.make()
     demand(isinstance(made, Constraint), f"the factory gives {type(made).__name__}.", "Subclass metasiren.Constraint.")
     demand(made.at is None or isinstance(made.at, str), f"at is {made.at!r}.", "Name a point set, or None.")
-    demand(made.order in ORDERS, f"order is {made.order!r}.", f"Give one of {', '.join(ORDERS)}.")
+    common.known_order(made.order)
     hidden = isinstance(made, nn.Module) and any(True for _ in made.parameters())
     demand(not hidden, "it has parameters, which would be neither trained nor saved.", "Give them to the decoder.")
 

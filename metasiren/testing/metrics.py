@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from metasiren.contracts import Metric
-from metasiren.nn.derivatives.jets import ORDERS
 from metasiren.testing import common, fits
 from metasiren.testing.common import compare, finite
 from metasiren.testing.fits import Bench
@@ -23,7 +22,7 @@ def construction(part: Part) -> None:
     demand(isinstance(made, Metric), f"the factory gives {type(made).__name__}.", "Subclass metasiren.Metric.")
     demand(isinstance(made.unit, str), f"unit is {made.unit!r}.", "Give a word such as 'dB', or an empty one.")
     demand(made.at is None or isinstance(made.at, str), f"at is {made.at!r}.", "Name a point set, or None.")
-    demand(made.order in ORDERS, f"order is {made.order!r}.", f"Give one of {', '.join(ORDERS)}.")
+    common.known_order(made.order)
 
 
 def per_item(part: Part) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from metasiren.contracts import Points, Residual
 from metasiren.nn.derivatives.exact import function_jet
-from metasiren.nn.derivatives.jets import Jet
+from metasiren.nn.derivatives.orders import Jet
 from metasiren.testing.report import demand
 
 

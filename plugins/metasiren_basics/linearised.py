@@ -20,7 +20,15 @@ import torch
 from torch import Tensor
 
 from metasiren import Jet, Params, Siren
-from metasiren.nn.derivatives import activate_columns, affine_columns, input_columns, jet_columns, read_columns
+from metasiren.nn.derivatives import (
+    Order,
+    activate_columns,
+    affine_columns,
+    input_columns,
+    jet_columns,
+    order_for,
+    read_columns,
+)
 
 Direction = dict[str, Tensor]
 """A change of the parameters: name -> tensor of the shape that `Siren.shapes` gives."""
@@ -37,7 +45,7 @@ class Question:
     """
 
     coords: Tensor
-    order: str
+    order: Order
     residuals: Callable[[Jet], Tensor]
 
 
@@ -197,8 +205,8 @@ def _capture(
     siren: Siren, weights: Mapping[str, Tensor], question: Question, first: int = 0
 ) -> tuple[Tensor, list[_Layer]]:
     """Residuals (components, points), and what each layer from `first` on contributes to their rows."""
-    ones = (1.0,) * siren.in_features
-    columns = jet_columns(question.order, ones)
+    ones, order = (1.0,) * siren.in_features, order_for(siren, question.order)
+    columns = jet_columns(order, ones)
     inputs, outputs = [], []
     with torch.no_grad():
         params = {name: w.unsqueeze(0) for name, w in weights.items()}
@@ -212,7 +220,7 @@ def _capture(
                     z.requires_grad_()
                 outputs.append(z)
             h = z if layer.last else activate_columns(z, siren.activation, columns)
-        jet = read_columns(h, question.order, ones)
+        jet = read_columns(h, order, ones)
         if siren.exact is not None:
             jet = siren.exact.jet(question.coords.unsqueeze(0), jet, ones)
         residual = question.residuals(jet)

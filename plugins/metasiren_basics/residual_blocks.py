@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from metasiren import Field, Jet, Prediction, Problem, RecipeError
+from metasiren.nn.derivatives import highest
 from metasiren_basics.free import FreeDecoder
 from metasiren_basics.linearised import Question
-
-ORDERS = ("value", "gradient", "laplacian", "hessian_diagonal", "hessian", "third", "fourth")
 
 
 def free_weights(problem: Problem, optimizer: str) -> dict[str, nn.Parameter]:
@@ -73,9 +72,7 @@ def questions_of(problem: Problem, field: Field, latent: Tensor, dtype: torch.dt
         return residuals
 
     return [
-        Question(
-            batch.points[at].coords[0], max((m.constraint.order for m in members), key=ORDERS.index), ask(at, members)
-        )
+        Question(batch.points[at].coords[0], highest(m.constraint.order for m in members), ask(at, members))
         for at, members in by_set.items()
     ]
 

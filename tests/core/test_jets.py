@@ -17,8 +17,8 @@ import metasiren.nn.derivatives.blocks
 from metasiren import Field, Jet, Params, Siren, feature_jet, jet
 from metasiren.errors import RecipeError
 from metasiren.nn.activations import ACTIVATIONS
-from metasiren.nn.derivatives.jets import ORDERS as ALL_ORDERS
-from metasiren.nn.derivatives.jets import highest
+from metasiren.nn.derivatives import ORDERS as ALL_ORDERS
+from metasiren.nn.derivatives import highest
 
 # Third and fourth derivatives: tests/equations/test_taylor.py.
 ORDERS = ALL_ORDERS[: ALL_ORDERS.index("third")]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from metasiren import Domain, Jet, RecipeError, Siren
-from metasiren.nn.derivatives.jets import highest
+from metasiren.nn.derivatives import highest
 from metasiren.testing import check_residual, exact_jet
 from metasiren_basics.dense_jacobian import DenseJacobian
 from metasiren_basics.linearised import Linearised, Question

@@ -6,21 +6,15 @@ them through a layer, and `read_columns` names them. Optimisers that linearise a
 """
 
 from metasiren.nn.derivatives.forward import Columns, activate_columns, affine_columns
-from metasiren.nn.derivatives.jets import (
-    ORDERS,
-    Jet,
-    feature_jet,
-    highest,
-    input_columns,
-    jet,
-    jet_columns,
-    read_columns,
-)
+from metasiren.nn.derivatives.jets import feature_jet, input_columns, jet, jet_columns, order_for, read_columns
+from metasiren.nn.derivatives.orders import ORDERS, Jet, Order, SecondSums, highest
 
 __all__ = [
     "ORDERS",
     "Columns",
     "Jet",
+    "Order",
+    "SecondSums",
     "activate_columns",
     "affine_columns",
     "feature_jet",
@@ -28,5 +22,6 @@ __all__ = [
     "input_columns",
     "jet",
     "jet_columns",
+    "order_for",
     "read_columns",
 ]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from metasiren.nn.by_value import ByValue
-from metasiren.nn.derivatives.jets import Jet
+from metasiren.nn.derivatives.orders import Jet
 
 UNMIXED = ("gradient", "hessian_diagonal", "third", "fourth")
 """The fields of a jet that hold the derivatives along each coordinate, from the first on."""

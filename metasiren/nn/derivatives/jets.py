@@ -2,22 +2,22 @@
 
 Two routes, chosen here by cost alone: an explicit reverse pass for gradients of few outputs (`jet_adjoint`),
 forward jets for everything else (`jet_columns`). In units of one forward pass, a training step costs 3 (1 + out)
-by the first and 3 columns by the second: 1 + in columns for gradients, 2 + in for Laplacians, 1 + 2 in for Hessian
-diagonals, 1 + in + in (in + 1) / 2 for Hessians.
+by the first and 3 columns by the second: 1 + in columns for gradients, 2 + in for Laplacians (and for each further
+sum of second derivatives one more), 1 + 2 in for Hessian diagonals, 1 + in + in (in + 1) / 2 for Hessians.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from metasiren.errors import RecipeError, did_you_mean
+from metasiren.errors import RecipeError
 from metasiren.nn.derivatives.blocks import Layers
-from metasiren.nn.derivatives.forward import Columns, feature_columns, pass_columns, plain_columns, with_tangents
+from metasiren.nn.derivatives.forward import Columns, Term, feature_columns, pass_columns, plain_columns, with_tangents
+from metasiren.nn.derivatives.orders import ORDERS, Jet, Order, SecondSums, rank, weighted
 from metasiren.nn.derivatives.reverse import pass_adjoint
 from metasiren.nn.derivatives.taylor import HIGHER, AxisColumns
 from metasiren.nn.encodings import Expansion
@@ -26,56 +26,12 @@ from metasiren.nn.layers import Params
 if TYPE_CHECKING:
     from metasiren.nn.siren import Siren
 
-ORDERS = ("value", "gradient", "laplacian", "hessian_diagonal", "hessian", "third", "fourth")
-"""What can be asked for, by the names of a jet's fields; each includes all before it, but `third` and `fourth` have
-unmixed derivatives only, and so no `hessian`."""
-
-
-@dataclass(frozen=True)
-class Jet:
-    """A field's values and derivatives at points; what was not asked for is None.
-
-    Derivatives are per unit of the coordinates. `laplacian` comes with the second-order orders, `hessian_diagonal`
-    with `hessian` too.
-
-    Attributes:
-        value: (batch, points, out).
-        gradient: (batch, points, out, in), the first derivatives.
-        laplacian: (batch, points, out), the sum of the (weighted) unmixed second derivatives.
-        hessian_diagonal: (batch, points, out, in), the unmixed second derivatives.
-        hessian: (batch, points, out, in, in), symmetric.
-        third: (batch, points, out, in), the unmixed third derivatives.
-        fourth: (batch, points, out, in), the unmixed fourth derivatives.
-    """
-
-    value: Tensor
-    gradient: Tensor | None = None
-    laplacian: Tensor | None = None
-    hessian_diagonal: Tensor | None = None
-    hessian: Tensor | None = None
-    third: Tensor | None = None
-    fourth: Tensor | None = None
-
-
-def highest(orders: Iterable[str]) -> str:
-    """The order that includes all of `orders`; `value` for none.
-
-    Raises:
-        RecipeError: an unknown order; mixed derivatives together with `third` or `fourth`.
-    """
-    wanted = set(orders)
-    found = ORDERS[max((_rank(order) for order in wanted), default=0)]
-    if found in HIGHER and "hessian" in wanted:
-        advice = "Use hessian_diagonal, or give the constraints point sets of their own."
-        raise RecipeError("jet: order", f"no order includes both hessian and {found}.", advice)
-    return found
-
 
 def jet(
     siren: Siren,
     params: Params,
     coords: Tensor,
-    order: str,
+    order: Order,
     *,
     weights: Sequence[float] | None = None,
     chunk_points: int | None = None,
@@ -89,7 +45,7 @@ def jet(
         siren: the architecture.
         params: as `Siren.init` returns them, with leading size `batch` or 1.
         coords: (batch, points, in), or (points, in) for the same points everywhere.
-        order: one of `ORDERS`.
+        order: one of `ORDERS`, or `SecondSums`.
         weights: constants w_i, one for each coordinate, that make `laplacian` the sum of w_i u_ii: with
             (1, -c**2, -c**2) it is the wave operator. Default: all one.
         chunk_points: evaluate so many points at a time, which bounds memory where no gradients are asked for.
@@ -103,12 +59,16 @@ def jet(
             chunks below one point.
         ValueError: shapes that do not fit; the message names both.
     """
-    rank = _rank(order)
-    if weights is not None and (len(weights) != siren.in_features or rank < ORDERS.index("laplacian")):
+    summed = not isinstance(order, SecondSums) and rank(order) >= ORDERS.index("laplacian")
+    if weights is not None and (len(weights) != siren.in_features or not summed):
         found = f"{len(weights)} weights for {siren.in_features} coordinates and order {order!r}."
         raise RecipeError("jet: weights", found, "Give one number for each coordinate, and an order from laplacian on.")
+    if isinstance(order, SecondSums) and any(len(each) != siren.in_features for each in order.weights):
+        found = f"{order} for {siren.in_features} coordinates."
+        raise RecipeError("jet: order", found, "Give each sum one number for each coordinate.")
     if chunk_points is not None and chunk_points < 1:
         raise RecipeError("jet: chunk_points", f"{chunk_points} is below one.", "Give a positive integer.")
+    order = order_for(siren, order)
     factors = tuple(float(w) for w in weights) if weights is not None else (1.0,) * siren.in_features
     x, params, batch = siren.prepare(params, coords)
     with torch.autocast(x.device.type, enabled=False):
@@ -121,7 +81,7 @@ def jet(
             if siren.exact is not None:
                 parts = [siren.exact.jet(chunk, part, factors) for chunk, part in zip(chunks, parts, strict=True)]
     joined = {}
-    for name in ORDERS:
+    for name in (*ORDERS, "sums"):
         tensors = [getattr(part, name) for part in parts]
         if tensors[0] is not None:
             whole = torch.cat(tensors, 1) if len(tensors) > 1 else tensors[0]
@@ -129,8 +89,13 @@ def jet(
     return Jet(**joined)
 
 
+def order_for(siren: Siren, order: Order) -> Order:
+    """The order that is evaluated where `order` is asked for: with exact conditions, the diagonal in place of sums."""
+    return "hessian_diagonal" if siren.exact is not None and isinstance(order, SecondSums) else order
+
+
 @torch.no_grad()
-def feature_jet(siren: Siren, params: Params, coords: Tensor, order: str) -> Jet:
+def feature_jet(siren: Siren, params: Params, coords: Tensor, order: Order) -> Jet:
     """The jet of the features h that the output layer sees: for its weights W and bias b, u = W h + b.
 
     A problem that is linear in the field is linear in W and b, with this jet as its matrix.
@@ -139,7 +104,7 @@ def feature_jet(siren: Siren, params: Params, coords: Tensor, order: str) -> Jet
         siren: the architecture.
         params: as `Siren.init` returns them, with leading size `batch` or 1; the output layer's are not used.
         coords: (batch, points, in), or (points, in) for the same points everywhere.
-        order: one of `ORDERS`.
+        order: one of `ORDERS`, or `SecondSums`.
 
     Returns:
         The jet of `hidden_features` channels, without gradients.
@@ -148,7 +113,7 @@ def feature_jet(siren: Siren, params: Params, coords: Tensor, order: str) -> Jet
         RecipeError: an unknown order; a field with exact conditions, which is no such product.
         ValueError: shapes that do not fit; the message names both.
     """
-    _rank(order)
+    rank(order)
     siren.demand_plain("feature_jet")
     x, params, batch = siren.prepare(params, coords)
     with torch.autocast(x.device.type, enabled=False):
@@ -162,13 +127,6 @@ def feature_jet(siren: Siren, params: Params, coords: Tensor, order: str) -> Jet
     return Jet(**{k: v.reshape(batch, -1, *v.shape[2:]) for k, v in vars(found).items() if v is not None})
 
 
-def _rank(order: str) -> int:
-    if order not in ORDERS:
-        advice = f"{did_you_mean(order, ORDERS)}\nknown: {', '.join(ORDERS)}".strip()
-        raise RecipeError("jet: order", f"no order is called {order!r}.", advice)
-    return ORDERS.index(order)
-
-
 def _layers(siren: Siren, params: Params) -> Layers:
     def folded(name: str, omega: float) -> Tensor:
         return params[name] * omega if omega != 1 else params[name]
@@ -179,7 +137,7 @@ def _layers(siren: Siren, params: Params) -> Layers:
     )
 
 
-def _evaluate(siren: Siren, params: Params, layers: Layers, x: Tensor, order: str, weights: tuple[float, ...]) -> Jet:
+def _evaluate(siren: Siren, params: Params, layers: Layers, x: Tensor, order: Order, weights: tuple[float, ...]) -> Jet:
     """The jet at x (instances, points, in) of an order beyond values, its fields (instances, points, ...)."""
     if order in HIGHER:
         axes = jet_columns(order, weights)
@@ -198,15 +156,20 @@ def _evaluate(siren: Siren, params: Params, layers: Layers, x: Tensor, order: st
     return read_columns(pass_columns(features, layers, siren.activation, columns), order, weights)
 
 
+def _unmixed(weights: tuple[float, ...]) -> tuple[Term, ...]:
+    terms = tuple((i, i, float(w)) for i, w in enumerate(weights))
+    return tuple(term for term in terms if term[2]) or terms[:1]
+
+
 def _pairs(d: int) -> list[tuple[int, int]]:
     return [(i, i) for i in range(d)] + [(i, j) for i in range(d) for j in range(i + 1, d)]
 
 
-def jet_columns(order: str, weights: tuple[float, ...]) -> Columns | AxisColumns:
+def jet_columns(order: Order, weights: tuple[float, ...]) -> Columns | AxisColumns:
     """The columns that carry a jet.
 
     Args:
-        order: one of `ORDERS`.
+        order: one of `ORDERS`, or `SecondSums`.
         weights: factors of the unmixed second derivatives in the Laplacian, one for each coordinate.
     """
     d = len(weights)
@@ -216,8 +179,10 @@ def jet_columns(order: str, weights: tuple[float, ...]) -> Columns | AxisColumns
         return Columns(0)
     if order == "gradient":
         return Columns(d)
+    if isinstance(order, SecondSums):
+        return Columns(d, tuple(_unmixed(each) for each in order.weights))
     if order == "laplacian":
-        return Columns(d, (tuple((i, i, w) for i, w in enumerate(weights)),))
+        return Columns(d, (_unmixed(weights),))
     pairs = _pairs(d) if order == "hessian" else _pairs(d)[:d]
     return Columns(d, tuple(((i, j, 1.0),) for i, j in pairs))
 
@@ -251,12 +216,12 @@ def _expanded(expansion: Expansion, columns: Columns) -> Tensor:
     return torch.stack([expansion.value, *(expansion.first(i) for i in range(columns.tangents)), *second], 1)
 
 
-def read_columns(out: Tensor, order: str, weights: tuple[float, ...]) -> Jet:
+def read_columns(out: Tensor, order: Order, weights: tuple[float, ...]) -> Jet:
     """The jet that `jet_columns` of the same order and weights carry.
 
     Args:
         out: (instances, columns, points, out).
-        order: one of `ORDERS`.
+        order: one of `ORDERS`, or `SecondSums`.
         weights: as for `jet_columns`.
     """
     if order == "value":
@@ -264,25 +229,19 @@ def read_columns(out: Tensor, order: str, weights: tuple[float, ...]) -> Jet:
     d = len(weights)
     if order in HIGHER:
         first, unmixed, *higher = AxisColumns(d, HIGHER[order]).derivatives(out.unbind(1))
-        return Jet(out[:, 0], first, _weighted(unmixed, weights), unmixed, None, *higher)
+        return Jet(out[:, 0], first, weighted(unmixed, weights), unmixed, None, *higher)
     value, gradient, second = out[:, 0], out[:, 1 : 1 + d].permute(0, 2, 3, 1), out[:, 1 + d :].permute(0, 2, 3, 1)
     if order == "gradient":
         return Jet(value, gradient)
+    if isinstance(order, SecondSums):
+        return Jet(value, gradient, sums=second)
     if order == "laplacian":
         return Jet(value, gradient, second[..., 0])
     diagonal = second[..., :d]
-    laplacian = diagonal.sum(-1) if set(weights) == {1.0} else _weighted(diagonal, weights)
+    laplacian = diagonal.sum(-1) if set(weights) == {1.0} else weighted(diagonal, weights)
     if order == "hessian_diagonal":
         return Jet(value, gradient, laplacian, diagonal)
     places = {pair: k for k, pair in enumerate(_pairs(d))}
     rows = [places[min(i, j), max(i, j)] for i in range(d) for j in range(d)]
     hessian = torch.stack([second[..., k] for k in rows], -1)
     return Jet(value, gradient, laplacian, diagonal, hessian.view(*hessian.shape[:-1], d, d))
-
-
-def _weighted(diagonal: Tensor, weights: tuple[float, ...]) -> Tensor:
-    # Numbers, not a tensor of them: the copy to a GPU could not be captured in a CUDA graph.
-    total = weights[0] * diagonal[..., 0]
-    for i, w in enumerate(weights[1:], 1):
-        total = torch.add(total, diagonal[..., i], alpha=w)
-    return total

@@ -48,6 +48,8 @@ class _Squares(Constraint):
 
 
 class _Match(_Squares):
+    order: str
+
     def residuals(self, prediction: Prediction) -> Tensor:
         """(batch, points, components): the error of every channel's derivative, over the root of their number."""
         known = self.known(

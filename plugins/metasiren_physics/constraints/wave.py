@@ -7,21 +7,18 @@ Coordinates are (t, x, y). Each is a mean over its point set, of squares (`l2`) 
 
 from __future__ import annotations
 
-from typing import Literal
+import copy
+from typing import Literal, Self
 
 from torch import Tensor
 
-from metasiren import Jet, Points, Residual
+from metasiren import Dataset, Jet, Points, Residual, SecondSums
+from metasiren.nn.derivatives import Order
 
 Norm = Literal["l1", "l2"]
 
 
-def wave_residual(jet: Jet, slowness: Tensor, form: str = "speed") -> Tensor:
-    """u_tt - Δu/m (`speed`) or m u_tt - Δu (`slowness`), (batch, points, 1), of a jet in (t, x, y)."""
-    assert jet.hessian_diagonal is not None
-    u_tt, u_xx, u_yy = jet.hessian_diagonal.unbind(-1)
-    laplacian = u_xx + u_yy
-    return u_tt - laplacian / slowness if form == "speed" else slowness * u_tt - laplacian
+U_TT, LAPLACIAN = (1.0, 0.0, 0.0), (0.0, 1.0, 1.0)
 
 
 class WaveEquation(Residual):
@@ -38,7 +35,7 @@ class WaveEquation(Residual):
         RecipeError: a scale that is not positive.
     """
 
-    order = "hessian_diagonal"
+    order: Order = SecondSums((U_TT, LAPLACIAN))
     title = "wave_equation"
 
     def __init__(
@@ -52,9 +49,24 @@ class WaveEquation(Residual):
         super().__init__(at=at, norm=norm, scale=scale)
         self.form = form
 
+    def for_data(self, dataset: Dataset) -> Self:
+        """Where the data's fact `speed` says that c is the same everywhere, the equation is one sum of derivatives."""
+        speed = dataset.facts.get("speed")
+        if not isinstance(speed, int | float):
+            return self
+        c2 = float(speed) ** 2
+        uniform = copy.copy(self)
+        uniform.order = SecondSums(((1.0, -c2, -c2) if self.form == "speed" else (1 / c2, -1.0, -1.0),))
+        return uniform
+
     def residual(self, jet: Jet, points: Points) -> Tensor:
-        """See `wave_residual`."""
-        return wave_residual(jet, self.target(points, "slowness"), self.form)
+        """u_tt - Δu/m (`speed`) or m u_tt - Δu (`slowness`)."""
+        u_tt, *rest = self.sums(jet)
+        if not rest:
+            return u_tt  # the one sum of a uniform medium, which is the residual
+        (laplacian,) = rest
+        slowness = self.target(points, "slowness")
+        return u_tt - laplacian / slowness if self.form == "speed" else slowness * u_tt - laplacian
 
 
 class InitialValue(Residual):

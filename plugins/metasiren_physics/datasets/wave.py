@@ -17,6 +17,7 @@ from metasiren_physics.datasets.edges import Lasting, edge_region
 from metasiren_physics.datasets.front import Front, travel
 from metasiren_physics.datasets.sampling import Box, Region, check_shares, draw_mixture, even, polar
 from metasiren_physics.datasets.sourced import check_count
+from metasiren_physics.media import Uniform
 from metasiren_physics.problems import Border, wave_problem
 
 
@@ -101,6 +102,8 @@ class WaveDataset(Dataset):
         self.title = f"Wave equation, {type(self.problem.medium).__name__.lower()} medium, t up to {duration:g}"
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(3, 1)
         self.facts = {"duration": duration, "peak": peak, "channels": ["pressure"]}
+        if isinstance(self.problem.medium, Uniform):
+            self.facts["speed"] = self.problem.medium.value
         self.until = self._until(0.0)
         self.along = (edges, edge_region("data: wave: edges", self.problem.medium, edge_width)) if edges else None
         self.arrival = travel(self.problem.medium, self.problem.centre, duration)

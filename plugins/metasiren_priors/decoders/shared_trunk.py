@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Field, Jet, Params, Siren, feature_jet
+from metasiren.nn.derivatives import Order
 
 
 def trunk_features(siren: Siren, params: Params, coords: Tensor) -> Tensor:
@@ -54,7 +55,7 @@ class SharedTrunkField(Field):
             made = features.view(*coords.shape[:2], -1) @ weight.mT
             return made + bias.unsqueeze(1)
 
-    def jet(self, coords: Tensor, order: str, **options: Any) -> Jet:
+    def jet(self, coords: Tensor, order: Order, **options: Any) -> Jet:
         """As `Field.jet`; linear in the output layers, so that their gradients are exact."""
         trained = any(value.requires_grad for value in self._trunk.values()) or coords.requires_grad
         if options or (trained and torch.is_grad_enabled()):
