@@ -139,8 +139,8 @@ class Dataset(ABC):
         title: the true name, as tables print it.
         splits: number of items by split, such as {"train": 7952, "val": 1066}.
         domain: what the signals map from and to.
-        provenance: facts that a table must carry, such as {"filter": "bilinear"}.
-        facts: plain data that converts a field's values and coordinates to physical units without the data:
+        provenance: where the data comes from, as tables print it, such as {"filter": "bilinear"}.
+        metadata: plain data that converts a field's values and coordinates to physical units without the data:
             a sampling rate, a shape's centre and scale. They are kept with the run.
         renderer: name of the renderer that `metasiren render` takes for such fields, or None.
         instead_of: option -> the option that it takes the place of, such as {"path": "source"}: where a person sets
@@ -151,9 +151,24 @@ class Dataset(ABC):
     splits: Mapping[str, int]
     domain: Domain
     provenance: Mapping[str, str] = {}
-    facts: Mapping[str, Any] = {}
+    metadata: Mapping[str, Any] = {}
     renderer: str | None = None
     instead_of: ClassVar[Mapping[str, str]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Data sets written for the former name `facts` of `metadata` keep working."""
+        super().__init_subclass__(**options)
+        if "facts" in vars(cls) and "metadata" not in vars(cls):
+            cls.metadata = vars(cls)["facts"]
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The former name of `metadata`."""
+        return self.metadata
+
+    @facts.setter
+    def facts(self, metadata: Mapping[str, Any]) -> None:
+        self.metadata = metadata
 
     @abstractmethod
     def batch(

@@ -90,12 +90,12 @@ class Renderer(ABC):
     suffixes: ClassVar[tuple[str, ...]]
 
     @abstractmethod
-    def render(self, field: Field, domain: Domain, facts: Mapping[str, Any], path: Path) -> None:
+    def render(self, field: Field, domain: Domain, metadata: Mapping[str, Any], path: Path) -> None:
         """Sample the field and write it, in physical units.
 
         Args:
             field: of a single signal; no gradients are kept.
             domain: of the data that it was fitted to.
-            facts: `Dataset.facts` of that data.
+            metadata: `Dataset.metadata` of that data.
             path: the file to write; its suffix is one of `suffixes`.
         """

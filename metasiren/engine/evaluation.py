@@ -158,5 +158,5 @@ def evaluated_on(made: Run, data: str | Path) -> Path:
 
 def write_evaluated(results: Path, made: Run, step: int, passed_over: tuple[str, ...] = ()) -> None:
     """Which weights the results in a folder are of."""
-    facts = {"step": step, "steps": made.environment["steps"], "passed_over": list(passed_over)}
-    directory.write_json(results / "evaluated.json", facts)
+    record = {"step": step, "steps": made.environment["steps"], "passed_over": list(passed_over)}
+    directory.write_json(results / "evaluated.json", record)

@@ -57,7 +57,7 @@ def render(
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         with torch.no_grad():
-            part.render(field, made.domain, made.facts, partial)
+            part.render(field, made.domain, made.metadata, partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

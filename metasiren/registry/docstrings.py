@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 _SECTION = re.compile(r"(Args|Arguments|Attributes|Returns|Yields|Raises|Example|Examples|Note|Notes):$")
 _ENTRY = re.compile(r"    \*{0,2}(\w+(?:, \w+)*)(?: \([^)]*\))?:\s*(.*)")
-
-_FURTHER = re.compile(r"; (\w+(?:, \w+)*): ")
 
 CONTRACTS = re.compile(r"metasiren\.(contracts\b.*|nn\.activations\.Activation|nn\.encodings\.InputLayer)")
 
@@ -44,18 +42,17 @@ def argument_help(factory: Callable[..., Any]) -> dict[str, str]:
 
     A class inherits what the docstrings of its bases say; `__init__` may have a docstring of its own.
     """
-    known = set(inspect.signature(factory).parameters)
     if not isinstance(factory, type):
-        return _arguments(factory.__doc__, known)
+        return _arguments(factory.__doc__)
     found: dict[str, str] = {}
     for each in reversed(factory.__mro__):
         init = vars(each).get("__init__")
-        found |= _arguments(each.__doc__, known) | _arguments(getattr(init, "__doc__", None), known)
+        found |= _arguments(each.__doc__) | _arguments(getattr(init, "__doc__", None))
     return found
 
 
-def _arguments(doc: str | None, known: Collection[str]) -> dict[str, str]:
-    """The entries of the `Args` section: `low, high: bounds`, or `low: one bound; high: the other`."""
+def _arguments(doc: str | None) -> dict[str, str]:
+    """The entries of the `Args` section, of which one may be of several arguments: `low, high: bounds`."""
     found: dict[str, str] = {}
     names: list[str] = []
     inside = False
@@ -65,20 +62,7 @@ def _arguments(doc: str | None, known: Collection[str]) -> dict[str, str]:
             names = []
         elif inside and (match := _ENTRY.match(line)):
             names = match[1].split(", ")
-            first, *others = _split(match[2], known)
-            found |= dict.fromkeys(names, first)
-            for other in others:
-                more, _, text = other.partition(": ")
-                names = more.split(", ")
-                found |= dict.fromkeys(names, text)
+            found |= dict.fromkeys(names, match[2])
         elif inside and line.strip():
             found |= {name: f"{found[name]} {line.strip()}".strip() for name in names}
     return found
-
-
-def _split(text: str, known: Collection[str]) -> list[str]:
-    """A line, cut at the semicolons that known names and a colon follow."""
-    cuts = [match for match in _FURTHER.finditer(text) if set(match[1].split(", ")) <= set(known)]
-    starts = [0, *(match.start(1) for match in cuts)]
-    ends = [*(match.start() for match in cuts), len(text)]
-    return [text[start:end] for start, end in zip(starts, ends, strict=True)]

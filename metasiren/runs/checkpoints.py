@@ -133,11 +133,11 @@ def load(path: Path) -> Checkpoint:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        step, facts = int(metadata["step"]), json.loads(metadata["facts"])
+        step, own = int(metadata["step"]), json.loads(metadata["facts"])
         # Files of metasiren before it kept checksums hold just these two.
         if set(metadata) != {"step", "facts"} and metadata["sha256"] != _digest(tensors, metadata):
             raise ValueError("its contents do not match its checksum")
-        return Checkpoint(step, tensors, facts)
+        return Checkpoint(step, tensors, own)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         reason = "it has no checksum" if isinstance(error, KeyError) else str(error)
         raise RunError(

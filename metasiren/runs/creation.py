@@ -138,7 +138,7 @@ def _environment(experiment: Experiment, catalogue: Catalogue, device: torch.dev
         },
         "domain": asdict(experiment.dataset.domain),
         "data_digest": data_digest(experiment.dataset, recipe.data),
-        "facts": dict(experiment.dataset.facts),
+        "facts": dict(experiment.dataset.metadata),
         "renderer": experiment.dataset.renderer,
         "parameters": sum(p.numel() for p in experiment.model.parameters()),
         "steps": experiment.steps,

@@ -88,10 +88,15 @@ class Run:
         return _domain(self.environment)
 
     @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Plain data that converts values and coordinates to physical units: `Dataset.metadata`."""
+        metadata: Mapping[str, Any] = self.environment.get("facts", {})
+        return metadata
+
+    @property
     def facts(self) -> Mapping[str, Any]:
-        """Facts that convert values and coordinates to physical units: `Dataset.facts` of the data."""
-        facts: Mapping[str, Any] = self.environment.get("facts", {})
-        return facts
+        """The former name of `metadata`."""
+        return self.metadata
 
     def checkpoint(self) -> Checkpoint:
         """The newest checkpoint that can be read; warns where a newer one is damaged.

@@ -75,7 +75,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _holder(text: str) -> str:
     try:
-        facts = json.loads(text)
-        return f"process {facts['process']} on {facts['machine']} since {facts['since']}: {facts['command']}"
+        held = json.loads(text)
+        return f"process {held['process']} on {held['machine']} since {held['since']}: {held['command']}"
     except (ValueError, KeyError, TypeError):
         return "another process"

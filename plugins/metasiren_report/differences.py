@@ -45,9 +45,9 @@ def from_base(run: Run) -> list[Difference] | None:
 
 def of_runs(first: Run, second: Run) -> dict[str, list[Difference]]:
     """How two runs differ: `recipe`, `environment` and `results`, each a list that may be empty."""
-    facts = ("recipe", "preset", "seed", "device", "threads", "processor", "python", "versions", "commit", "plugins",
+    keys = ("recipe", "preset", "seed", "device", "threads", "processor", "python", "versions", "commit", "plugins",
              "dataset", "parameters", "steps")  # fmt: skip
-    worlds = [{key: run.environment.get(key) for key in facts} for run in (first, second)]
+    worlds = [{key: run.environment.get(key) for key in keys} for run in (first, second)]
     numbers = []
     for run in (first, second):
         summary = summarise(run)

@@ -31,7 +31,7 @@ class Section:
     """One run's part of the page."""
 
     summary: Summary
-    facts: Mapping[str, str]
+    details: Mapping[str, str]
     changes: list[Difference] | None
     recipe: str
     grid: Grid | None
@@ -102,7 +102,7 @@ def _section(run: Run, limits: Limits) -> Section:
     gallery = gather(run.results, limits)
     return Section(
         summary=summarise(run),
-        facts=_facts(run),
+        details=_details(run),
         changes=from_base(run),
         recipe=run.recipe.to_yaml(),
         grid=grid_of(run),
@@ -132,12 +132,12 @@ def _losses(run: Run, across: str = "step") -> dict[str, list[tuple[float, float
     return series
 
 
-def _facts(run: Run) -> dict[str, str]:
+def _details(run: Run) -> dict[str, str]:
     known = run.environment
     versions: Mapping[str, Any] = known.get("versions") or {}
     dataset: Mapping[str, Any] = known.get("dataset") or {}
     training_part = {k: v for k, v in dataset.items() if k not in ("title", "splits") and isinstance(v, str)}
-    facts = {
+    details = {
         "Command": " ".join(map(str, known.get("command") or [])),
         "Started": str(known.get("started", "")),
         "Device": f"{known.get('device')}, {known.get('threads')} threads, {known.get('processor')}",
@@ -147,7 +147,7 @@ def _facts(run: Run) -> dict[str, str]:
         "Commit": str(known.get("commit") or ""),
         **{f"Data: {key}": value for key, value in training_part.items()},
     }
-    return {key: value for key, value in facts.items() if value}
+    return {key: value for key, value in details.items() if value}
 
 
 def _mesh(run: Run, gallery: Gallery, limits: Limits) -> TurningMesh | None:

@@ -16,7 +16,7 @@ HEADLINES = 3
 
 @dataclass(frozen=True)
 class Summary:
-    """The main facts of a run.
+    """The main properties of a run.
 
     Attributes:
         run: the run.

@@ -94,7 +94,7 @@ class Shape(Dataset):
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(3, 1)
         self.surface, self.points, self.near = surface, points, near
         self.provenance = dict(surface.notes)
-        self.facts = {**surface.frame.facts, "unit": unit, "diagonal": surface.diagonal}
+        self.metadata = {**surface.frame.metadata, "unit": unit, "diagonal": surface.diagonal}
         pool, held = _hold_out(surface.rows, held_out, seed)
         self._pool, self._held = torch.from_numpy(pool), torch.from_numpy(held)
         self._space = torch.from_numpy(np.random.default_rng(seed).uniform(-1, 1, (test_points, 3)).astype(np.float32))

@@ -42,14 +42,14 @@ class Frame:
         return coords * self.scale + self.centre
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """As plain data, which `Frame.of_facts` reads."""
+    def metadata(self) -> dict[str, Any]:
+        """As plain data, which `Frame.of_metadata` reads."""
         return {"centre": [float(c) for c in self.centre], "scale": float(self.scale)}
 
     @classmethod
-    def of_facts(cls, facts: Any) -> Frame:
+    def of_metadata(cls, metadata: Any) -> Frame:
         """The frame that a run recorded."""
-        return cls(np.asarray(facts["centre"], np.float64), float(facts["scale"]))
+        return cls(np.asarray(metadata["centre"], np.float64), float(metadata["scale"]))
 
 
 def fit_frame(points: npt.NDArray[np.floating], scheme: Scheme, where: str) -> Frame:

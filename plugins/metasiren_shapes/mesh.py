@@ -93,19 +93,19 @@ class Mesh:
         return sample_triangles(self.triangles, count, generator, normals="vertex")
 
 
-def frame_of(facts: Mapping[str, Any]) -> Frame:
+def frame_of(metadata: Mapping[str, Any]) -> Frame:
     """The frame that a run recorded; where it recorded none, coordinates are a person's units already.
 
     Raises:
         DataError: a scale that is not positive, or a centre that is not three numbers.
     """
-    advice = "Train again, or correct the facts in the run's environment.json."
+    advice = "Train again, or correct `facts` in the run's environment.json."
     try:
-        frame = Frame.of_facts({"scale": 1.0, "centre": [0.0, 0.0, 0.0], **facts})
+        frame = Frame.of_metadata({"scale": 1.0, "centre": [0.0, 0.0, 0.0], **metadata})
     except (TypeError, ValueError) as error:
-        raise DataError("facts: scale, centre", f"not numbers: {error}.", advice) from None
+        raise DataError("metadata: scale, centre", f"not numbers: {error}.", advice) from None
     if not 0 < frame.scale < np.inf:
-        raise DataError("facts: scale", f"{frame.scale} is not a positive number.", advice)
+        raise DataError("metadata: scale", f"{frame.scale} is not a positive number.", advice)
     if frame.centre.shape != (3,) or not np.isfinite(frame.centre).all():
-        raise DataError("facts: centre", f"{frame.centre.tolist()} is not three numbers.", advice)
+        raise DataError("metadata: centre", f"{frame.centre.tolist()} is not three numbers.", advice)
     return frame

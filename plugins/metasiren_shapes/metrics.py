@@ -76,7 +76,7 @@ class _AtPoints(Metric):
 
 
 class MeanAbsSdf(_AtPoints):
-    """Mean of |Phi| at points of the surface, in coordinate units (times the fact `scale`: the input's units)."""
+    """Mean of |Phi| at points of the surface, in coordinate units (times the metadata's `scale`: the input's units)."""
 
     def __call__(self, prediction: Prediction) -> Tensor:
         """(batch,) numbers, one for each item."""

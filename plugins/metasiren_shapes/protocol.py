@@ -103,7 +103,7 @@ class ShapeProtocol(Protocol):
                 note = f"no mesh: {error.found}"
             self._draw(field, results)
         write_metrics(results, numbers)
-        unit = dataset.facts.get("unit") or "the input's units"
+        unit = dataset.metadata.get("unit") or "the input's units"
         rows = [
             ComparisonRow(name=name, kind="model", metrics=numbers, note=note),
             ComparisonRow(name="two halves of the data", kind="baseline", metrics=floor(truth), note="their spacing"),
@@ -133,7 +133,7 @@ class ShapeProtocol(Protocol):
         self, field: Field, dataset: Dataset, truth: Reference, results: Path
     ) -> tuple[dict[str, float | None], str]:
         """The numbers of the mesh, which is written, and a line about it."""
-        mesh = extract(field, resolution=self.resolution, level=self.level).placed(frame_of(dataset.facts))
+        mesh = extract(field, resolution=self.resolution, level=self.level).placed(frame_of(dataset.metadata))
         write_mesh(mesh, results / "mesh.ply")
         assert mesh.effort is not None
         note = f"{len(mesh.faces):,} faces at {self.resolution}; {mesh.effort.share:.1%} of the lattice evaluated"

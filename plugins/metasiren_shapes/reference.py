@@ -49,7 +49,7 @@ def reference_of(dataset: Dataset, count: int, device: torch.device | str) -> Re
     points = sets["surface"].coords[0, :count].double().cpu().numpy()
     normals = sets["surface"].known.get("normals")
     kept = None if normals is None else normals[0, :count].double().cpu().numpy()
-    return Reference(frame_of(dataset.facts).to_input(points), kept)
+    return Reference(frame_of(dataset.metadata).to_input(points), kept)
 
 
 def compare(mesh: Mesh, truth: Reference, samples: int) -> dict[str, float | None]:

@@ -57,18 +57,18 @@ class ShapeRenderer(Renderer):
         self.size, self.azimuths, self.elevation = size, azimuths, elevation
         self.up, self.smooth = up, smooth
 
-    def render(self, field: Field, domain: Domain, facts: Mapping[str, Any], path: Path) -> None:
+    def render(self, field: Field, domain: Domain, metadata: Mapping[str, Any], path: Path) -> None:
         """As `metasiren.Renderer.render`.
 
         Raises:
             EmptyLevelSetError: nowhere does the field pass the level; no file is written.
             BrokenFieldError: a field that is not finite, or of several channels.
-            DataError: facts that are no centre and scale, or a folder that cannot be written.
+            DataError: metadata without a centre and scale, or a folder that cannot be written.
         """
         if path.suffix.lower() == ".png":
             self._picture(field, path)
             return
-        frame = frame_of(facts)
+        frame = frame_of(metadata)
         mesh = extract(field, resolution=self.resolution, level=self.level, block=self.block).placed(frame)
         write_mesh(mesh, path)
         print(describe(mesh))

@@ -20,7 +20,8 @@ GAP, HEAD, SIDE, LETTERS = 8, 34, 116, 20
 def draw_montage(runs: Mapping[str, Path], path: Path) -> bool:
     """Lay out each picture X.png of the runs for which some run has truth_X.png, beside that.
 
-    Rows are in the order in which the truths were written. Pictures that are missing leave a gap; a row or column of gaps alone is left out.
+    Rows are in the order in which the truths were written. Pictures that are missing leave a gap;
+    a row or column of gaps alone is left out.
 
     Args:
         runs: title of each column -> the folder that holds its pictures.

@@ -81,9 +81,9 @@ def test_an_optimizer_goes_on_as_it_was() -> None:
         optimizer = torch.optim.Adam([weight], lr=0.1, betas=(0.8, 0.9))
         for step in range(6):
             if split and step == 3:
-                tensors, facts = checkpoints.optimizer_tensors(optimizer)
+                tensors, settings = checkpoints.optimizer_tensors(optimizer)
                 optimizer = torch.optim.Adam([weight], lr=0.5)
-                checkpoints.restore_optimizer(optimizer, tensors, facts)
+                checkpoints.restore_optimizer(optimizer, tensors, settings)
             optimizer.zero_grad()
             weight.square().sum().backward()
             optimizer.step()

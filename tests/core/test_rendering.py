@@ -22,7 +22,7 @@ from metasiren.registry.extras import load_extra
 class Tone(toys.Waves):
     """One wave that remembers its unit."""
 
-    facts: Mapping[str, Any] = {"peak": 2.0}
+    metadata: Mapping[str, Any] = {"peak": 2.0}
     renderer = "curve"
 
     def __init__(self) -> None:
@@ -37,9 +37,9 @@ class Curve(ms.Renderer):
     def __init__(self, *, resolution: int = 4, size: tuple[int, ...] | None = None) -> None:
         self.samples = size[0] if size else resolution
 
-    def render(self, field: ms.Field, domain: ms.Domain, facts: Mapping[str, Any], path: Path) -> None:
+    def render(self, field: ms.Field, domain: ms.Domain, metadata: Mapping[str, Any], path: Path) -> None:
         t = torch.linspace(-1, 1, self.samples).unsqueeze(-1)
-        values = facts["peak"] * field(t)[0, :, 0]
+        values = metadata["peak"] * field(t)[0, :, 0]
         assert not values.requires_grad
         path.write_text("".join(f"{v:.9g}\n" for v in values.tolist()))
 
@@ -106,3 +106,19 @@ def test_a_missing_extra_is_named() -> None:
     assert load_extra("json", extra="plots", where="here").loads("1") == 1
     with pytest.raises(ms.PluginError, match=r"metasiren\[plots\]"):
         load_extra("no_such_module_at_all", extra="plots", where="here")
+
+
+def test_data_sets_of_the_former_name_facts_have_metadata(tmp_path: Path, catalogue: Catalogue) -> None:
+    class OfTheClass(toys.Waves):
+        facts: Mapping[str, Any] = {"peak": 3.0}  # type: ignore[assignment]
+
+    class OfTheInstance(toys.Waves):
+        def __init__(self) -> None:
+            super().__init__(count=1)
+            self.facts = {"peak": 3.0}
+
+    for made in (OfTheClass(count=1), OfTheInstance()):
+        assert made.metadata == made.facts == {"peak": 3.0}
+    assert Tone().facts == {"peak": 2.0}
+    made = run(tmp_path / "run", catalogue)
+    assert made.metadata == made.facts == made.environment["facts"] == {"peak": 2.0}

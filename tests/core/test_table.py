@@ -33,9 +33,9 @@ def row(name: str, kind: str = "model", mse: float = 0.03, **more: Any) -> dict[
 
 def table(*models: dict[str, Any], **changes: Any) -> Table:
     rows = [*models, row("mean", "baseline", 0.07), row("CNN (paper, full CelebA)", "paper", 0.033)]
-    facts = {"dataset": "CelebA-10k subset", "protocol": "exact", "filter": "bilinear", "images": 300, "seeds": 3,
+    fields = {"dataset": "CelebA-10k subset", "protocol": "exact", "filter": "bilinear", "images": 300, "seeds": 3,
              "split": "val", "labels": {"512": "512 (half)"}, "rows": rows}  # fmt: skip
-    return Table.model_validate(facts | changes)
+    return Table.model_validate(fields | changes)
 
 
 def test_what_is_written_is_read_back_unchanged(tmp_path: Path) -> None:

@@ -164,9 +164,9 @@ def test_other_data_is_refused(tmp_path: Path) -> None:
 def test_a_levelled_field_has_the_picture_s_mean_and_its_own_derivatives() -> None:
     dataset = Poisson(photograph="coffee", size=12, grey=False)
     field = model(dataset).signal(dataset.domain)
-    moved = levelled(field, (12, 12), dataset.facts["level"])
+    moved = levelled(field, (12, 12), dataset.metadata["level"])
     values: Tensor = moved(grid((12, 12)))[0].detach()
-    torch.testing.assert_close(values.mean(0), torch.tensor(dataset.facts["level"], dtype=torch.float32))
+    torch.testing.assert_close(values.mean(0), torch.tensor(dataset.metadata["level"], dtype=torch.float32))
     shift = (values - field(grid((12, 12)))[0]).detach()
     torch.testing.assert_close(shift, shift[:1].expand_as(shift), atol=1e-5, rtol=0)
 
@@ -179,11 +179,11 @@ def test_rendering_needs_no_data_to_find_the_level(tmp_path: Path) -> None:
     for shift in (0.0, 3.0):
         params = {**field.params, "2.bias": field.params["2.bias"] * 0 + shift}
         moved = Field(field.siren, {k: v.detach() for k, v in params.items()})
-        LevelledRenderer().render(moved, dataset.domain, dataset.facts, tmp_path / "out.png")
+        LevelledRenderer().render(moved, dataset.domain, dataset.metadata, tmp_path / "out.png")
         with Image.open(tmp_path / "out.png") as picture:
             drawn.append(np.asarray(picture).astype(float))
     assert np.abs(drawn[0] - drawn[1]).max() <= 1
-    assert abs(drawn[0].mean() / 127.5 - 1 - dataset.facts["level"][0]) < 0.02
+    assert abs(drawn[0].mean() / 127.5 - 1 - dataset.metadata["level"][0]) < 0.02
 
 
 def test_numbers_are_those_that_are_written(tmp_path: Path) -> None:

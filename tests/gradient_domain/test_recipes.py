@@ -35,9 +35,9 @@ def test_a_narrow_copy_of_each_trains_is_judged_and_renders(name: str, tmp_path:
     assert (made.results / "figure.png").is_file()
     assert (made.results / "preview.png").is_file()
     dataset = load_catalogue().make("dataset", recipe.data.name, where="data", options=recipe.data.options)
-    assert json.loads(json.dumps(dataset.facts)) == made.facts
+    assert json.loads(json.dumps(dataset.metadata)) == made.metadata
     renderer = load_catalogue().make("renderer", dataset.renderer, where="render", options={"size": (9, 11)})
-    renderer.render(made.field(), dataset.domain, made.facts, tmp_path / "out.png")
+    renderer.render(made.field(), dataset.domain, made.metadata, tmp_path / "out.png")
     with Image.open(tmp_path / "out.png") as picture:
         assert picture.size == (11, 9)
 

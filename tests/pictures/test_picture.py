@@ -77,9 +77,9 @@ def test_it_keeps_the_contract_of_data_sets(points: int | None) -> None:
     check_dataset(Picture, options={"size": (6, 7), "points": points, "derivatives": True})
 
 
-def test_facts_and_provenance_say_what_it_is(tmp_path: Path) -> None:
+def test_metadata_and_provenance_say_what_it_is(tmp_path: Path) -> None:
     camera = Picture(size=16)
-    assert json.loads(json.dumps(camera.facts)) == {
+    assert json.loads(json.dumps(camera.metadata)) == {
         "title": "camera", "size": [16, 16], "channels": 1, "range": [-1, 1],
     }  # fmt: skip
     assert "0.18 replaced camera" in camera.provenance["note"]

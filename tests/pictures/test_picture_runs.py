@@ -54,7 +54,7 @@ def test_a_run_explains_itself(trained: ms.Run) -> None:
     assert [(row["kind"], row["metrics"]["psnr_db"]) for row in rows] == [
         ("model", numbers["psnr_db"]), ("paper", 50.0),
     ]  # fmt: skip
-    assert trained.facts == {"title": "camera", "size": [20, 28], "channels": 1, "range": [-1.0, 1.0]}
+    assert trained.metadata == {"title": "camera", "size": [20, 28], "channels": 1, "range": [-1.0, 1.0]}
 
 
 @pytest.mark.parametrize("name", RIVALS)

@@ -235,11 +235,12 @@ class Quiet(Child):
     pass
 
 
-def in_one_line(low: int, high: int, top: int) -> None:
+def several(low: int, high: int, top: int) -> None:
     """Between bounds.
 
     Args:
-        low: one bound; note: an open one; high, top: the others,
+        low: one bound; note: an open one
+        high, top: the others,
             if any.
     """
 
@@ -252,7 +253,7 @@ def test_help_is_inherited_and_the_nearest_wins() -> None:
         "rest": "further.",
         "kind": "with a type.",
     }
-    assert argument_help(in_one_line) == {
+    assert argument_help(several) == {
         "low": "one bound; note: an open one",
         "high": "the others, if any.",
         "top": "the others, if any.",

@@ -125,8 +125,8 @@ def test_evaluate_names_the_step_and_the_file_passed_over(run: ms.Run, catalogue
     newest.write_bytes(newest.read_bytes()[:-100])
     with pytest.warns(ms.RunWarning, match=r"step 2 is used. Passed over: step-00000004.safetensors"):
         table = running.evaluate(run.path, device="cpu", catalogue=catalogue)
-    facts = json.loads((run.results / "evaluated.json").read_text())
-    assert (facts["step"], facts["steps"], len(facts["passed_over"])) == (2, 4, 1)
+    record = json.loads((run.results / "evaluated.json").read_text())
+    assert (record["step"], record["steps"], len(record["passed_over"])) == (2, 4, 1)
     assert "step 2 of 4" in str(table)
 
 

@@ -94,7 +94,7 @@ def test_frames_fit_and_undo(points: np.ndarray, scheme: str, scale: float) -> N
     assert np.abs(coords).max() <= 1 + 1e-9
     extent = np.abs(points).max()
     np.testing.assert_allclose(coords * frame.scale + frame.centre, points, atol=1e-12 * extent)
-    again = Frame.of_facts(frame.facts)
+    again = Frame.of_metadata(frame.metadata)
     np.testing.assert_array_equal(again.to_input(coords), frame.to_input(coords))
     if scheme == "box":
         np.testing.assert_allclose(np.ptp(coords, axis=0).max(), 2 * FILL)

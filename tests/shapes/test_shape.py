@@ -74,16 +74,16 @@ def test_held_out_points_are_never_trained_on(cloud: Path) -> None:
 
 
 @pytest.mark.parametrize("normalise", ["box", "ball", "official"])
-def test_facts_alone_undo_the_normalisation(cloud: Path, normalise: str) -> None:
+def test_metadata_alone_undo_the_normalisation(cloud: Path, normalise: str) -> None:
     shape = Shape(path=cloud, normalise=normalise, unit="mm")  # type: ignore[arg-type]
-    frame = Frame.of_facts(shape.facts)
+    frame = Frame.of_metadata(shape.metadata)
     coords = shape._pool[:, :3].double().numpy()
     assert np.abs(np.linalg.norm(frame.to_input(coords), axis=1) - 3).max() < 1e-6
     points, normals = reference(shape)
     assert len(points) == 1000
     np.testing.assert_allclose(points / 3, normals, atol=1e-6)
-    assert shape.facts["unit"] == "mm"
-    assert shape.facts["diagonal"] == pytest.approx(6 * np.sqrt(3), rel=0.05)
+    assert shape.metadata["unit"] == "mm"
+    assert shape.metadata["diagonal"] == pytest.approx(6 * np.sqrt(3), rel=0.05)
 
 
 def test_a_turned_and_scaled_mesh_gives_turned_and_scaled_samples(tmp_path: Path) -> None:
@@ -215,5 +215,5 @@ def test_real_scans_and_meshes_fill_the_cube(shared_data: Path) -> None:
         assert "orientation" not in shape.provenance
         if mesh == "closed":
             inside = float((_sdf(shape) < 0).float().mean())
-            volume = 237_926 / (2 * shape.facts["scale"]) ** 3
+            volume = 237_926 / (2 * shape.metadata["scale"]) ** 3
             assert abs(inside - volume) < 0.06

@@ -102,13 +102,13 @@ def test_what_cannot_be_written_is_an_error(mesh: Mesh, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "facts", [{"scale": 0}, {"scale": -1.0}, {"scale": "x"}, {"centre": [1, 2]}, {"centre": [0, 0, float("nan")]}]
+    "metadata", [{"scale": 0}, {"scale": -1.0}, {"scale": "x"}, {"centre": [1, 2]}, {"centre": [0, 0, float("nan")]}]
 )
-def test_facts_that_are_no_frame_are_errors(facts: dict[str, object]) -> None:
-    with pytest.raises(DataError, match="facts"):
-        frame_of(facts)
+def test_metadata_that_are_no_frame_are_errors(metadata: dict[str, object]) -> None:
+    with pytest.raises(DataError, match="metadata"):
+        frame_of(metadata)
 
 
-def test_without_facts_coordinates_are_a_persons_units() -> None:
+def test_without_metadata_coordinates_are_a_persons_units() -> None:
     frame = frame_of({})
     assert np.array_equal(frame.to_input(np.eye(3)), np.eye(3))

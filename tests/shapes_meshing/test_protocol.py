@@ -117,7 +117,7 @@ class Strangers(Dataset):
 
     def __init__(self, name: str) -> None:
         self.name, self.splits, self.domain = name, {"train": 1, "test": 1}, Domain(3, 1)
-        self.facts = {"scale": 2.0, "centre": [1.0, 0.0, 0.0]}
+        self.metadata = {"scale": 2.0, "centre": [1.0, 0.0, 0.0]}
 
     def batch(self, split: str, items: torch.Tensor, **options: Any) -> Batch:
         generator = torch.Generator().manual_seed(0)
@@ -145,8 +145,8 @@ def test_a_mesh_is_rendered_in_a_persons_units(suffix: str, tmp_path: Path, caps
     import trimesh
 
     path = tmp_path / f"shape{suffix}"
-    facts = {"scale": 10.0, "centre": [100.0, 0.0, 0.0], "unit": "mm"}
-    ShapeRenderer(resolution=24).render(ball(0.5), Domain(3, 1), facts, path)  # type: ignore[arg-type]
+    metadata = {"scale": 10.0, "centre": [100.0, 0.0, 0.0], "unit": "mm"}
+    ShapeRenderer(resolution=24).render(ball(0.5), Domain(3, 1), metadata, path)  # type: ignore[arg-type]
     found = trimesh.load(path, force="mesh")
     assert found.is_watertight
     assert found.center_mass == pytest.approx([100, 0, 0], abs=0.05)

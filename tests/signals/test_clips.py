@@ -81,7 +81,7 @@ def test_the_test_split_is_whole_frames_from_first_to_last(monkeypatch: pytest.M
 def test_a_file_is_read_exactly(lossless: Path, pictures: Pictures) -> None:
     video = Video(path=lossless)
     assert np.array_equal(frames(video), pictures)
-    assert (video.title, video.facts["fps"], video.facts["frames"]) == ("lossless", 10.0, 12)
+    assert (video.title, video.metadata["fps"], video.metadata["frames"]) == ("lossless", 10.0, 12)
 
 
 @settings(deadline=None, max_examples=25, derandomize=True)
@@ -90,7 +90,7 @@ def test_frames_start_and_stride_choose_frames(start: int, stride: int, count: i
     expected = DRIFT[start::stride][:count]
     video = Video(source="drift", start=start, stride=stride, frames=count)
     assert np.array_equal(frames(video), expected)
-    assert video.facts["fps"] == pytest.approx(12 / stride)
+    assert video.metadata["fps"] == pytest.approx(12 / stride)
 
 
 def test_selections_of_a_file_are_those_of_its_frames(lossless: Path, pictures: Pictures) -> None:

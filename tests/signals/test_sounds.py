@@ -32,17 +32,17 @@ def test_integer_sounds_are_read_to_the_last_bit(tmp_path: Path, subtype: str, b
     levels = np.random.default_rng(0).integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (500, 1))
     soundfile.write(tmp_path / f"s{suffix}", (levels << (32 - bits)).astype(np.int32), 8000, subtype=subtype)
     audio = Audio(path=tmp_path / f"s{suffix}")
-    back = values(audio).double() * audio.facts["peak"] * 2 ** (bits - 1)
+    back = values(audio).double() * audio.metadata["peak"] * 2 ** (bits - 1)
     # Dividing by the peak rounds to 24 bits of mantissa.
     assert float((back - torch.from_numpy(levels)).abs().max()) <= 0.51
-    assert audio.facts["subtype"] == subtype
+    assert audio.metadata["subtype"] == subtype
 
 
 def test_float_sounds_may_exceed_full_scale(tmp_path: Path) -> None:
     wave = np.array([0.0, 3.0, -1.5, 0.75], np.float32)
     soundfile.write(tmp_path / "s.wav", wave, 100, subtype="FLOAT")
     audio = Audio(path=tmp_path / "s.wav")
-    assert audio.facts["peak"] == 3.0
+    assert audio.metadata["peak"] == 3.0
     torch.testing.assert_close(values(audio)[:, 0] * 3, torch.from_numpy(wave))
     assert float(values(audio).abs().max()) == 1
 
@@ -51,8 +51,8 @@ def test_ogg_is_read(tmp_path: Path) -> None:
     tone = 0.5 * np.sin(np.arange(8000) * 0.05)
     soundfile.write(tmp_path / "s.ogg", tone, 8000)
     audio = Audio(path=tmp_path / "s.ogg")
-    assert audio.facts["length"] == 8000
-    assert float((values(audio)[:, 0] * audio.facts["peak"] - torch.from_numpy(tone)).abs().max()) < 0.05
+    assert audio.metadata["length"] == 8000
+    assert float((values(audio)[:, 0] * audio.metadata["peak"] - torch.from_numpy(tone)).abs().max()) < 0.05
 
 
 def test_each_channel_is_an_output_and_keeps_its_share(tmp_path: Path) -> None:
@@ -68,8 +68,8 @@ def test_each_channel_is_an_output_and_keeps_its_share(tmp_path: Path) -> None:
 def test_a_stretch_is_that_part_of_the_whole(start: int, count: int, extent: float) -> None:
     whole = Audio(source="chord", start=0.25, duration=0.05)
     part = Audio(source="chord", start=0.25 + start / 8000, duration=count / 8000, extent=extent)
-    expected = values(whole)[start : start + count] * whole.facts["peak"]
-    torch.testing.assert_close(values(part) * part.facts["peak"], expected, atol=1e-6, rtol=1e-5)
+    expected = values(whole)[start : start + count] * whole.metadata["peak"]
+    torch.testing.assert_close(values(part) * part.metadata["peak"], expected, atol=1e-6, rtol=1e-5)
     points = part.batch("train", ITEM).points["samples"]
     assert torch.equal(points.coords[0], grid((count,), extent=extent))
 
@@ -85,7 +85,7 @@ def test_minibatches_are_seeded_and_true() -> None:
     assert coords.shape == (256, 1)
     assert torch.equal(coords, again)
     assert not torch.equal(coords, other)
-    cells = ((coords[:, 0] / 100 + 1) / 2 * (audio.facts["length"] - 1)).round().long()
+    cells = ((coords[:, 0] / 100 + 1) / 2 * (audio.metadata["length"] - 1)).round().long()
     assert torch.equal(values(audio)[cells], drawn)
 
 
@@ -97,7 +97,7 @@ def test_more_points_than_samples_are_all_samples() -> None:
 @pytest.mark.parametrize("source", ["chord", "speech"])
 def test_synthetic_sounds_sound(source: Any) -> None:
     audio = Audio(source=source)
-    assert audio.facts["sample_rate"] == 8000
+    assert audio.metadata["sample_rate"] == 8000
     assert audio.domain.grid == (16000,)
     assert 0.01 < float(values(audio).square().mean()) < 0.5
 
@@ -190,4 +190,4 @@ def test_the_paper_s_clips(shared_data: Path) -> None:
     bach, counting = Audio(path=folder / "gt_bach.wav"), Audio(path=folder / "gt_counting.wav", start=2, duration=1.5)
     assert bach.domain.grid == (308_207,)
     assert counting.domain.grid == (66_150,)
-    assert bach.facts["sample_rate"] == 44_100
+    assert bach.metadata["sample_rate"] == 44_100

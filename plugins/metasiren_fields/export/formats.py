@@ -36,7 +36,7 @@ def write(run: str | Path, out: str | Path, *, function: str = "field") -> Path:
         raise RunError(where, f"there is no folder {path.parent}.", "Make it first.")
     field = single(made)
     if folder:
-        hub.write_folder(field, path, label=made.label, facts=hub.facts_of(made), card=hub.card_of(made))
+        hub.write_folder(field, path, label=made.label, metadata=hub.metadata_of(made), card=hub.card_of(made))
     elif path.suffix.lower() == ".glsl":
         path.write_text(glsl.source(field, function), "utf-8")
     else:

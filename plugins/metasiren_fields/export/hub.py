@@ -23,7 +23,7 @@ def write_folder(
     folder: str | Path,
     *,
     label: str = "field",
-    facts: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
     card: str = "",
 ) -> Path:
     """Write a field as a folder that a model hub shows and `read_folder` reads.
@@ -33,7 +33,7 @@ def write_folder(
             there is one instance.
         folder: empty or missing.
         label: the model's name in its card.
-        facts: plain data for config.json: what turns values and coordinates into a person's units.
+        metadata: plain data for config.json, such as what converts values and coordinates to physical units.
         card: paragraphs of Markdown for the card.
 
     Returns:
@@ -50,7 +50,7 @@ def write_folder(
     options = describe(field.siren)
     config = {
         "model_type": "metasiren_field", "format": VERSION, "instances": instances, "siren": options,
-        "facts": dict(facts or {}),
+        "facts": dict(metadata or {}),
     }  # fmt: skip
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,9 +89,9 @@ def read_folder(folder: str | Path) -> Field:
     return Field(siren, params)
 
 
-def facts_of(run: Run) -> dict[str, Any]:
+def metadata_of(run: Run) -> dict[str, Any]:
     """What config.json keeps of a run."""
-    known = {"domain": asdict(run.domain), "dataset": run.environment["dataset"], "units": dict(run.facts)}
+    known = {"domain": asdict(run.domain), "dataset": run.environment["dataset"], "units": dict(run.metadata)}
     return {**known, "recipe": run.recipe.name, "preset": run.recipe.preset, "seed": run.environment["seed"]}
 
 

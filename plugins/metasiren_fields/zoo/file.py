@@ -35,7 +35,7 @@ class Zoo:
         item: (N,) index of each field's signal in its data set.
         mse: (N,) mean squared error of each field, in the range of the signals.
         steps: (N,) steps that each took.
-        facts: plain data: `title` of the data set, `split`, `grid`, and how the fields were made.
+        description: plain data: `title` of the data set, `split`, `grid`, and how the fields were made.
     """
 
     siren: Siren
@@ -43,7 +43,7 @@ class Zoo:
     item: Tensor
     mse: Tensor
     steps: Tensor
-    facts: Mapping[str, Any]
+    description: Mapping[str, Any]
 
     def __len__(self) -> int:
         return len(self.item)
@@ -60,7 +60,7 @@ class Zoo:
     def only(self, rows: Tensor) -> Zoo:
         """The fields of these rows."""
         params = {name: p[rows] for name, p in self.params.items()}
-        return Zoo(self.siren, params, self.item[rows], self.mse[rows], self.steps[rows], self.facts)
+        return Zoo(self.siren, params, self.item[rows], self.mse[rows], self.steps[rows], self.description)
 
     def to(self, device: torch.device | str) -> Zoo:
         """The same fields on a device."""
@@ -69,11 +69,11 @@ class Zoo:
 
 
 def join(zoos: list[Zoo]) -> Zoo:
-    """Zoos of one architecture as one; the facts are the first's."""
+    """Zoos of one architecture as one; the description is the first's."""
     first = zoos[0]
     params = {name: torch.cat([z.params[name] for z in zoos]) for name in first.params}
     item, mse, steps = (torch.cat([getattr(z, name) for z in zoos]) for name in ("item", "mse", "steps"))
-    return Zoo(first.siren, params, item, mse, steps, first.facts)
+    return Zoo(first.siren, params, item, mse, steps, first.description)
 
 
 def write_zoo(zoo: Zoo, path: Path) -> None:
@@ -82,7 +82,7 @@ def write_zoo(zoo: Zoo, path: Path) -> None:
     Raises:
         DataError: it cannot be written.
     """
-    about = json.dumps({"version": VERSION, "siren": describe(zoo.siren), **zoo.facts})
+    about = json.dumps({"version": VERSION, "siren": describe(zoo.siren), **zoo.description})
     tensors = {**zoo.params, "item": zoo.item, "mse": zoo.mse, "steps": zoo.steps}
     partial = path.with_suffix(".partial")
     try:

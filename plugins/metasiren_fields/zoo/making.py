@@ -91,14 +91,14 @@ def make_zoo(
     siren: Siren = make_model(recipe, catalogue, dataset.domain).decoder.siren
     items = _items(recipe, dataset, plan)
     folder = out.with_name(out.name + ".groups")
-    facts = _facts(recipe, dataset, plan)
-    _claim(folder, {**facts, "plan": vars(plan), "recipe": recipe.model_dump(mode="json")})
+    description = _description(recipe, dataset, plan)
+    _claim(folder, {**description, "plan": vars(plan), "recipe": recipe.model_dump(mode="json")})
     groups = []
     with watch(len(items)) as advance:
         for number, group in enumerate(torch.split(items, plan.together)):
             path = folder / f"{number:06d}.safetensors"
             if not path.exists():
-                write_zoo(_fit(siren, dataset, group, plan, facts, device), path)
+                write_zoo(_fit(siren, dataset, group, plan, description, device), path)
             groups.append(path)
             advance(len(group))
     zoo = join([read_zoo(path) for path in groups])
@@ -122,7 +122,7 @@ def _items(recipe: Recipe, dataset: Dataset, plan: Plan) -> Tensor:
     return torch.arange(first, last)
 
 
-def _facts(recipe: Recipe, dataset: Dataset, plan: Plan) -> dict[str, Any]:
+def _description(recipe: Recipe, dataset: Dataset, plan: Plan) -> dict[str, Any]:
     shape = dataset.domain.grid
     return {
         "title": dataset.title, "split": plan.split, "grid": list(shape) if shape else None,
@@ -146,7 +146,7 @@ def _claim(folder: Path, plan: dict[str, Any]) -> None:
 
 
 def _fit(
-    siren: Siren, dataset: Dataset, group: Tensor, plan: Plan, facts: dict[str, Any], device: torch.device | str
+    siren: Siren, dataset: Dataset, group: Tensor, plan: Plan, description: dict[str, Any], device: torch.device | str
 ) -> Zoo:
     points = dataset.batch(plan.split, group, generator=torch.Generator().manual_seed(plan.seed)).points
     if plan.at not in points or "values" not in points[plan.at].targets:
@@ -160,4 +160,4 @@ def _fit(
         points=plan.points, seed=plan.seed,
     )  # fmt: skip
     params = {name: p.cpu() for name, p in made.params.items()}
-    return Zoo(siren, params, group, made.mse.cpu(), made.steps.cpu(), facts)
+    return Zoo(siren, params, group, made.mse.cpu(), made.steps.cpu(), description)

@@ -22,7 +22,7 @@ class Weights(Dataset):
 
     def __init__(self, *, path: Path, grid: tuple[int, ...] | None = None, val: int = 0) -> None:
         zoo = read_zoo(path)
-        shape = grid or zoo.facts.get("grid")
+        shape = grid or zoo.description.get("grid")
         if shape is None:
             raise DataError(str(path), "the fields were not fitted on a grid.", "Set data.grid, such as [32, 32].")
         if len(shape) != zoo.siren.in_features:
@@ -31,7 +31,7 @@ class Weights(Dataset):
         if not 0 <= val < len(zoo):
             raise RecipeError("data: weights: val", f"{val}; the file has {len(zoo)} fields.", "Leave some to train.")
         self.zoo, train = zoo, len(zoo) - val
-        self.title = f"fields of {zoo.facts.get('title', 'signals')}"
+        self.title = f"fields of {zoo.description.get('title', 'signals')}"
         self.splits = {"train": train, "val": val} if val else {"train": train}
         self.domain = Domain(zoo.siren.in_features, zoo.siren.out_features, tuple(shape), train)
         self.coords = _grid(tuple(shape))

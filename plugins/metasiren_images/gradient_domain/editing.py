@@ -11,7 +11,7 @@ from torch import Tensor
 
 from metasiren import Batch, Context, Dataset, Domain, RecipeError, grid
 from metasiren_images.gradient_domain.mixing import Mix, Mixture, Region, overlay
-from metasiren_images.gradient_domain.poisson import facts_of, flat, pixels_of
+from metasiren_images.gradient_domain.poisson import flat, metadata_of, pixels_of
 from metasiren_images.gradient_domain.sampling import Sample, check_points
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives
 from metasiren_images.gradient_domain.spans import PixelPairs
@@ -93,7 +93,7 @@ class Editing(Dataset):
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=2, d_out=second.shape[2] if second.shape[2] > 1 else first.shape[2], grid=shape)
         self.provenance = {"derivatives": derivatives}
-        self.facts = facts_of(self.title, self.contrast * self.composite, self.contrast)
+        self.metadata = metadata_of(self.title, self.contrast * self.composite, self.contrast)
         self._sets = {"pixels": Sample(grid(shape), {"gradient": flat(self.gradient)})}
         self._spans = PixelPairs.of(self.gradient, spans) if spans else None
         outside = torch.from_numpy(~self.overlay.region).flatten()

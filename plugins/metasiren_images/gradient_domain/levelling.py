@@ -16,12 +16,12 @@ from metasiren_images.single.render import PictureRenderer
 class LevelledRenderer(PictureRenderer):
     """As `picture`, for fields fitted to derivatives: their mean is made the picture's before they are sampled."""
 
-    def render(self, field: Field, domain: Domain, facts: Mapping[str, Any], path: Path) -> None:
+    def render(self, field: Field, domain: Domain, metadata: Mapping[str, Any], path: Path) -> None:
         """Level the field, sample it and write it; see `metasiren.Renderer.render`."""
-        level = facts.get("level")
+        level = metadata.get("level")
         if level is not None and domain.grid is not None:
             field = levelled(field, domain.grid, level, chunk_points=self.chunk_points)
-        super().render(field, domain, facts, path)
+        super().render(field, domain, metadata, path)
 
 
 def levelled(field: Field, shape: Sequence[int], level: Sequence[float], *, chunk_points: int = 1 << 16) -> Field:

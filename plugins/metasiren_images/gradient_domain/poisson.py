@@ -72,7 +72,7 @@ class Poisson(Dataset):
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=2, d_out=pixels.shape[2], grid=shape)
         self.provenance = {"source": str(path or photograph), "derivatives": derivatives}
-        self.facts = facts_of(name, contrast * self.picture, contrast)
+        self.metadata = metadata_of(name, contrast * self.picture, contrast)
         derived = {"gradient": self.scheme.gradient(self.picture), "laplacian": self.scheme.laplacian(self.picture)}
         self._pixels = Sample(grid(shape), {name: flat(values) for name, values in derived.items()})
         self._spans = PixelPairs.of(derived["gradient"], spans) if spans else None
@@ -121,7 +121,7 @@ def pixels_of(photograph: str, path: Path | None, **options: Any) -> Values:
     return pixels.astype(np.float64)
 
 
-def facts_of(title: str, values: Values, contrast: float) -> dict[str, Any]:
+def metadata_of(title: str, values: Values, contrast: float) -> dict[str, Any]:
     """What a renderer needs of a field known up to a constant: the picture's mean in the field's units, and its range.
 
     Args:

@@ -107,7 +107,7 @@ class MaskedPicture(Dataset):
             "source": str(path or photograph),
             "mask": str(mask) if mask else f"{fraction}, seed {mask_seed}",
         }
-        self.facts = {"title": name, "size": list(shape), "channels": pixels.shape[2], "range": [-1.0, 1.0]}
+        self.metadata = {"title": name, "size": list(shape), "channels": pixels.shape[2], "range": [-1.0, 1.0]}
         self.points = points
         self.prior_points = prior_points if prior_points is not None else max(1, self.seen.size // 2)
         self._kernel = (kernel_samples, kernel_width) if kernel == "bilinear" else None

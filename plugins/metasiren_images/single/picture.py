@@ -69,7 +69,7 @@ class Picture(Dataset):
         name = Path(path).stem if path is not None else photograph
         self.title = f"{name}, {rows} x {columns} {'grey' if channels == 1 else 'RGB'}"
         self.provenance = _provenance(source, resized=size is not None)
-        self.facts = {"title": name, "size": [rows, columns], "channels": channels, "range": [-1.0, 1.0]}
+        self.metadata = {"title": name, "size": [rows, columns], "channels": channels, "range": [-1.0, 1.0]}
         values = pixels.astype(np.float64) * 2 - 1
         self._coords = grid((rows, columns)).unsqueeze(0)
         self._known = {"values": _laid_out(values)}

@@ -55,14 +55,14 @@ class PictureRenderer(Renderer):
         self.size, self.resolution, self.extent = size, resolution, extent
         self.kernel, self.samples, self.seed, self.chunk_points = kernel, samples, seed, chunk_points
 
-    def render(self, field: Field, domain: Domain, facts: Mapping[str, Any], path: Path) -> None:
+    def render(self, field: Field, domain: Domain, metadata: Mapping[str, Any], path: Path) -> None:
         """Sample the field and write it; see `metasiren.Renderer.render`.
 
         Raises:
             DataError: the field is no picture's, the picture would be too large, or it cannot be written.
         """
         values = self.values(field, domain)
-        low, high = facts.get("range", (-1.0, 1.0))
+        low, high = metadata.get("range", (-1.0, 1.0))
         unit = ((values.double() - low) / (high - low)).clamp(0, 1)
         pixels = (unit * 255).round().byte().cpu().numpy()
         picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)

@@ -51,7 +51,7 @@ class WaveEquation(Residual):
 
     def for_data(self, dataset: Dataset) -> Self:
         """Where the data's fact `speed` says that c is the same everywhere, the equation is one sum of derivatives."""
-        speed = dataset.facts.get("speed")
+        speed = dataset.metadata.get("speed")
         if not isinstance(speed, int | float):
             return self
         c2 = float(speed) ** 2

@@ -117,7 +117,7 @@ class BoxDataset(Dataset):
         self.exact_conditions(axes=self.axes, channels=channels, exact=exact)
         self.title, self.domain = f"Box {span}", Domain(len(self.axes), channels)
         self.splits = {"train": 1, "test": 1}
-        self.facts = {"axes": {name: list(ends) for name, ends in self.axes.items()}}
+        self.metadata = {"axes": {name: list(ends) for name, ends in self.axes.items()}}
 
     def batch(
         self,

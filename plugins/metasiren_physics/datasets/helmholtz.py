@@ -84,7 +84,7 @@ class HelmholtzDataset(SourcedWaves):
         )  # fmt: skip
         self.title = f"Helmholtz, {type(self.problem.medium).__name__.lower()} medium, k = {wavenumber:g}"
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(2, 2)
-        self.facts = {"wavenumber": wavenumber, "channels": ["real", "imaginary"], "physics": self.problem.pml.start}
+        self.metadata = {"wavenumber": wavenumber, "channels": ["real", "imaginary"], "physics": self.problem.pml.start}
 
     def batch(
         self,

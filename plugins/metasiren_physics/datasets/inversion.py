@@ -98,7 +98,7 @@ class InversionDataset(SourcedWaves):
         count = len(self.problem.sources)
         self.title = f"Full-waveform inversion, {count} sources, {len(self.problem.receivers)} receivers"
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(2, 2 * count + 1)
-        self.facts = {"wavenumber": self.problem.wavenumber, "sources": count, "start": start}
+        self.metadata = {"wavenumber": self.problem.wavenumber, "sources": count, "start": start}
         self.received = torch.from_numpy(_channels(receiver_data_with_noise(self.problem, noise)))
         self.start_medium, self.redraw = Uniform(start), redraw
 

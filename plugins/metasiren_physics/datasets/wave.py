@@ -101,9 +101,9 @@ class WaveDataset(Dataset):
         self.start_duration, self.grow = start_duration, (grow_from, grow_until)
         self.title = f"Wave equation, {type(self.problem.medium).__name__.lower()} medium, t up to {duration:g}"
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(3, 1)
-        self.facts = {"duration": duration, "peak": peak, "channels": ["pressure"]}
+        self.metadata = {"duration": duration, "peak": peak, "channels": ["pressure"]}
         if isinstance(self.problem.medium, Uniform):
-            self.facts["speed"] = self.problem.medium.value
+            self.metadata["speed"] = self.problem.medium.value
         self.until = self._until(0.0)
         self.along = (edges, edge_region("data: wave: edges", self.problem.medium, edge_width)) if edges else None
         self.arrival = travel(self.problem.medium, self.problem.centre, duration)

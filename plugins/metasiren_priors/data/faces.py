@@ -71,7 +71,7 @@ class Pictures:
     Attributes:
         title: the name of the file or folder.
         pictures: uint8 (pictures, rows, columns, channels).
-        provenance: facts that a table carries, such as {"filter": "bilinear"}.
+        provenance: where the data comes from, as tables print it, such as {"filter": "bilinear"}.
     """
 
     title: str

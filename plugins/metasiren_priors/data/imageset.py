@@ -74,7 +74,7 @@ class ImageSet(Dataset):
     Args:
         title: the set's true name, as tables print it.
         arrays: split -> uint8 (images, rows, columns, channels).
-        provenance: facts that a table carries, such as {"filter": "bilinear"}.
+        provenance: where the data comes from, as tables print it, such as {"filter": "bilinear"}.
         mirror: show half of the training images, drawn anew each time, mirrored left to right.
 
     Raises:

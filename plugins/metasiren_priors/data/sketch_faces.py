@@ -37,7 +37,8 @@ class SketchFaces(ImageSet):
     """Antialiased cartoon faces with related attributes: pose, skin, hair, eyes, mouth, clothes, light, background.
 
     Args:
-        train: number of training faces; val, test: of the other splits, whose faces differ from these.
+        train: number of training faces.
+        val, test: number of faces of the other splits, which differ from these.
         size: rows and columns.
         seed: another seed, other faces (0 or more).
 

@@ -97,7 +97,7 @@ class Video(Dataset):
         self.provenance = {"clip": f"{shape[0]} frames of {shape[1]}x{shape[2]}, every {stride} from {start}"}
         if size is not None:
             self.provenance["filter"] = resize
-        self.facts = {"title": self.title, "fps": fps / stride, "frames": shape[0]}
+        self.metadata = {"title": self.title, "fps": fps / stride, "frames": shape[0]}
         self._axes = tuple(grid((n,)).squeeze(-1) for n in shape)
         self._resident: Tensor | None = None
 

@@ -102,7 +102,7 @@ class Clip(Protocol):
         comparison = Comparison(title=f"{dataset.title}: {evaluated} frames of {high}x{wide} pixels", rows=rows)
         comparison.write(results)
         clip_figure(strips).save(results / "figure.png")
-        fps = float(video.facts["fps"]) * len(beside) / count
+        fps = float(video.metadata["fps"]) * len(beside) / count
         write_clip(results / ("clip.mp4" if find_spec("av") else "clip.gif"), beside, fps)
         return comparison.frame()
 

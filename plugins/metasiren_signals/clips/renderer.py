@@ -43,17 +43,17 @@ class ClipRenderer(Renderer):
                 raise RecipeError(f"render: {option}", f"{number} is not positive.", "Leave it out for the own one.")
         self.size, self.frames, self.fps = size, frames, fps
 
-    def render(self, field: Field, domain: Domain, facts: Mapping[str, Any], path: Path) -> None:
+    def render(self, field: Field, domain: Domain, metadata: Mapping[str, Any], path: Path) -> None:
         """As `metasiren.Renderer.render`.
 
         Raises:
             RunError: the fitted data was no clip.
         """
-        if "fps" not in facts or domain.grid is None or len(domain.grid) != 3:
-            found = "the run's facts say neither frames nor fps."
+        if "fps" not in metadata or domain.grid is None or len(domain.grid) != 3:
+            found = "the run's metadata has neither frames nor fps."
             raise RunError(f"render -o {path}", found, "Clips come from runs on the data set `video`.")
-        fps = self.fps or float(facts["fps"])
-        count = self.frames or max(1, round(domain.grid[0] * fps / float(facts["fps"])))
+        fps = self.fps or float(metadata["fps"])
+        count = self.frames or max(1, round(domain.grid[0] * fps / float(metadata["fps"])))
         write_clip(path, self._frames(field, domain.grid, count), fps)
 
     def _frames(self, field: Field, own: tuple[int, ...], count: int) -> Iterator[Frame]:

@@ -77,7 +77,7 @@ class Audio(Dataset):
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=1, d_out=channels, grid=(length,))
         self.provenance = {"sound": f"{length:,} samples from {start:g} s at {rate} Hz, {channels} channel(s)"}
-        self.facts = {
+        self.metadata = {
             "title": self.title,
             "sample_rate": rate,
             "peak": peak,

@@ -66,7 +66,7 @@ class Sound(Protocol):
             DataError: the signal is no sound.
             RecipeError: a number of the paper's that is not measured.
         """
-        facts = _facts(dataset)
+        metadata = _metadata_of(dataset)
         coords, truth = _samples(dataset, device)
         made = values_at(model.signal(dataset.domain), coords).cpu().numpy()
         numbers = measure(truth, made)
@@ -79,13 +79,13 @@ class Sound(Protocol):
                 rows.append(ComparisonRow(name=label, kind="baseline", metrics=dict(measure(truth, kept))))
         rows += paper_rows(self.paper, numbers)
         write_metrics(results, numbers)
-        length, rate = len(truth), int(facts["sample_rate"])
+        length, rate = len(truth), int(metadata["sample_rate"])
         title = f"{dataset.title}: {length / rate:.2f} s at {rate} Hz, {truth.shape[1]} channel(s), scaled to [-1, 1]"
         comparison = Comparison(title=title, rows=rows)
         comparison.write(results)
         sound_figure(truth[:, 0], made[:, 0], rate).save(results / "figure.png")
         if find_spec("soundfile") is not None:
-            write_sound(results / "sound.wav", made.astype(np.float64) * float(facts["peak"]), rate, "PCM_16")
+            write_sound(results / "sound.wav", made.astype(np.float64) * float(metadata["peak"]), rate, "PCM_16")
         return comparison.frame()
 
     def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
@@ -94,22 +94,22 @@ class Sound(Protocol):
         Returns:
             The same picture, uint8 (3, rows, columns).
         """
-        facts = _facts(dataset)
+        metadata = _metadata_of(dataset)
         coords, truth = _samples(dataset, device)
         begin, end = loudest(np.abs(truth).max(axis=1), PREVIEW_SAMPLES)
         made = values_at(model.signal(dataset.domain), coords[begin:end]).cpu().numpy()
-        page: Image.Image = sound_figure(truth[begin:end, 0], made[:, 0], int(facts["sample_rate"]))
+        page: Image.Image = sound_figure(truth[begin:end, 0], made[:, 0], int(metadata["sample_rate"]))
         page.save(path)
         picture: Tensor = pil_to_tensor(page)
         return picture
 
 
-def _facts(dataset: Dataset) -> dict[str, Any]:
-    facts = dict(dataset.facts)
-    if "sample_rate" not in facts or "peak" not in facts:
+def _metadata_of(dataset: Dataset) -> dict[str, Any]:
+    metadata = dict(dataset.metadata)
+    if "sample_rate" not in metadata or "peak" not in metadata:
         found = f"{dataset.title} has no sampling rate: it is no sound."
         raise DataError("evaluate: sound", found, "Use it with the data set `audio`.")
-    return facts
+    return metadata
 
 
 def _samples(dataset: Dataset, device: torch.device | str) -> tuple[Tensor, np.ndarray[Any, Any]]:

@@ -40,33 +40,33 @@ class SoundRenderer(Renderer):
                 raise RecipeError(f"render: {option}", f"{number} is not positive.", "Leave it out for the own one.")
         self.sample_rate, self.extent, self.subtype = sample_rate, extent, subtype
 
-    def render(self, field: Field, domain: Domain, facts: Mapping[str, Any], path: Path) -> None:
+    def render(self, field: Field, domain: Domain, metadata: Mapping[str, Any], path: Path) -> None:
         """As `metasiren.Renderer.render`.
 
         Raises:
             RunError: the fitted data was no sound.
             RecipeError: the file format cannot hold the subtype.
         """
-        lacking = [name for name in ("sample_rate", "peak", "length", "extent") if name not in facts]
+        lacking = [name for name in ("sample_rate", "peak", "length", "extent") if name not in metadata]
         if lacking:
-            found = f"the run's facts lack {', '.join(lacking)}."
+            found = f"the run's metadata lacks {', '.join(lacking)}."
             raise RunError(f"render -o {path}", found, "Sounds come from runs on the data set `audio`.")
-        own = int(facts["sample_rate"])
+        own = int(metadata["sample_rate"])
         rate = self.sample_rate or own
         finer = math.ceil(own / rate)
         device = next(iter(field.params.values())).device
-        coords = self.coords(facts, rate * finer).to(device)
-        waves = values_at(field, coords).double().cpu().numpy() * float(facts["peak"])
+        coords = self.coords(metadata, rate * finer).to(device)
+        waves = values_at(field, coords).double().cpu().numpy() * float(metadata["peak"])
         if finer > 1:
             from scipy.signal import resample_poly
 
             waves = resample_poly(waves, 1, finer, axis=0)
-        wanted = self.subtype or facts.get("subtype")
+        wanted = self.subtype or metadata.get("subtype")
         write_sound(path, waves, rate, wanted, strict=self.subtype is not None)
 
-    def coords(self, facts: Mapping[str, Any], rate: int) -> Tensor:
+    def coords(self, metadata: Mapping[str, Any], rate: int) -> Tensor:
         """Where the field is sampled, (samples, 1) in float64: one of the samples is the fitted sound's first."""
-        own, extent, length = int(facts["sample_rate"]), float(facts["extent"]), int(facts["length"])
+        own, extent, length = int(metadata["sample_rate"]), float(metadata["extent"]), int(metadata["length"])
         reach = self.extent if self.extent is not None else extent
         step = 2 * extent / (length - 1) * own / rate
         # A hair more than whole steps counts as whole: the ends belong to the sound.

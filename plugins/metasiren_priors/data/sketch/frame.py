@@ -21,7 +21,8 @@ class Frame:
         skull: signed distance to the head's outline.
         hair: signed distance to the outline of all hair.
         face: signed distance to the opening in the hair.
-        collar: signed distance to the opening of the clothes, in halves of the picture; body: to the clothes.
+        collar: signed distance to the opening of the clothes, in halves of the picture.
+        body: the same to the clothes.
     """
 
     u: Floats
