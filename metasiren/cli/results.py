@@ -86,6 +86,9 @@ def table(runs: tuple[Path, ...], form: str) -> None:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
 @click.option("--renderer", metavar="NAME", help="In place of the data's own; see metasiren plugins.")
+@click.option(
+    "--quantity", type=click.Choice(["value", "gradient", "laplacian"]), help="Exact derivatives of the field, drawn."
+)
 @click.option("--size", metavar="HxW", help="Samples along each axis, such as 1024x1024.")
 @click.option("--resolution", type=click.IntRange(min=2), metavar="N", help="Samples along every axis.")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="An option of the renderer (see describe).")
@@ -96,12 +99,16 @@ def render(
     run: Path,
     out: Path,
     renderer: str | None,
+    quantity: str | None,
     size: str | None,
     resolution: int | None,
     pairs: tuple[str, ...],
     device: str,
 ) -> None:
-    """Sample the field of RUN at any resolution, and write a picture, sound, clip or mesh by FILE's suffix."""
+    """Sample the field of RUN at any resolution, and write a picture, sound, clip or mesh by FILE's suffix.
+
+    Pictures and the fields of equations are also drawn as their gradient or Laplacian, with --quantity.
+    """
     from metasiren.engine import rendering
     from metasiren.recipe import read_overrides
 
@@ -112,6 +119,8 @@ def render(
         options["size"] = tuple(map(int, size.split("x")))
     if resolution is not None:
         options["resolution"] = resolution
+    if quantity is not None:
+        options["quantity"] = quantity
     made = rendering.render(
         run, out, renderer=renderer, options=options, device=device, catalogue=catalogue_of(ctx)
     )  # fmt: skip

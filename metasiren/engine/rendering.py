@@ -11,7 +11,7 @@ import torch
 from metasiren.contracts import Renderer
 from metasiren.engine.devices import pick_device
 from metasiren.errors import RunError
-from metasiren.registry.catalogue import Catalogue, load_catalogue
+from metasiren.registry.catalogue import Catalogue, load_catalogue, options_model
 from metasiren.runs.directory import open_run
 
 
@@ -38,7 +38,8 @@ def render(
         the file.
 
     Raises:
-        RunError: such runs have no renderer, or the file has a suffix that the renderer does not write.
+        RunError: such runs have no renderer, the file has a suffix that the renderer does not write, or `quantity` is
+            a derivative and the renderer draws none.
         RecipeError: an option that the renderer does not have, or of a wrong type.
     """
     made, path, catalogue = open_run(run), Path(out), catalogue or load_catalogue()
@@ -46,7 +47,8 @@ def render(
     if name is None:
         advice = f"Name one with --renderer: {', '.join(catalogue.names('renderer')) or 'none is installed'}."
         raise RunError(str(run), f"the data set {made.recipe.data.name!r} names no renderer.", advice)
-    part: Renderer = catalogue.make("renderer", name, where="render", options=options or {})
+    options = _quantity(catalogue, name, options or {})
+    part: Renderer = catalogue.make("renderer", name, where="render", options=options)
     if path.suffix.lower() not in part.suffixes:
         advice = f"A {name} is written to {', '.join(part.suffixes)}."
         raise RunError(f"render -o {path}", f"the suffix is {path.suffix or 'missing'}.", advice)
@@ -62,3 +64,18 @@ def render(
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def _quantity(catalogue: Catalogue, name: str, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options, without `quantity: value` where the renderer draws nothing else."""
+    known = options_model("renderer", catalogue.factory("renderer", name, "render")).model_fields
+    if "quantity" not in options or "quantity" in known:
+        return options
+    if options["quantity"] == "value":
+        return {key: value for key, value in options.items() if key != "quantity"}
+    models = {other: catalogue.factory("renderer", other, "render") for other in catalogue.names("renderer")}
+    drawing = [other for other, made in models.items() if "quantity" in options_model("renderer", made).model_fields]
+    found = f"the renderer {name!r} draws values only."
+    raise RunError(
+        f"render --quantity {options['quantity']}", found, f"Derivatives are drawn by: {', '.join(drawing)}."
+    )

@@ -24,7 +24,7 @@ SIDE, GAP, HEAD, FOOT = 256, 12, 24, 34
 
 @dataclass(frozen=True)
 class Panel:
-    """One square picture.
+    """One picture.
 
     Attributes:
         title: above it.
@@ -39,28 +39,31 @@ class Panel:
     limits: tuple[float, float] | None = None
 
 
-def draw(panels: Sequence[Panel], columns: int | None = None) -> Image.Image:
+def draw(panels: Sequence[Panel], columns: int | None = None, sides: tuple[int, int] = (SIDE, SIDE)) -> Image.Image:
     """Panels in rows of `columns`, by default all in one row; values that are not finite are grey.
+
+    Each is `sides` pixels wide and high.
 
     Raises:
         DataError: a panel that is empty or not two-dimensional.
     """
     columns = columns or len(panels)
     rows = -(-len(panels) // columns)
-    wide, high = SIDE + GAP, HEAD + SIDE + FOOT
+    across, up = sides
+    wide, high = across + GAP, HEAD + up + FOOT
     page = Image.new("RGB", (GAP + columns * wide, rows * high + GAP // 2), "white")
     pen, font, small = ImageDraw.Draw(page), ImageFont.load_default(14), ImageFont.load_default(11)
     for number, panel in enumerate(panels):
         left, top = GAP + number % columns * wide, number // columns * high
         low, top_value = limits(panel)
         table = DIVERGING if panel.signed else SEQUENTIAL
-        pen.text((left + SIDE // 2, top + HEAD // 2), panel.title, "black", font, anchor="mm")
+        pen.text((left + across // 2, top + HEAD // 2), panel.title, "black", font, anchor="mm")
         picture = Image.fromarray(coloured(panel.values, low, top_value, table))
-        page.paste(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR), (left, top + HEAD))
-        ramp = np.broadcast_to(np.linspace(low, top_value, SIDE), (8, SIDE))
-        bar = top + HEAD + SIDE + 4
+        page.paste(picture.resize(sides, Image.Resampling.BILINEAR), (left, top + HEAD))
+        ramp = np.broadcast_to(np.linspace(low, top_value, across), (8, across))
+        bar = top + HEAD + up + 4
         page.paste(Image.fromarray(_coloured(ramp, low, top_value, table)), (left, bar))
-        for place, anchor, value in ((left, "la", low), (left + SIDE, "ra", top_value)):
+        for place, anchor, value in ((left, "la", low), (left + across, "ra", top_value)):
             pen.text((place, bar + 10), f"{value:.3g}", "black", small, anchor=anchor)
     return page
 

@@ -71,6 +71,12 @@ def metasiren_protocols() -> Mapping[str, str]:
 
 
 @hookimpl
+def metasiren_renderers() -> Mapping[str, str]:
+    """Fields of equations as pictures."""
+    return {"equation": "metasiren_physics.renderer:EquationRenderer"}
+
+
+@hookimpl
 def metasiren_commands(cli: click.Group) -> None:
     """Solve without a network."""
     from metasiren_physics.commands import add_commands

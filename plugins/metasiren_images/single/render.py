@@ -13,12 +13,18 @@ from torch import Tensor
 from metasiren import DataError, Domain, Field, RecipeError, Renderer
 from metasiren_images.single.kernel import blurred
 from metasiren_images.single.photograph import MOST_PIXELS
+from metasiren_images.single.sheet import as_image
+from metasiren_images.single.views import Array, drawn, views_at
+
+Quantity = Literal["value", "gradient", "laplacian"]
 
 
 class PictureRenderer(Renderer):
     """Sample a picture's field on a grid of any size. Values beyond the data's range are clipped.
 
     Args:
+        quantity: `value`; `gradient` (exact: hue is its direction, saturation its size, white is none) or `laplacian`
+            (exact: mid-grey is none, brighter is positive), both in colours that span the field's own range.
         size: (rows, columns); by default as dense as the picture that the field was fitted to.
         resolution: pixels of the longer side, in place of `size`.
         extent: the least and greatest coordinate, of both axes; [-2, 2] shows what lies around the picture.
@@ -37,6 +43,7 @@ class PictureRenderer(Renderer):
     def __init__(
         self,
         *,
+        quantity: Quantity = "value",
         size: tuple[int, int] | None = None,
         resolution: int | None = None,
         extent: tuple[float, float] = (-1.0, 1.0),
@@ -47,12 +54,15 @@ class PictureRenderer(Renderer):
     ) -> None:
         if size is not None and resolution is not None:
             raise RecipeError("render: size", "given together with a resolution.", "Give one of them.")
+        if quantity != "value" and kernel != "none":
+            found = f"{kernel} together with the quantity {quantity}."
+            raise RecipeError("render: kernel", found, "Averages are taken of values only: leave one of them out.")
         if not extent[0] < extent[1]:
             raise RecipeError("render: extent", f"{list(extent)} is no interval.", "Write it as [-2, 2].")
         for name, number in (("resolution", resolution), ("samples", samples), ("chunk_points", chunk_points)):
             if number is not None and number < 1:
                 raise RecipeError(f"render: {name}", f"{number} is below one.", "Give a positive integer.")
-        self.size, self.resolution, self.extent = size, resolution, extent
+        self.quantity, self.size, self.resolution, self.extent = quantity, size, resolution, extent
         self.kernel, self.samples, self.seed, self.chunk_points = kernel, samples, seed, chunk_points
 
     def render(self, field: Field, domain: Domain, metadata: Mapping[str, Any], path: Path) -> None:
@@ -61,11 +71,14 @@ class PictureRenderer(Renderer):
         Raises:
             DataError: the field is no picture's, the picture would be too large, or it cannot be written.
         """
-        values = self.values(field, domain)
-        low, high = metadata.get("range", (-1.0, 1.0))
-        unit = ((values.double() - low) / (high - low)).clamp(0, 1)
-        pixels = (unit * 255).round().byte().cpu().numpy()
-        picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+        if self.quantity == "value":
+            values = self.values(field, domain)
+            low, high = metadata.get("range", (-1.0, 1.0))
+            unit = ((values.double() - low) / (high - low)).clamp(0, 1)
+            pixels = (unit * 255).round().byte().cpu().numpy()
+            picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+        else:
+            picture = as_image(self._derivative(field, domain))
         try:
             # Options that a format does not have are ignored by it.
             picture.save(path, quality=95, lossless=True)
@@ -74,6 +87,29 @@ class PictureRenderer(Renderer):
 
     def values(self, field: Field, domain: Domain) -> Tensor:
         """The field on the grid: (rows, columns, channels), neither scaled nor clipped."""
+        coords = self._coords(field, domain)
+        rows, columns = coords.shape[:2]
+        low, high = self.extent
+        with torch.no_grad():
+            if self.kernel == "none":
+                made = field.jet(coords.reshape(-1, 2), "value", chunk_points=self.chunk_points).value[0]
+            else:
+                pixel = (high - low) / max(1, rows - 1), (high - low) / max(1, columns - 1)
+                random = torch.Generator().manual_seed(self.seed)
+                flat = coords.reshape(-1, 2)
+                made = blurred(field, flat, pixel, self.samples, random, chunk_points=self.chunk_points)
+        return made.reshape(rows, columns, -1)
+
+    def _derivative(self, field: Field, domain: Domain) -> Array:
+        """The gradient or the Laplacian in colours (rows, columns, 3) from 0 to 1."""
+        coords = self._coords(field, domain)
+        assert domain.grid is not None
+        views = views_at(field, coords, (domain.grid[0], domain.grid[1]), chunk_points=self.chunk_points)
+        _, gradient, laplacian = drawn(views, views)
+        return gradient if self.quantity == "gradient" else laplacian
+
+    def _coords(self, field: Field, domain: Domain) -> Tensor:
+        """The grid's coordinates (rows, columns, 2)."""
         if domain.grid is None or len(domain.grid) != 2 or domain.d_out not in (1, 3):
             found = f"a field from {domain.d_in} to {domain.d_out} numbers is no grey or RGB picture."
             raise DataError("render: picture", found, "Name another renderer.")
@@ -85,15 +121,7 @@ class PictureRenderer(Renderer):
         low, high = self.extent
         # A single row or column lies in the middle.
         axes = [torch.linspace(low, high, n) if n > 1 else torch.tensor([(low + high) / 2]) for n in (rows, columns)]
-        coords = torch.cartesian_prod(*axes).to(like)
-        with torch.no_grad():
-            if self.kernel == "none":
-                made = field.jet(coords, "value", chunk_points=self.chunk_points).value[0]
-            else:
-                pixel = (high - low) / max(1, rows - 1), (high - low) / max(1, columns - 1)
-                generator = torch.Generator().manual_seed(self.seed)
-                made = blurred(field, coords, pixel, self.samples, generator, chunk_points=self.chunk_points)
-        return made.reshape(rows, columns, -1)
+        return torch.cartesian_prod(*axes).to(like).reshape(rows, columns, 2)
 
     def _shape(self, fitted: tuple[int, int]) -> tuple[int, int]:
         if self.size is not None:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from skimage.color import hsv2rgb
 from skimage.metrics import structural_similarity
+from torch import Tensor
 
 from metasiren import Field, grid, psnr
 from metasiren_images.single.differences import differentiate
@@ -62,7 +63,18 @@ def field_views(field: Field, shape: tuple[int, int], *, step: int = 1, chunk_po
     """
     like = next(iter(field.params.values()))
     coords = grid(shape, dtype=torch.promote_types(like.dtype, torch.float32), device=like.device)
-    coords = coords.reshape(*shape, 2)[::step, ::step]
+    return views_at(field, coords.reshape(*shape, 2)[::step, ::step], shape, chunk_points=chunk_points)
+
+
+def views_at(field: Field, coords: Tensor, shape: tuple[int, int], *, chunk_points: int = 1 << 14) -> Views:
+    """The views of a field at any coordinates, its derivatives exact.
+
+    Args:
+        field: of one signal.
+        coords: (rows, columns, 2).
+        shape: (rows, columns) of the picture that the field was fitted to.
+        chunk_points: evaluated at a time.
+    """
     rows, columns = coords.shape[:2]
     # The shorter side spans [-1, 1] too: its coordinate is stretched.
     stretch = [(max(shape) - 1) / (n - 1) for n in shape]

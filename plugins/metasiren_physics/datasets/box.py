@@ -56,6 +56,8 @@ class BoxDataset(Dataset):
         RecipeError: an empty interval, an unknown axis or point set, a formula that cannot be read.
     """
 
+    renderer = "equation"
+
     def __init__(
         self,
         *,
@@ -117,7 +119,7 @@ class BoxDataset(Dataset):
         self.exact_conditions(axes=self.axes, channels=channels, exact=exact)
         self.title, self.domain = f"Box {span}", Domain(len(self.axes), channels)
         self.splits = {"train": 1, "test": 1}
-        self.metadata = {"axes": {name: list(ends) for name, ends in self.axes.items()}}
+        self.metadata = {"axes": {name: list(ends) for name, ends in self.axes.items()}, "time": self.time}
 
     def batch(
         self,

@@ -84,7 +84,12 @@ class HelmholtzDataset(SourcedWaves):
         )  # fmt: skip
         self.title = f"Helmholtz, {type(self.problem.medium).__name__.lower()} medium, k = {wavenumber:g}"
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(2, 2)
-        self.metadata = {"wavenumber": wavenumber, "channels": ["real", "imaginary"], "physics": self.problem.pml.start}
+        self.metadata = {
+            "wavenumber": wavenumber,
+            "channels": ["real", "imaginary"],
+            "physics": self.problem.pml.start,
+            "axes": {"x": [-1.0, 1.0], "y": [-1.0, 1.0]},
+        }
 
     def batch(
         self,

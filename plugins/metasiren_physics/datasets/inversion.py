@@ -98,7 +98,16 @@ class InversionDataset(SourcedWaves):
         count = len(self.problem.sources)
         self.title = f"Full-waveform inversion, {count} sources, {len(self.problem.receivers)} receivers"
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(2, 2 * count + 1)
-        self.metadata = {"wavenumber": self.problem.wavenumber, "sources": count, "start": start}
+        self.metadata = {
+            "wavenumber": self.problem.wavenumber,
+            "sources": count,
+            "start": start,
+            "channels": [
+                *(f"wave {k + 1} {part}" for k in range(count) for part in ("real", "imaginary")),
+                "squared slowness - 1",
+            ],
+            "axes": {"x": [-1.0, 1.0], "y": [-1.0, 1.0]},
+        }
         self.received = torch.from_numpy(_channels(receiver_data_with_noise(self.problem, noise)))
         self.start_medium, self.redraw = Uniform(start), redraw
 

@@ -43,6 +43,8 @@ class SourcedWaves(Dataset):
         RecipeError: an option out of its range.
     """
 
+    renderer = "equation"
+
     def __init__(
         self,
         where: str,

@@ -55,6 +55,8 @@ class WaveDataset(Dataset):
         grow_until: share of the training after which the interval has its whole length.
     """
 
+    renderer = "equation"
+
     def __init__(
         self,
         *,
@@ -101,7 +103,13 @@ class WaveDataset(Dataset):
         self.start_duration, self.grow = start_duration, (grow_from, grow_until)
         self.title = f"Wave equation, {type(self.problem.medium).__name__.lower()} medium, t up to {duration:g}"
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(3, 1)
-        self.metadata = {"duration": duration, "peak": peak, "channels": ["pressure"]}
+        self.metadata = {
+            "duration": duration,
+            "peak": peak,
+            "channels": ["pressure"],
+            "time": "t",
+            "axes": {"t": [0.0, duration], "x": [-1.0, 1.0], "y": [-1.0, 1.0]},
+        }
         if isinstance(self.problem.medium, Uniform):
             self.metadata["speed"] = self.problem.medium.value
         self.until = self._until(0.0)

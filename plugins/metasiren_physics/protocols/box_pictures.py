@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from metasiren_physics.arrays import Real
-from metasiren_physics.panels import Panel, draw
+from metasiren_physics.panels import SIDE, Panel, draw
 
 SLICES = 4
-WIDE, HIGH, MARGIN, FOOT = 512, 300, 40, 30
+MARGIN, FOOT = 44, 30
 COLOURS = ((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (255, 127, 14))
 
 
 def picture(
-    names: Sequence[str], time: str | None, grid: Sequence[Real], found: Real, truth: Real | None
+    names: Sequence[str],
+    time: str | None,
+    grid: Sequence[Real],
+    found: Real,
+    truth: Real | None,
+    *,
+    labels: Sequence[str] = (),
+    sides: tuple[int, int] = (SIDE, SIDE),
+    slices: int = SLICES,
 ) -> Image.Image:
     """The field, and beside it the solution and the error where that is known; one row for each channel (and time).
 
@@ -26,49 +34,85 @@ def picture(
         grid: coordinates of each axis.
         found: the field (n0, n1, ..., channels) on the grid.
         truth: the solution of the first channels on the grid, or None.
+        labels: of the channels; by default `field`, or `channel 0` and so on.
+        sides: width and height of each map in pixels; curves are twice as wide.
+        slices: coordinates of the time axis that are shown.
     """
     channels = found.shape[-1]
+    labels = labels or ([f"channel {c}" for c in range(channels)] if channels > 1 else ["field"])
     if len(names) == 1:
-        curves = {f"channel {c}" if channels > 1 else "field": found[:, c] for c in range(channels)}
+        curves = {label: found[:, c] for c, label in enumerate(labels)}
         if truth is not None:
-            curves |= {f"solution {c}" if channels > 1 else "solution": truth[:, c] for c in range(truth.shape[-1])}
-        return lines(names[0], grid[0], curves)
+            exact = range(truth.shape[-1])
+            curves |= {f"solution {c}" if channels > 1 else "solution": truth[:, c] for c in exact}
+        return lines(names[0], grid[0], curves, (2 * sides[0], sides[1]))
     panels: list[Panel] = []
+    shown = _slices(names, time, grid, slices)
     for c in range(channels):
         known = truth is not None and c < truth.shape[-1]
-        label = f"channel {c}" if channels > 1 else "field"
-        for note, where in _slices(names, time, grid):
+        for note, where in shown:
             values = found[(*where, c)]
-            panels.append(_panel(f"{label}{note}", values))
+            panels.append(_panel(f"{labels[c]}{note}", values))
             if truth is not None:
-                exact = truth[(*where, c)] if known else np.zeros_like(values)
-                panels.append(_panel(f"solution{note}", exact) if known else _panel("no known solution", exact))
-                panels.append(Panel(f"error{note}", values - exact if known else exact, signed=True))
-    page = draw(panels, columns=3 if truth is not None else min(len(panels), SLICES))
-    pen, font = ImageDraw.Draw(page), ImageFont.load_default(11)
+                exact_values = truth[(*where, c)] if known else np.zeros_like(values)
+                panels.append(_panel(f"solution{note}" if known else "no known solution", exact_values))
+                panels.append(Panel(f"error{note}", values - exact_values if known else exact_values, signed=True))
+    columns = 3 if truth is not None else len(shown) if len(shown) > 1 else min(len(panels), SLICES)
+    return _with_axes(draw(panels, columns, sides), names, time)
+
+
+def frames(
+    names: Sequence[str],
+    time: str | None,
+    grid: Sequence[Real],
+    found: Real,
+    *,
+    labels: Sequence[str],
+    sides: tuple[int, int] = (SIDE, SIDE),
+) -> list[Image.Image]:
+    """A picture for each coordinate of the time axis (or the first), all in the same colours; as `picture`."""
+    ranges = [_panel("", found[..., c].reshape(-1, 1)) for c in range(len(labels))]
+    limits = [each.limits or (float(each.values.min()), float(each.values.max())) for each in ranges]
+    made = []
+    for note, where in _slices(names, time, grid, count=None):
+        panels = [
+            Panel(f"{label}{note}", found[(*where, c)], signed=ranges[c].signed, limits=limits[c])
+            for c, label in enumerate(labels)
+        ]
+        made.append(_with_axes(draw(panels, min(len(panels), SLICES), sides), names, time))
+    return made
+
+
+def _with_axes(page: Image.Image, names: Sequence[str], time: str | None) -> Image.Image:
+    """A line below the maps that says which axis is which."""
     shown = [n for n in names if n != time] if len(names) > 2 else list(names)
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(11)
     pen.text((page.width // 2, page.height - 8), f"{shown[0]} right, {shown[1]} up", "black", font, anchor="mm")
     return page
 
 
-def lines(name: str, x: Real, curves: dict[str, Real]) -> Image.Image:
-    """Curves over one axis with their names, and the range of both axes."""
-    page = Image.new("RGB", (WIDE + 2 * MARGIN, HIGH + MARGIN + FOOT), "white")
+def lines(name: str, x: Real, curves: Mapping[str, Real], sides: tuple[int, int] = (2 * SIDE, SIDE)) -> Image.Image:
+    """Curves over one axis with their names, and the range of both axes; `sides` pixels wide and high."""
+    wide, high_side = sides
+    page = Image.new("RGB", (wide + 2 * MARGIN, high_side + MARGIN + FOOT), "white")
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(11)
     low, high = min(float(v.min()) for v in curves.values()), max(float(v.max()) for v in curves.values())
     high = high if high > low else low + 1.0
-    pen.rectangle((MARGIN, MARGIN, MARGIN + WIDE, MARGIN + HIGH), outline="grey")
+    pen.rectangle((MARGIN, MARGIN, MARGIN + wide, MARGIN + high_side), outline="grey")
+    if low < 0 < high:
+        zero = MARGIN + high_side * high / (high - low)
+        pen.line((MARGIN, zero, MARGIN + wide, zero), fill="lightgrey")
     for k, (title, values) in enumerate(curves.items()):
-        across = MARGIN + WIDE * (x - x[0]) / (x[-1] - x[0])
-        up = MARGIN + HIGH * (high - values) / (high - low)
+        across = MARGIN + wide * (x - x[0]) / (x[-1] - x[0])
+        up = MARGIN + high_side * (high - values) / (high - low)
         pen.line(
             [(float(a), float(b)) for a, b in zip(across, up, strict=True)], fill=COLOURS[k % len(COLOURS)], width=2
         )
         pen.text((MARGIN + 90 * k, MARGIN - 16), title, COLOURS[k % len(COLOURS)], font, anchor="lm")
     pen.text((MARGIN - 4, MARGIN), f"{high:.3g}", "black", font, anchor="rm")
-    pen.text((MARGIN - 4, MARGIN + HIGH), f"{low:.3g}", "black", font, anchor="rm")
-    for place, value in ((MARGIN, x[0]), (MARGIN + WIDE, x[-1])):
-        pen.text((place, MARGIN + HIGH + 12), f"{name} = {value:.3g}", "black", font, anchor="mm")
+    pen.text((MARGIN - 4, MARGIN + high_side), f"{low:.3g}", "black", font, anchor="rm")
+    for place, value in ((MARGIN, x[0]), (MARGIN + wide, x[-1])):
+        pen.text((place, MARGIN + high_side + 12), f"{name} = {value:.3g}", "black", font, anchor="mm")
     return page
 
 
@@ -79,14 +123,16 @@ def _panel(title: str, values: Real) -> Panel:
     return Panel(title, values, signed=signed, limits=(-most, most) if signed else None)
 
 
-def _slices(names: Sequence[str], time: str | None, grid: Sequence[Real]) -> list[tuple[str, tuple[slice | int, ...]]]:
-    """Two-dimensional slices of the grid and what is fixed there: several times, the middle of further axes."""
+def _slices(
+    names: Sequence[str], time: str | None, grid: Sequence[Real], count: int | None = SLICES
+) -> list[tuple[str, tuple[slice | int, ...]]]:
+    """Two-dimensional slices of the grid and what is fixed there: `count` times (or all), the middle of others."""
     if len(names) == 2:
         return [("", (slice(None), slice(None)))]
     first = names.index(time) if time is not None else 0
     shown = [i for i in range(len(names)) if i != first][:2]
     made = []
-    for k in np.linspace(0, len(grid[first]) - 1, SLICES).round().astype(int):
+    for k in np.linspace(0, len(grid[first]) - 1, count or len(grid[first])).round().astype(int):
         where: list[slice | int] = [len(axis) // 2 for axis in grid]
         where[first] = int(k)
         for i in shown:
