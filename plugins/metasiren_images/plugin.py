@@ -12,9 +12,13 @@ def metasiren_datasets() -> Mapping[str, str]:
     """Pictures."""
     return {
         "editing": "metasiren_images.gradient_domain.editing:Editing",
+        "larger_pixels": "metasiren_images.measured.larger_pixels:LargerPixels",
         "masked_picture": "metasiren_images.restoration.masked:MaskedPicture",
+        "noisy_picture": "metasiren_images.measured.noisy:NoisyPicture",
         "picture": "metasiren_images.single.picture:Picture",
         "poisson": "metasiren_images.gradient_domain.poisson:Poisson",
+        "sinogram": "metasiren_images.measured.sinogram:Sinogram",
+        "volume": "metasiren_images.volumes.volume:Volume",
     }
 
 
@@ -28,6 +32,7 @@ def metasiren_constraints() -> Mapping[str, str]:
         "growth_mse": "metasiren_images.gradient_domain.constraints:DifferenceMse",  # its former name
         "hessian_frobenius": "metasiren_images.restoration.priors:HessianFrobenius",
         "laplacian_mse": "metasiren_images.gradient_domain.constraints:LaplacianMse",
+        "measurements": "metasiren_images.measured.constraint:Measurements",
         "tv": "metasiren_images.restoration.priors:TotalVariation",
     }
 
@@ -39,6 +44,8 @@ def metasiren_protocols() -> Mapping[str, str]:
         "picture": "metasiren_images.single.protocol:PictureProtocol",
         "poisson": "metasiren_images.gradient_domain.poisson_protocol:PoissonProtocol",
         "editing": "metasiren_images.gradient_domain.editing_protocol:EditingProtocol",
+        "measured_picture": "metasiren_images.measured.protocol:MeasuredProtocol",
+        "volume": "metasiren_images.volumes.protocol:VolumeProtocol",
         "inpainting": "metasiren_images.restoration.protocol:InpaintingProtocol",
     }
 

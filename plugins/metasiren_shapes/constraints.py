@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cosine_similarity
+from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similarity
 
 from metasiren import Constraint, Prediction, RecipeError
 
@@ -75,6 +75,34 @@ class Eikonal(Constraint):
         """A scalar."""
         residual: Tensor = (torch.linalg.vector_norm(gradient(prediction, self.at), dim=-1) - 1).abs()
         return residual.mean()
+
+
+class Occupancy(Constraint):
+    """Cross-entropy of the side of the surface: the field is the log odds of being outside.
+
+    Mescheder et al. 2019, "Occupancy networks", CVPR, Eq. 3. The surface is the level 0 and values are positive
+    outside, as for signed distances: meshes, pictures and `iou` take either.
+
+    Args:
+        at: the point set, whose points know `inside` (1 or 0).
+
+    Raises:
+        RecipeError: a point set without that.
+    """
+
+    at: str
+
+    def __init__(self, *, at: str = "labelled") -> None:
+        self.at = at
+
+    def __call__(self, prediction: Prediction) -> Tensor:
+        """A scalar, in nats."""
+        known = prediction.batch.points[self.at].known
+        if "inside" not in known:
+            found = f"nothing says what is inside there; known: {sorted(known)}."
+            advice = "Give data: labelled a number of points, and name that set."
+            raise RecipeError(f"constraints: occupancy: at: {self.at}", found, advice)
+        return binary_cross_entropy_with_logits(prediction.jets[self.at].value, 1 - known["inside"])
 
 
 class OffSurface(Constraint):

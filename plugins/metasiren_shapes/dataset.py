@@ -13,7 +13,7 @@ from metasiren import Batch, Context, DataError, Dataset, Domain, Points
 from metasiren_shapes.frame import Frame, Scheme
 from metasiren_shapes.reading import SUFFIXES
 from metasiren_shapes.solids import NAMES, SolidName
-from metasiren_shapes.surface import Reading, surface_of_file, surface_of_solid
+from metasiren_shapes.surface import Reading, Surface, surface_of_file, surface_of_solid
 from metasiren_shapes.triangles import Array
 
 ADVICE = (
@@ -27,9 +27,9 @@ class Shape(Dataset):
     """The surface of a mesh, of a cloud of oriented points, or of a solid known exactly, in the cube [-1, 1]^3.
 
     A training step sees the set `surface` (drawn with replacement; known: `normals`), as many points in the set
-    `space` (uniform in the cube), and, with `near`, as many in the set `near`. Tests see held-out surface points and
-    fixed points in space; where the exact distance is known, it is theirs as `sdf`, in coordinate units, positive
-    outside.
+    `space` (uniform in the cube), and, with `near`, as many in the set `near`. With `labelled`, as many in the set
+    `labelled` know whether they lie `inside` (1 or 0). Tests see held-out surface points and fixed points in space;
+    where the exact distance is known, it is theirs as `sdf`, in coordinate units, positive outside.
 
     A cloud is kept as 24 bytes a point. Binary PLY and NPY files are mapped into memory and converted piece by piece:
     20 million points of a PLY took 21 s of one busy core and, beside the mapped file, whose pages the system may take
@@ -40,6 +40,8 @@ class Shape(Dataset):
         solid: instead of a file, one of sphere, box, torus, chain, knot, dust and room.
         points: surface points a step, and as many space points.
         near: standard deviation, in coordinate units, of points drawn around surface points; 0 draws none.
+        labelled: points whose side of the surface is worked out once, half of them uniform in the cube, half around
+            the surface with the standard deviation `near`, or 0.05; 0 works out none.
         samples: surface points taken from a mesh or solid, once.
         normals: of a mesh: `face`, or `vertex` for normals blended over each face.
         normalise: where the shape lies in the cube. `box` centres the bounding box, its longest side 2 * 0.9; `ball`
@@ -68,6 +70,7 @@ class Shape(Dataset):
         solid: SolidName | None = None,
         points: int = 16_384,
         near: float = 0.0,
+        labelled: int = 0,
         samples: int = 1_000_000,
         normals: Literal["face", "vertex"] = "face",
         normalise: Scheme = "box",
@@ -99,6 +102,7 @@ class Shape(Dataset):
         self._pool, self._held = torch.from_numpy(pool), torch.from_numpy(held)
         self._space = torch.from_numpy(np.random.default_rng(seed).uniform(-1, 1, (test_points, 3)).astype(np.float32))
         self._sdf: Tensor | None = None
+        self._labelled = _labelled(surface, pool, labelled, near or 0.05, seed)
 
     @property
     def frame(self) -> Frame:
@@ -138,6 +142,10 @@ class Shape(Dataset):
         if self.near:
             away = torch.randn(1, self.points, 3, generator=generator, device=device) * self.near
             sets["near"] = Points(drawn[None, :, :3] + away)
+        if len(self._labelled):
+            chosen = torch.randint(len(self._labelled), (self.points,), generator=generator, device=device)
+            rows = self._labelled[chosen]
+            sets["labelled"] = Points(rows[None, :, :3], {"inside": rows[None, :, 3:]})
         return Batch(nothing, sets)
 
     def to(self, device: torch.device | str) -> Shape:
@@ -147,6 +155,7 @@ class Shape(Dataset):
         if free is None or self._pool.nbytes <= free / 4:
             self._pool = self._pool.to(place)
         self._held, self._space = self._held.to(place), self._space.to(place)
+        self._labelled = self._labelled.to(place)
         return self
 
     def _distances(self) -> Tensor:
@@ -169,6 +178,25 @@ class Shape(Dataset):
 
 def _oriented(rows: Tensor) -> Points:
     return Points(rows[None, :, :3], {"normals": rows[None, :, 3:]})
+
+
+def _labelled(surface: Surface, rows: np.ndarray[Any, Any], count: int, near: float, seed: int) -> Tensor:
+    """(count, 4): coordinates, and 1 inside the surface, 0 outside.
+
+    Raises:
+        DataError: a negative count, or a surface of which no inside is known.
+    """
+    if count < 0:
+        raise DataError("data: labelled", f"{count} points.", "Give 0 or more.")
+    if count and surface.distance is None:
+        found = "the inside of this surface is not known: it is open, or a cloud of points."
+        raise DataError("data: labelled", found, "Give a closed mesh or an exact solid, or fit a distance instead.")
+    rng = np.random.default_rng(seed)
+    coords = rng.uniform(-1, 1, (count, 3))
+    around = rows[rng.integers(len(rows), size=count // 2), :3]
+    coords[: count // 2] = around + near * rng.standard_normal(around.shape)
+    inside = surface.distance(coords) < 0 if count and surface.distance is not None else np.zeros(count)
+    return torch.from_numpy(np.column_stack([coords, inside]).astype(np.float32))
 
 
 def _hold_out(rows: np.ndarray[Any, Any], share: float, seed: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -135,6 +135,27 @@ class SdfError(Metric):
         return (prediction.jets[self.at].value - known["sdf"]).abs().flatten(1).mean(dim=1)
 
 
+class Iou(Metric):
+    """Intersection over union of the two insides, by the share of points: 1 is best. The inside is where Phi < 0.
+
+    Args:
+        at: the point set, uniform in space.
+    """
+
+    at: str
+
+    def __init__(self, *, at: str = "space") -> None:
+        self.at = at
+
+    def __call__(self, prediction: Prediction) -> Tensor:
+        """(batch,) numbers, one for each item; NaN where no exact distance is known, or both insides are empty."""
+        known = prediction.batch.points[self.at].known
+        if "sdf" not in known:
+            return _unknown(prediction, self.at)
+        made, true = prediction.jets[self.at].value < 0, known["sdf"] < 0
+        return (made & true).flatten(1).sum(1) / (made | true).flatten(1).sum(1)
+
+
 def _unknown(prediction: Prediction, at: str) -> Tensor:
     value = prediction.jets[at].value
     return value.new_full((value.shape[0],), float("nan"))

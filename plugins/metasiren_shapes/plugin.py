@@ -15,11 +15,12 @@ def metasiren_datasets() -> Mapping[str, str]:
 
 @hookimpl
 def metasiren_constraints() -> Mapping[str, str]:
-    """The four terms of the paper's Eq. 6."""
+    """The four terms of the paper's Eq. 6, and the side of the surface alone."""
     return {
         "sdf_zero": "metasiren_shapes.constraints:SdfZero",
         "normal_alignment": "metasiren_shapes.constraints:NormalAlignment",
         "eikonal": "metasiren_shapes.constraints:Eikonal",
+        "occupancy": "metasiren_shapes.constraints:Occupancy",
         "off_surface": "metasiren_shapes.constraints:OffSurface",
     }
 
@@ -28,6 +29,7 @@ def metasiren_constraints() -> Mapping[str, str]:
 def metasiren_metrics() -> Mapping[str, str]:
     """How far a field is from the signed distance of its surface."""
     return {
+        "iou": "metasiren_shapes.metrics:Iou",
         "normal_consistency": "metasiren_shapes.metrics:NormalConsistency",
         "eikonal_residual": "metasiren_shapes.metrics:EikonalResidual",
         "mean_abs_sdf": "metasiren_shapes.metrics:MeanAbsSdf",

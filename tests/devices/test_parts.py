@@ -20,6 +20,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "poisson_gradient": {"data.size": 16},
     "inpainting": {"data.size": 32},
     "sdf": {},
+    "super_resolution": {"data.size": 32},
+    "tomography": {"data.size": 33, "data.lines": 16},
     "helmholtz": {"data.points": 301},
     "fwi": {"data.points": 61},
     "image_editing": {},

@@ -24,14 +24,13 @@ from metasiren import (
     Model,
     PluginError,
     Protocol,
-    grid,
     write_metrics,
 )
 from metasiren_images.restoration.classical import Pixels, biharmonic, opencv
 from metasiren_images.restoration.deep_image_prior import DeepImagePrior
 from metasiren_images.restoration.masked import MaskedPicture
 from metasiren_images.single.sheet import as_image, sheet
-from metasiren_images.single.views import psnr_of
+from metasiren_images.single.views import psnr_of, unit_values
 
 HIDDEN = np.array([0.16, 0.20, 0.42])
 """Colour of hidden pixels: a deep blue, so that seen black, grey and white show."""
@@ -122,12 +121,8 @@ class InpaintingProtocol(Protocol):
         return picture
 
     def _field(self, model: Model, data: MaskedPicture) -> Pixels:
-        field, shape = model.signal(data.domain), data.seen.shape
-        like = next(iter(field.params.values()))
-        with torch.no_grad():
-            values = field.jet(grid(shape).to(like), "value", chunk_points=self.chunk_points).value[0]
-        unit: Pixels = ((values.double().cpu().numpy() + 1) / 2).clip(0, 1).reshape(*shape, -1)
-        return unit
+        rows, columns = data.seen.shape
+        return unit_values(model.signal(data.domain), (rows, columns), chunk_points=self.chunk_points)
 
     def _fill(self, key: Baseline, data: MaskedPicture, device: torch.device | str) -> Pixels:
         if key == "biharmonic":

@@ -104,12 +104,9 @@ def closeness(made: Views, truth: Views) -> dict[str, float | None]:
     """
     guess, known = ((made.value + 1) / 2).clip(0, 1), (truth.value + 1) / 2
     inside = (slice(1, -1), slice(1, -1))
-    ssim = None
-    if min(known.shape[:2]) >= WINDOW:
-        ssim = float(structural_similarity(known, guess, data_range=1.0, channel_axis=-1, win_size=WINDOW))  # type: ignore[no-untyped-call]
     return {
         "psnr_db": psnr_of(guess, known, 1.0),
-        "ssim": ssim,
+        "ssim": ssim_of(guess, known),
         "gradient_psnr_db": psnr_of(
             made.gradient[inside], truth.gradient[inside], float(np.ptp(truth.gradient[inside]))
         ),
@@ -122,6 +119,22 @@ def closeness(made: Views, truth: Views) -> dict[str, float | None]:
 def psnr_of(made: Array, truth: Array, peak: float) -> float | None:
     """Peak signal-to-noise ratio in dB over all values; None where they are equal, or the peak is zero."""
     return psnr(float(np.mean((made - truth) ** 2)), peak)
+
+
+def ssim_of(made: Array, truth: Array) -> float | None:
+    """scikit-image's structural similarity of pictures in [0, 1]; None for pictures smaller than its window."""
+    if min(truth.shape[:2]) < WINDOW:
+        return None
+    return float(structural_similarity(truth, made, data_range=1.0, channel_axis=-1, win_size=WINDOW))  # type: ignore[no-untyped-call]
+
+
+def unit_values(field: Field, shape: tuple[int, int], *, chunk_points: int = 1 << 16) -> Array:
+    """The values of one signal's field, from [-1, 1] to [0, 1] and clipped: (rows, columns, channels)."""
+    like = next(iter(field.params.values()))
+    with torch.no_grad():
+        values = field.jet(grid(shape).to(like), "value", chunk_points=chunk_points).value[0]
+    unit: Array = ((values.double().cpu().numpy() + 1) / 2).clip(0, 1).reshape(*shape, -1)
+    return unit
 
 
 def drawn(views: Views, truth: Views) -> tuple[Array, Array, Array]:

@@ -1,0 +1,1 @@
+"""A single picture that is measured indirectly: noisy, through larger pixels, or along lines."""

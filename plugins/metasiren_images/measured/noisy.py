@@ -1,0 +1,79 @@
+"""One picture with noise on every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
+
+from metasiren import Points, RecipeError, grid
+from metasiren_images.gradient_domain.poisson import flat, pixels_of
+from metasiren_images.gradient_domain.sampling import Sample, check_points
+from metasiren_images.measured.picture import MeasuredPicture
+from metasiren_images.single.photograph import Crop
+from metasiren_images.single.views import Array
+
+
+class NoisyPicture(MeasuredPicture):
+    """Pixels with independent Gaussian noise, which is not clipped; the point set `observed` knows their `values`.
+
+    Args:
+        photograph: the name of a photograph that scikit-image ships, such as camera, astronaut, coffee or cat.
+        path: a file, in place of the photograph.
+        size: pixels of the longer side, which keeps the proportions, or [rows, columns]; left out, as it is.
+        crop: none, square (the centre) or top_left (the square there).
+        grey: make one channel of colours.
+        sigma: standard deviation of the noise, black being 0 and white 1.
+        noise_seed: of the noise.
+        points: random pixels of a training step; left out, all of them.
+        prior_points: points of `free`.
+
+    Raises:
+        DataError: a picture that cannot be read.
+        RecipeError: a sigma that is not positive, or numbers of points below one.
+    """
+
+    def __init__(
+        self,
+        *,
+        photograph: str = "camera",
+        path: Path | None = None,
+        size: int | tuple[int, int] | None = None,
+        crop: Crop = "none",
+        grey: bool = False,
+        sigma: float = 0.1,
+        noise_seed: int = 0,
+        points: int | None = None,
+        prior_points: int = 4096,
+    ) -> None:
+        if not sigma > 0:
+            raise RecipeError("data: sigma", f"{sigma}.", "Give a number above 0; 0.1 is a tenth of white.")
+        check_points(points)
+        truth = pixels_of(photograph, path, size=size, crop=crop, grey=grey)
+        name = path.stem if path is not None else photograph
+        shape = f"{truth.shape[0]} x {truth.shape[1]} {'grey' if truth.shape[2] == 1 else 'RGB'}"
+        super().__init__(truth, f"{name}, {shape}, noise of {sigma:g}", name, prior_points)
+        self.provenance = {"source": str(path or photograph), "noise": f"sigma {sigma:g}, seed {noise_seed}"}
+        self.sigma, self.points = sigma, points
+        self._noisy = truth + sigma * np.random.default_rng(noise_seed).standard_normal(truth.shape)
+        self.seen = self._noisy.clip(0, 1)
+        self._observed = Sample(grid(truth.shape[:2]), {"values": flat(2 * self._noisy - 1)})
+
+    def measured(self, train: bool, generator: torch.Generator | None) -> Mapping[str, Points]:
+        """See `MeasuredPicture.measured`."""
+        return {"observed": self._observed.draw(self.points if train else None, generator)}
+
+    def others(self) -> Mapping[str, Array]:
+        """Total variation (Chambolle) of weight `sigma`, and non-local means with the true `sigma`, by scikit-image."""
+        tv = denoise_tv_chambolle(self._noisy, weight=self.sigma, channel_axis=-1)  # type: ignore[no-untyped-call]
+        means = denoise_nl_means(
+            self._noisy, patch_size=5, patch_distance=6, h=0.8 * self.sigma, sigma=self.sigma, channel_axis=-1
+        )
+        return {
+            "the noisy picture": self.seen,
+            "total variation": tv.clip(0, 1),
+            "non-local means": means.reshape(tv.shape).clip(0, 1),
+        }

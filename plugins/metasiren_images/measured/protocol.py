@@ -1,0 +1,107 @@
+"""How a picture from indirect measurements is evaluated: beside the truth, and beside other methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
+
+from metasiren import (
+    FULL_EVALUATION,
+    Comparison,
+    ComparisonRow,
+    DataError,
+    Dataset,
+    EvaluationOptions,
+    Model,
+    Protocol,
+    write_metrics,
+)
+from metasiren_images.measured.picture import MeasuredPicture
+from metasiren_images.single.sheet import as_image, sheet
+from metasiren_images.single.views import Array, psnr_of, ssim_of, unit_values
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredProtocol(Protocol):
+    """`psnr_db` and `ssim` of the field's pixels, clipped to [0, 1], and of other methods on the same measurements.
+
+    Args:
+        others: whether the other methods are run.
+        chunk_points: pixels evaluated at a time, which bounds memory.
+    """
+
+    others: bool = True
+    chunk_points: int = 1 << 16
+
+    def evaluate(
+        self,
+        model: Model,
+        dataset: Dataset,
+        results: Path,
+        *,
+        name: str,
+        options: EvaluationOptions = FULL_EVALUATION,
+        device: torch.device | str = "cpu",
+    ) -> pd.DataFrame:
+        """As `metasiren.Protocol.evaluate`; writes field.png, truth.png, seen.png and figure.png too.
+
+        Raises:
+            DataError: data that are not such a picture.
+        """
+        data = _data(dataset)
+        pictures = {name: self._field(model, data)} | (dict(data.others()) if self.others else {})
+        numbers = {label: closeness(made, data.truth) for label, made in pictures.items()}
+        write_metrics(results, numbers[name])
+        for word, picture in (("field", pictures[name]), ("truth", data.truth), ("seen", data.seen)):
+            as_image(_colours(picture)).save(results / f"{word}.png")
+        heads = ["truth", "field" + _said(numbers[name])]
+        heads += [label + _said(numbers[label]) for label in pictures if label != name]
+        tiles = [_colours(each) for each in (data.truth, *pictures.values())]
+        sheet([("", tiles)], heads).save(results / "figure.png")
+        rows = [
+            ComparisonRow(name=label, kind="model" if label == name else "baseline", metrics=metrics)
+            for label, metrics in numbers.items()
+        ]
+        comparison = Comparison(title=data.title, rows=rows)
+        comparison.write(results)
+        return comparison.frame()
+
+    def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
+        """The field and the truth."""
+        data = _data(dataset)
+        page = sheet([("", [_colours(self._field(model, data)), _colours(data.truth)])], ["field", "truth"])
+        page.save(path)
+        picture: Tensor = pil_to_tensor(page)
+        return picture
+
+    def _field(self, model: Model, data: MeasuredPicture) -> Array:
+        rows, columns = data.truth.shape[:2]
+        return unit_values(model.signal(data.domain), (rows, columns), chunk_points=self.chunk_points)
+
+
+def closeness(made: Array, truth: Array) -> dict[str, float | None]:
+    """PSNR in dB and structural similarity of pictures (rows, columns, channels) in [0, 1]."""
+    return {"psnr_db": psnr_of(made, truth, 1.0), "ssim": ssim_of(made, truth)}
+
+
+def _said(metrics: Mapping[str, float | None]) -> str:
+    found = metrics["psnr_db"]
+    return "" if found is None else f" {found:.1f} dB"
+
+
+def _colours(unit: Array) -> Array:
+    return np.repeat(unit, 3, axis=-1) if unit.shape[-1] == 1 else unit
+
+
+def _data(dataset: Dataset) -> MeasuredPicture:
+    if not isinstance(dataset, MeasuredPicture):
+        advice = "Name data noisy_picture, larger_pixels or sinogram, or another protocol."
+        raise DataError("evaluate: measured_picture", f"{dataset.title} is no measured picture.", advice)
+    return dataset

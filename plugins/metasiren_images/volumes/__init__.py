@@ -1,0 +1,1 @@
+"""A scalar field in space, known at voxels."""

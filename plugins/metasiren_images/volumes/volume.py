@@ -1,0 +1,160 @@
+"""A scalar field in space, sampled on a grid of voxels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from scipy.interpolate import RegularGridInterpolator
+from torch import Tensor
+
+from metasiren import Batch, Context, DataError, Dataset, Domain, RecipeError, grid
+from metasiren_images.gradient_domain.sampling import Sample, check_points
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+BETWEEN = 50_000
+"""Points between the samples that tests see, at most."""
+
+
+def marschner_lobb(coords: Array, frequency: float = 6.0, alpha: float = 0.25) -> Array:
+    """The test signal of Marschner and Lobb 1994, "An evaluation of reconstruction filters for volume rendering".
+
+    Args:
+        coords: (..., 3) in [-1, 1].
+        frequency: of the rings; 6 in the paper, where 40 samples along an axis just resolve them.
+        alpha: their strength.
+
+    Returns:
+        (...,) in [0, 1].
+    """
+    x, y, z = np.moveaxis(coords, -1, 0)
+    rings = np.cos(2 * np.pi * frequency * np.cos(np.pi * np.hypot(x, y) / 2))
+    found: Array = (1 - np.sin(np.pi * z / 2) + alpha * (1 + rings)) / (2 * (1 + alpha))
+    return found
+
+
+class Volume(Dataset):
+    """Voxels of a file or of Marschner and Lobb's signal, scaled to [-1, 1].
+
+    The point set `samples` knows the `values` of the voxels that training sees. In the split `test` it has all of them,
+    and `between` has values that training never sees: of the formula at random points, of a file at the other voxels.
+
+    Args:
+        path: an .npy file of numbers, (depth, rows, columns); left out, the formula.
+        size: samples of the formula along an axis.
+        frequency: of the formula's rings.
+        every: of a file, training sees every so many-th voxel along each axis.
+        points: random voxels of a training step; left out, all of them.
+        seed: of the points between samples.
+
+    Raises:
+        DataError: a file that is no such array, holds numbers that are not finite, or one value only.
+        RecipeError: numbers that are too small.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: Path | None = None,
+        size: int = 40,
+        frequency: float = 6.0,
+        every: int = 2,
+        points: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        check_points(points)
+        if size < 2 or every < 1 or not frequency > 0:
+            found = f"size is {size}, every is {every}, frequency is {frequency}."
+            raise RecipeError(
+                "data: volume", found, "Give a size of 2 or more, every of 1 or more, a frequency above 0."
+            )
+        rng = np.random.default_rng(seed)
+        if path is None:
+            self.whole = (
+                2 * marschner_lobb(grid((size,) * 3, dtype=torch.float64).numpy(), frequency).reshape((size,) * 3) - 1
+            )
+            self.known, self.every, name = self.whole, 1, "marschner_lobb"
+            between = rng.uniform(-1, 1, (BETWEEN, 3))
+            values = 2 * marschner_lobb(between, frequency) - 1
+        else:
+            self.whole, self.every, name = _read(path), every, path.stem
+            self.known = self.whole[::every, ::every, ::every]
+            between, values = _others(self.whole, every, rng)
+        self.title = f"{name}, {' x '.join(map(str, self.known.shape))} voxels" + (
+            f" of {' x '.join(map(str, self.whole.shape))}" if self.every > 1 else ""
+        )
+        self.splits, self.domain = {"train": 1, "test": 1}, Domain(3, 1, self.whole.shape)
+        self.provenance = {"source": str(path) if path else "Marschner and Lobb 1994"}
+        self.facts = {"title": name, "size": list(self.whole.shape), "range": [-1.0, 1.0]}
+        self.points = points
+        coords = grid(self.whole.shape).reshape(*self.whole.shape, 3)
+        seen = coords[:: self.every, :: self.every, :: self.every].reshape(-1, 3)
+        self._samples = Sample(seen, {"values": _column(self.known)})
+        self._between = Sample(torch.from_numpy(between).float(), {"values": _column(values)})
+
+    def batch(
+        self,
+        split: str,
+        items: Tensor,
+        *,
+        context: tuple[int, int] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """Voxels, and (split `test`) what lies between; see `metasiren.Dataset.batch`."""
+        sets = {"samples": self._samples.draw(self.points if split == "train" else None, generator)}
+        if split == "test" and len(self._between.coords):
+            sets["between"] = self._between.all()
+        return Batch(Context.empty(items, self.domain), sets)
+
+    def interpolated(self, method: Literal["linear", "cubic"]) -> Array | None:
+        """Values at the points between, from the seen voxels by scipy: `linear`, or `cubic`, four a side at least."""
+        if method == "cubic" and min(self.known.shape) < 4:
+            return None
+        axes = [np.linspace(-1, 1, n)[:: self.every] for n in self.whole.shape]
+        within = RegularGridInterpolator(axes, self.known, method=method, bounds_error=False)
+        found: Array = within(self._between.coords.cpu().double().numpy())
+        return found
+
+    def to(self, device: torch.device | str) -> Volume:
+        """Move everything, and return the data set."""
+        self._samples, self._between = self._samples.to(device), self._between.to(device)
+        return self
+
+    @classmethod
+    def missing(cls, *, path: Path | str | None = None, **options: Any) -> str | None:
+        """Why this volume cannot be used here."""
+        found = path is None or Path(path).is_file()
+        return None if found else f"{path} is not there; give an .npy file with --set data.path=FILE"
+
+
+def _column(values: Array) -> Tensor:
+    return torch.from_numpy(values.reshape(-1, 1)).float()
+
+
+def _read(path: Path) -> Array:
+    try:
+        held = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(str(path), f"no .npy file of numbers: {error}.", "Give one written by numpy.save.") from None
+    if not isinstance(held, np.ndarray) or held.ndim != 3 or held.dtype.kind not in "iufb":
+        found = f"an array of {getattr(held, 'dtype', 'several')}, shape {getattr(held, 'shape', '')}."
+        raise DataError(str(path), found, "Give real numbers, (depth, rows, columns).")
+    values = held.astype(np.float64)
+    if values.size == 0 or not np.isfinite(values).all() or np.ptp(values) == 0:
+        raise DataError(str(path), "its numbers are all the same, or not all finite.", "Give a volume that varies.")
+    unit: Array = (values - values.min()) / np.ptp(values)
+    return 2 * unit - 1
+
+
+def _others(whole: Array, every: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Coordinates and values of voxels that training does not see, within the box of those that it sees."""
+    axes = [np.arange(n) for n in whole.shape]
+    index = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+    last = [(n - 1) // every * every for n in whole.shape]
+    unseen = index[((index % every != 0).any(-1)) & (index <= last).all(-1)]
+    chosen = unseen[rng.permutation(len(unseen))[:BETWEEN]]
+    coords: Array = 2 * chosen / (np.array(whole.shape) - 1) - 1
+    return coords, whole[tuple(chosen.T)]

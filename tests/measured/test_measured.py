@@ -1,0 +1,134 @@
+"""Measurements of a picture: exact integrals, exact solutions, and what other methods are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from skimage.transform import radon
+from torch import Tensor
+
+import metasiren as ms
+from metasiren_images.measured.constraint import Measurements, weighted_sums
+from metasiren_images.measured.ellipses import PHANTOM, inside, line_integrals
+from metasiren_images.measured.larger_pixels import LargerPixels
+from metasiren_images.measured.noisy import NoisyPicture
+from metasiren_images.measured.picture import MeasuredPicture
+from metasiren_images.measured.sinogram import Sinogram, along, phantom
+
+ONE = torch.zeros(1, dtype=torch.long)
+
+
+def loss(data: MeasuredPicture, u: Callable[[Tensor], Tensor], split: str = "test") -> float:
+    """What `measurements` says of a function of coordinates."""
+    batch = data.batch(split, ONE, generator=torch.Generator().manual_seed(0))
+    jets = {"measured": ms.Jet(u(batch.points["measured"].coords))}
+    siren = ms.Siren(in_features=2, out_features=1, hidden_features=4)
+    return float(Measurements()(ms.Prediction(batch, torch.zeros(1, 0), ms.Field(siren, siren.init()), jets)))
+
+
+def test_line_integrals_of_a_disc_and_of_ellipses_are_exact() -> None:
+    offsets, angles = np.linspace(-0.9, 0.9, 7), np.linspace(0, 3, 5)
+    disc = np.array([(2.0, 0.5, 0.5, 0.0, 0.0, 0.0)])
+    expected = 4 * np.sqrt(np.clip(0.25 - offsets**2, 0, None))
+    np.testing.assert_allclose(line_integrals(disc, angles, offsets), np.tile(expected[:, None], 5), atol=1e-12)
+    t = np.linspace(-1.5, 1.5, 60_001)
+    for angle in angles:
+        x = offsets[:, None] * np.cos(angle) - t * np.sin(angle)
+        y = offsets[:, None] * np.sin(angle) + t * np.cos(angle)
+        summed = inside(PHANTOM, x, y).sum(1) * (t[1] - t[0])
+        np.testing.assert_allclose(line_integrals(PHANTOM, np.array([angle]), offsets)[:, 0], summed, atol=5e-4)
+
+
+def test_the_sinogram_is_that_of_scikit_image_with_exact_integrals() -> None:
+    data = Sinogram(size=129, angles=9, noise=0.0)
+    theirs = radon(phantom(129), theta=np.rad2deg(data.angles), circle=True) * 2 / 128
+    # Their rotation interpolates; a wrong direction or a shift would differ by tenths.
+    assert np.abs(theirs - data.integrals).mean() < 0.006
+
+
+def test_points_on_chords_integrate_a_paraboloid() -> None:
+    offsets, angles = torch.linspace(-0.9, 0.9, 9).double(), torch.linspace(0, 3, 9).double()
+    coords, weights = along(offsets, angles, 400, 0.5)
+    found = (weights.unsqueeze(-1) * (1 - coords.square().sum(-1))).sum(-1)
+    torch.testing.assert_close(found, 4 / 3 * (1 - offsets.square()) ** 1.5, rtol=1e-4, atol=1e-5)
+
+
+def test_the_exact_density_leaves_little_of_the_integrals_and_a_turned_one_does_not() -> None:
+    data = Sinogram(size=65, angles=12, noise=0.0, samples=512)
+
+    def density(coords: Tensor, turn: float = 1.0) -> Tensor:
+        y, x = coords.numpy()[..., 0], coords.numpy()[..., 1]
+        return torch.from_numpy(2 * inside(PHANTOM, turn * x, -y) - 1).unsqueeze(-1).float()
+
+    assert loss(data, density) < 2e-5
+    assert loss(data, density, "train") < 2e-4
+    assert loss(data, lambda coords: density(coords, -1.0)) > 2e-3
+
+
+def test_a_picture_of_slopes_has_no_residual_at_larger_pixels(tmp_path: Path) -> None:
+    data = LargerPixels(photograph="camera", size=24, factor=4)
+    batch = data.batch("test", ONE)
+    truth = batch.points["pixels"]
+    known = {tuple(c.tolist()): v for c, v in zip(truth.coords[0], truth.values[0], strict=True)}
+
+    def exact(coords: Tensor) -> Tensor:
+        return torch.stack([known[tuple(c.tolist())] for c in coords[0]]).unsqueeze(0)
+
+    assert loss(data, exact) < 1e-12
+    assert loss(data, lambda coords: exact(coords) + 0.1) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_weighted_sums_add_what_belongs_together() -> None:
+    value = torch.tensor([[[1.0], [2.0], [3.0]]])
+    targets = {"weights": torch.tensor([[[0.5], [0.5], [2.0]]]), "of": torch.tensor([[[0], [0], [1]]])}
+    torch.testing.assert_close(weighted_sums(value, targets), torch.tensor([[[1.5], [6.0]]]))
+
+
+def test_noise_has_its_sigma_and_seed_and_other_methods_lessen_it() -> None:
+    data = NoisyPicture(size=64, sigma=0.2, noise_seed=3)
+    noise = data.batch("test", ONE).points["observed"].values - data.batch("test", ONE).points["pixels"].values
+    assert float(noise.std()) == pytest.approx(0.4, rel=0.03)  # values span [-1, 1]
+    again = NoisyPicture(size=64, sigma=0.2, noise_seed=3)
+    assert np.array_equal(again.seen, data.seen)
+
+    def error(picture: np.ndarray) -> float:
+        return float(((picture - data.truth) ** 2).mean())
+
+    others = data.others()
+    assert max(error(others["total variation"]), error(others["non-local means"])) < 0.5 * error(data.seen)
+
+
+def test_more_angles_help_every_method_of_tomography() -> None:
+    few, many = (Sinogram(size=65, angles=n, noise=0.0) for n in (6, 48))
+    for label, picture in few.others().items():
+        better = many.others()[label]
+        assert ((better - many.truth) ** 2).mean() < 0.5 * ((picture - few.truth) ** 2).mean(), label
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: NoisyPicture(size=16, sigma=0.0), "data: sigma"),
+        (lambda: LargerPixels(size=16, factor=1), "data: factor"),
+        (lambda: LargerPixels(size=16, factor=9), "data: factor"),
+        (lambda: Sinogram(size=64), "data: size"),
+        (lambda: Sinogram(noise=-1.0), "data: noise"),
+        (lambda: Sinogram(angles=0), "data: angles"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(make: Callable[[], object], said: str) -> None:
+    with pytest.raises(ms.RecipeError, match=said):
+        make()
+
+
+def test_points_that_measure_nothing_are_refused() -> None:
+    batch = NoisyPicture(size=16).batch("test", ONE)
+    jets = {"observed": ms.Jet(batch.points["observed"].values)}
+    siren = ms.Siren(in_features=2, out_features=1, hidden_features=4)
+    prediction = ms.Prediction(batch, torch.zeros(1, 0), ms.Field(siren, siren.init()), jets)
+    with pytest.raises(ms.RecipeError, match="these points lack of, weights"):
+        Measurements(at="observed")(prediction)

@@ -1,0 +1,72 @@
+"""Occupancy: exact log odds, known insides, and the overlap of two solids."""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import metasiren as ms
+from metasiren_shapes.constraints import Occupancy
+from metasiren_shapes.dataset import Shape
+from metasiren_shapes.metrics import Iou
+
+ONE = torch.zeros(1, dtype=torch.long)
+
+
+def sphere(**options: object) -> Shape:
+    return Shape(solid="sphere", points=4000, samples=5000, **options)
+
+
+def radius(data: Shape, coords: Tensor) -> Tensor:
+    """Distances from the centre of the unit sphere, (batch, points, 1)."""
+    placed = data.frame.to_input(coords[0].double().numpy())
+    return torch.from_numpy(placed).norm(dim=-1).reshape(1, -1, 1)
+
+
+def prediction(batch: ms.Batch, at: str, value: Tensor) -> ms.Prediction:
+    siren = ms.Siren(in_features=3, out_features=1, hidden_features=4)
+    return ms.Prediction(batch, torch.zeros(1, 0), ms.Field(siren, siren.init()), {at: ms.Jet(value)})
+
+
+def test_half_of_the_labelled_points_lie_around_the_surface_and_sides_are_true() -> None:
+    data = sphere(labelled=20_000, near=0.02)
+    points = data.batch("train", ONE, generator=torch.Generator().manual_seed(0)).points["labelled"]
+    away = radius(data, points.coords) - 1
+    assert float(((away < 0).float() == points.targets["inside"]).float().mean()) > 0.9995  # coordinates are rounded
+    assert float((away.abs() < 0.07).float().mean()) > 0.5
+
+
+def test_cross_entropy_of_sure_and_unsure_fields() -> None:
+    batch = sphere(labelled=1000).batch("train", ONE, generator=torch.Generator().manual_seed(0))
+    inside = batch.points["labelled"].targets["inside"]
+    sure = Occupancy()(prediction(batch, "labelled", 50 * (1 - 2 * inside)))
+    assert float(sure) < 1e-12
+    assert float(Occupancy()(prediction(batch, "labelled", 0 * inside))) == pytest.approx(log(2))
+    wrong = Occupancy()(prediction(batch, "labelled", 50 * (2 * inside - 1)))
+    assert float(wrong) == pytest.approx(50)
+
+
+def test_the_overlap_of_two_balls_is_the_ratio_of_their_volumes() -> None:
+    data = sphere(test_points=200_000)
+    batch = data.batch("test", ONE)
+    length = radius(data, batch.points["space"].coords)
+    assert float(Iou()(prediction(batch, "space", length - 1))) > 0.9999
+    smaller = float(Iou()(prediction(batch, "space", length - 0.8)))
+    assert smaller == pytest.approx(0.8**3, abs=0.01)
+
+
+def test_what_has_no_inside_is_refused(tmp_path: object) -> None:
+    batch = sphere().batch("train", ONE, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ms.RecipeError, match="nothing says what is inside"):
+        Occupancy(at="space")(prediction(batch, "space", torch.zeros(1, 4000, 1)))
+    with pytest.raises(ms.DataError, match="data: labelled"):
+        sphere(labelled=-1)
+    normals = np.eye(3)[np.arange(1200) % 3]
+    rows = np.column_stack([normals + np.random.default_rng(0).normal(0, 0.01, normals.shape), normals])
+    np.save(tmp_path / "cloud.npy", rows)  # type: ignore[operator]
+    with pytest.raises(ms.DataError, match="the inside of this surface is not known"):
+        Shape(path=tmp_path / "cloud.npy", labelled=10)  # type: ignore[operator]
