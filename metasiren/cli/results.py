@@ -91,6 +91,12 @@ def table(runs: tuple[Path, ...], form: str) -> None:
 )
 @click.option("--size", metavar="HxW", help="Samples along each axis, such as 1024x1024.")
 @click.option("--resolution", type=click.IntRange(min=2), metavar="N", help="Samples along every axis.")
+@click.option(
+    "--item", type=click.IntRange(min=0), metavar="N", help="Of a prior: the signal N of its data, seen whole."
+)
+@click.option("--between", type=click.IntRange(min=0), nargs=2, metavar="A B", help="Of a prior: from signal A to B.")
+@click.option("--steps", type=click.IntRange(min=2), default=5, show_default=True, help="Files of --between.")
+@click.option("--split", metavar="NAME", help="Of these signals: test, else val, by default.")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="An option of the renderer (see describe).")
 @device_option
 @click.pass_context
@@ -102,6 +108,10 @@ def render(
     quantity: str | None,
     size: str | None,
     resolution: int | None,
+    item: int | None,
+    between: tuple[int, int] | None,
+    steps: int,
+    split: str | None,
     pairs: tuple[str, ...],
     device: str,
 ) -> None:
@@ -121,7 +131,11 @@ def render(
         options["resolution"] = resolution
     if quantity is not None:
         options["quantity"] = quantity
-    made = rendering.render(
-        run, out, renderer=renderer, options=options, device=device, catalogue=catalogue_of(ctx)
-    )  # fmt: skip
-    click.echo(made)
+    given: dict[str, Any] = {"renderer": renderer, "options": options, "device": device, "split": split}
+    if between is None:
+        click.echo(rendering.render(run, out, item=item, catalogue=catalogue_of(ctx), **given))
+        return
+    if item is not None:
+        raise RecipeError("render", "both --item and --between.", "Give one of them.")
+    for path in rendering.render_between(run, out, items=between, steps=steps, catalogue=catalogue_of(ctx), **given):
+        click.echo(path)

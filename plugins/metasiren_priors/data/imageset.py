@@ -81,6 +81,8 @@ class ImageSet(Dataset):
         DataError: no images, arrays of differing sizes, or not uint8.
     """
 
+    renderer = "picture"
+
     def __init__(
         self,
         title: str,

@@ -49,19 +49,32 @@ def figure(strips: Sequence[Strip], truth: Tensor, grid: tuple[int, int], *, lea
     tiles = []
     for strip in strips:
         seen = rearrange(strip.seen.cpu(), "n (h w) -> n 1 h w", h=grid[0])
-        whole, guess = _colours(truth, grid), _colours(strip.predictions, grid)
+        whole, guess = colours(truth, grid), colours(strip.predictions, grid)
         trio = torch.stack([torch.where(seen, whole, hidden), guess, whole], dim=1)
-        tiles.append(repeat(trio, "n k c h w -> (n k) c (h a) (w b)", a=factor, b=factor))
-    sheet = make_grid(torch.cat(tiles), nrow=3 * len(truth), padding=GAP, pad_value=1.0)
-    pixels = rearrange((sheet * 255).round().byte(), "c h w -> h w c").numpy()
+        tiles.append(trio.flatten(0, 1))
+    return sheet(torch.stack(tiles), [s.label for s in strips], ("context", "reconstruction", "truth"), factor)
+
+
+def sheet(tiles: Tensor, labels: Sequence[str], heads: Sequence[str], factor: int) -> Image.Image:
+    """Pictures in rows and columns, enlarged, with words at the left and above.
+
+    Args:
+        tiles: (rows, columns, 3, height, width) in [0, 1].
+        labels: of the rows.
+        heads: of the columns; they start again where there are more columns.
+        factor: how many pixels of the sheet a pixel takes along each axis.
+    """
+    large = repeat(tiles.flatten(0, 1), "n c h w -> n c (h a) (w b)", a=factor, b=factor)
+    whole = make_grid(large, nrow=tiles.shape[1], padding=GAP, pad_value=1.0)
+    pixels = rearrange((whole * 255).round().byte(), "c h w -> h w c").numpy()
     page = Image.new("RGB", (pixels.shape[1] + MARGIN, pixels.shape[0] + HEAD), "white")
     page.paste(Image.fromarray(pixels), (MARGIN, HEAD))
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
-    high, wide = grid[0] * factor + GAP, grid[1] * factor + GAP
-    for row, strip in enumerate(strips):
-        draw.text((4, HEAD + row * high + high // 2), strip.label, "black", font, anchor="lm")
-    for column in range(3 * len(truth)):
-        word = ("context", "reconstruction", "truth")[column % 3]
+    high, wide = large.shape[2] + GAP, large.shape[3] + GAP
+    for row, label in enumerate(labels):
+        draw.text((4, HEAD + row * high + high // 2), label, "black", font, anchor="lm")
+    for column in range(tiles.shape[1]):
+        word = heads[column % len(heads)]
         draw.text((MARGIN + column * wide + wide // 2, HEAD // 2), word, "black", font, anchor="mm")
     return page
 
@@ -91,7 +104,7 @@ def panels(labels: Sequence[str], count: int, grid: tuple[int, int], *, least: i
     return found
 
 
-def _colours(values: Tensor, grid: tuple[int, int]) -> Tensor:
+def colours(values: Tensor, grid: tuple[int, int]) -> Tensor:
     """Values (n, pixels, channels) in [-1, 1] as pictures (n, 3, rows, columns) in [0, 1]; one channel is grey."""
     unit = rearrange((values.detach().cpu().float() + 1) / 2, "n (h w) c -> n c h w", h=grid[0], w=grid[1])
     unit = unit.nan_to_num().clamp(0, 1)

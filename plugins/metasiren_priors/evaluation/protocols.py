@@ -35,6 +35,7 @@ from metasiren import (
 from metasiren_priors.data.imageset import observe
 from metasiren_priors.evaluation.baselines import BASELINES, GaussianConditional
 from metasiren_priors.evaluation.masks import DRAWS, cells_of, views
+from metasiren_priors.evaluation.nearest import nearest_figure
 from metasiren_priors.evaluation.paper import paper_rows
 from metasiren_priors.evaluation.pictures import Strip, figure, panels
 from metasiren_priors.evaluation.refinement import refine as refine_latent
@@ -52,7 +53,7 @@ class Exact(Protocol):
         batch: images per forward pass.
         baselines: write the training-free rows.
         baseline_images: evaluate the baselines on so many images at most; the table states the number.
-        pictures: number of images in figure6.png; 0 writes none.
+        pictures: number of images in figure6.png and figure_nearest.png; 0 writes none.
         distributions: score predictive distributions (log-likelihood, coverage, CRPS; see `predictive`) on so many
             images, for rows that have one: the encoder `mixture` and the Gaussian conditional. 0 scores none.
         refine_rate: learning rate of test-time optimisation (see `refinement.refine`).
@@ -103,8 +104,8 @@ class Exact(Protocol):
         options: EvaluationOptions = FULL_EVALUATION,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
-        """As `metasiren.Protocol.evaluate`; writes table.json, .csv, .md, .tex, figure6.png and panels.json,
-        which says where each picture lies in figure6.png.
+        """As `metasiren.Protocol.evaluate`; writes table.json, .csv, .md, .tex, figure6.png, panels.json,
+        which says where each picture lies in figure6.png, and figure_nearest.png.
 
         Raises:
             DataError: signals that are not images, or a split that is missing or empty.
@@ -152,6 +153,7 @@ class Exact(Protocol):
             self._figure(evaluation, predict, shown, shape).save(results / "figure6.png")
             where = {"figure6.png": panels(labels, shown, (shape[0], shape[1]))}
             (results / "panels.json").write_text(json.dumps(where) + "\n", "utf-8")
+            self._nearest(evaluation, predict, shown, (shape[0], shape[1])).save(results / "figure_nearest.png")
         return table_frame(table)
 
     def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
@@ -177,6 +179,12 @@ class Exact(Protocol):
         masks = [(view.label, evaluation.mask(view, items, 0)) for view in evaluation.columns]
         strips = [Strip(label, seen, predict(values, seen, items)) for label, seen in masks]
         return figure(strips, values, (shape[0], shape[1]))
+
+    def _nearest(self, evaluation: Evaluation, predict: Predict, count: int, shape: tuple[int, int]) -> Image.Image:
+        """Reconstructions from the second of the columns, beside the training images that are nearest to them."""
+        items, values = evaluation.values(0, count)
+        seen = evaluation.mask(evaluation.columns[min(1, len(evaluation.columns) - 1)], items, 0)
+        return nearest_figure(evaluation.dataset, seen, predict(values, seen, items), values, shape)
 
     @staticmethod
     def _likelihood(images: int) -> str:
