@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -74,8 +74,20 @@ class Experiment:
         return self.stages[-1].stop
 
 
-def assemble(recipe: Recipe, catalogue: Catalogue, *, seed: int | None = None) -> Experiment:
+def assemble(
+    recipe: Recipe,
+    catalogue: Catalogue,
+    *,
+    seed: int | None = None,
+    check: Callable[[Dataset, tuple[Weighted, ...]], None] = lambda dataset, constraints: None,
+) -> Experiment:
     """Make every part that the recipe names; mistakes anywhere in it are found before any training.
+
+    Args:
+        recipe: what to make.
+        catalogue: the plugins.
+        seed: of the initial weights, in place of the recipe's.
+        check: called with the data set and the constraints before the model is made; may raise.
 
     Raises:
         RecipeError, PluginError, DataError: naming the key.
@@ -86,6 +98,7 @@ def assemble(recipe: Recipe, catalogue: Catalogue, *, seed: int | None = None) -
     protocol, metrics = make_protocol(recipe, catalogue), make_metrics(recipe, catalogue)
     dataset = make_dataset(recipe, catalogue)
     constraints = tuple(replace(each, constraint=each.constraint.for_data(dataset)) for each in constraints)
+    check(dataset, constraints)
     torch.manual_seed(recipe.train.seed if seed is None else seed)
     model = make_model(recipe, catalogue, dataset.domain)
     if not any(True for _ in model.parameters()) and recipe.train.steps != 0:

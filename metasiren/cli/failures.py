@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-import sys
+
+from metasiren.errors import is_out_of_memory
 
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -11,13 +12,12 @@ CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 def explain(error: BaseException) -> str | None:
     """A message with advice; None where the failure is a fault of metasiren or a plugin."""
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else "no further reason is given"
-        return (
-            f"out of memory: {reason}\n"
-            "  Lower train.batch, data.size or data.points, siren.hidden_features or decoder.hidden_features;\n"
-            "  an earlier checkpoint, if there is one, is kept."
-        )
+        general = "Lower train.batch, data.size or data.points, siren.hidden_features or decoder.hidden_features."
+        estimated = getattr(error, "__notes__", None) or [general]
+        lines = [f"out of memory: {reason}", *estimated, "An earlier checkpoint, if there is one, is kept."]
+        return "\n  ".join(lines)
     if isinstance(error, OSError) and error.errno is not None:
         file = f"{error.filename}: " if error.filename else ""
         if error.errno in FULL:
@@ -28,13 +28,3 @@ def explain(error: BaseException) -> str | None:
             advice = "Check the path and the disk."
         return f"{file}{error.strerror}.\n  {advice}"
     return None
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError):
-        return True
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(error, torch.OutOfMemoryError):
-        return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "not enough memory" in text)

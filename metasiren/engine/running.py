@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from metasiren.assembly.parts import make_optimizer
 from metasiren.contracts import Dataset
 from metasiren.engine.devices import peak_memory, pick_device
 from metasiren.engine.distributed import Ranks, joined
+from metasiren.engine.estimate import demand_fits, out_of_memory_explained
 from metasiren.engine.evaluation import evaluate as evaluate
 from metasiren.engine.evaluation import write_evaluated, write_scores, write_table
 from metasiren.engine.logger import RunLogger, noted_signals
@@ -81,7 +83,7 @@ def run(
         recipe._changes = changes
     progress = progress or Silent()
     progress.say(f"assembling {recipe.name}")
-    experiment = assemble(recipe, catalogue)
+    experiment = assemble(recipe, catalogue, check=partial(demand_fits, recipe, catalogue, device=place))
     with joined(place) as ranks:
         if not ranks.first:
             return _follow(Path(ranks.shared("")), experiment, catalogue, place, ranks, resumed=False)
@@ -146,10 +148,11 @@ def _carry_out(
     checkpoint: checkpoints.Checkpoint | None,
     ranks: Ranks,
 ) -> Run:
-    trainer = _trainer(experiment, catalogue, device, ranks)
-    # What follows is the run itself: whatever ends it is written into its status.json.
-    with StatusFile(made.path, experiment.steps, checkpoint.step if checkpoint else 0) as status:
-        return _train(made, trainer, catalogue, limit, progress, checkpoint, status)
+    with out_of_memory_explained(experiment, catalogue, device):
+        trainer = _trainer(experiment, catalogue, device, ranks)
+        # What follows is the run itself: whatever ends it is written into its status.json.
+        with StatusFile(made.path, experiment.steps, checkpoint.step if checkpoint else 0) as status:
+            return _train(made, trainer, catalogue, limit, progress, checkpoint, status)
 
 
 def _train(

@@ -1,0 +1,319 @@
+"""The cost of a training step, found without computing it: operations, FLOP, bytes moved and memory.
+
+A step of the recipe runs on tensors without contents: for a GPU on torch's `meta` device, for a CPU on fake CPU tensors
+(the evaluator works block by block there). Shapes and dtypes are those of the real step; every operation is counted,
+and every tensor from its making to its end.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from metasiren.assembly.parts import make_model, make_optimizer
+from metasiren.contracts import Batch, Domain, Model
+from metasiren.contracts.optimizer import BatchOptimizer, Weighted
+from metasiren.contracts.residual import Residual
+from metasiren.engine.averaging import MovingAverage
+from metasiren.engine.objective import Objective
+from metasiren.engine.sharding import part_of
+from metasiren.recipe import Part, Recipe
+from metasiren.registry.catalogue import Catalogue
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What a training step takes. Sizes are in bytes.
+
+    Attributes:
+        trained: numbers that are trained, by part (`encoder`, `decoder`).
+        fixed: numbers that are not, by part.
+        weights: size of all of them.
+        gradients: size of the gradients.
+        optimizer: size of the optimiser's state.
+        average: size of the moving average.
+        batch: size of the step's batch.
+        emitted: size of the weights that the decoder emits for the batch; zero where it holds them. Part of
+            `activations`.
+        activations: the most that everything else takes at once: layers kept for the backward pass, their derivatives
+            by coordinates (jets), and temporary results.
+        jacobian: size of the linearised residuals, of optimisers that solve for a step.
+        kernels: number of operations that compute.
+        flops: floating-point operations of matrix products and convolutions.
+        traffic: bytes that the operations read and write, each by itself.
+    """
+
+    trained: Mapping[str, int]
+    fixed: Mapping[str, int]
+    weights: int
+    gradients: int
+    optimizer: int
+    average: int
+    batch: int
+    emitted: int
+    activations: int
+    jacobian: int
+    kernels: int
+    flops: int
+    traffic: int
+
+    @property
+    def constant(self) -> int:
+        """The memory that does not depend on the size of the batch."""
+        return self.weights + self.gradients + self.optimizer + self.average
+
+    @property
+    def variable(self) -> int:
+        """The memory that grows with the batch."""
+        return self.batch + self.activations + self.jacobian
+
+    @property
+    def peak(self) -> int:
+        """The most memory that tensors take at once."""
+        return self.constant + self.variable
+
+
+def step_cost(
+    recipe: Recipe,
+    catalogue: Catalogue,
+    domain: Domain,
+    constraints: tuple[Weighted, ...],
+    batch: Batch,
+    *,
+    device: torch.device,
+    optimizer: Part | None = None,
+    model: Model | None = None,
+) -> StepCost:
+    """The cost of one step of a recipe, such as it is after the first.
+
+    Args:
+        recipe: with its preset and overrides.
+        catalogue: the plugins.
+        domain: of the data.
+        constraints: those of the stage.
+        batch: a step's batch; only its shapes and dtypes count.
+        device: for which kind of device; it need not be here.
+        optimizer: of the stage; the recipe's where None.
+        model: the model, where it is made already.
+
+    Raises:
+        Exception: whatever a part raises that must read a tensor's contents. The cost is then unknown.
+    """
+    dtype = getattr(torch, recipe.train.dtype)
+    gpu = device.type != "cpu"
+    model = model if model is not None else _made(recipe, catalogue, domain)
+    pieces, batch = recipe.train.accumulate, batch.cast(dtype)
+    whole = {w.constraint.at for w in constraints if w.constraint.at and not w.constraint.pointwise}
+    part, factors = part_of(batch, 0, pieces, whole)
+    with _pretended(gpu) as place:
+        made = _emptied(model, place)
+        part = part._map(lambda t: torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=place))
+        objective = Objective(made, constraints, bf16=recipe.train.precision == "bf16")
+        trained = [p for p in made.parameters() if p.requires_grad]
+        solver = make_optimizer(recipe, catalogue, trained or [nn.Parameter(torch.zeros(0))], optimizer)
+        if gpu:
+            _as_on_a_gpu(solver)
+        average = MovingAverage(made, recipe.train.ema) if recipe.train.ema is not None else None
+
+        def gradients() -> None:
+            solver.zero_grad(set_to_none=True)
+            loss = objective(part, None, factors)["loss"]
+            if trained:
+                loss.backward()
+
+        def update() -> None:
+            if not isinstance(solver, BatchOptimizer):
+                solver.step()
+            if average is not None:
+                average.update_parameters(made)
+
+        gradients()
+        update()  # makes the optimiser's state
+        emitted = _emitted(made, part)
+        with _Count(place) as forward, _flops() as flops:
+            gradients()
+        with _Count(place) as after, _flops() as flops_after:
+            update()
+    size = sum(_size(p) for p in trained)
+    return StepCost(
+        trained=_numbers(made, trained=True),
+        fixed=_numbers(made, trained=False),
+        weights=sum(map(_size, [*made.parameters(), *made.buffers()])),
+        gradients=size,
+        optimizer=sum(_size(t) for t in tree_leaves(dict(solver.state)) if isinstance(t, Tensor)),
+        average=sum(map(_size, average.module.parameters())) if average is not None else 0,
+        batch=sum(map(_size, tensors_of(batch))),
+        emitted=emitted,
+        activations=max(forward.peak - size, after.peak, 0),
+        jacobian=_jacobian(solver, objective, batch, size // dtype.itemsize),
+        kernels=forward.kernels * pieces + after.kernels,
+        flops=flops() * pieces + flops_after(),
+        traffic=forward.traffic * pieces + after.traffic,
+    )
+
+
+@contextmanager
+def _pretended(gpu: bool) -> Iterator[torch.device]:
+    """Where tensors without contents lie."""
+    if gpu:
+        with _autocast_on_meta():
+            yield torch.device("meta")
+        return
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode(allow_non_fake_inputs=True), warnings.catch_warnings():
+        # torch.optim.swa_utils copies a model, for which torch looks at the addresses of its tensors.
+        warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")
+        yield torch.device("cpu")
+
+
+@contextmanager
+def _autocast_on_meta() -> Iterator[None]:
+    """Let parts write `torch.autocast(x.device.type, ...)`, which torch refuses for `meta`: there it does nothing."""
+    autocast, enabled = torch.autocast, torch.is_autocast_enabled
+
+    def on_any(device_type: str, *args: Any, **options: Any) -> Any:
+        return nullcontext() if device_type == "meta" else autocast(device_type, *args, **options)
+
+    with (
+        patch.object(torch, "autocast", on_any),
+        patch.object(torch, "is_autocast_enabled", lambda *a: a != ("meta",) and enabled(*a)),
+    ):
+        yield
+
+
+def _made(recipe: Recipe, catalogue: Catalogue, domain: Domain) -> Model:
+    with torch.device("meta"):
+        return make_model(recipe, catalogue, domain)
+
+
+def _emptied(model: Model, place: torch.device) -> Model:
+    """A copy of a model all of whose tensors have no contents."""
+
+    def empty(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
+        if id(tensor) not in memo:
+            made = torch.empty(tensor.shape, dtype=tensor.dtype, device=place)
+            parameter = isinstance(tensor, nn.Parameter)
+            memo[id(tensor)] = nn.Parameter(made, tensor.requires_grad) if parameter else made
+        found: Tensor = memo[id(tensor)]
+        return found
+
+    with patch.object(Tensor, "__deepcopy__", empty), patch.object(nn.Parameter, "__deepcopy__", empty):
+        return copy.deepcopy(model).train()
+
+
+def _as_on_a_gpu(optimizer: torch.optim.Optimizer) -> None:
+    """Torch's optimisers update all tensors together on a GPU, where nobody decides otherwise."""
+    for group in optimizer.param_groups:
+        if group.get("foreach", False) is None and not group.get("fused"):
+            group["foreach"] = True
+
+
+def _emitted(model: Model, part: Batch) -> int:
+    held = {p.untyped_storage() for p in model.parameters()}
+    with torch.no_grad():
+        latent = model.encoder(part.context, model.decoder)
+        return sum(_size(p) for p in model.decoder.field(latent).params.values() if p.untyped_storage() not in held)
+
+
+def _jacobian(solver: torch.optim.Optimizer, objective: Objective, batch: Batch, weights: int) -> int:
+    """The dense Jacobian of the residuals by the weights in float64, and the matrix that is factored, twice."""
+    if not isinstance(solver, BatchOptimizer):
+        return 0
+    rows = 0
+    for each in objective.constraints:
+        if isinstance(each.constraint, Residual) and each.constraint.norm == "l2":
+            rows += batch.points[each.constraint.at].coords.shape[1] * objective.model.decoder.siren.out_features
+    return 8 * (rows * weights + 2 * min(rows, weights) ** 2)
+
+
+def _numbers(model: Model, *, trained: bool) -> dict[str, int]:
+    named = {"encoder": model.encoder, "decoder": model.decoder}
+    return {
+        name: sum(p.numel() for p in part.parameters() if p.requires_grad == trained) for name, part in named.items()
+    }
+
+
+def tensors_of(value: Any) -> list[Tensor]:
+    """Every tensor of a batch, once."""
+    found: dict[int, Tensor] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        found.setdefault(id(tensor), tensor)
+        return tensor
+
+    value._map(note)
+    return list(found.values())
+
+
+def _size(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+@contextmanager
+def _flops() -> Iterator[Callable[[], int]]:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        yield counter.get_total_flops
+
+
+# Operations that make a view, or memory without contents: nothing is computed.
+_FREE = {
+    "alias", "as_strided", "detach", "diagonal", "empty", "empty_like", "empty_strided", "expand", "lift_fresh",
+    "new_empty", "new_empty_strided", "permute", "select", "slice", "split", "split_with_sizes", "squeeze", "t",
+    "transpose", "unbind", "unfold", "unsqueeze", "view", "_reshape_alias", "_unsafe_view", "_local_scalar_dense",
+}  # fmt: skip
+
+
+class _Count(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts operations, the bytes that they read and write, and the memory that new tensors take at once."""
+
+    def __init__(self, place: torch.device) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.place, self.kernels, self.traffic, self.live, self.peak = place, 0, 0, 0, 0
+        self._known: dict[int, weakref.finalize[Any, Any]] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        before = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
+        for tensor in before:
+            self._note(tensor, new=False)
+        out = func(*args, **(kwargs or {}))
+        after = [t for t in tree_leaves(out) if isinstance(t, Tensor)]
+        for tensor in after:
+            self._note(tensor, new=True)
+        touched = [t for t in (*before, *after) if t.device.type == self.place.type]
+        if func.overloadpacket.__name__ not in _FREE and touched:
+            self.kernels += 1
+            self.traffic += sum(map(_size, touched))
+        return out
+
+    def _note(self, tensor: Tensor, *, new: bool) -> None:
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self._known or tensor.device.type != self.place.type:
+            return
+        size = storage.nbytes() if new else 0
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        self._known[key] = weakref.finalize(storage, self._forget, key, size)
+
+    def _forget(self, key: int, size: int) -> None:
+        self.live -= size
+        self._known.pop(key, None)
+
+    def __exit__(self, *rest: Any) -> None:
+        super().__exit__(*rest)  # type: ignore[no-untyped-call]
+        for each in self._known.values():
+            each.detach()
