@@ -2,11 +2,13 @@
 
     python benchmarks/rivals.py [--size 64] [--steps 100] [--width 32] [--seeds 2] [--out FILE.json]
     python benchmarks/rivals.py --read FILE.json --picture FILE.png [the same options]
+    python benchmarks/rivals.py --read FILE.json --files PICTURE... [--size 96] [--steps 300] [--width 64]
 
 The rule: every rival has the same steps, width, depth and Adam with a cosine schedule. Its rate and its scale (omega,
 or what stands for it) are searched on one photograph (scikit-image's camera): from a first guess, twice and half of
 either are tried and the best is moved to, until none is better or 16 pairs are tried, for every rival alike. They are
-then used, unchanged, on another photograph (scikit-image's coffee, in grey) with each seed.
+then used, unchanged, on another photograph (scikit-image's coffee, in grey) with each seed. With `--files` those of
+FILE are used on other pictures, whose squares at the upper left are made small and grey.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from skimage import color, data, transform
 from torch import Tensor
 
@@ -135,14 +139,36 @@ def draw(rows: list[dict[str, Any]], target: Tensor, coords: Tensor, given: Any)
     figure.savefig(given.picture, dpi=110)
 
 
+def measure(rows: list[dict[str, Any]], coords: Tensor, given: argparse.Namespace) -> None:
+    """Every rival on every picture, with the rates and scales of `rows`; one line each, and the means."""
+    targets = {path.stem: photograph(np.asarray(Image.open(path).convert("RGB")), given.size) for path in given.files}
+    print(f"| network | {' | '.join(targets)} | mean | s |", flush=True)
+    report = []
+    for rival, row in zip(RIVALS, rows, strict=True):
+        start, found = time.process_time(), []
+        for target in targets.values():
+            fields = [fit(rival, row["scale"], row["rate"], target, coords, given, seed) for seed in range(given.seeds)]
+            found.append(mean(quality(field, target, coords) for field in fields))
+        seconds = (time.process_time() - start) / len(targets) / given.seeds
+        report.append({"rival": rival.name, "psnr_db": dict(zip(targets, found, strict=True)), "seconds": seconds})
+        cells = " | ".join(f"{each:.2f}" for each in [*found, mean(found)])
+        print(f"| {rival.name} | {cells} | {seconds:.1f} |", flush=True)
+    if given.out:
+        given.out.write_text(json.dumps(report, indent=2))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("size", 64), ("steps", 100), ("width", 32), ("seeds", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
     for name in ("out", "read", "picture"):
         parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--files", type=Path, nargs="+")
     given = parser.parse_args()
     coords = ms.grid((given.size, given.size))[None]
+    if given.files:
+        measure(json.loads(given.read.read_text())["rows"], coords, given)
+        return
     tuning, measured = photograph(data.camera(), given.size), photograph(data.coffee(), given.size)
     if given.read:
         draw(json.loads(given.read.read_text())["rows"], measured, coords, given)
