@@ -108,9 +108,8 @@ def test_auto_decoding_finds_the_latent_of_an_unseen_signal(values: Tensor) -> N
 
 def test_errors_count_observed_values_alone(values: Tensor) -> None:
     context = observed(values, [5, 2, 0])
-    found = observed_errors(
-        Constant(torch.eye(2, dtype=torch.float64)), torch.zeros(3, 2, dtype=torch.float64), context
-    )
+    field = Constant(torch.eye(2, dtype=torch.float64)).field(torch.zeros(3, 2, dtype=torch.float64))
+    found = observed_errors(field, context)
     expected = torch.stack(
         [values[0].square().mean(), values[1, :2].square().mean(), torch.zeros((), dtype=torch.float64)]
     )

@@ -90,7 +90,7 @@ class LastLayer(Decoder):
             weights = h.new_ones(len(h))
         root = weights.double().sqrt().unsqueeze(-1)
         a = h * root  # (points, features) or (batch, points, features)
-        found = _ridge_solution(a, y * root, self.ridge)
+        found = ridge_solution(a, y * root, self.ridge)
         return SharedTrunkField(self.siren, self._params(found.mT, values.dtype))
 
     def smoother(self) -> Tensor:
@@ -107,7 +107,7 @@ class LastLayer(Decoder):
     def _smoother(self) -> Tensor:
         first = self.hidden[0]
         a = self.features(grid(self.shape, dtype=first.dtype, device=first.device))
-        return _ridge_solution(a, torch.eye(len(a), dtype=a.dtype, device=a.device), self.ridge)
+        return ridge_solution(a, torch.eye(len(a), dtype=a.dtype, device=a.device), self.ridge)
 
     def deviation(self, covariance: Tensor, coords: Tensor) -> Tensor:
         """Standard deviation of the field, for values on the grid of a given covariance.
@@ -133,7 +133,7 @@ class LastLayer(Decoder):
         return {**trunk, last.weight: output[..., :-1], last.bias: output[..., -1]}
 
 
-def _ridge_solution(a: Tensor, y: Tensor, ridge: float) -> Tensor:
+def ridge_solution(a: Tensor, y: Tensor, ridge: float) -> Tensor:
     """argmin_W |A W - y|^2 + ridge |W|^2 for A (..., points, features), y (..., points, m); W (..., features, m).
 
     Either form is used, whichever has the smaller system: (A^T A + ridge)^-1 A^T y = A^T (A A^T + ridge)^-1 y.

@@ -46,7 +46,7 @@ class ContextAdaptation(Encoder):
             with torch.enable_grad():
                 # A sum over items: no item's step depends on its neighbours.
                 latent = latent if latent.requires_grad else latent.requires_grad_()
-                loss = observed_errors(decoder, latent, context).sum()
+                loss = observed_errors(decoder.field(latent), context).sum()
                 (slope,) = torch.autograd.grad(loss, latent, create_graph=through and not self.first_order)
                 latent = latent - self.rate * slope
             latent = latent if through else latent.detach()

@@ -40,6 +40,7 @@ from metasiren_priors.evaluation.paper import paper_rows
 from metasiren_priors.evaluation.pictures import Strip, figure, panels
 from metasiren_priors.evaluation.refinement import refine as refine_latent
 from metasiren_priors.evaluation.scoring import Evaluation, Predict
+from metasiren_priors.evaluation.weight_refinement import refine_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,7 @@ class Exact(Protocol):
         pictures: number of images in figure6.png and figure_nearest.png; 0 writes none.
         distributions: score predictive distributions (log-likelihood, coverage, CRPS; see `predictive`) on so many
             images, for rows that have one: the encoder `mixture` and the Gaussian conditional. 0 scores none.
+        refine_in: what test-time optimisation changes: `latent`, or emitted `weights` (see `weight_refinement`).
         refine_rate: learning rate of test-time optimisation (see `refinement.refine`).
         refine_prior: weight that holds refined latents near the encoder's.
 
@@ -73,6 +75,7 @@ class Exact(Protocol):
     baseline_images: int = 1000
     pictures: int = 4
     distributions: int = 0
+    refine_in: Literal["latent", "weights"] = "latent"
     refine_rate: float = 0.02
     refine_prior: float = 1e-3
 
@@ -122,7 +125,8 @@ class Exact(Protocol):
             raise DataError("evaluate: limit", f"{limit} images.", "Give a limit of one or more.")
         evaluation = Evaluation(dataset, split, columns, DRAWS[self.draws], self.seeds, self.batch, device)
         predict = self.predictor(model, shape, refine)
-        title = f"{name} (refined, {refine} steps)" if refine else name
+        what = " in the weights" if self.refine_in == "weights" else ""
+        title = f"{name} (refined{what}, {refine} steps)" if refine else name
         scored = min(count, self.distributions)
         rows = [evaluation.row(title, "model", predict, count)]
         posteriors = getattr(model.encoder, "posteriors", None)
@@ -213,11 +217,14 @@ class Exact(Protocol):
             # Not inference_mode: encoders may optimise a latent against the decoder.
             with torch.no_grad():
                 latent = model.encoder(context, model.decoder)
-                if refine:
+                if refine and self.refine_in == "latent":
                     latent = refine_latent(
                         model.decoder, latent, context, refine, rate=self.refine_rate, prior=self.refine_prior
                     )
-                made: Tensor = model.decoder.field(latent)(coords)
+                field = model.decoder.field(latent)
+                if refine and self.refine_in == "weights":
+                    field = refine_weights(field, context, refine, rate=self.refine_rate)
+                made: Tensor = field(coords)
                 return made.expand_as(values)
 
         return predict

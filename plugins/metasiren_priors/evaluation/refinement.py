@@ -5,17 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from metasiren import Context, Decoder, RunError
+from metasiren import Context, Decoder, Field, RunError
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
-def observed_errors(decoder: Decoder, latent: Tensor, context: Context) -> Tensor:
+def observed_errors(field: Field, context: Context) -> Tensor:
     """Mean squared errors (batch,) over the observed values; zero where nothing was observed."""
-    seen = context.mask.unsqueeze(-1).to(latent.dtype)
+    seen = context.mask.unsqueeze(-1).to(context.values.dtype)
     values = (seen.sum(dim=(1, 2)) * context.values.shape[-1]).clamp_min(1)
-    error = (decoder.field(latent)(context.coords) - context.values).square() * seen
-    return error.sum(dim=(1, 2)) / values
+    return ((field(context.coords) - context.values).square() * seen).sum(dim=(1, 2)) / values
 
 
 def refine(
@@ -25,9 +24,8 @@ def refine(
 
         minimise over d   mean over observed pixels (prediction - observation)^2 + prior * mean d^2
 
-    The penalty keeps latents near the encoder's output, because few pixels alone do not determine a latent. Items do
-    not
-    influence one another.
+    The penalty keeps latents near the encoder's output, because few pixels alone do not determine a latent. Items
+    do not influence one another.
 
     Args:
         decoder: fixed meanwhile.
@@ -54,7 +52,7 @@ def refine(
         with torch.enable_grad():
             d.requires_grad_()
             # A sum over items, so that no item's step depends on its neighbours.
-            errors = observed_errors(decoder, start + size * d, context)
+            errors = observed_errors(decoder.field(start + size * d), context)
             loss = (errors + prior * d.square().mean(dim=axes)).sum()
             (slope,) = torch.autograd.grad(loss, d)
         first = BETA1 * first + (1 - BETA1) * slope
