@@ -46,7 +46,7 @@ class Ours:
     def __init__(self, recipe: Recipe, catalogue: Catalogue) -> None:
         self.task = assemble(recipe, catalogue)
         assert isinstance(self.task.protocol, EquationProtocol)
-        self.judge = self.task.protocol
+        self.protocol = self.task.protocol
         parameters = [p for p in self.task.model.parameters() if p.requires_grad]
 
         def optimizer(part: Part) -> torch.optim.Optimizer:
@@ -55,7 +55,7 @@ class Ours:
         self.trainer = Trainer(self.task, torch.device("cpu"), optimizer)
         grid = self.task.dataset.grid(129)  # type: ignore[attr-defined]
         self.points = np.stack(np.meshgrid(*grid, indexing="ij"), -1)
-        known = self.judge._known(self.task.dataset, grid)  # type: ignore[arg-type]
+        known = self.protocol._known(self.task.dataset, grid)  # type: ignore[arg-type]
         assert known is not None, "this recipe has no known solution"
         self.truth = known[0]
 

@@ -47,7 +47,7 @@ EXTENT = 0.03
 
 
 @runtime_checkable
-class Judge(Protocol):
+class Measure(Protocol):
     """A protocol that gives a model's numbers without writing anything."""
 
     def numbers(self, model: Model, dataset: Dataset) -> Mapping[str, float | None]: ...
@@ -120,11 +120,11 @@ class Contender:
             return make_optimizer(recipe, catalogue, parameters, part)
 
         self.trainer = Trainer(self.task, device, optimizer)
-        self.evaluate: Metric | Judge
+        self.evaluate: Metric | Measure
         if case.metric is not None:
             self.evaluate = catalogue.make("metric", case.metric, where="benchmark", options=case.options)
         else:
-            assert isinstance(self.task.protocol, Judge)
+            assert isinstance(self.task.protocol, Measure)
             self.evaluate = self.task.protocol
         self.case = case
         self.device = device
@@ -145,7 +145,7 @@ class Contender:
         """Finite numbers by name."""
         model, dataset = self.trainer.best_model.eval(), self.task.dataset
         found: Mapping[str, float | None]
-        if isinstance(self.evaluate, Judge):
+        if isinstance(self.evaluate, Measure):
             values = self.evaluate.numbers(model, dataset)
             found = {name: values[name] for name in self.case.numbers or values}
         else:

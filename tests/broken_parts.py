@@ -133,7 +133,7 @@ class GraphKeeper(Good):
             return super().forward(context, decoder)
 
 
-class BadRehearsal(Good):
+class BadTrainingPair(Good):
     def training_pair(self, batch: Batch, decoder: Decoder, generator: torch.Generator | None = None) -> Any:
         latent, batch = super().training_pair(batch, decoder, generator)
         return latent[:1], batch
@@ -192,7 +192,7 @@ ENCODERS = {
     "independence": (Gossip,),
     "untouched": (Writer,),
     "evaluation": (GraphKeeper,),
-    "rehearsal": (BadRehearsal,),
+    "training_pair": (BadTrainingPair,),
     "determinism": (Dice,),
     "state_dict": (Hoarder,),
     "copies": (Locked,),

@@ -51,7 +51,7 @@ def make_siren(recipe: Recipe, catalogue: Catalogue, domain: Domain) -> Siren:
 
 
 def exact_conditions(recipe: Recipe, catalogue: Catalogue) -> ExactConditions | None:
-    """What the recipe's `data.exact` asks of the field."""
+    """The conditions that `data.exact` builds into the field."""
     part = recipe.data
     if part.options.get("exact") is None:
         return None

@@ -54,7 +54,7 @@ class Points(_OnDevice):
 
     @property
     def values(self) -> Tensor:
-        """The signal's values (batch, points, d_out), where the set knows them."""
+        """The signal's values (batch, points, d_out), where they are known."""
         return self.targets["values"]
 
     @property

@@ -1,4 +1,4 @@
-"""Evaluate a field once per point set, at the highest derivative that anyone asks for."""
+"""Evaluate a field once per point set, at the highest derivative that a constraint or metric needs."""
 
 from __future__ import annotations
 

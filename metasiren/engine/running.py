@@ -169,7 +169,7 @@ def _train(
     if checkpoint is None:
         progress.say(f"{dataset.title}: {', '.join(f'{n:,} {s}' for s, n in dataset.splits.items())}")
     _begin(trainer, checkpoint)
-    with RunLogger(made, catalogue, progress, experiment.steps, trainer.step) as journal, noted_signals() as signalled:
+    with RunLogger(made, catalogue, progress, experiment.steps, trainer.step) as logger, noted_signals() as signalled:
         deadline = None if limit is None else time.monotonic() + limit
 
         def stop() -> str | None:
@@ -179,11 +179,11 @@ def _train(
             return "the time is up" if deadline is not None and time.monotonic() >= deadline else None
 
         outcome = trainer.train(
-            watch=journal.step,
-            save=lambda c: journal.saved(checkpoints.save(made.checkpoints, c)),
-            preview=journal.preview(experiment, dataset, device),
+            watch=logger.step,
+            save=lambda c: logger.saved(checkpoints.save(made.checkpoints, c)),
+            preview=logger.preview(experiment, dataset, device),
             stop=stop,
-            notify=journal.nonfinite(model),
+            notify=logger.nonfinite(model),
         )
     trainer.ranks.leave()
     if signalled:

@@ -40,7 +40,7 @@ def score(
         name -> mean; None where it is not finite.
 
     Raises:
-        RecipeError: a metric asks about a point set that the data lacks.
+        RecipeError: a metric names a point set that the data lacks.
     """
     split = next(name for name in ("test", "val", "train") if dataset.splits.get(name))
     count = min(limit or dataset.splits[split], dataset.splits[split])

@@ -19,11 +19,11 @@ from metasiren.testing.report import demand
 
 
 def construction(part: Part) -> None:
-    """The factory gives a `Decoder` that knows its SIREN and the latent's size."""
+    """The factory gives a `Decoder` that keeps its SIREN and the latent's size."""
     made = part.make()
     demand(isinstance(made, Decoder), f"the factory gives {type(made).__name__}.", "Subclass metasiren.Decoder.")
-    knows = getattr(made, "siren", None) == part.siren and getattr(made, "latent_dim", None) == part.latent_dim
-    demand(knows, "siren or latent_dim is not what was given.", "Call super().__init__(siren, latent_dim).")
+    kept = getattr(made, "siren", None) == part.siren and getattr(made, "latent_dim", None) == part.latent_dim
+    demand(kept, "siren or latent_dim is not what was given.", "Call super().__init__(siren, latent_dim).")
 
 
 def shapes(part: Part) -> None:

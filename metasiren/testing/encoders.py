@@ -49,7 +49,7 @@ def float64(part: Part) -> None:
 
 def permutation(part: Part) -> None:
     """The order of the observed points does not matter."""
-    made = _claims(part, "permutation")
+    made = _invariant(part, "permutation")
     context = contexts(part, pairs=(20, 40))
     random = torch.Generator().manual_seed(1)
     # Padding stays at the end: its sort key is above those of all real pairs.
@@ -59,7 +59,7 @@ def permutation(part: Part) -> None:
 
 def padding(part: Part) -> None:
     """Padding (zeros at the end, masked) does not matter."""
-    made = _claims(part, "padding")
+    made = _invariant(part, "padding")
     context = contexts(part, pairs=(1, 20))
     for i, count in enumerate(context.mask.sum(1).tolist()):
         bare = trim(item(context, i), count)
@@ -96,13 +96,13 @@ def evaluation(part: Part) -> None:
     demand(not latent.requires_grad, "the latent carries a graph.", "Detach it after an inner optimisation.")
 
 
-def rehearsal(part: Part) -> None:
+def training_pair(part: Part) -> None:
     """A training step's latent and targets fit each other."""
     made = part.make().train()
     random = torch.Generator().manual_seed(0)
     batch = part.dataset.batch("train", torch.arange(4), context=(5, 60), generator=random)
     latent, targets = made.training_pair(batch, part.companion(made.latent_dim), random)
-    _expect(latent.detach(), (4, made.latent_dim), torch.float32, "the rehearsed latent")
+    _expect(latent.detach(), (4, made.latent_dim), torch.float32, "the latent of the training pair")
     demand(isinstance(targets, Batch), "training_pair gives no Batch beside the latent.")
     demand(
         set(targets.points) == set(batch.points), f"training_pair changes the point sets to {sorted(targets.points)}."
@@ -154,7 +154,7 @@ CHECKS = (
     independence,
     untouched,
     evaluation,
-    rehearsal,
+    training_pair,
     common.determinism,
     common.state_dict,
     common.copies,
@@ -169,10 +169,10 @@ def _ready(part: Part) -> tuple[Any, int]:
     return part.make().eval(), capacity(part.dataset)
 
 
-def _claims(part: Part, claim: str) -> Any:
+def _invariant(part: Part, invariance: str) -> Any:
     made = part.make().eval()
-    if claim not in made.invariances:
-        raise NotApplicable(f"not claimed: {claim!r} is not in the class attribute `invariances`")
+    if invariance not in made.invariances:
+        raise NotApplicable(f"not stated: {invariance!r} is not in the class attribute `invariances`")
     return made
 
 

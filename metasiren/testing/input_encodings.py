@@ -22,8 +22,8 @@ def construction(part: Part) -> None:
     """The factory gives an `InputLayer` of the domain; two made with the same options are equal."""
     made = part.make()
     demand(isinstance(made, InputLayer), f"the factory gives {type(made).__name__}.", "Subclass metasiren.InputLayer.")
-    knows = getattr(made, "domain", None) == part.dataset.domain
-    demand(knows, "its domain is not what was given.", "Call super().__init__(domain).")
+    kept = getattr(made, "domain", None) == part.dataset.domain
+    demand(kept, "its domain is not what was given.", "Call super().__init__(domain).")
     advice = "Keep options as plain attributes, and draw random numbers from a generator with a seed that is an option."
     demand(made == part.make(seed=1), "two layers of the same options differ.", advice)
 

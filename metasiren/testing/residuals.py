@@ -48,7 +48,7 @@ def check_residual(
         residual: the equation.
         exact: a solution in torch, points (points, d) -> values (points,) or (points, channels).
         coords: where it is checked, (points, d); use float64, and points where no term vanishes.
-        targets: what the equation asks of the points, such as {"source": (points, channels)}.
+        targets: what the equation needs at the points, such as {"source": (points, channels)}.
         tolerance: the largest residual of the solution that passes.
 
     Returns:

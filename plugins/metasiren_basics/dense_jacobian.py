@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Params, Siren
-from metasiren_basics.linearised import Direction, Question
+from metasiren_basics.linearised import Direction, ResidualBlock
 
 
 class DenseJacobian:
@@ -23,29 +23,29 @@ class DenseJacobian:
     Args:
         siren: the architecture, whatever its input layer.
         params: (1, ...) weights.
-        questions: what is asked of each point set.
+        blocks: the residuals of each point set.
 
     Attributes:
         residual: r, (rows,).
         matrix: J, (rows, parameters), parameters in the order of `siren.shapes`.
     """
 
-    def __init__(self, siren: Siren, params: Params, questions: Sequence[Question]) -> None:
+    def __init__(self, siren: Siren, params: Params, blocks: Sequence[ResidualBlock]) -> None:
         self.siren = siren
-        found = [self._rows(params, question) for question in questions]
+        found = [self._rows(params, block) for block in blocks]
         self.residual = torch.cat([r for r, _ in found])
         self.matrix = torch.cat([rows for _, rows in found])
 
-    def _rows(self, params: Params, question: Question) -> tuple[Tensor, Tensor]:
-        points = len(question.coords)
+    def _rows(self, params: Params, block: ResidualBlock) -> tuple[Tensor, Tensor]:
+        points = len(block.coords)
         names = list(self.siren.shapes)
         with torch.enable_grad():
             copies = {
                 n: params[n].detach().expand(points, *self.siren.shapes[n]).clone().requires_grad_() for n in names
             }
-            jet = self.siren.jet(copies, question.coords.unsqueeze(1), question.order)
+            jet = self.siren.jet(copies, block.coords.unsqueeze(1), block.order)
             together = replace(jet, **{k: v.transpose(0, 1) for k, v in vars(jet).items() if v is not None})
-            residual = question.residuals(together).mT
+            residual = block.residuals(together).mT
             rows = []
             for component in residual:
                 pulls = torch.autograd.grad(

@@ -24,7 +24,7 @@ from metasiren_basics.damped_steps import Solve, damped_steps
 from metasiren_basics.dense_jacobian import DenseJacobian
 from metasiren_basics.linearised import Direction, Linearised, capturable
 from metasiren_basics.nystrom import nystrom_steps
-from metasiren_basics.residual_blocks import asked, free_weights
+from metasiren_basics.residual_blocks import field_and_blocks, free_weights
 
 Losses = dict[str, Tensor]
 MOST_DAMPING = 1e6
@@ -161,9 +161,9 @@ class GaussNewton(BatchOptimizer):
 
     def _linearise(self, problem: Problem) -> Linearised | DenseJacobian:
         dtype = torch.float64 if self.precision == "float64" else next(problem.model.parameters()).dtype
-        field, questions = asked(problem, dtype, NAME)
+        field, blocks = field_and_blocks(problem, dtype, NAME)
         dense = self.jacobian == "rows" or (self.jacobian == "auto" and not capturable(field.siren))
-        return (DenseJacobian if dense else Linearised)(field.siren, field.params, questions)
+        return (DenseJacobian if dense else Linearised)(field.siren, field.params, blocks)
 
 
 def _move(weights: dict[str, nn.Parameter], start: Mapping[str, Tensor], direction: Direction, length: float) -> None:

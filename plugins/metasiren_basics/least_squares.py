@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from metasiren import BatchOptimizer, Problem, RecipeError, TrainingError
 from metasiren_basics.damped_steps import damped_solutions
 from metasiren_basics.linearised import output_rows
-from metasiren_basics.residual_blocks import asked, free_weights
+from metasiren_basics.residual_blocks import field_and_blocks, free_weights
 
 NAME = "least_squares"
 
@@ -65,8 +65,8 @@ class LeastSquares(BatchOptimizer):
         losses = {name: value.detach() for name, value in problem.losses().items()}
         if not bool(torch.isfinite(losses["loss"])):
             return losses
-        field, questions = asked(problem, torch.float64, NAME)
-        residual, matrix = output_rows(field.siren, field.params, questions)
+        field, blocks = field_and_blocks(problem, torch.float64, NAME)
+        residual, matrix = output_rows(field.siren, field.params, blocks)
         last = field.siren.layers[-1]
         weight, bias = weights[last.weight], weights[last.bias]
         theta = torch.cat([weight.double(), bias.double().unsqueeze(-1)], -1).flatten()

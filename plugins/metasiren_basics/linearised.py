@@ -35,8 +35,8 @@ Direction = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked at one point set.
+class ResidualBlock:
+    """The residuals at one point set.
 
     Attributes:
         coords: (points, d_in).
@@ -110,18 +110,18 @@ class Linearised:
     Args:
         siren: the architecture; an input layer with weights of its own is refused (`ValueError`).
         params: (1, ...) weights.
-        questions: what is asked of each point set.
+        blocks: the residuals of each point set.
 
     Attributes:
         residual: r, (rows,).
     """
 
-    def __init__(self, siren: Siren, params: Params, questions: Sequence[Question]) -> None:
+    def __init__(self, siren: Siren, params: Params, blocks: Sequence[ResidualBlock]) -> None:
         if not capturable(siren):
             raise ValueError("the input layer has weights: its rows need `DenseJacobian`")
         self.siren = siren
         weights = {name: value.detach()[0] for name, value in params.items()}
-        found = [_capture(siren, weights, question) for question in questions]
+        found = [_capture(siren, weights, block) for block in blocks]
         self._sets = [layers for _, layers in found]
         self.residual = torch.cat([r.flatten() for r, _ in found])
 
@@ -190,27 +190,27 @@ def capturable(siren: Siren) -> bool:
     return siren.encoding is None or not siren.encoding.shapes
 
 
-def output_rows(siren: Siren, params: Params, questions: Sequence[Question]) -> tuple[Tensor, Tensor]:
+def output_rows(siren: Siren, params: Params, blocks: Sequence[ResidualBlock]) -> tuple[Tensor, Tensor]:
     """Residuals and their Jacobian by the output layer alone, whatever the architecture.
 
     Returns:
         r (rows,), and (rows, out * (in + 1)): for each channel the weights, then the bias.
     """
     weights = {name: value.detach()[0] for name, value in params.items()}
-    found = [_capture(siren, weights, question, first=len(siren.layers) - 1) for question in questions]
+    found = [_capture(siren, weights, block, first=len(siren.layers) - 1) for block in blocks]
     return torch.cat([r.flatten() for r, _ in found]), torch.cat([layers[0].rows() for _, layers in found])
 
 
 def _capture(
-    siren: Siren, weights: Mapping[str, Tensor], question: Question, first: int = 0
+    siren: Siren, weights: Mapping[str, Tensor], block: ResidualBlock, first: int = 0
 ) -> tuple[Tensor, list[_Layer]]:
     """Residuals (components, points), and what each layer from `first` on contributes to their rows."""
-    ones, order = (1.0,) * siren.in_features, order_for(siren, question.order)
+    ones, order = (1.0,) * siren.in_features, order_for(siren, block.order)
     columns = jet_columns(order, ones)
     inputs, outputs = [], []
     with torch.no_grad():
         params = {name: w.unsqueeze(0) for name, w in weights.items()}
-        h = input_columns(siren, params, question.coords.unsqueeze(0), columns)
+        h = input_columns(siren, params, block.coords.unsqueeze(0), columns)
     with torch.enable_grad():
         for position, layer in enumerate(siren.layers):
             z = affine_columns(h, params[layer.weight], params[layer.bias], layer.omega)
@@ -222,8 +222,8 @@ def _capture(
             h = z if layer.last else activate_columns(z, siren.activation, columns)
         jet = read_columns(h, order, ones)
         if siren.exact is not None:
-            jet = siren.exact.jet(question.coords.unsqueeze(0), jet, ones)
-        residual = question.residuals(jet)
+            jet = siren.exact.jet(block.coords.unsqueeze(0), jet, ones)
+        residual = block.residuals(jet)
         residual = residual.mT.contiguous()
         pulls = [torch.autograd.grad(r.sum(), outputs, retain_graph=True, materialize_grads=True) for r in residual]
     layers = []
@@ -233,7 +233,7 @@ def _capture(
         b = layer.omega * torch.stack([pull[number][0].transpose(0, 1) for pull in pulls])
         if first + number == 0 and siren.encoding is None:
             # Coordinates have no second derivatives.
-            used = 1 + (siren.in_features if question.order != "value" else 0)
+            used = 1 + (siren.in_features if block.order != "value" else 0)
             a, b = a[:, :used], b[:, :, :used]
         layers.append(_Layer(a.contiguous(), b.contiguous()))
     return residual.detach(), layers

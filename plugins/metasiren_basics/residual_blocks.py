@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from metasiren import Field, Jet, Prediction, Problem, RecipeError
 from metasiren.nn.derivatives import highest
 from metasiren_basics.free import FreeDecoder
-from metasiren_basics.linearised import Question
+from metasiren_basics.linearised import ResidualBlock
 
 
 def free_weights(problem: Problem, optimizer: str) -> dict[str, nn.Parameter]:
@@ -29,20 +29,22 @@ def free_weights(problem: Problem, optimizer: str) -> dict[str, nn.Parameter]:
     return dict(zip(decoder.siren.shapes, decoder.weights, strict=True))
 
 
-def asked(problem: Problem, dtype: torch.dtype, optimizer: str) -> tuple[Field, list[Question]]:
+def field_and_blocks(problem: Problem, dtype: torch.dtype, optimizer: str) -> tuple[Field, list[ResidualBlock]]:
     """The field as it is now, and the step's constraints as residuals, both in `dtype`.
 
     Raises:
-        RecipeError: see `questions_of`.
+        RecipeError: see `residual_blocks`.
     """
     model = problem.model
     latent = model.encoder(problem.batch.context, model.decoder)
     field = model.decoder.field(latent)
     field = Field(field.siren, {name: value.to(dtype) for name, value in field.params.items()})
-    return field, questions_of(problem, field, latent.to(dtype), dtype, optimizer)
+    return field, residual_blocks(problem, field, latent.to(dtype), dtype, optimizer)
 
 
-def questions_of(problem: Problem, field: Field, latent: Tensor, dtype: torch.dtype, optimizer: str) -> list[Question]:
+def residual_blocks(
+    problem: Problem, field: Field, latent: Tensor, dtype: torch.dtype, optimizer: str
+) -> list[ResidualBlock]:
     """The constraints as residuals by point set, scaled so that their squares add up to the weighted loss.
 
     Raises:
@@ -72,7 +74,7 @@ def questions_of(problem: Problem, field: Field, latent: Tensor, dtype: torch.dt
         return residuals
 
     return [
-        Question(batch.points[at].coords[0], highest(m.constraint.order for m in members), ask(at, members))
+        ResidualBlock(batch.points[at].coords[0], highest(m.constraint.order for m in members), ask(at, members))
         for at, members in by_set.items()
     ]
 

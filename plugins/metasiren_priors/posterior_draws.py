@@ -1,6 +1,6 @@
 """Uncertainty of a reconstruction: signals drawn from an encoder's posterior, and the standard deviation of the field.
 
-An encoder that knows more than a mean has a method `draws(context, count, generator)`, which gives latents
+An encoder with a distribution over latents has a method `draws(context, count, generator)`, which gives latents
 (count, batch, latent_dim) of signals drawn from its posterior, given the context.
 """
 

@@ -1,7 +1,7 @@
 """Lattice values of one block, evaluated only where the level set may be, and what its neighbours must agree on.
 
 A block is halved again and again; boxes that the level set cannot reach keep only their sign. Values are kept as
-distances to the level; skipped points are plus or minus infinity: a claim about the sign, which neighbours that do
+distances to the level; skipped points are plus or minus infinity: an inferred sign, which neighbours that do
 evaluate the point can refute. So a bound that is too small cannot leave a hole in the surface.
 """
 
@@ -65,14 +65,14 @@ def fill(
         random: draws the points of checks.
 
     Raises:
-        BoundRefutedError: two invariances, or a claim and a value, differ in sign.
+        BoundRefutedError: two inferred signs, or an inferred sign and a value, differ.
     """
     cells = _survey(cuts, probe, lattice, level, gradient, random)
     values = np.full(tuple(n + 1 for n in cells.shape), np.nan)
     for axis, face in enumerate(before):
         if face is not None:
             layer = values[_first(axis)]
-            # Where two neighbours know a point of a shared edge, a value says more than a claim.
+            # Where two neighbours have a point of a shared edge, a value replaces an inferred sign.
             layer[...] = np.where(np.isfinite(layer), layer, face)
     todo = _touching(cells == 0) & ~np.isfinite(values)
     corner = np.array([c[0] for c in cuts])

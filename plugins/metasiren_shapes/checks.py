@@ -40,8 +40,10 @@ def clean(rows: Rows, where: str, *, skip_broken: bool) -> tuple[Rows, dict[str,
         broken &= keep
         count = int(broken.sum())
         if count and not skip_broken:
-            told = f"{count:,} of {len(rows):,} points have {found}; the first is point {int(broken.argmax()):,}."
-            raise DataError(where, told, "Repair the file, or set data.skip_broken=true to leave them out.")
+            found_there = (
+                f"{count:,} of {len(rows):,} points have {found}; the first is point {int(broken.argmax()):,}."
+            )
+            raise DataError(where, found_there, "Repair the file, or set data.skip_broken=true to leave them out.")
         if count:
             notes[found.replace("a number that is ", "").replace("a ", "")] = f"{count:,} points left out"
             keep &= ~broken
@@ -102,5 +104,5 @@ def _no_normal(rows: Rows) -> Flags:
 
 
 def _each(rows: Rows, ask: Callable[[Rows], Any]) -> Flags:
-    """A question of every row, asked of so many at a time."""
+    """A test of every row, in parts of `ROWS`."""
     return np.concatenate([ask(rows[i : i + ROWS]) for i in range(0, len(rows), ROWS)])

@@ -26,10 +26,10 @@ MOST_HELD_OUT = 20_000
 class Shape(Dataset):
     """The surface of a mesh, of a cloud of oriented points, or of a solid known exactly, in the cube [-1, 1]^3.
 
-    A training step sees the set `surface` (drawn with replacement; known: `normals`), as many points in the set
+    A training step has the set `surface` (drawn with replacement; known: `normals`), as many points in the set
     `space` (uniform in the cube), and, with `near`, as many in the set `near`. With `labelled`, as many in the set
-    `labelled` know whether they lie `inside` (1 or 0). Tests see held-out surface points and fixed points in space;
-    where the exact distance is known, it is theirs as `sdf`, in coordinate units, positive outside.
+    `labelled` state whether they lie `inside` (1 or 0). Tests have held-out surface points and fixed points in space;
+    where the exact distance is known, it is the target `sdf`, in coordinate units, positive outside.
 
     A cloud is kept as 24 bytes a point. Binary PLY and NPY files are mapped into memory and converted piece by piece:
     20 million points of a PLY took 21 s of one busy core and, beside the mapped file, whose pages the system may take

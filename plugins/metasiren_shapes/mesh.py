@@ -1,4 +1,4 @@
-"""A triangle mesh in plain arrays, with the questions that people ask of one."""
+"""A triangle mesh in plain arrays: its area, volume, bounds and samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions to a field, in arrays: chunked, counted, and checked for values that are no numbers."""
+"""Evaluation of a field in arrays: chunked, counted, and checked for values that are not finite."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ KEY, RIM = (-0.45, 0.60, 0.66), (0.85, 0.25, -0.45)
 """Where the lights are: right, up and towards the camera. They move with it, so that every view is lit alike."""
 
 REACH = (0.03, 0.08, 0.16, 0.28)
-"""Distances, in radii of what is seen, at which the surroundings are asked whether they hide the sky."""
+"""Distances, in radii of what is seen, at which it is tested whether the surroundings hide the sky."""
 
 CONTRAST = 0.08
 

@@ -1,7 +1,7 @@
-"""Where rays meet the level set: sphere tracing (Hart 1996), with the field asked only near the surface.
+"""Where rays meet the level set: sphere tracing (Hart 1996), with the field evaluated only near the surface.
 
-A value v tells that the level set is at least v / G away, G being the greatest gradient norm. A coarse grid of values
-tells the same for all of space: most steps are taken by looking there.
+Where the value is v, the level set is at least v / G away, G being the greatest gradient norm. A coarse grid of values
+gives the same bound everywhere in space; most steps use it.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _known(space: Space, points: Tensor) -> Tensor:
 
 
 def _fly(space: Space, o: Tensor, d: Tensor, t: Tensor, end: Tensor, least: float) -> Tensor:
-    """Go on through space that the coarse grid knows to be empty."""
+    """Go on through space that is empty by the coarse grid."""
     t = t.clone()
     flying = torch.arange(len(t), device=t.device)
     for _ in range(FLIGHTS):

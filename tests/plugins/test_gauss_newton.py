@@ -44,7 +44,7 @@ from metasiren_basics.fixed import FixedEncoder
 from metasiren_basics.free import FreeDecoder
 from metasiren_basics.gauss_newton import GaussNewton
 from metasiren_basics.lbfgs import Lbfgs
-from metasiren_basics.linearised import Linearised, Question, capturable
+from metasiren_basics.linearised import Linearised, ResidualBlock, capturable
 
 F64 = torch.float64
 ORDERS = ("value", "gradient", "laplacian", "hessian_diagonal", "hessian")
@@ -145,7 +145,7 @@ def flat(model: nn.Module) -> Tensor:
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
-def asked(order: str) -> Callable[[Jet], Tensor]:
+def residuals_of(order: str) -> Callable[[Jet], Tensor]:
     """Nonlinear residuals of everything that a jet of this order has."""
 
     def residuals(jet: Jet) -> Tensor:
@@ -179,8 +179,11 @@ def test_without_a_jacobian_in_memory_all_is_the_same(
     )  # fmt: skip
     params = siren.init(dtype=F64, generator=generator)
     coords = 2 * torch.rand(9, d, dtype=F64, generator=generator) - 1
-    questions = [Question(coords, order, asked(order)), Question(coords[:4] / 2, "value", asked("value"))]
-    thin, dense = Linearised(siren, params, questions), DenseJacobian(siren, params, questions)
+    blocks = [
+        ResidualBlock(coords, order, residuals_of(order)),
+        ResidualBlock(coords[:4] / 2, "value", residuals_of("value")),
+    ]
+    thin, dense = Linearised(siren, params, blocks), DenseJacobian(siren, params, blocks)
     same = partial(torch.testing.assert_close, rtol=1e-10, atol=1e-10)
     same(thin.residual, dense.residual)
     scale = float(dense.gram().abs().max())
@@ -196,24 +199,24 @@ def test_the_jacobian_is_autograds() -> None:
     siren = Siren(in_features=2, out_features=2, hidden_features=5, hidden_layers=1, first_omega=4)
     params = siren.init(dtype=F64, generator=torch.Generator().manual_seed(0))
     coords = torch.tensor([[0.1, -0.3], [0.7, 0.2], [-0.5, 0.9]], dtype=F64)
-    question = Question(coords, "hessian_diagonal", asked("hessian_diagonal"))
+    block = ResidualBlock(coords, "hessian_diagonal", residuals_of("hessian_diagonal"))
 
     def residual(weights: Params) -> Tensor:
-        return question.residuals(siren.jet(weights, coords, question.order)).mT.flatten()
+        return block.residuals(siren.jet(weights, coords, block.order)).mT.flatten()
 
     found = torch.func.jacrev(residual)(params)
     expected = torch.cat([found[name].flatten(1) for name in siren.shapes], 1)
-    torch.testing.assert_close(DenseJacobian(siren, params, [question]).matrix, expected)
+    torch.testing.assert_close(DenseJacobian(siren, params, [block]).matrix, expected)
 
 
 def test_learnable_inputs_need_rows() -> None:
     siren = Siren(in_features=2, out_features=1, hidden_features=4, input_layer={"name": "rbf_gaussian", "centres": 3})
     params = siren.init(dtype=F64)
-    question = Question(torch.zeros(2, 2, dtype=F64), "value", asked("value"))
+    block = ResidualBlock(torch.zeros(2, 2, dtype=F64), "value", residuals_of("value"))
     assert not capturable(siren)
     with pytest.raises(ValueError, match="DenseJacobian"):
-        Linearised(siren, params, [question])
-    assert DenseJacobian(siren, params, [question]).matrix.shape == (2, siren.parameter_count)
+        Linearised(siren, params, [block])
+    assert DenseJacobian(siren, params, [block]).matrix.shape == (2, siren.parameter_count)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.8])
@@ -305,7 +308,7 @@ def test_the_primal_step_is_the_dual_step(kind: Any) -> None:
         siren = Siren(in_features=1, out_features=1, hidden_features=hidden, hidden_layers=1, first_omega=3)
         params = siren.init(generator=torch.Generator().manual_seed(0), dtype=F64)
         coords = torch.linspace(-1, 1, points, dtype=F64).unsqueeze(-1)
-        linear = kind(siren, params, [Question(coords, "laplacian", asked("laplacian"))])
+        linear = kind(siren, params, [ResidualBlock(coords, "laplacian", residuals_of("laplacian"))])
         target = torch.sin(torch.arange(len(linear.residual), dtype=F64))
         steps = {s: dict(damped_steps(linear, target, [1e-3, 1e-1], s)) for s in ("dual", "primal")}
         auto = dict(damped_steps(linear, target, [1e-3, 1e-1]))

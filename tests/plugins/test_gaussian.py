@@ -268,9 +268,9 @@ def batch_of(images: ImageSet, split: str = "train") -> Batch:
     return images.batch(split, torch.arange(images.splits[split]))
 
 
-@pytest.mark.parametrize("rehearsal", ["damped", "posterior"])
-def test_half_of_a_rehearsal_is_whole_images_with_their_truth(images: ImageSet, rehearsal: str) -> None:
-    encoder, batch = encoder_of(images, rehearsal=rehearsal), batch_of(images)
+@pytest.mark.parametrize("latents", ["damped", "posterior"])
+def test_half_of_a_training_batch_is_whole_images_with_their_truth(images: ImageSet, latents: str) -> None:
+    encoder, batch = encoder_of(images, training_latents=latents), batch_of(images)
     latent, targets = encoder.training_pair(batch, no_decoder(), torch.Generator().manual_seed(0))
     truth, seen = batch.points["pixels"].values, targets.points["pixels"].values
     whole = (seen == truth).flatten(1).all(1)
@@ -281,17 +281,17 @@ def test_half_of_a_rehearsal_is_whole_images_with_their_truth(images: ImageSet, 
     assert torch.equal(batch_of(images).points["pixels"].values, truth)
 
 
-def test_a_rehearsal_follows_its_generator(images: ImageSet) -> None:
+def test_a_training_pair_follows_its_generator(images: ImageSet) -> None:
     encoder, batch = encoder_of(images), batch_of(images)
     runs = [encoder.training_pair(batch, no_decoder(), torch.Generator().manual_seed(s))[0] for s in (0, 0, 1)]
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])
 
 
-@pytest.mark.parametrize("rehearsal", ["damped", "posterior"])
-def test_damped_latents_are_unbiased_guesses_of_the_truth(images: ImageSet, rehearsal: str) -> None:
+@pytest.mark.parametrize("latents", ["damped", "posterior"])
+def test_damped_latents_are_unbiased_guesses_of_the_truth(images: ImageSet, latents: str) -> None:
     """E[c | latent] = latent, as for every posterior mean: regressing the truth on it gives slope one."""
-    encoder = encoder_of(images, rehearsal=rehearsal, damped=1.0, latent_dim=4, group=2)
+    encoder = encoder_of(images, training_latents=latents, damped=1.0, latent_dim=4, group=2)
     batch, generator = batch_of(images), torch.Generator().manual_seed(1)
     truth = encoder.latent(batch.points["pixels"].values)
     guesses = torch.stack([encoder.training_pair(batch, no_decoder(), generator)[0] for _ in range(12)])
@@ -307,7 +307,7 @@ def test_true_targets_leave_the_batch_alone(images: ImageSet) -> None:
     assert not torch.equal(latent, encoder.latent(batch.points["pixels"].values))
 
 
-def test_masks_of_rehearsals_are_scattered_pixels_or_sides() -> None:
+def test_masks_of_training_pairs_are_scattered_pixels_or_sides() -> None:
     generator = torch.Generator().manual_seed(0)
     masks = torch.stack([draw_mask(GRID, generator, torch.device("cpu")) for _ in range(400)]).view(-1, *GRID)
     counts = masks.flatten(1).sum(1)

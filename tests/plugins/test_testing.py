@@ -194,13 +194,13 @@ def test_every_check_is_known_to_catch_something() -> None:
         assert set(CHECKS[kind]) - set(broken_parts.BROKEN[kind]) <= shared | {"device"}
 
 
-def test_a_claim_that_is_dropped_is_not_checked() -> None:
+def test_an_invariance_that_is_not_stated_is_not_checked() -> None:
     class Sequence(broken_parts.Ordered):
         invariances = frozenset({"padding"})
 
     report = check_encoder(Sequence)
     assert (report["permutation"].status, report["padding"].status) == ("skipped", "passed")
-    assert "not claimed" in report["permutation"].message
+    assert "not stated" in report["permutation"].message
 
 
 def test_the_number_of_checks_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -269,7 +269,7 @@ def test_the_parametriser_skips_what_does_not_concern_a_part() -> None:
 
     cases = parametrize_with_checks(Part("encoder", Sequence)).mark.args[1]
     permutation = next(case.values[0] for case in cases if case.values[0].name == "permutation")
-    with pytest.raises(pytest.skip.Exception, match="not claimed"):
+    with pytest.raises(pytest.skip.Exception, match="not stated"):
         permutation()
 
 

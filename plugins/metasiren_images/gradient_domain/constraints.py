@@ -17,7 +17,7 @@ class _Squares(Constraint):
     """Mean over batch and points of the residuals' squared norm.
 
     Args:
-        at: the point set, which knows what is asked for.
+        at: the point set, with the targets that the constraint needs.
 
     Raises:
         RecipeError: a point set that does not know it.
@@ -39,7 +39,7 @@ class _Squares(Constraint):
         """(batch, points, components)."""
 
     def known(self, prediction: Prediction, name: str, missing: str, advice: str) -> Tensor:
-        """What the point set knows by that name."""
+        """The point set's target of that name."""
         known = prediction.batch.points[self.at].known
         if name not in known:
             found = f"{missing}; known: {sorted(known)}."
@@ -68,7 +68,7 @@ class GradientMse(_Match):
     """Squared norm of the gradient's error, its mean over points and channels; needs known `gradient`.
 
     Args:
-        at: the point set; it knows gradients (batch, points, channels, 2).
+        at: the point set, with the target `gradient` (batch, points, channels, 2).
     """
 
     name, order = "gradient_mse", "gradient"
@@ -78,35 +78,35 @@ class LaplacianMse(_Match):
     """Squared error of the Laplacian, its mean over points and channels; needs known `laplacian`.
 
     Args:
-        at: the point set; it knows Laplacians (batch, points, channels).
+        at: the point set, with the target `laplacian` (batch, points, channels).
     """
 
     name, order = "laplacian_mse", "laplacian"
 
 
 class DifferenceMse(_Squares):
-    """Squared error of how much the field grows over spans, its mean over spans and channels; needs known `integral`.
+    """Mean squared error of the field's differences between pixel pairs, over pairs and channels; needs `integral`.
 
-    The fundamental theorem of calculus: f(end) - f(start) is the gradient's integral between. It holds slow waves,
-    which gradients hardly feel. Where the targets are no gradient of any field, it is a choice of its own among the
-    fields that are near to them.
+    The fundamental theorem of calculus: f(end) - f(start) is the gradient's integral between. It determines low
+    frequencies, to which gradients are hardly sensitive. Where the targets are no gradient of any field, it selects one
+    of the fields that are near to them.
 
     Args:
-        at: the point set: all starts, then as many ends; it knows `integral` (batch, points, channels).
+        at: the point set: all starts, then as many ends, with the target `integral` (batch, points, channels).
     """
 
     name = "difference_mse"
-    pointwise = False  # a span has two ends
+    pointwise = False  # a pair has two points
 
     def __init__(self, *, at: str = "spans") -> None:
         super().__init__(at=at)
 
     def residuals(self, prediction: Prediction) -> Tensor:
-        """(batch, spans, channels): the error of each span's growth, over the root of the channels' number."""
+        """(batch, pairs, channels): the error of each difference, over the square root of the number of channels."""
         integral = self.known(
             prediction,
             "integral",
-            "nothing says what gradients add up to there",
+            "no integrals of the gradient are known there",
             "Give data: spans, a number of them, to poisson or editing.",
         )
         start, end = (prediction.jets[self.at].value - integral).chunk(2, dim=1)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from metasiren import Batch, Context, Dataset, Domain, RecipeError, grid
 from metasiren_images.gradient_domain.mixing import Mix, Mixture, Region, overlay
+from metasiren_images.gradient_domain.pixel_pairs import PixelPairs
 from metasiren_images.gradient_domain.poisson import flat, metadata_of, pixels_of
 from metasiren_images.gradient_domain.sampling import Sample, check_points
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives
-from metasiren_images.gradient_domain.spans import PixelPairs
 from metasiren_images.single.photograph import Crop
 from metasiren_images.single.picture import Picture
 
@@ -22,9 +22,9 @@ from metasiren_images.single.picture import Picture
 class Editing(Dataset):
     """The mixed gradient of a first picture, laid over a second one, at the pixels of the second.
 
-    The point set `pixels` knows `gradient` (1, points, channels, 2); in the split `test` also `composite`, the values
-    that cutting and pasting gives. Where a part of the second picture stays as it is, the point set `outside` knows
-    its `values` there, which pin the result to it: constraints may use it or not.
+    The point set `pixels` has the target `gradient` (1, points, channels, 2); in the split `test` also `composite`,
+    the values that cutting and pasting gives. Where a part of the second picture stays as it is, the point set
+    `outside` has its `values` there, which pin the result to it: constraints may use it or not.
 
     Args:
         photograph: the first picture: a photograph that scikit-image ships.
@@ -42,8 +42,8 @@ class Editing(Dataset):
         offset: rows and columns by which the first picture is moved; with it sizes may differ.
         derivatives: `spectral` or `central`, per unit of the coordinates, or `sobel`, times 10, as in the paper.
         points: random pixels of a training step; left out, all of them.
-        spans: pairs of pixels of one row or column in a training step: the point set `spans` knows what the gradient
-            adds up to between them (`integral`), for the constraint `difference_mse`. None by default.
+        spans: pairs of pixels of one row or column in a training step: the point set `spans` has the integral of the
+            gradient between them as target (`integral`), for the constraint `difference_mse`. None by default.
 
     Raises:
         DataError: a picture that cannot be read; sizes that do not fit; nothing left to mix.

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from metasiren import Batch, Context, DataError, Dataset, Domain, grid
+from metasiren_images.gradient_domain.pixel_pairs import PixelPairs
 from metasiren_images.gradient_domain.sampling import Sample, check_points
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives, Scheme, Values
-from metasiren_images.gradient_domain.spans import PixelPairs
 from metasiren_images.single.photograph import Crop, read_photograph
 from metasiren_images.single.picture import Picture
 
@@ -23,9 +23,9 @@ FEWEST = 4
 class Poisson(Dataset):
     """The gradient and the Laplacian of one picture at its pixels. Its values are in the split `test` alone.
 
-    The point set `pixels` knows `gradient` (1, points, channels, 2) and `laplacian` (1, points, channels). A field
-    that matches either is the picture in [-1, 1], times `Scheme.contrast`, up to a constant for each channel (from
-    Laplacians: up to a harmonic function).
+    The point set `pixels` has the targets `gradient` (1, points, channels, 2) and `laplacian` (1, points, channels). A
+    field that matches either is the picture in [-1, 1], times `Scheme.contrast`, up to a constant for each channel
+    (from Laplacians: up to a harmonic function).
 
     Args:
         photograph: the name of a photograph that scikit-image ships, such as camera, astronaut, coffee or cat.
@@ -37,8 +37,8 @@ class Poisson(Dataset):
             `central`, differences of neighbours per unit of the coordinates; `sobel`, as in the paper: Sobel filters
             times 10 and the five-point Laplacian times 10,000, both per pixel.
         points: random pixels of a training step; left out, all of them.
-        spans: pairs of pixels of one row or column in a training step: the point set `spans` knows what the gradient
-            adds up to between them (`integral`), for the constraint `difference_mse`. None by default.
+        spans: pairs of pixels of one row or column in a training step: the point set `spans` has the integral of the
+            gradient between them as target (`integral`), for the constraint `difference_mse`. None by default.
 
     Raises:
         DataError: a picture that cannot be read, or of less than 4 x 4 pixels; `sobel` where it is not square.

@@ -87,8 +87,8 @@ class PoissonProtocol(ComparedProtocol[Poisson]):
             rows.append(ComparisonRow(name=f"exact solution from {source} (DCT)", kind="baseline", metrics=solved))
         if self.paper and STARFISH in data.provenance["source"]:
             note = "of coloured, normalised pictures"
-            for key, told in PAPER.items():
-                metrics = dict(zip(KEYS, told, strict=True))
+            for key, stated in PAPER.items():
+                metrics = dict(zip(KEYS, stated, strict=True))
                 rows.append(ComparisonRow(name=f"{key} (paper)", kind="paper", metrics=metrics, note=note))
         return rows
 

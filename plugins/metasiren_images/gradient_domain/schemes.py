@@ -92,7 +92,7 @@ class Scheme:
 
         Args:
             gradient: (rows, columns, channels, 2), any vector field.
-            cutoff: waves of which this scheme sees less than this share of the true derivative are left out:
+            cutoff: waves whose derivative by this scheme is below this share of the true one are left out:
                 differences over two pixels hardly see the finest checkerboards, and a field that is no gradient
                 would make them grow.
         """

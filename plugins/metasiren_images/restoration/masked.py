@@ -21,8 +21,9 @@ from metasiren_images.single.picture import Picture
 class MaskedPicture(Dataset):
     """Seen pixels with values in [-1, 1], and places between pixels for priors.
 
-    Point sets: `observed` knows `values` of seen pixels; `free` are uniform points of [-1, 1]^2, drawn anew for every
-    step, where nothing is known. In the split `test` there is `pixels` too, all of them with `values` and `seen`.
+    Point sets: `observed` has as targets the `values` of seen pixels; `free` are uniform points of
+    [-1, 1]^2, drawn anew for every step, where nothing is known. In the split `test` there is `pixels` too, all of
+    them with `values` and `seen`.
 
     Args:
         photograph: the name of a photograph that scikit-image ships, such as brick, grass, coffee or cat.

@@ -1,4 +1,4 @@
-"""Priors on a field, asked at points between the pixels: Eq. 21 and 22 of the SIREN supplement.
+"""Priors on a field, evaluated at points between the pixels: Eq. 21 and 22 of the SIREN supplement.
 
 They see every channel's own derivatives. The authors' code sums the channels first, and fails on pictures in colour.
 """

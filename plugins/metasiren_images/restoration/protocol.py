@@ -183,10 +183,10 @@ def _title(data: MaskedPicture, numbers: Mapping[str, Mapping[str, float | None]
 
 
 def _paper_rows(data: MaskedPicture) -> list[ComparisonRow]:
-    told = PAPER.get(Path(data.provenance["source"]).stem.lower(), {})
+    stated = PAPER.get(Path(data.provenance["source"]).stem.lower(), {})
     return [
         ComparisonRow(name=f"SIREN, {prior} (paper)", kind="paper", metrics={"psnr_db": value}, note="mean of 10 runs")
-        for prior, value in told.items()
+        for prior, value in stated.items()
     ]
 
 

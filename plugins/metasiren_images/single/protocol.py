@@ -82,7 +82,9 @@ class PictureProtocol(Protocol):
         _figure(made, truth, numbers).save(results / "figure.png")
         write_metrics(results, numbers)
         rows = [ComparisonRow(name=name, kind="model", metrics=numbers)]
-        rows += [ComparisonRow(name=key, kind="paper", metrics=dict(told)) for key, told in (self.paper or {}).items()]
+        rows += [
+            ComparisonRow(name=key, kind="paper", metrics=dict(stated)) for key, stated in (self.paper or {}).items()
+        ]
         comparison = Comparison(title=dataset.title, rows=rows)
         comparison.write(results)
         return comparison.frame()

@@ -24,9 +24,9 @@ from metasiren_physics.problems import Border, wave_problem
 class WaveDataset(Dataset):
     """A wave u(t, x, y) in [0, duration] x [-1, 1]² that starts as a Gaussian at rest.
 
-    Coordinate 0 is the time. The point set `interior` knows the `slowness` (1, points, 1), `initial` (t = 0) the
+    Coordinate 0 is the time. The point set `interior` has the `slowness` (1, points, 1), `initial` (t = 0) the
     `values` that the wave starts with, `boundary` (for borders `dirichlet` and `neumann`) the outward `normals`
-    (1, points, 2). Each point knows its `weight`, so that means are taken over the volume (area, length) of the set.
+    (1, points, 2). Each point has its `weight`, so that means are taken over the volume (area, length) of the set.
 
     Args:
         medium: `uniform`, `disc` or `square`; a mapping such as {name: disc, inside: 2, radius: 0.1}; a picture as

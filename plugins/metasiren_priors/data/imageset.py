@@ -39,7 +39,7 @@ def sample_cells(
 def observe(
     values: Tensor, cells: Tensor, mask: Tensor, items: Tensor, coords: Tensor, shape: tuple[int, ...]
 ) -> Context:
-    """The context that sees `values` at `cells` where `mask` is true.
+    """The context that holds `values` at `cells` where `mask` is true.
 
     Args:
         values: (batch, pixels, channels) in [-1, 1].
@@ -133,7 +133,7 @@ class ImageSet(Dataset):
         return to_values(self.images(split, items))
 
     def context(self, values: Tensor, cells: Tensor, mask: Tensor, items: Tensor) -> Context:
-        """The context that sees `values` (batch, pixels, channels) at `cells` (batch, pairs) where `mask` is true."""
+        """The context that holds `values` (batch, pixels, channels) at `cells` (batch, pairs) where `mask` is true."""
         assert self.domain.grid is not None
         return observe(values, cells, mask, items, self._coords, self.domain.grid)
 
@@ -155,7 +155,7 @@ class ImageSet(Dataset):
         other = open_pictures(path, size=rows, resize=resize)
         if other.shape != wanted:
             shapes = ["x".join(map(str, shape)) for shape in (other.shape, wanted)]
-            raise DataError(str(path), f"pictures of {shapes[0]}; the model knows {shapes[1]}.", "Give such pictures.")
+            raise DataError(str(path), f"pictures of {shapes[0]}; the model is for {shapes[1]}.", "Give such pictures.")
         arrays = {"train": self._arrays["train"], "val": other.pictures, "test": other.pictures}
         made = ImageSet(other.title, arrays, other.provenance)
         return made.to(self.device)

@@ -32,11 +32,12 @@ class GaussianEncoder(Encoder):
         scale: standard deviation of the first latent, over full images.
         power: fall of the latents' standard deviations.
         ridge: variance added to every pixel value, in units of values in [0, 1] squared.
-        rehearsal: where the latents of training steps come from; see `training_pair`.
+        training_latents: where the latents of training steps come from; see `training_pair`.
         targets: what decoders are trained towards on latents of partly seen images: the `true` image, or the
             `linear` one, m + B E[c | context]. Fully seen images always have their true image as target.
         damped: share of the items of each batch that are treated as partly seen.
         group: with `posterior`, number of items that share a mask, and so a factorisation.
+        rehearsal: the former name of `training_latents`.
 
     Raises:
         DataError: the signals do not lie on a grid.
@@ -55,10 +56,11 @@ class GaussianEncoder(Encoder):
         scale: float = 0.3,
         power: float = 0.5,
         ridge: float = 1e-4,
-        rehearsal: Literal["damped", "posterior"] = "damped",
+        training_latents: Literal["damped", "posterior"] = "damped",
         targets: Literal["linear", "true"] = "linear",
         damped: float = 0.5,
         group: int = 16,
+        rehearsal: Literal["damped", "posterior"] | None = None,
     ) -> None:
         super().__init__()
         if domain.grid is None:
@@ -71,7 +73,8 @@ class GaussianEncoder(Encoder):
             found = f"{latent_dim} coefficients of images that have {most}."
             raise RecipeError("encoder: latent_dim", found, f"Give a number from 1 to {most}.")
         self.latent_dim, self.scale, self.power = latent_dim, scale, power
-        self.rehearsal, self.targets, self.damped, self.group = rehearsal, targets, damped, group
+        self.training_latents = rehearsal or training_latents
+        self.targets, self.damped, self.group = targets, damped, group
         self.register_buffer("basis", torch.zeros(size, latent_dim))
         self.register_buffer("variances", torch.ones(latent_dim))
         self.register_buffer("fitted", torch.tensor(False))
@@ -158,7 +161,7 @@ class GaussianEncoder(Encoder):
         partial = every[share.argsort() < round(self.damped * len(values))]
         with torch.autocast(values.device.type, enabled=False):
             latent = self.latent(values)
-            degrade = self._see_partly if self.rehearsal == "posterior" else self._damp
+            degrade = self._see_partly if self.training_latents == "posterior" else self._damp
             latent[partial] = degrade(values[partial], latent[partial], generator)
             if self.targets == "linear":
                 values = values.clone()

@@ -1,7 +1,7 @@
-"""What a gradient says across a distance: how much a field grows from one pixel to another of its row or column.
+"""Line integrals of a gradient: by how much a picture changes from one pixel to another of its row or column.
 
-A gradient weighs a wave by its frequency, so that slow shading is learnt last. Its integral along a line tells the same
-of the picture and weighs all waves alike: growth over a span has no such bias.
+The error of a gradient weighs each frequency by itself, so that low frequencies are learnt last. The integral along a
+line contains the same information and weighs all frequencies alike.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class PixelPairs:
         shape: rows and columns of the grid.
         coords: (rows * columns, 2) in [-1, 1].
         integrals: for each axis the gradient's component along it, integrated along it; (rows * columns, channels).
-        number: of spans in a draw.
+        number: of pairs in a draw.
     """
 
     shape: tuple[int, int]
@@ -41,9 +41,9 @@ class PixelPairs:
         return cls((rows, columns), grid((rows, columns)), [torch.from_numpy(i).float() for i in integrals], number)
 
     def draw(self, generator: torch.Generator | None) -> Points:
-        """PixelPairs, drawn uniformly: all starts, then all ends (1, 2 * number, 2), with the known `integral`.
+        """Pairs, drawn uniformly: all starts, then all ends (1, 2 * number, 2), with the known `integral`.
 
-        A field f grows over a span by what the integral grows: f(end) - f(start) = integral(end) - integral(start).
+        For the field f of that gradient, f(end) - f(start) = integral(end) - integral(start).
         """
         device, starts, ends = self.coords.device, [], []
         for axis, count in enumerate((self.number - self.number // 2, self.number // 2)):
