@@ -13,7 +13,7 @@ from metasiren import Field, RecipeError, Siren, as_module, feature_jet
 from metasiren.nn.derivatives.exact import function_jet
 from metasiren.testing import exact_jet
 from metasiren_basics.dense_jacobian import DenseJacobian
-from metasiren_basics.linearised import Linearised, Question
+from metasiren_basics.linearised import Linearised, ResidualBlock
 from metasiren_fields.architecture import describe
 from metasiren_physics.datasets.exact_sides import Exact, ExactSides
 
@@ -96,8 +96,8 @@ def test_gauss_newton_sees_the_same_jacobian_with_and_without_rows(order: str) -
         found: torch.Tensor = getattr(jet, order)[0].sum(-1) + jet.value[0] ** 2
         return found
 
-    question = Question(COORDS, order, residuals)
-    sparse, dense = Linearised(NET, drawn(), [question]), DenseJacobian(NET, drawn(), [question])
+    block = ResidualBlock(COORDS, order, residuals)
+    sparse, dense = Linearised(NET, drawn(), [block]), DenseJacobian(NET, drawn(), [block])
     torch.testing.assert_close(sparse.residual, dense.residual)
     torch.testing.assert_close(sparse.gram(), dense.gram())
 

@@ -12,7 +12,7 @@ from metasiren import Domain, Jet, RecipeError, Siren
 from metasiren.nn.derivatives import highest
 from metasiren.testing import check_residual, exact_jet
 from metasiren_basics.dense_jacobian import DenseJacobian
-from metasiren_basics.linearised import Linearised, Question
+from metasiren_basics.linearised import Linearised, ResidualBlock
 from metasiren_physics.constraints.equations import Kdv
 from metasiren_physics.periodic import Periodic
 
@@ -83,7 +83,7 @@ def test_gauss_newton_has_the_same_rows_with_and_without_a_jacobian(nonlinearity
         assert jet.gradient is not None
         return jet.value[0] * jet.gradient[0, ..., 1] + torch.sin(high[0, ..., 0]) + high[0, ..., 1] / 9
 
-    thin, dense = (kind(net, params, [Question(COORDS, order, residuals)]) for kind in (Linearised, DenseJacobian))
+    thin, dense = (kind(net, params, [ResidualBlock(COORDS, order, residuals)]) for kind in (Linearised, DenseJacobian))
     torch.testing.assert_close(thin.residual, dense.residual)
     torch.testing.assert_close(thin.gram(), dense.gram(), rtol=1e-8, atol=1e-8)
 

@@ -16,7 +16,7 @@ from metasiren_basics import nystrom
 from metasiren_basics.damped_steps import damped_steps
 from metasiren_basics.dense_jacobian import DenseJacobian
 from metasiren_basics.gauss_newton import GaussNewton
-from metasiren_basics.linearised import Linearised, Question
+from metasiren_basics.linearised import Linearised, ResidualBlock
 from metasiren_basics.nystrom import nystrom_steps, sketch, solve
 
 F64 = torch.float64
@@ -35,7 +35,7 @@ def linearised(kind: type[Linearised] | type[DenseJacobian], points: int) -> Lin
         assert jet.laplacian is not None
         return torch.cat([jet.laplacian[0] - 1, jet.value[0]], -1)
 
-    return kind(siren, params, [Question(coords, "laplacian", residuals)])
+    return kind(siren, params, [ResidualBlock(coords, "laplacian", residuals)])
 
 
 @pytest.mark.parametrize("kind", [Linearised, DenseJacobian])
