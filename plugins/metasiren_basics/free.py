@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from metasiren import Decoder, Params, RecipeError, Siren
+from metasiren import Decoder, Params, RecipeError, Siren, did_you_mean
+
+STARTS = Path(__file__).with_name("starts")
+"""Weights that this package ships, as files of their names."""
 
 
 class FreeDecoder(Decoder):
@@ -13,12 +21,18 @@ class FreeDecoder(Decoder):
     Args:
         siren: the architecture.
         latent_dim: zero; free weights heed no latent.
+        start: weights to begin with, in place of drawn ones: the file model.safetensors that
+            `metasiren export RUN -o FOLDER/` writes, or the name of a shipped start. The last layer is drawn anew
+            unless `keep_last` is set. A run opens the file again when it is opened.
+        keep_last: begin with the start's last layer, too.
 
     Raises:
-        RecipeError: an encoder that gives a latent.
+        RecipeError: an encoder that gives a latent, or a start that cannot be read or has layers of other sizes.
     """
 
-    def __init__(self, siren: Siren, latent_dim: int) -> None:
+    def __init__(
+        self, siren: Siren, latent_dim: int, *, start: str | Path | None = None, keep_last: bool = False
+    ) -> None:
         super().__init__(siren, latent_dim)
         if latent_dim:
             raise RecipeError(
@@ -29,7 +43,38 @@ class FreeDecoder(Decoder):
         # Modules may not have dots in the names of their parameters: a list, in the order of `siren.shapes`.
         # Matrices are kept as matrices, without the instance dimension: some optimisers heed them (Muon).
         self.weights = nn.ParameterList(value[0] for value in siren.init().values())
+        if start is not None:
+            self._begin(str(start), keep_last)
+
+    @torch.no_grad()
+    def _begin(self, start: str, keep_last: bool) -> None:
+        held, last = _read(start), self.siren.layers[-1]
+        for name, weight in zip(self.siren.shapes, self.weights, strict=True):
+            if name in (last.weight, last.bias) and not keep_last:
+                continue
+            if name not in held or held[name].shape != weight.shape:
+                found = (
+                    f"{name} is {tuple(held[name].shape) if name in held else 'missing'}, not {tuple(weight.shape)}."
+                )
+                widths = ", ".join(f"{key} {tuple(each.shape)}" for key, each in held.items())
+                raise RecipeError(f"decoder: free: start: {start}", found, f"It holds: {widths}")
+            weight.copy_(held[name])
 
     def forward(self, latent: Tensor) -> Params:
         """The weights, for whatever batch: {"0.weight": (1, out, in), ...}."""
         return {name: weight.unsqueeze(0) for name, weight in zip(self.siren.shapes, self.weights, strict=True)}
+
+
+def _read(start: str) -> dict[str, Tensor]:
+    """The weights of a file, or of a shipped start.
+
+    Raises:
+        RecipeError: there is none, or it cannot be read.
+    """
+    names = sorted(path.stem for path in STARTS.glob("*.safetensors"))
+    path = STARTS / f"{start}.safetensors" if start in names else Path(start).expanduser()
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        advice = f"{did_you_mean(start, names)}\nGive a .safetensors file, or one of: {', '.join(names)}".strip()
+        raise RecipeError(f"decoder: free: start: {start}", f"no weights: {error}.", advice) from None

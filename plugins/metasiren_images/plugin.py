@@ -14,6 +14,7 @@ def metasiren_datasets() -> Mapping[str, str]:
         "editing": "metasiren_images.gradient_domain.editing:Editing",
         "larger_pixels": "metasiren_images.measured.larger_pixels:LargerPixels",
         "masked_picture": "metasiren_images.restoration.masked:MaskedPicture",
+        "noise_pictures": "metasiren_images.single.noise:NoisePictures",
         "noisy_picture": "metasiren_images.measured.noisy:NoisyPicture",
         "picture": "metasiren_images.single.picture:Picture",
         "poisson": "metasiren_images.gradient_domain.poisson:Poisson",
@@ -42,6 +43,7 @@ def metasiren_protocols() -> Mapping[str, str]:
     """How pictures are evaluated."""
     return {
         "picture": "metasiren_images.single.protocol:PictureProtocol",
+        "picture_channels": "metasiren_images.single.channels:ChannelsProtocol",
         "poisson": "metasiren_images.gradient_domain.poisson_protocol:PoissonProtocol",
         "editing": "metasiren_images.gradient_domain.editing_protocol:EditingProtocol",
         "measured_picture": "metasiren_images.measured.protocol:MeasuredProtocol",

@@ -1,0 +1,64 @@
+"""How a field of several pictures at once is evaluated: one channel each, beside the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from metasiren import (
+    FULL_EVALUATION,
+    Comparison,
+    ComparisonRow,
+    DataError,
+    Dataset,
+    EvaluationOptions,
+    Model,
+    Protocol,
+    write_metrics,
+)
+from metasiren_images.single.sheet import sheet
+from metasiren_images.single.views import psnr_of, unit_values
+
+SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelsProtocol(Protocol):
+    """`psnr_db` of all channels together, in [0, 1] and clipped; figure.png shows the first few."""
+
+    def evaluate(
+        self,
+        model: Model,
+        dataset: Dataset,
+        results: Path,
+        *,
+        name: str,
+        options: EvaluationOptions = FULL_EVALUATION,
+        device: torch.device | str = "cpu",
+    ) -> pd.DataFrame:
+        """As `metasiren.Protocol.evaluate`; writes figure.png too.
+
+        Raises:
+            DataError: a signal that lies on no grid of two axes.
+        """
+        shape = dataset.domain.grid
+        if shape is None or len(shape) != 2:
+            raise DataError("evaluate: picture_channels", f"{dataset.title} is no picture.", "Name another protocol.")
+        known = dataset.batch("test", torch.zeros(1, dtype=torch.long)).points["pixels"].values[0]
+        truth = ((known.double().cpu().numpy() + 1) / 2).reshape(*shape, -1)
+        made = unit_values(model.signal(dataset.domain), (shape[0], shape[1]))
+        numbers = {"psnr_db": psnr_of(made, truth, 1.0)}
+        write_metrics(results, numbers)
+        count = min(SHOWN, truth.shape[-1])
+        rows = [
+            (label, [np.repeat(each[..., i : i + 1], 3, -1) for i in range(count)])
+            for label, each in (("truth", truth), ("field", made))
+        ]
+        sheet(rows, [f"channel {i}" for i in range(count)]).save(results / "figure.png")
+        comparison = Comparison(title=dataset.title, rows=[ComparisonRow(name=name, kind="model", metrics=numbers)])
+        comparison.write(results)
+        return comparison.frame()
