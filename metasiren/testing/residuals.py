@@ -31,7 +31,7 @@ def exact_jet(function: Callable[[Tensor], Tensor], coords: Tensor) -> Jet:
         return value.unsqueeze(-1) if value.dim() == 1 else value
 
     found = function_jet(channels, coords.detach(), 4)
-    return Jet(**{name: part.detach().unsqueeze(0) for name, part in vars(found).items()})
+    return Jet(**{name: part.detach().unsqueeze(0) for name, part in vars(found).items() if part is not None})
 
 
 def check_residual(
