@@ -7,8 +7,9 @@ alone writes. Processes speak over NCCL on GPUs and over gloo on CPUs.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -21,6 +22,7 @@ from metasiren.errors import TrainingError
 
 WAIT = timedelta(minutes=30)
 """How long a process waits for another, such as for one that prepares data."""
+_LOST = re.compile("gloo|nccl|connect|socket|store|peer|broken pipe|timed? ?out|rank", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class Ranks:
             # The same parameters are used in each step of a stage; those that are not are found in its first.
             places = [device.index] if device.type == "cuda" else None
             return nn.parallel.DistributedDataParallel(objective, device_ids=places, static_graph=True)
+
+    def explained(self) -> AbstractContextManager[None]:
+        """Around a step of several processes: where one is lost, a `TrainingError` says so."""
+        return _explained() if self.count > 1 else nullcontext()
 
     def mean(self, losses: Losses) -> Losses:
         """The mean of each loss over all processes, in double precision."""
@@ -115,11 +121,13 @@ def local_rank() -> int | None:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Torch's errors about lost processes, in plain words."""
+    """Torch's errors about lost processes, in plain words; other errors stay as they are."""
     try:
         yield
     except RuntimeError as error:
         reason = str(error).strip().partition("\n")[0]
+        if not isinstance(error, dist.DistError) and not _LOST.search(reason):
+            raise
         found = f"another process of this job cannot be reached: {reason}"
         advice = "Read what the process that ended first has written; then go on with metasiren run --resume RUN."
         raise TrainingError("torchrun", found, advice) from error

@@ -194,7 +194,8 @@ class Trainer:
             if check:
                 demand_finite(self.step + 1, losses)
             return losses
-        losses = self._gradients(batch)
+        with self.ranks.explained():
+            losses = self._gradients(batch)
         if check:
             losses = self.ranks.mean(losses)
         if clip is not None:

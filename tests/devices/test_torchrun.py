@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import metasiren as ms
 from metasiren import open_run
+from metasiren.engine.distributed import Ranks
 
 IMAGE = [
     "run", "image", "--preset", "quick", "--device", "cpu", "--seed", "0",
@@ -50,3 +52,24 @@ def test_a_refusal_ends_the_job_with_its_reason(tmp_path: Path) -> None:
     done = call(*TORCHRUN, "run", "wave", "--preset", "quick", "--device", "cpu", "--out", tmp_path / "wave")
     assert done.returncode != 0
     assert "gauss_newton needs the whole batch of a step in one process" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "[third_party/gloo/transport/tcp/pair.cc:545] Read error [127.0.0.1]:45981: Connection reset by peer",
+        "NCCL communicator was aborted on rank 1.",
+    ],
+)
+def test_a_process_that_is_lost_in_a_backward_pass_is_named(reason: str) -> None:
+    with (
+        pytest.raises(ms.TrainingError, match="another process of this job cannot be reached"),
+        Ranks(0, 2).explained(),
+    ):
+        raise RuntimeError(reason)
+
+
+def test_other_errors_of_a_step_stay_as_they_are() -> None:
+    for ranks in (Ranks(), Ranks(0, 2)):
+        with pytest.raises(RuntimeError, match=r"^shapes differ$"), ranks.explained():
+            raise RuntimeError("shapes differ")
