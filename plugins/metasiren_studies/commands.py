@@ -16,7 +16,7 @@ POSITIVE = click.FloatRange(min=0, min_open=True, max=1e6)
 
 @click.command()
 @click.argument("recipe")
-@click.option("--over", multiple=True, required=True, metavar="KEY=V1,V2", help="What differs; several: the product.")
+@click.option("--over", multiple=True, metavar="KEY=V1,V2", help="What differs; several: the product.")
 @click.option("--preset", metavar="NAME", help="A preset of the recipe; the best that can run here if left out.")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a recipe value for all variants.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the runs go; must not exist.")
@@ -58,7 +58,8 @@ def compare(
     (ReLU with positional encoding), rbf and rbf_quartic stand for the paper's variants with an input layer.
 
     --tune searches the learning rate (times 1/4 to 4) and the scale (first_omega, or the omega, scale or sigma of
-    another network, times 1/2 to 2) of every variant by successive halving, with equally many steps for each.
+    another network, times 1/2 to 2) of every variant by successive halving, with equally many steps for each. Without
+    --over it takes every nonlinearity that has a scale, and relu_pe.
     """  # noqa: D301 (click's own mark keeps the lines above as they are)
     from rich.console import Console
 
@@ -67,6 +68,7 @@ def compare(
     from metasiren.engine.progress import Shown, announce
     from metasiren.recipe import read_overrides
     from metasiren_studies import comparing
+    from metasiren_studies.search_space import with_a_scale
     from metasiren_studies.tuning import Search
 
     if tune and tuned is not None:
@@ -74,6 +76,8 @@ def compare(
     search = Search(tune_steps, by, tuned) if tune or tuned is not None else None
     prepare_processor()
     progress, catalogue = Shown(Console(stderr=True)), catalogue_of(ctx)
+    if not over and search is not None:
+        over = (with_a_scale(catalogue),)
     choice = choose_preset(recipe, catalogue, preset=preset, overrides=read_overrides(pairs))
     announce(progress, recipe, choice)
     folder, comparison = comparing.compare(

@@ -46,12 +46,22 @@ def groups(recipe: Recipe, fixed: Mapping[str, Any], catalogue: Catalogue) -> li
         kind, key = "activation", "siren.nonlinearity"
         part = {"name": nonlinearity} if isinstance(nonlinearity, str) else nonlinearity
     if layer is None and part["name"] == "sine":
-        scale = {"siren.first_omega": recipe.siren.first_omega}
+        omega = recipe.siren.first_omega
+        scale = {} if omega == "auto" else {"siren.first_omega": omega}
     else:
         found = _numbers(kind, part, catalogue)
         scale = {f"{key}.{name}": found[name] for name in SCALE_OPTIONS if name in found}
     made = ({name: value for name, value in group.items() if name not in fixed} for group in (rates, scale))
     return [group for group in made if group]
+
+
+def with_a_scale(catalogue: Catalogue) -> str:
+    """The variants of a search that names none: every nonlinearity with a scale, and ReLU with positional encoding."""
+    found = ["sine"]
+    for name in catalogue.names("activation"):
+        if any(option in _numbers("activation", {"name": name}, catalogue) for option in SCALE_OPTIONS):
+            found.append(name)
+    return f"nonlinearity={','.join(dict.fromkeys([*found, 'relu_pe']))}"
 
 
 def _numbers(kind: str, part: Mapping[str, Any], catalogue: Catalogue) -> Options:

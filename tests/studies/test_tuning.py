@@ -15,7 +15,7 @@ from metasiren.recipe import Recipe
 from metasiren.registry.catalogue import Catalogue
 from metasiren_studies import commands as cli_studies
 from metasiren_studies.comparing import compare
-from metasiren_studies.search_space import candidates, changed, groups, rungs
+from metasiren_studies.search_space import candidates, changed, groups, rungs, with_a_scale
 from metasiren_studies.tuning import Search
 
 
@@ -124,6 +124,10 @@ def test_a_metric_that_no_run_has_and_trainings_that_all_fail_are_errors(
             recipe, ["nonlinearity=relu"], tmp_path / "b", overrides={"data.poison": True}, search=Search(),
             catalogue=catalogue,
         )  # fmt: skip
+
+
+def test_a_search_of_no_named_variants_takes_all_that_have_a_scale() -> None:
+    assert with_a_scale(ms.load_catalogue()) == "nonlinearity=sine,finer,finer_pp,gaussian,sinc,wire,relu_pe"
 
 
 def test_epochs_are_not_searched(recipe: Path, catalogue: Catalogue, tmp_path: Path) -> None:
