@@ -46,8 +46,7 @@ def groups(recipe: Recipe, fixed: Mapping[str, Any], catalogue: Catalogue) -> li
         kind, key = "activation", "siren.nonlinearity"
         part = {"name": nonlinearity} if isinstance(nonlinearity, str) else nonlinearity
     if layer is None and part["name"] == "sine":
-        omega = recipe.siren.first_omega
-        scale = {} if omega == "auto" else {"siren.first_omega": omega}
+        scale = {"siren.first_omega": float(recipe.siren.first_omega)}
     else:
         found = _numbers(kind, part, catalogue)
         scale = {f"{key}.{name}": found[name] for name in SCALE_OPTIONS if name in found}
