@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -25,7 +24,7 @@ from metasiren import (
 )
 from metasiren_images.measured.picture import MeasuredPicture
 from metasiren_images.single.sheet import as_image, sheet
-from metasiren_images.single.views import Array, psnr_of, ssim_of, unit_values
+from metasiren_images.single.views import Array, in_colours, psnr_of, ssim_of, unit_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +59,10 @@ class MeasuredProtocol(Protocol):
         numbers = {label: closeness(made, data.truth) for label, made in pictures.items()}
         write_metrics(results, numbers[name])
         for word, picture in (("field", pictures[name]), ("truth", data.truth), ("seen", data.seen)):
-            as_image(_colours(picture)).save(results / f"{word}.png")
+            as_image(in_colours(picture)).save(results / f"{word}.png")
         heads = ["truth", "field" + _said(numbers[name])]
         heads += [label + _said(numbers[label]) for label in pictures if label != name]
-        tiles = [_colours(each) for each in (data.truth, *pictures.values())]
+        tiles = [in_colours(each) for each in (data.truth, *pictures.values())]
         sheet([("", tiles)], heads).save(results / "figure.png")
         rows = [
             ComparisonRow(name=label, kind="model" if label == name else "baseline", metrics=metrics)
@@ -76,7 +75,7 @@ class MeasuredProtocol(Protocol):
     def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
         """The field and the truth."""
         data = _data(dataset)
-        page = sheet([("", [_colours(self._field(model, data)), _colours(data.truth)])], ["field", "truth"])
+        page = sheet([("", [in_colours(self._field(model, data)), in_colours(data.truth)])], ["field", "truth"])
         page.save(path)
         picture: Tensor = pil_to_tensor(page)
         return picture
@@ -94,10 +93,6 @@ def closeness(made: Array, truth: Array) -> dict[str, float | None]:
 def _said(metrics: Mapping[str, float | None]) -> str:
     found = metrics["psnr_db"]
     return "" if found is None else f" {found:.1f} dB"
-
-
-def _colours(unit: Array) -> Array:
-    return np.repeat(unit, 3, axis=-1) if unit.shape[-1] == 1 else unit
 
 
 def _data(dataset: Dataset) -> MeasuredPicture:

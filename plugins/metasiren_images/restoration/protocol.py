@@ -30,7 +30,7 @@ from metasiren_images.restoration.classical import Pixels, biharmonic, opencv
 from metasiren_images.restoration.deep_image_prior import DeepImagePrior
 from metasiren_images.restoration.masked import MaskedPicture
 from metasiren_images.single.sheet import as_image, sheet
-from metasiren_images.single.views import psnr_of, unit_values
+from metasiren_images.single.views import in_colours, psnr_of, unit_values
 
 HIDDEN = np.array([0.16, 0.20, 0.42])
 """Colour of hidden pixels: a deep blue, so that seen black, grey and white show."""
@@ -114,7 +114,7 @@ class InpaintingProtocol(Protocol):
         """What is seen, the field and the truth."""
         data = _data(dataset)
         made = self._field(model, data)
-        row = ("", [shown(data), _colours(made), _colours(data.picture)])
+        row = ("", [shown(data), in_colours(made), in_colours(data.picture)])
         page = sheet([row], ["seen", "field", "truth"])
         page.save(path)
         picture: Tensor = pil_to_tensor(page)
@@ -143,16 +143,16 @@ class InpaintingProtocol(Protocol):
         name: str,
     ) -> None:
         as_image(shown(data)).save(results / "seen.png")
-        as_image(_colours(data.picture)).save(results / "truth.png")
+        as_image(in_colours(data.picture)).save(results / "truth.png")
         composite = np.where(data.seen[..., None], data.picture, pictures[name])
-        as_image(_colours(composite)).save(results / "composite.png")
-        heads, tiles = ["seen", "truth"], [shown(data), _colours(data.picture)]
+        as_image(in_colours(composite)).save(results / "composite.png")
+        heads, tiles = ["seen", "truth"], [shown(data), in_colours(data.picture)]
         for label, made in pictures.items():
             word = "field" if label == name else label.partition(" (")[0].lower().replace(" ", "_").replace("-", "_")
-            as_image(_colours(made)).save(results / f"{word}.png")
+            as_image(in_colours(made)).save(results / f"{word}.png")
             found = numbers[label]["psnr_db"]
             heads.append(word.replace("_", " ") + (f" {found:.1f} dB" if found is not None else ""))
-            tiles.append(_colours(made))
+            tiles.append(in_colours(made))
         figure: Image.Image = sheet([("", tiles)], heads)
         figure.save(results / "figure.png")
 
@@ -166,7 +166,7 @@ def closeness(made: Pixels, data: MaskedPicture) -> dict[str, float | None]:
 
 def shown(data: MaskedPicture) -> Pixels:
     """The seen pixels in colours (rows, columns, 3), hidden ones in blue."""
-    picture: Pixels = np.where(data.seen[..., None], _colours(data.picture), HIDDEN)
+    picture: Pixels = np.where(data.seen[..., None], in_colours(data.picture), HIDDEN)
     return picture
 
 
@@ -188,10 +188,6 @@ def _paper_rows(data: MaskedPicture) -> list[ComparisonRow]:
         ComparisonRow(name=f"SIREN, {prior} (paper)", kind="paper", metrics={"psnr_db": value}, note="mean of 10 runs")
         for prior, value in stated.items()
     ]
-
-
-def _colours(unit: Pixels) -> Pixels:
-    return np.repeat(unit, 3, axis=-1) if unit.shape[-1] == 1 else unit
 
 
 def _data(dataset: Dataset) -> MaskedPicture:

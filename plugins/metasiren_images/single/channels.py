@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -21,7 +20,7 @@ from metasiren import (
     write_metrics,
 )
 from metasiren_images.single.sheet import sheet
-from metasiren_images.single.views import psnr_of, unit_values
+from metasiren_images.single.views import in_colours, psnr_of, unit_values
 
 SHOWN = 5
 
@@ -55,7 +54,7 @@ class ChannelsProtocol(Protocol):
         write_metrics(results, numbers)
         count = min(SHOWN, truth.shape[-1])
         rows = [
-            (label, [np.repeat(each[..., i : i + 1], 3, -1) for i in range(count)])
+            (label, [in_colours(each[..., i : i + 1]) for i in range(count)])
             for label, each in (("truth", truth), ("field", made))
         ]
         sheet(rows, [f"channel {i}" for i in range(count)]).save(results / "figure.png")

@@ -143,12 +143,12 @@ def drawn(views: Views, truth: Views) -> tuple[Array, Array, Array]:
     The gradient (mean of the channels) is white where it vanishes; the hue is its direction, the saturation its
     magnitude. The Laplacian is mid-grey where it vanishes, brighter where positive, channel by channel.
     """
-    value = _colours(((views.value + 1) / 2).clip(0, 1))
+    value = in_colours(((views.value + 1) / 2).clip(0, 1))
     slope = views.gradient.mean(axis=2)
     direction = np.arctan2(slope[..., 0], slope[..., 1]) / (2 * np.pi) + 0.5
     size = np.linalg.norm(slope, axis=-1) / _scale(np.linalg.norm(truth.gradient.mean(axis=2), axis=-1))
     gradient = hsv2rgb(np.stack([direction, size.clip(0, 1), np.ones_like(size)], axis=-1))
-    laplacian = _colours((0.5 + 0.5 * views.laplacian / _scale(np.abs(truth.laplacian))).clip(0, 1))
+    laplacian = in_colours((0.5 + 0.5 * views.laplacian / _scale(np.abs(truth.laplacian))).clip(0, 1))
     return value, gradient, laplacian
 
 
@@ -156,6 +156,6 @@ def _scale(magnitudes: Array) -> float:
     return float(np.percentile(magnitudes, PERCENTILE)) or float(magnitudes.max()) or 1.0
 
 
-def _colours(values: Array) -> Array:
+def in_colours(values: Array) -> Array:
     """(rows, columns, channels) -> (rows, columns, 3); other numbers of channels than three become grey."""
     return values if values.shape[-1] == 3 else np.repeat(values.mean(axis=-1, keepdims=True), 3, axis=-1)

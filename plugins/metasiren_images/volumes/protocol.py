@@ -23,7 +23,7 @@ from metasiren import (
     write_metrics,
 )
 from metasiren_images.single.sheet import as_image, sheet
-from metasiren_images.single.views import Array, psnr_of
+from metasiren_images.single.views import Array, in_colours, psnr_of
 from metasiren_images.volumes.volume import Volume
 
 METHODS: tuple[tuple[str, Literal["linear", "cubic"]], ...] = (("trilinear", "linear"), ("cubic spline", "cubic"))
@@ -105,4 +105,4 @@ def _grey(values: Array, side: int) -> Array:
     """A slice as colours (side, side, 3) in [0, 1], on mid-grey where it ends."""
     unit = np.full((side, side), 0.5)
     unit[: values.shape[0], : values.shape[1]] = ((values + 1) / 2).clip(0, 1)
-    return np.repeat(unit[..., None], 3, -1)
+    return in_colours(unit[..., None])
