@@ -49,9 +49,10 @@ def metasiren_decoders() -> Mapping[str, str]:
 
 @hookimpl
 def metasiren_protocols() -> Mapping[str, str]:
-    """How priors over images are evaluated."""
+    """How priors are evaluated."""
     return {
         "exact": "metasiren_priors.evaluation.protocols:Exact",
+        "unseen": "metasiren_priors.evaluation.unseen:Unseen",
         "siren2020": "metasiren_priors.evaluation.protocols:Siren2020",
     }
 

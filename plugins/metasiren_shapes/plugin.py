@@ -9,8 +9,11 @@ from metasiren import hookimpl
 
 @hookimpl
 def metasiren_datasets() -> Mapping[str, str]:
-    """Surfaces as oriented points."""
-    return {"shape": "metasiren_shapes.dataset:Shape"}
+    """Surfaces as oriented points, and a family of solids."""
+    return {
+        "shape": "metasiren_shapes.dataset:Shape",
+        "solid_family": "metasiren_shapes.family:RoundedBoxes",
+    }
 
 
 @hookimpl

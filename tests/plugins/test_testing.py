@@ -85,6 +85,7 @@ SMALL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("dataset", "sketch_faces"): {"options": {"train": 12, "val": 4, "test": 4}},
     ("dataset", "audio"): {"options": {"source": "chord", "points": 256}},
     ("dataset", "video"): {"options": {"source": "drift", "points": 256}},
+    ("dataset", "solid_family"): {"options": {"train": 12, "test": 4, "points": 32, "observed": 9}},
     ("dataset", "shape"): {"options": {"solid": "sphere", "points": 32, "samples": 1000}},
     ("constraint", "gradient_mse"): PHOTOGRAPH,
     ("constraint", "laplacian_mse"): PHOTOGRAPH,
