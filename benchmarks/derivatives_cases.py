@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -241,6 +242,32 @@ def inversion_jet(siren: Siren, params: Params, coords: Tensor) -> Tensor:
     return l1(flux_by_jets(u[..., :-1], d, dd, coords, slowness) - source(coords))
 
 
+def unmixed_nested(siren: Siren, params: Params, coords: Tensor, top: int) -> Tensor:
+    """Mean square of the unmixed derivatives of order `top` along every coordinate."""
+    u, x = _with_graph(siren, params, coords)
+    slope = gradient(u, x)
+    found = list(slope.unbind(-1))
+    for _ in range(top - 1):
+        found = [gradient(each, x)[..., i] for i, each in enumerate(found)]
+    return torch.stack(found, -1).square().mean()
+
+
+def unmixed_jet(siren: Siren, params: Params, coords: Tensor, top: int) -> Tensor:
+    order = ("gradient", "hessian_diagonal", "third", "fourth")[top - 1]
+    found: Tensor = getattr(siren.jet(params, coords, order), order)
+    return found.square().mean()
+
+
+def unmixed_case(top: int, siren: Siren) -> Case:
+    """Nested: each derivative doubles the graph of the one before, for each of two coordinates after the first."""
+    nested = 3 * (2 + 2 * sum(2**k for k in range(1, top)))
+    jets = 6 if top == 1 else 3 * (1 + 2 * top)
+    name, goal = f"order {top} (2, 1)", 1.0
+    return Case(
+        name, siren, 2048, partial(unmixed_nested, top=top), partial(unmixed_jet, top=top), (nested, jets), goal
+    )
+
+
 def flux_cost(waves: int) -> int:
     """Passes of `flux_by_autograd` for so many real outputs, forward and backward.
 
@@ -265,4 +292,5 @@ def cases() -> list[Case]:
         Case(
             "waveform inversion (2, 11)", siren(2, 11), 1024, inversion_nested, inversion_jet, (flux_cost(10), 15), 40
         ),
+        *(unmixed_case(top, siren(2, 1)) for top in (1, 2, 3, 4)),
     ]

@@ -46,7 +46,7 @@ class Ours:
     def __init__(self, recipe: Recipe, catalogue: Catalogue) -> None:
         self.task = assemble(recipe, catalogue)
         assert isinstance(self.task.protocol, EquationProtocol)
-        self.protocol = self.task.protocol
+        self.protocol: EquationProtocol = self.task.protocol
         parameters = [p for p in self.task.model.parameters() if p.requires_grad]
 
         def optimizer(part: Part) -> torch.optim.Optimizer:
@@ -55,7 +55,7 @@ class Ours:
         self.trainer = Trainer(self.task, torch.device("cpu"), optimizer)
         grid = self.task.dataset.grid(129)  # type: ignore[attr-defined]
         self.points = np.stack(np.meshgrid(*grid, indexing="ij"), -1)
-        known = self.protocol._known(self.task.dataset, grid)  # type: ignore[arg-type]
+        known = self.protocol.known(self.task.dataset, grid)  # type: ignore[arg-type]
         assert known is not None, "this recipe has no known solution"
         self.truth = known[0]
 
@@ -112,17 +112,27 @@ class DeepXde:
 
     def advance(self, seconds: float) -> None:
         end = time.process_time() + seconds
-        while time.process_time() < end and not self.done:
-            if self.iterations >= 15_000 and not self.second:
-                self.dde.optimizers.set_LBFGS_options(maxiter=15_000, maxfun=18_750, iter_per_step=50)
+        dde = self.dde
+
+        class Pause(dde.callbacks.Callback):  # type: ignore[name-defined,misc]
+            def on_epoch_end(self) -> None:
+                self.model.stop_training = time.process_time() >= end
+
+        before = self.model.train_state.step
+        options: dict[str, Any] = {"display_every": 10**9, "verbose": 0, "callbacks": [Pause()]}
+        if not self.second:
+            self.model.train(iterations=15_000 - self.iterations, **options)
+            self.iterations += self.model.train_state.step - before
+            if self.iterations >= 15_000:
+                dde.optimizers.set_LBFGS_options(maxiter=15_000)
+                dde.optimizers.LBFGS_options["iter_per_step"] = 100
                 self.model.compile("L-BFGS")
                 self.second = True
-            if self.second:
-                self.model.train(display_every=10**9, verbose=0)
-                self.iterations = 30_000
-            else:
-                self.model.train(iterations=250, display_every=10**9, verbose=0)
-                self.iterations += 250
+        else:
+            self.model.train(**options)
+            # Without a pause it has converged.
+            ended = time.process_time() < end
+            self.iterations = 30_000 if ended else self.iterations + self.model.train_state.step - before
 
     @property
     def done(self) -> bool:

@@ -77,7 +77,7 @@ class EquationProtocol(Protocol):
         grid = dataset.grid(self.nodes)
         found = sample(single(model, dataset), np.stack(np.meshgrid(*grid, indexing="ij"), -1))
         began = time.perf_counter()
-        known = self._known(dataset, grid)
+        known = self.known(dataset, grid)
         rows = [ComparisonRow(name=name, kind="model", metrics={})]
         title = dataset.title
         if known is not None:
@@ -110,8 +110,16 @@ class EquationProtocol(Protocol):
         page.save(path)
         return as_tensor(page)
 
-    def _known(self, dataset: BoxDataset, grid: list[Real]) -> tuple[Real, str] | None:
-        """The solution (..., channels) on the grid, and where it is from; None where none is given."""
+    def known(self, dataset: BoxDataset, grid: list[Real]) -> tuple[Real, str] | None:
+        """The solution (..., channels) on the grid, and where it is from; None where none is given.
+
+        Args:
+            dataset: whose coordinates the solution must have.
+            grid: coordinates of each axis, as `BoxDataset.grid` gives them.
+
+        Raises:
+            RecipeError: the data has other coordinates than the solution.
+        """
         if self.exact is not None:
             points = torch.from_numpy(np.stack(np.meshgrid(*grid, indexing="ij"), -1))
             formulas = [Expression(text, dataset.names, f"{WHERE}: exact") for text in self.exact]
