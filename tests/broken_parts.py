@@ -175,6 +175,14 @@ class Scatterer(Good):
         return total / seen.sum(1).clamp(min=1)
 
 
+class Loud(Good):
+    """Sums over its points, so that its latents are hundreds of times too large at the start."""
+
+    def forward(self, context: Context, decoder: Decoder) -> Tensor:
+        pairs, seen = self.pairs(context)
+        return (self.embed(pairs) * seen).sum(1)
+
+
 class Deaf(Good):
     def forward(self, context: Context, decoder: Decoder) -> Tensor:
         pairs, seen = self.pairs(context)
@@ -198,6 +206,7 @@ ENCODERS = {
     "copies": (Locked,),
     "gradients": (Idle,),
     "autocast": (Scatterer,),
+    "start_size": (Loud,),
     "overfit": (Deaf,),
 }
 

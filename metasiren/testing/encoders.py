@@ -16,6 +16,9 @@ from metasiren.testing.part import Part, seeded
 from metasiren.testing.report import NotApplicable, demand
 from metasiren.testing.signals import capacity
 
+MOST_AT_START = 10
+"""Norm of the change of the output that latents may make at the start, relative to the output's."""
+
 
 def construction(part: Part) -> None:
     """The factory gives an `Encoder` with its latent's size, `latent_dim`."""
@@ -136,6 +139,24 @@ def autocast(part: Part) -> None:
         finite([p.grad for p in made.parameters() if p.grad is not None], "gradients under autocast")
 
 
+def start_size(part: Part) -> None:
+    """At the start latents change the output by at most ten times its norm; from larger ones training diverges.
+
+    Measured with a small decoder: the norm of the field's change from that of a zero latent, relative to the latter.
+    """
+    made, _ = _ready(part)
+    if type(made).fit is not Encoder.fit:
+        raise NotApplicable("the encoder computes its latents in closed form")
+    context, companion = contexts(part), part.companion(made.latent_dim)
+    latent, at = _encode(part, made, context), part.dataset.batch("train", context.items).points["pixels"].coords
+    with torch.no_grad():
+        without = companion.field(torch.zeros_like(latent))(at)
+        effect = float((companion.field(latent)(at) - without).norm() / without.norm())
+    found = f"at the start latents change the output by {effect:.3g} times its norm; expected at most {MOST_AT_START}."
+    advice = "Take means over observed points, not sums; give the last layer small weights; do not scale the latent up."
+    demand(effect <= MOST_AT_START, found, advice)
+
+
 def overfit(part: Part) -> None:
     """50 steps with a small decoder separate four signals (or fit one, for a latent of size zero)."""
     made = part.make()
@@ -161,6 +182,7 @@ CHECKS = (
     common.device,
     gradients,
     autocast,
+    start_size,
     overfit,
 )
 
