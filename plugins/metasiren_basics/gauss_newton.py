@@ -52,8 +52,8 @@ class GaussNewton(BatchOptimizer):
         jacobian: `columns` never writes J but sums its layers' Gram matrices (see `metasiren_basics.linearised`);
             `rows` holds it; `auto` takes `rows` only where an input layer has weights of its own.
         solve: `dual` factors a matrix of the size of the batch, `primal` one of the number of weights; `auto` takes
-            the smaller. All give the same step. `nystrom` factors neither, for batches of ten thousand residuals and
-            more with as many weights: conjugate gradients with a randomised preconditioner
+            the smaller. All give the same step. `nystrom` factors neither, for thousands of residuals and as
+            many weights: conjugate gradients with a randomised preconditioner
             (`metasiren_basics.nystrom`), whose step is as exact as `tolerance`.
         rank: of the preconditioner of `nystrom`.
         tolerance: of the linear system that `nystrom` solves, relative to its right-hand side.
