@@ -16,6 +16,7 @@ def metasiren_datasets() -> Mapping[str, str]:
     """Problems of waves."""
     return {
         "helmholtz": "metasiren_physics.datasets.helmholtz:HelmholtzDataset",
+        "helmholtz_family": "metasiren_physics.datasets.helmholtz_family:HelmholtzFamily",
         "wave": "metasiren_physics.datasets.wave:WaveDataset",
         "box": "metasiren_physics.datasets.box:BoxDataset",
         "fwi": "metasiren_physics.datasets.inversion:InversionDataset",

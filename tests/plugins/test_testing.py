@@ -95,6 +95,10 @@ SMALL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("metric", "normal_consistency"): SHAPE,
     ("metric", "sdf_error"): {**SHAPE, "expected_failures": dict.fromkeys(NUMBERS, "distances are known in `test`")},
     ("dataset", "helmholtz"): {"options": {"points": 32}, "expected_failures": DOUBLE},
+    ("dataset", "helmholtz_family"): {
+        "options": {"train": 12, "test": 2, "points": 32},
+        "expected_failures": {"context_sizes": "a context is one pair, the source and the medium"},
+    },
     ("dataset", "wave"): {"options": {"points": 32, "initial": 16}, "expected_failures": DOUBLE},
     ("dataset", "fwi"): {
         "options": {"points": 32},
