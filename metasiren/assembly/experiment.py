@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -80,6 +81,7 @@ def assemble(
     *,
     seed: int | None = None,
     check: Callable[[Dataset, tuple[Weighted, ...]], None] = lambda dataset, constraints: None,
+    named: Callable[[str], AbstractContextManager[None]] = lambda title: nullcontext(),
 ) -> Experiment:
     """Make every part that the recipe names; mistakes anywhere in it are found before any training.
 
@@ -88,6 +90,7 @@ def assemble(
         catalogue: the plugins.
         seed: of the initial weights, in place of the recipe's.
         check: called with the data set and the constraints before the model is made; may raise.
+        named: called with what is being made; the work is done inside the context that it gives.
 
     Raises:
         RecipeError, PluginError, DataError: naming the key.
@@ -96,11 +99,14 @@ def assemble(
     check_options(recipe, catalogue)
     constraints = make_constraints(recipe, catalogue)
     protocol, metrics = make_protocol(recipe, catalogue), make_metrics(recipe, catalogue)
-    dataset = make_dataset(recipe, catalogue)
+    path = recipe.data.options.get("path")
+    with named(f"making the data set {recipe.data.name}" + (f" from {path}" if path else "")):
+        dataset = make_dataset(recipe, catalogue)
     constraints = tuple(replace(each, constraint=each.constraint.for_data(dataset)) for each in constraints)
     check(dataset, constraints)
     torch.manual_seed(recipe.train.seed if seed is None else seed)
-    model = make_model(recipe, catalogue, dataset.domain)
+    with named(f"making the encoder {recipe.encoder.name} and the decoder {recipe.decoder.name}"):
+        model = make_model(recipe, catalogue, dataset.domain)
     if not any(True for _ in model.parameters()) and recipe.train.steps != 0:
         raise RecipeError(recipe.name, "nothing to train: no part has parameters.", "Name a decoder with weights.")
     return Experiment(recipe, dataset, model, constraints, protocol, metrics)

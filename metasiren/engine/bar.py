@@ -1,19 +1,69 @@
-"""A progress bar for long work outside training."""
+"""Progress of long work outside training: a bar on a terminal, occasional lines elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+
+SILENT_SECONDS = 1.0
+"""Work that takes longer is named."""
+
+EVERY_SECONDS = 15.0
+"""Time between two lines where there is no terminal."""
 
 
 @contextlib.contextmanager
 def progress_bar(title: str, total: int) -> Iterator[Callable[[int], object]]:
-    """Show a bar on the standard error stream, where that is a terminal; gives the function that moves it on."""
+    """Show a bar on the standard error stream; gives the function that moves it on. Elsewhere: a line now and then.
+
+    Args:
+        title: what is being done.
+        total: the amount of work; the function that is given takes amounts done since its last call.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("left"))
     console = Console(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
+    if not console.is_terminal:
+        yield _Lines(title, total).advance
+        return
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         task = progress.add_task(title, total=total)
         yield lambda count: progress.advance(task, count)
+
+
+class _Lines:
+    """Prints how much is done, at most every `EVERY_SECONDS`; nothing about work that takes less."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self.title, self.total, self.done = title, total, 0
+        self._told = time.monotonic()
+
+    def advance(self, count: int) -> None:
+        """So much more is done."""
+        self.done += count
+        if self.done < self.total and time.monotonic() - self._told >= EVERY_SECONDS:
+            self._told = time.monotonic()
+            print(f"{self.title}: {self.done / self.total:.0%}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def named_work(title: str, say: Callable[[str], object], *, after: float = SILENT_SECONDS) -> Iterator[None]:
+    """Say what is being done, if it is not done soon.
+
+    Args:
+        title: such as "reading the data".
+        say: called with it, from another thread.
+        after: seconds until then.
+    """
+    timer = threading.Timer(after, say, [title])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -14,6 +14,7 @@ import torch
 from metasiren.assembly.experiment import Experiment, assemble
 from metasiren.assembly.parts import make_optimizer
 from metasiren.contracts import Dataset
+from metasiren.engine.bar import named_work
 from metasiren.engine.devices import peak_memory, pick_device
 from metasiren.engine.distributed import Ranks, joined
 from metasiren.engine.estimate import demand_fits, out_of_memory_explained
@@ -83,7 +84,8 @@ def run(
         recipe._changes = changes
     progress = progress or Silent()
     progress.say(f"assembling {recipe.name}")
-    experiment = assemble(recipe, catalogue, check=partial(demand_fits, recipe, catalogue, device=place))
+    check = partial(demand_fits, recipe, catalogue, device=place)
+    experiment = assemble(recipe, catalogue, check=check, named=partial(named_work, say=progress.say))
     with joined(place) as ranks:
         if not ranks.first:
             return _follow(Path(ranks.shared("")), experiment, catalogue, place, ranks, resumed=False)
@@ -112,7 +114,7 @@ def resume(
             experiment = assemble(made.recipe, catalogue)
             return _follow(Path(ranks.shared("")), experiment, catalogue, place, ranks, resumed=True)
         with locked(made.path):
-            experiment = assemble(made.recipe, catalogue)
+            experiment = assemble(made.recipe, catalogue, named=partial(named_work, say=progress.say))
             demand_same_data(str(made.path), made.environment, experiment.dataset, made.recipe.data)
             checkpoints.clean(made.checkpoints)
             checkpoint = checkpoints.latest(made.checkpoints)
@@ -168,7 +170,8 @@ def _train(
     dataset, model = experiment.dataset, experiment.model
     if checkpoint is None:
         progress.say(f"{dataset.title}: {', '.join(f'{n:,} {s}' for s, n in dataset.splits.items())}")
-    _begin(trainer, checkpoint)
+    with named_work(f"fitting the encoder {experiment.recipe.encoder.name}", progress.say):
+        _begin(trainer, checkpoint)
     with RunLogger(made, catalogue, progress, experiment.steps, trainer.step) as logger, noted_signals() as signalled:
         deadline = None if limit is None else time.monotonic() + limit
 

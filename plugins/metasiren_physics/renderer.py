@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metasiren import DataError, Domain, Field, RecipeError, Renderer
+from metasiren import DataError, Domain, Field, RecipeError, Renderer, progress_bar
 from metasiren_physics.arrays import Real
 from metasiren_physics.protocols.box_pictures import SLICES, frames, picture
 
@@ -99,8 +99,10 @@ class EquationRenderer(Renderer):
         like = next(iter(field.params.values()))
         points = torch.from_numpy(np.stack(np.meshgrid(*grid, indexing="ij"), -1)).to(like)
         flat, made = points.reshape(-1, len(names)), []
-        for part in torch.split(flat, self.chunk_points):
-            made.append(self._quantity(field, part, names, time).double().cpu())
+        with progress_bar("rendering samples", len(flat)) as advance:
+            for part in torch.split(flat, self.chunk_points):
+                made.append(self._quantity(field, part, names, time).double().cpu())
+                advance(len(part))
         whole: Real = torch.cat(made).numpy().reshape(*points.shape[:-1], -1)
         count = field.siren.out_features
         known = list(channels) if len(channels) == count else [f"channel {c}" for c in range(count)]

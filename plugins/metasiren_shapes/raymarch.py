@@ -8,10 +8,11 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from metasiren import progress_bar
 from metasiren_shapes.camera import Camera, pixels
 from metasiren_shapes.tracing import Hits, Space, trace
 
-RAYS_AT_ONCE = 1 << 16
+RAYS_AT_ONCE = 1 << 14
 CLAY, CUT = (0.70, 0.59, 0.49), (0.72, 0.27, 0.14)
 """Colours of the surface, and of where the cube's wall cuts the solid; linear light."""
 
@@ -69,12 +70,15 @@ def shade(space: Space, camera: Camera, size: tuple[int, int], *, smooth: bool =
 def _draw(space: Space, camera: Camera, spots: Tensor, width: float) -> Tensor:
     """(n, 4) light, zero where nothing is, and cover, at picture positions (n, 2)."""
     drawn = torch.zeros(len(spots), 4, dtype=space.probe.dtype, device=spots.device)
-    for start in range(0, len(spots), RAYS_AT_ONCE):
-        origins, directions = (of.to(space.probe.dtype) for of in camera.rays(spots[start : start + RAYS_AT_ONCE]))
-        # Half a pixel at the ball's centre, in the field's coordinates.
-        hits = trace(space, origins, directions, camera.radius * width / 2)
-        drawn[start + hits.rays, :3] = _light(space, camera, hits, directions[hits.rays])
-        drawn[start + hits.rays, 3] = 1
+    with progress_bar("shading", len(spots)) as advance:
+        for start in range(0, len(spots), RAYS_AT_ONCE):
+            rays = camera.rays(spots[start : start + RAYS_AT_ONCE])
+            origins, directions = (of.to(space.probe.dtype) for of in rays)
+            # Half a pixel at the ball's centre, in the field's coordinates.
+            hits = trace(space, origins, directions, camera.radius * width / 2)
+            drawn[start + hits.rays, :3] = _light(space, camera, hits, directions[hits.rays])
+            drawn[start + hits.rays, 3] = 1
+            advance(len(directions))
     return drawn
 
 

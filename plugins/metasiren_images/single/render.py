@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from metasiren import DataError, Domain, Field, RecipeError, Renderer
+from metasiren import DataError, Domain, Field, RecipeError, Renderer, progress_bar
 from metasiren_images.single.kernel import blurred
 from metasiren_images.single.photograph import MOST_PIXELS
 from metasiren_images.single.sheet import as_image
@@ -92,7 +92,12 @@ class PictureRenderer(Renderer):
         low, high = self.extent
         with torch.no_grad():
             if self.kernel == "none":
-                made = field.jet(coords.reshape(-1, 2), "value", chunk_points=self.chunk_points).value[0]
+                with progress_bar("rendering pixels", rows * columns) as advance:
+                    parts = []
+                    for part in torch.split(coords.reshape(-1, 2), self.chunk_points):
+                        parts.append(field.jet(part, "value").value[0])
+                        advance(len(part))
+                made = torch.cat(parts)
             else:
                 pixel = (high - low) / max(1, rows - 1), (high - low) / max(1, columns - 1)
                 random = torch.Generator().manual_seed(self.seed)

@@ -10,7 +10,7 @@ import torch
 from einops import rearrange, reduce
 from torch import Tensor
 
-from metasiren import Domain, Field, RecipeError, Renderer, RunError, grid
+from metasiren import Domain, Field, RecipeError, Renderer, RunError, grid, progress_bar
 from metasiren_signals.clips.selection import MOST_SIDE, Frame
 from metasiren_signals.clips.writing import to_bytes, write_clip
 from metasiren_signals.sampling import values_at
@@ -61,10 +61,12 @@ class ClipRenderer(Renderer):
         finer = (-(-own[1] // rows), -(-own[2] // columns))
         device = next(iter(field.params.values())).device
         plane = plane_coords((rows, columns), finer).to(device)
-        for time in grid((count,), dtype=torch.float64).to(device):
-            coords = torch.cat([time.expand(len(plane), 1), plane], -1)
-            values = rearrange(values_at(field, coords), "(h w) c -> h w c", w=columns * finer[1])
-            yield to_bytes(reduce(values, "(h a) (w b) c -> h w c", "mean", a=finer[0], b=finer[1]))
+        with progress_bar("rendering frames", count) as advance:
+            for time in grid((count,), dtype=torch.float64).to(device):
+                coords = torch.cat([time.expand(len(plane), 1), plane], -1)
+                values = rearrange(values_at(field, coords), "(h w) c -> h w c", w=columns * finer[1])
+                advance(1)
+                yield to_bytes(reduce(values, "(h a) (w b) c -> h w c", "mean", a=finer[0], b=finer[1]))
 
 
 def plane_coords(size: tuple[int, int], finer: tuple[int, int] = (1, 1)) -> Tensor:

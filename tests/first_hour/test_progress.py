@@ -1,0 +1,100 @@
+"""Long work says what it is, and what is interrupted leaves no file of the name that was asked for."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import trimesh
+from click.testing import Result
+from small_runs import small
+
+from metasiren.engine import bar
+from metasiren.engine.rendering import render
+
+Typed = Callable[..., Result]
+
+
+def test_slow_assembly_says_what_is_being_made(typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timer that rings at once stands for work that takes more than a second."""
+
+    class AtOnce:
+        def __init__(self, after: float, say: Callable[[str], object], words: list[str]) -> None:
+            assert after == 1.0
+            self.ring = lambda: say(*words)
+
+        def start(self) -> None:
+            self.ring()
+
+        def cancel(self) -> None:
+            pass
+
+    trimesh.creation.torus(0.6, 0.2).export(tmp_path / "knot.ply")
+    monkeypatch.setattr(bar, "threading", SimpleNamespace(Timer=AtOnce))
+    options = ("evaluate.resolution=16", "evaluate.samples=500", "evaluate.size=16", "data.samples=2000")
+    done = typed("metasiren run sdf --preset cpu --set data.path=knot.ply", *small(*options, "data.points=64"))
+    said = " ".join(done.stderr.split())
+    assert "making the data set shape from knot.ply" in said
+    assert "making the encoder fixed and the decoder free" in said
+
+
+def test_work_that_is_soon_done_says_nothing() -> None:
+    said: list[str] = []
+    with bar.named_work("reading", said.append, after=1000):
+        pass
+    assert not said
+    rung = threading.Event()
+    with bar.named_work("reading", lambda words: (said.append(words), rung.set()), after=0):
+        assert rung.wait(10)
+    assert said == ["reading"]
+
+
+def test_a_pipe_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(step=5.0)
+    monkeypatch.setattr(bar, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with bar.progress_bar("shading", 100) as advance:
+        for _ in range(10):
+            advance(10)
+    lines = stream.getvalue().splitlines()
+    assert 1 < len(lines) < 10
+    assert lines[0] == "shading: 30%"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "file", "where"),
+    [
+        ("image", "out.png", "metasiren_images.single.render.PictureRenderer.values"),
+        ("video_bikes", "out.gif", "metasiren_signals.clips.renderer.to_bytes"),
+        ("sdf", "out.png", "metasiren_shapes.raymarch.trace"),
+        ("poisson_2d", "out.png", "metasiren_physics.renderer.EquationRenderer._quantity"),
+    ],
+)
+def test_an_interrupted_render_leaves_no_file(
+    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str, file: str, where: str
+) -> None:
+    keys = {
+        "image": ("data.size=16",),
+        "video_bikes": ("data.points=64", "data.size=[8,8]", "data.frames=4"),
+        "sdf": ("evaluate.resolution=16", "evaluate.samples=500", "evaluate.size=16", "data.samples=1000"),
+        "poisson_2d": ("data.points.interior=32", "data.points.boundary=8", "evaluate.nodes=9"),
+    }[recipe]
+    made = typed(f"metasiren run {recipe} --preset quick", *small(*keys))
+    assert made.exit_code == 0, f"{made.output} {made.exception}"
+
+    def interrupted(*_: object, **__: object) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(where, interrupted)
+    # The file of an earlier render stays.
+    (tmp_path / file).write_bytes(b"earlier")
+    with pytest.raises(KeyboardInterrupt):
+        render(made.stdout.splitlines()[-1], tmp_path / file, options={"size": (8, 8)}, device="cpu")
+    assert (tmp_path / file).read_bytes() == b"earlier"
+    assert not list(tmp_path.glob(".*partial*"))
