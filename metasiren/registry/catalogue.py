@@ -14,14 +14,15 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib import import_module, metadata
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from metasiren.errors import MetasirenError, PluginError, RecipeError, did_you_mean
-from metasiren.recipe import explain
 from metasiren.registry import hookspecs
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 GROUP = "metasiren"
 SELECTION = "METASIREN_PLUGINS"
@@ -140,6 +141,11 @@ class Catalogue:
         Raises:
             RecipeError: an unknown option, a wrong type, or a required option left out.
         """
+        # Imported here: listing plugins and commands needs neither pydantic nor recipes.
+        from pydantic import ValidationError
+
+        from metasiren.recipe import explain
+
         model = options_model(kind, self.factory(kind, name, where))
         try:
             checked = model.model_validate(dict(given))
@@ -160,6 +166,8 @@ class Catalogue:
 @lru_cache(maxsize=256)
 def options_model(kind: str, factory: Callable[..., Any]) -> type[BaseModel]:
     """The options of a part as a pydantic model, read from the factory's signature."""
+    from pydantic import ConfigDict, create_model
+
     target: Any = inspect.getattr_static(factory, "__init__") if isinstance(factory, type) else factory
     try:
         hints = typing.get_type_hints(target)

@@ -241,7 +241,7 @@ def test_a_run_resumed_without_the_plugin_of_its_constraint_names_the_package(in
     assert open_run(out).model(catalogue=load_catalogue(without=["acme_loss"]))
 
 
-HEAVY = ("torch", "numpy", "pandas", "scipy", "PIL", "skimage", "tensorboard", "metasiren.contracts")
+HEAVY = ("torch", "numpy", "pandas", "scipy", "PIL", "skimage", "tensorboard", "metasiren.contracts", "pydantic")
 
 
 @pytest.mark.parametrize("words", [["plugins"], ["--help"], ["--version"], ["new", "--help"]])
