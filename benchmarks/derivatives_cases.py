@@ -136,14 +136,14 @@ def l1(residual: Tensor) -> Tensor:
     return residual.abs().sum(-1).mean()
 
 
-def flux_by_autograd(y: Tensor, x: Tensor, slowness: Tensor) -> Tensor:
+def flux_by_autograd(y: Tensor, x: Tensor, slowness: Tensor, wavenumber: float = WAVENUMBER) -> Tensor:
     """d/dx (ey/ex u_x) + d/dy (ex/ey u_y) + ex ey k^2 m u for complex u (batch, points, waves, 2)."""
     ex, ey = (damping(x[..., i])[0].unsqueeze(-2) for i in (0, 1))
     d = jacobian(y, x)
     across = times(over(ey, ex), pairs(d[..., 0])).flatten(-2)
     along = times(over(ex, ey), pairs(d[..., 1])).flatten(-2)
     flux = jacobian(across, x)[..., 0] + jacobian(along, x)[..., 1]
-    return pairs(flux) + WAVENUMBER**2 * slowness * times(times(ex, ey), pairs(y))
+    return pairs(flux) + wavenumber**2 * slowness * times(times(ex, ey), pairs(y))
 
 
 def flux_by_jets(u: Tensor, d: Tensor, dd: Tensor, x: Tensor, slowness: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -24,8 +24,18 @@ class _OnDevice:
         return self._map(lambda tensor: tensor.to(device))
 
     def cast(self, dtype: torch.dtype) -> Self:
-        """A copy whose floating-point tensors have `dtype`; indices and masks stay."""
+        """A copy whose floating-point tensors have `dtype`; indices and masks stay. Itself, where all have it."""
+        if all(tensor.dtype == dtype or not tensor.is_floating_point() for tensor in self._tensors()):
+            return self
         return self._map(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+
+    def _tensors(self) -> Iterator[Tensor]:
+        for value in vars(self).values():
+            for each in value.values() if isinstance(value, Mapping) else (value,):
+                if isinstance(each, _OnDevice):
+                    yield from each._tensors()
+                elif isinstance(each, Tensor):
+                    yield each
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
         def over(value: Any) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,26 +31,28 @@ class Objective(nn.Module):
         `factors` multiply the losses of a part of a batch (see `metasiren.engine.sharding`).
         """
         model = self.model
-        device_type = batch.context.items.device.type
+        lower = self._precision(batch.context.items.device)
         # bfloat16 is for encoder and trunk: emitted weights, coordinates and the arguments of sines stay float32.
-        with torch.autocast(device_type, torch.bfloat16, enabled=self.bf16):
+        with lower:
             latent, batch = model.encoder.training_pair(batch, model.decoder, generator)
         losses: Losses = self._losses(latent, batch, factors or {})
         return losses
 
     def losses(self, latent: Tensor, batch: Batch, factors: Factors) -> Losses:
         """Decode, evaluate every point set once at the highest derivative asked for, and weigh the constraints."""
-        with torch.autocast(latent.device.type, torch.bfloat16, enabled=self.bf16):
+        with self._precision(latent.device):
             field = self.model.decoder.field(latent)
         prediction = predict(field, latent, batch, self.orders)
         losses = {each.name: each.constraint(prediction) for each in self.constraints}
         for each in self.constraints:
             if (factor := factors.get(each.constraint.at, 1.0)) != 1:
                 losses[each.name] = factor * losses[each.name]
-        losses["loss"] = sum(
-            (each.weight * losses[each.name] for each in self.constraints), torch.zeros_like(latent[:0].sum())
-        )
+        terms = [losses[w.name] if w.weight == 1 else w.weight * losses[w.name] for w in self.constraints]
+        losses["loss"] = sum(terms[1:], terms[0]) if terms else torch.zeros_like(latent[:0].sum())
         return losses
+
+    def _precision(self, device: torch.device) -> AbstractContextManager[Any]:
+        return torch.autocast(device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
 
 @contextmanager

@@ -30,11 +30,13 @@ class Items:
 
     def at(self, step: int) -> Tensor:
         """(batch,) indices; the last batch of an epoch may be smaller."""
+        if self.count == 1 and len(self._order):
+            return self._order
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
             order = torch.randperm(self.count, generator=generator)
-            # One copy to the device for a whole epoch, and for all epochs of a single item.
-            self._order = order.to(self.device) if self.count > 1 or self._epoch < 0 else self._order
+            # One copy to the device for a whole epoch.
+            self._order = order.to(self.device)
             self._epoch = epoch
         return self._order[position * self.batch : (position + 1) * self.batch]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,17 +40,25 @@ class Layer:
         return f"{self.name}.bias"
 
 
+def full_precision(x: Tensor) -> AbstractContextManager[Any]:
+    """No automatic lower precision on the device of x, for the time of a `with` block."""
+    if torch.is_autocast_enabled(x.device.type):
+        return torch.autocast(x.device.type, enabled=False)
+    return nullcontext()  # entering torch.autocast takes as long as a small kernel
+
+
 def affine(x: Tensor, weight: Tensor, bias: Tensor, layer: Layer) -> Tensor:
-    """One layer, omega * (W x + b), for all instances at once: (instances, points, out)."""
+    """One layer, omega * (W x + b), for all instances at once; of one instance also (points, in) -> (points, out)."""
     if layer.first and x.is_cuda:
         z = exact_affine(x, weight, bias)
         return z * layer.omega if layer.omega != 1 else z
     if layer.omega != 1:
         # Scaling the weights, not the products: there are fewer of them, forward and backward.
         weight, bias = weight * layer.omega, bias * layer.omega
-    if x.shape[0] == 1:
+    if x.dim() == 2 or x.shape[0] == 1:
         # Views of one instance: an index would copy its gradient into zeros on the way back.
-        return torch.addmm(bias.squeeze(0), x.squeeze(0), weight.squeeze(0).T).unsqueeze(0)
+        rows = torch.addmm(bias.squeeze(0), x if x.dim() == 2 else x.squeeze(0), weight.squeeze(0).T)
+        return rows if x.dim() == 2 else rows.unsqueeze(0)
     return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
 
 

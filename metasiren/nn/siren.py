@@ -21,7 +21,7 @@ from metasiren.nn.derivatives.orders import Jet, Order
 from metasiren.nn.domain import Domain
 from metasiren.nn.encodings import InputLayer
 from metasiren.nn.input_layers import make_input_layer
-from metasiren.nn.layers import Layer, Params, affine
+from metasiren.nn.layers import Layer, Params, affine, full_precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +181,7 @@ class Siren:
             ValueError: shapes that do not fit; the message names both.
         """
         x, params, batch = self.prepare(params, coords)
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x):
             values = self.evaluate(x, params)
         return values.reshape(batch, values.shape[0] * values.shape[1] // batch, self.out_features)
 
@@ -192,6 +192,9 @@ class Siren:
             h = affine(h, params[layer.weight], params[layer.bias], layer)
             if not layer.last:
                 h = self.activation.value(h)
+            if h.dim() == 3 and h.shape[0] == 1:
+                h = h.squeeze(0)  # once, not on the way into and out of each layer
+        h = h.unsqueeze(0) if h.dim() == 2 else h
         return h if self.exact is None else self.exact.values(x, h)
 
     def jet(
@@ -244,8 +247,9 @@ class Siren:
         elif sets != instances:
             raise ValueError(f"{sets} sets of coords meet {instances} instances of params; give equal numbers, or one")
         dtype = torch.promote_types(weight.dtype, torch.float32)
-        cast = {name: p.to(dtype) for name, p in params.items()}
-        return x.to(dtype), cast, max(instances, sets)
+        if any(p.dtype != dtype for p in params.values()):
+            params = {name: p.to(dtype) for name, p in params.items()}
+        return x.to(dtype), params, max(instances, sets)
 
 
 def _activation(nonlinearity: str | Activation) -> Activation:

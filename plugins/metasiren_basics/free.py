@@ -62,7 +62,9 @@ class FreeDecoder(Decoder):
 
     def forward(self, latent: Tensor) -> Params:
         """The weights, for whatever batch: {"0.weight": (1, out, in), ...}."""
-        return {name: weight.unsqueeze(0) for name, weight in zip(self.siren.shapes, self.weights, strict=True)}
+        # Iterating over a ParameterList looks up each entry by its name.
+        weights = self.weights._parameters.values()
+        return {name: w.unsqueeze(0) for name, w in zip(self.siren.shapes, weights, strict=True) if w is not None}
 
 
 def _read(start: str) -> dict[str, Tensor]:

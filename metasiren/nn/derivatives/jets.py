@@ -21,7 +21,7 @@ from metasiren.nn.derivatives.orders import ORDERS, Jet, Order, SecondSums, rank
 from metasiren.nn.derivatives.reverse import pass_adjoint
 from metasiren.nn.derivatives.taylor import HIGHER, AxisColumns
 from metasiren.nn.encodings import Expansion
-from metasiren.nn.layers import Params
+from metasiren.nn.layers import Params, full_precision
 
 if TYPE_CHECKING:
     from metasiren.nn.siren import Siren
@@ -71,7 +71,7 @@ def jet(
     order = order_for(siren, order)
     factors = tuple(float(w) for w in weights) if weights is not None else (1.0,) * siren.in_features
     x, params, batch = siren.prepare(params, coords)
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x):
         chunks = torch.split(x, chunk_points, 1) if chunk_points else (x,)
         if order == "value":
             parts = [Jet(siren.evaluate(chunk, params)) for chunk in chunks]
@@ -116,7 +116,7 @@ def feature_jet(siren: Siren, params: Params, coords: Tensor, order: Order) -> J
     rank(order)
     siren.demand_plain("feature_jet")
     x, params, batch = siren.prepare(params, coords)
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x):
         layers, ones = _layers(siren, params), (1.0,) * siren.in_features
         columns = jet_columns(order, ones)
         plain = siren.encoding is None and isinstance(columns, Columns)

@@ -88,7 +88,8 @@ class Picture(Dataset):
         """The pixels of a training step, or (split `test`) all of them; see `metasiren.Dataset.batch`."""
         if split == "train" and self.points is not None:
             chosen = self._draw(self.points, generator)
-            coords, known = self._coords[:, chosen], {name: values[:, chosen] for name, values in self._known.items()}
+            coords = self._coords.index_select(1, chosen)
+            known = {name: values.index_select(1, chosen) for name, values in self._known.items()}
         else:
             # Copies, for a batch is the caller's to overwrite.
             coords, known = self._coords, {name: values.clone() for name, values in self._known.items()}

@@ -1,0 +1,73 @@
+"""A training step does no work that changes nothing: no casts to the same dtype, no views layer by layer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import metasiren as ms
+from metasiren.assembly.experiment import Experiment, assemble
+from metasiren.engine.objective import Objective
+from metasiren.engine.schedule import Items
+from metasiren.nn.layers import full_precision
+
+
+class Counted(TorchDispatchMode):
+    """Counts operations by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls[func._schema.name.split("::")[-1]] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def image() -> Experiment:
+    recipe = ms.load_recipe("image", preset="quick", overrides={"data.size": 16, "data.points": 50})
+    return assemble(recipe, ms.load_catalogue())
+
+
+def test_a_loss_of_one_term_is_that_term() -> None:
+    """Not zero plus one times it."""
+    made = image()
+    batch = made.dataset.batch("train", torch.arange(1), generator=torch.Generator().manual_seed(0))
+    with Counted() as seen:
+        losses = Objective(made.model, made.constraints)(batch.cast(torch.float32))
+    assert losses["loss"] is losses["mse"]
+    assert seen.calls["add"] == 0
+    # Each of the five layers scales its weight and its bias by omega, but for the last one.
+    assert seen.calls["mul"] == 8
+    # Each of ten tensors, the coordinates and the first layer lose their dimension of instances once.
+    assert seen.calls["squeeze"] == 12
+
+
+def test_a_batch_that_has_the_dtype_is_itself() -> None:
+    batch = image().dataset.batch("train", torch.arange(1), generator=torch.Generator().manual_seed(0))
+    same = batch.cast(torch.float32)
+    assert same.cast(torch.float32) is same
+    double = same.cast(torch.float64)
+    assert double.points["pixels"].values.dtype == double.context.coords.dtype == torch.float64
+    assert double.context.items.dtype == torch.int64
+
+
+def test_a_single_item_has_no_permutation_to_draw(monkeypatch: Any) -> None:
+    items = Items(1, 4, seed=0)
+    first = items.at(0)
+    monkeypatch.setattr(torch, "randperm", None)
+    assert torch.equal(items.at(7), first)
+    assert first.tolist() == [0]
+
+
+def test_precision_is_full_inside_autocast() -> None:
+    x = torch.ones(2, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (x @ x).dtype == torch.bfloat16
+        with full_precision(x):
+            assert (x @ x).dtype == torch.float32
+    with full_precision(x):
+        assert (x @ x).dtype == torch.float32
