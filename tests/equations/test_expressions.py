@@ -7,7 +7,9 @@ import math
 import pytest
 import torch
 
+import metasiren as ms
 from metasiren import RecipeError
+from metasiren.nn.derivatives.exact import function_jet
 from metasiren_physics.expressions import Expression
 
 POINTS = torch.tensor([[0.3, -0.4], [1.0, 0.25]], dtype=torch.float64)
@@ -78,3 +80,27 @@ def test_a_misspelt_name_is_corrected() -> None:
         Expression("sinn(x)", ("x",), "data")
     with pytest.raises(RecipeError, match="known: t, x, pi, e"):
         Expression("xx", ("t", "x"), "data")
+
+
+def test_the_error_function_and_its_complement_add_up_to_one() -> None:
+    points = torch.linspace(-2, 2, 9, dtype=torch.float64).unsqueeze(-1)
+    both = Expression("erf(x) + erfc(x)", ["x"], "here")(points)
+    torch.testing.assert_close(both, torch.ones(9, dtype=torch.float64))
+    torch.testing.assert_close(Expression("erf(1)", ["x"], "here")(points)[0].item(), 0.8427007929497149)
+
+
+def test_the_start_of_allen_cahn_is_met_and_flat_at_its_sides() -> None:
+    """The recipe's formula: x² cos(πx) at t = 0, and no slope at x = ±1 later on, where the residual is small."""
+    exact = ms.load_recipe("allen_cahn").data.options["exact"]
+    formula = Expression(exact["values"], ["t", "x"], "here")
+    x = torch.linspace(-1, 1, 41, dtype=torch.float64)
+    start = formula(torch.stack([0 * x, x], -1))
+    torch.testing.assert_close(start, x**2 * torch.cos(torch.pi * x), atol=2e-9, rtol=0)
+    side = torch.stack([torch.linspace(0.05, 1, 20, dtype=torch.float64), torch.full((20,), 1 - 1e-6).double()], -1)
+    jet = function_jet(lambda p: formula(p).unsqueeze(-1), side, 2)
+    assert jet.gradient is not None
+    assert jet.hessian_diagonal is not None
+    assert jet.gradient[:, 0, 1].abs().max() < 5e-3
+    u = jet.value[:, 0]
+    residual = jet.gradient[:, 0, 0] - 1e-4 * jet.hessian_diagonal[:, 0, 1] - 5 * (u - u**3)
+    assert residual.abs().max() < 1e-3
