@@ -75,21 +75,22 @@ def inpaint(
     pixels. A box that reaches beyond the photograph extends it.
     """
     from metasiren import DataError, open_run
-    from metasiren_priors import inpaint as inpainting
-    from metasiren_priors.photograph import parse_box
+    from metasiren_priors.inpaint import inpaint as reconstruct
+    from metasiren_priors.inpainted import write
+    from metasiren_priors.photograph import parse_box, parse_size
 
     if mask is not None and pixels is not None:
         raise DataError("inpaint", "both --mask and --pixels.", "Give one of them.")
-    shape, frame = inpainting.parse_size(size) if size else None, parse_box(box) if box else None
+    shape, frame = parse_size(size) if size else None, parse_box(box) if box else None
     opened = open_run(run)
-    found = inpainting.inpaint(
+    found = reconstruct(
         opened, picture, mask=mask, pixels=pixels, polarity=mask_polarity, size=shape, box=frame, samples=samples,
         deviation=std, seed=seed, device=device,
     )  # fmt: skip
     sides = " x ".join(map(str, opened.domain.grid or ()))
     part = f"the box {box}" if box else "its centre square"
     click.echo(f"{picture}: {part}, brought to {sides}, the size of this prior", err=True)
-    written = inpainting.write(found, out, composite=composite, side_by_side=panel)
+    written = write(found, out, composite=composite, side_by_side=panel)
     if found.deviation is not None:
         click.echo(f"{written[-1]}: white is {float(found.deviation.max()):.3g}, of values from 0 to 1", err=True)
     for path in written:

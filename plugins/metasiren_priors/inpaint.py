@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,12 +11,11 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resize
-from torchvision.utils import make_grid, save_image
 
 from metasiren import Context, DataError, Field, Model, Run, RunError, grid, pick_device
 from metasiren_priors.data.imageset import observe, sample_cells
+from metasiren_priors.inpainted import Inpainted
 from metasiren_priors.photograph import (
-    LARGEST_SIDE,
     Box,
     Polarity,
     centre_square,
@@ -31,49 +29,6 @@ from metasiren_priors.photograph import (
 from metasiren_priors.posterior_draws import field_deviation, has_posterior, in_parts, sampled_fields
 
 PRIORS = "celeba_mixture, celeba_gaussian, celeba_cnn, celeba_pconv, celeba_set_sine or celeba_set_relu"
-
-
-@dataclass(frozen=True)
-class Inpainted:
-    """A picture and its reconstruction, each (channels, rows, columns) in [0, 1].
-
-    Attributes:
-        seen: what was seen, at the prior's size; hidden pixels are mid-grey.
-        made: the reconstruction, at the size that was asked for, or at the box's own.
-        composite: the reconstruction with the known pixels in their places, as large as `made`.
-        original: the picture, at the prior's size.
-        samples: signals drawn from the posterior, (samples, channels, rows, columns), as large as `made`.
-        sample_composites: the same with the known pixels in their places.
-        deviation: the standard deviation of the reconstruction, (1, rows, columns), root mean square over channels,
-            zero where pixels are known; or None.
-        photo: where a box was given, the photograph with the box's composite in its place.
-        photo_samples: the photograph with each sample's composite.
-        photo_deviation: the deviation in its place in the photograph, black around it.
-    """
-
-    seen: Tensor
-    made: Tensor
-    composite: Tensor
-    original: Tensor
-    samples: Tensor
-    sample_composites: Tensor
-    deviation: Tensor | None = None
-    photo: Tensor | None = None
-    photo_samples: tuple[Tensor, ...] = ()
-    photo_deviation: Tensor | None = None
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """A size such as "256x256" as (rows, columns).
-
-    Raises:
-        DataError: anything else, or a side that is not from 1 to 8192.
-    """
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip().lower())
-    sides = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not all(1 <= side <= LARGEST_SIDE for side in sides):
-        raise DataError(f"--size {text}", "not a size.", "Write rows x columns, such as 256x256, each at most 8192.")
-    return sides
 
 
 def inpaint(
@@ -225,47 +180,3 @@ def _unit(values: Tensor) -> Tensor:
 def _enlarged(picture: Tensor, size: tuple[int, int]) -> Tensor:
     enlarged: Tensor = resize(picture.float(), list(size), InterpolationMode.NEAREST)
     return enlarged
-
-
-def write(found: Inpainted, out: Path, *, composite: bool = False, side_by_side: bool = False) -> list[Path]:
-    """Write the reconstruction (the photograph where a box was given), and samples and deviation beside it.
-
-    Args:
-        found: what to write.
-        out: such as out.png. Samples go to out_sample1.png and so on, the deviation to out_std.png: grey, black for
-            zero and white for the largest.
-        composite: the composite in place of the reconstruction.
-        side_by_side: all panels enlarged beside one another, in place of the reconstruction.
-
-    Returns:
-        the files.
-
-    Raises:
-        DataError: the ending is no picture's, or the folder cannot be written.
-    """
-    picture = found.photo if found.photo is not None else found.composite if composite else found.made
-    if side_by_side:
-        panels = (found.seen, found.made, found.composite, found.original)
-        height = max(256, found.made.shape[1])
-        shown = [torch.nn.functional.interpolate(p.unsqueeze(0), (height, height), mode="nearest")[0] for p in panels]
-        picture = make_grid(shown, nrow=len(shown), padding=4, pad_value=1.0)
-    pictures = {out: picture}
-    drawn = found.photo_samples or (found.sample_composites if composite else found.samples)
-    pictures |= {out.with_stem(f"{out.stem}_sample{number}"): each for number, each in enumerate(drawn, 1)}
-    spread = found.deviation if found.photo_deviation is None else found.photo_deviation
-    if spread is not None:
-        pictures[out.with_stem(f"{out.stem}_std")] = spread / spread.max().clamp_min(1e-12)
-    for path, each in pictures.items():
-        _save(each, path)
-    return list(pictures)
-
-
-def _save(picture: Tensor, out: Path) -> None:
-    partial = out.with_name(f".{out.stem}.partial{out.suffix}")
-    try:
-        save_image(picture, partial)
-        partial.replace(out)
-    except (ValueError, OSError) as error:
-        raise DataError(str(out), f"cannot be written: {error}.", "Use a name ending in .png or .jpg.") from None
-    finally:
-        partial.unlink(missing_ok=True)

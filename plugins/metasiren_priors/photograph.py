@@ -63,6 +63,19 @@ def parse_box(text: str) -> Box:
     return box
 
 
+def parse_size(text: str) -> tuple[int, int]:
+    """A size such as "256x256" as (rows, columns).
+
+    Raises:
+        DataError: anything else, or a side that is not from 1 to 8192.
+    """
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip().lower())
+    sides = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not all(1 <= side <= LARGEST_SIDE for side in sides):
+        raise DataError(f"--size {text}", "not a size.", "Write rows x columns, such as 256x256, each at most 8192.")
+    return sides
+
+
 def centre_square(size: tuple[int, int]) -> Box:
     """The largest square in the middle of a photograph of size (width, height)."""
     side = min(size)

@@ -11,6 +11,8 @@ from PIL import Image
 
 import metasiren as ms
 from metasiren_priors import inpaint
+from metasiren_priors.inpainted import write
+from metasiren_priors.photograph import parse_size
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +80,12 @@ def test_what_is_hidden_changes_nothing(run: ms.Run, tmp_path: Path) -> None:
 
 def test_files_are_written(run: ms.Run, picture: Path, tmp_path: Path) -> None:
     panels = inpaint.inpaint(run, picture, pixels=50)
-    inpaint.write(panels, tmp_path / "out.png", side_by_side=True)
+    write(panels, tmp_path / "out.png", side_by_side=True)
     assert [p.name for p in tmp_path.iterdir() if "partial" in p.name] == []
     with Image.open(tmp_path / "out.png") as written:
         assert written.width > 1000
     with pytest.raises(ms.DataError, match="ending"):
-        inpaint.write(panels, tmp_path / "out.nonsense", side_by_side=False)
+        write(panels, tmp_path / "out.nonsense", side_by_side=False)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not a picture</html>"])
@@ -107,4 +109,4 @@ def test_missing_files_counts_and_masks(run: ms.Run, picture: Path, tmp_path: Pa
 @pytest.mark.parametrize("size", ["big", "10", "0x5", "99999x2", "-3x4"])
 def test_an_absurd_size_is_refused(size: str) -> None:
     with pytest.raises(ms.DataError, match="256x256"):
-        inpaint.parse_size(size)
+        parse_size(size)
