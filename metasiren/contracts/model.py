@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,22 +27,33 @@ class Field:
     Attributes:
         siren: the architecture.
         params: (instances, ...) weights.
+        single: whether this is the field of one signal, which drops the instance axis where coordinates have none.
     """
 
     siren: Siren
     params: Params
+    single: bool = False
 
     def __call__(self, coords: Tensor) -> Tensor:
-        """Values (batch, points, d_out) at coords (batch, points, d_in) or (points, d_in)."""
-        return self.siren(self.params, coords)
+        """Values (batch, points, d_out) at coords (batch, points, d_in) or (points, d_in).
+
+        A `single` field, such as `Run.field()` gives, has values (points, d_out) at coords (points, d_in).
+        Coordinates in float64 are rounded to narrower weights with a warning; `double()` keeps them.
+        """
+        some = next(iter(self.params.values()))
+        if coords.dtype == torch.float64 != some.dtype:
+            words = f"float64 coordinates are rounded to float32, as the weights are {some.dtype}; see Field.double()"
+            warnings.warn(words, stacklevel=2)
+        values = self.siren(self.params, coords)
+        return values[0] if self.single and coords.dim() == 2 else values
 
     def jet(self, coords: Tensor, order: Order, **options: Any) -> Jet:
-        """Values and derivatives in one pass; see `metasiren.nn.derivatives.jets.jet`."""
+        """Values and derivatives in one pass, always with the instance axis first; see `metasiren.jet`."""
         return jet(self.siren, self.params, coords, order, **options)
 
     def detach(self) -> Field:
         """The same function, whose weights are constants."""
-        return Field(self.siren, {name: value.detach() for name, value in self.params.items()})
+        return Field(self.siren, {name: value.detach() for name, value in self.params.items()}, self.single)
 
     def requires_grad_(self, wanted: bool = True) -> Field:
         """Let the weights need gradients (or not), in place; returns the field."""
@@ -51,7 +63,8 @@ class Field:
 
     def to(self, *args: Any, **options: Any) -> Field:
         """The field on another device or of another dtype, as `torch.Tensor.to` takes them."""
-        return Field(self.siren, {name: value.to(*args, **options) for name, value in self.params.items()})
+        moved = {name: value.to(*args, **options) for name, value in self.params.items()}
+        return Field(self.siren, moved, self.single)
 
     def double(self) -> Field:
         """The field in float64."""

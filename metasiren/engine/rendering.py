@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,7 @@ def render(
     if drawing.run.domain.items > 1:
         found = f"a prior over {drawing.run.domain.items} signals."
         raise RunError(str(run), found, "Name one of them with --item 12, or two with --between 3 5.")
-    return drawing.write(drawing.run.field(device=place), drawing.path)
+    return drawing.write(replace(drawing.run.field(device=place), single=False), drawing.path)
 
 
 def render_between(

@@ -15,7 +15,7 @@ import json
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -167,17 +167,21 @@ class Run:
     def field(self, context: Context | None = None, *, device: torch.device | str = "cpu", grad: bool = False) -> Field:
         """The field of a context; of a single signal where none is given. Its weights need no gradient.
 
+        The field of a single signal gives values (points, d_out) at coords (points, d_in).
+
         Args:
             context: what an encoder sees; (batch, ...).
             device: where the field shall lie.
             grad: let the weights need gradients, as for training on.
         """
         model = self.model(device=device)
+        single = context is None
         if context is None:
             context = Context.empty(torch.zeros(1, dtype=torch.long, device=device), self.domain)
         with torch.no_grad():
-            field: Field = model(context)
-        return field.detach().requires_grad_() if grad else field.detach()
+            field: Field = model(context).detach()
+        field = replace(field, single=single)
+        return field.requires_grad_() if grad else field
 
     def losses(self) -> Iterator[dict[str, float]]:
         """The logged steps, in order; steps that a rollback undid are left out, as is a half last line.

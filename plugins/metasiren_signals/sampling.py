@@ -17,5 +17,6 @@ def values_at(field: Field, coords: Tensor) -> Tensor:
     Points are evaluated in chunks whose size the width of the net decides.
     """
     size = max(1, FLOATS_AT_ONCE // field.siren.hidden_features)
+    like = torch.promote_types(next(iter(field.params.values())).dtype, torch.float32)
     with torch.no_grad():
-        return torch.cat([field(chunk)[0] for chunk in torch.split(coords, size)])
+        return torch.cat([field(chunk)[0] for chunk in torch.split(coords.to(like), size)])

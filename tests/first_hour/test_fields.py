@@ -57,6 +57,34 @@ def test_a_grid_in_double_precision_is_not_rounded_silently(field: ms.Field) -> 
     assert field.module().double()(ms.grid((4, 4)).double()).dtype == torch.float64
 
 
+def test_a_single_signal_comes_without_the_instance_axis(typed: Callable[..., Result]) -> None:
+    path = typed("metasiren run image --preset quick", *small("data.size=16")).stdout.splitlines()[-1]
+    field, coords = ms.open_run(path).field(), ms.grid((4, 4))
+    assert field(coords).shape == (16, 1)
+    torch.testing.assert_close(field(coords), field(coords.unsqueeze(0))[0])
+    assert field.double()(coords.double()).shape == (16, 1)
+    assert field.detach()(coords).shape == (16, 1)
+    batched = ms.Field(field.siren, field.params)
+    assert batched(coords).shape == (1, 16, 1), "a decoder's field keeps the axis, also for a batch of one"
+    torch.testing.assert_close(field.module()(coords), field(coords))
+
+
+def test_a_field_warns_of_coordinates_that_it_rounds(field: ms.Field) -> None:
+    with pytest.warns(UserWarning, match="rounded to float32"):
+        rounded = field(ms.grid((4, 4)).double())
+    torch.testing.assert_close(rounded, field(ms.grid((4, 4))))
+    assert field.double()(ms.grid((4, 4)).double()).dtype == torch.float64
+
+
+def test_its_weights_go_into_a_parameter_dict_and_back(field: ms.Field) -> None:
+    held = nn.ParameterDict({name: nn.Parameter(value) for name, value in field.named_parameters()})
+    assert dict(held).keys() == field.state_dict().keys()
+    module = field.module()
+    module.load_state_dict({f"weights.{name}": value + 1 for name, value in field.state_dict().items()})
+    after = dict(module.field.named_parameters())
+    assert all(torch.equal(after[name], value + 1) for name, value in field.state_dict().items())
+
+
 def test_reprs_fit_a_line(field: ms.Field) -> None:
     assert repr(field) == "Field(2 -> 1, 1 hidden layers of 16, 1 x 337 weights, torch.float32, cpu)"
 

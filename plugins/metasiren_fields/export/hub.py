@@ -86,7 +86,7 @@ def read_folder(folder: str | Path) -> Field:
         wrong = sorted(k for k in {*shapes, *wanted} if shapes.get(k) != wanted.get(k))
         found = "; ".join(f"{k} is {shapes.get(k, 'missing')}, expected {wanted.get(k, 'none')}" for k in wrong)
         raise RunError(str(folder / "model.safetensors"), found + ".", "Export the run again.")
-    return Field(siren, params)
+    return Field(siren, params, single=True)
 
 
 def metadata_of(run: Run) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _card(field: Field, label: str, card: str) -> str:
     use = (
         "## Use\n\n```python\nfrom metasiren_fields.export import read_folder\n\n"
         'field = read_folder("this folder")\n'
-        f"values = field(coords)  # (points, {siren.in_features}) -> (1, points, {siren.out_features})\n```\n\n"
+        f"values = field(coords)  # (points, {siren.in_features}) -> (points, {siren.out_features})\n```\n\n"
         "`model.safetensors` holds plain linear layers, `0.weight` (out, in), `0.bias` (out,), and so on. A sine\n"
         "layer is sin(omega (W x + b)), with omega `first_omega` for layer 0 and `hidden_omega` after it\n"
         "(config.json); the last layer is linear.\n"
