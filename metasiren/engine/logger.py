@@ -31,6 +31,7 @@ class RunLogger:
         self._many = made.environment["dataset"]["splits"]["train"] > 1
         self._last: tuple[int, float] | None = None
         self._first_loss: float | None = None
+        self._risen = False
 
     def __enter__(self) -> RunLogger:
         path = self.run.path / "metrics.jsonl"
@@ -54,10 +55,14 @@ class RunLogger:
                 raise
 
     def _warn_of_rise(self, step: int, loss: float) -> None:
-        """Say once that the loss rose tenfold above the first that was logged."""
+        """Say once that the loss rose tenfold above the first that was logged, twice in a row: one peak may pass."""
         if self._first_loss is None:
             self._first_loss = loss
-        elif loss > 10 * abs(self._first_loss) > 0:
+        elif not loss > 10 * abs(self._first_loss) > 0:
+            self._risen = False
+        elif not self._risen:
+            self._risen = True
+        else:
             words = (
                 f"step {step:,}: the loss is {loss:.3g}, more than ten times the first one ({self._first_loss:.3g}). "
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,15 @@ def test_a_run_on_the_gpu_resumes(tmp_path: Path) -> None:
     overrides = {"data.train": 64, "data.val": 8, "data.test": 0, "train.steps": 4, "train.batch": 8}
     recipe = ms.load_recipe("celeba_cnn", preset="quick", overrides={**overrides, "train.checkpoint_every": 2})
     made = ms.run(recipe, tmp_path / "run", device="cuda")
-    newest = made.checkpoints / "step-00000004.safetensors"
-    newest.unlink()
-    assert running.resume(made.path, device="cuda").checkpoint().step == 4
-    assert made.field is not None
+    expected = made.checkpoint().part("model")
+    (made.checkpoints / "step-00000004.safetensors").unlink()
+    half = made.checkpoint()
+    assert half.step == 2
+    resumed = running.resume(made.path, device="cuda").checkpoint()
+    assert resumed.step == 4
+
+    def apart(first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]) -> float:
+        return sum(float((first[name].double() - second[name].double()).square().sum()) for name in first) ** 0.5
+
+    # Rounding on a GPU differs from run to run; another order of items, or a fresh optimiser, would be as far away.
+    assert apart(resumed.part("model"), expected) < 0.1 * apart(half.part("model"), expected)

@@ -103,12 +103,14 @@ def test_gauss_newton_sees_the_same_jacobian_with_and_without_rows(order: str) -
 
 
 def test_a_run_keeps_its_conditions_and_is_opened_without_data(tmp_path: Path) -> None:
-    exact = {"sides": {"t": "start"}, "values": "-sin(pi*x)"}
+    exact: dict[str, Any] = {"sides": {"t": "start"}, "values": "-sin(pi*x)"}
     short = {"train.steps": 2, "data.points.interior": 20, "siren.hidden_features": 4, "evaluate.nodes": 9}
     recipe = ms.load_recipe("burgers", preset="quick", overrides={"data.exact": exact, **short})
     ms.run(recipe, out=tmp_path / "run", device="cpu")
     field = ms.open_run(tmp_path / "run").field()
-    assert field.siren.exact == ExactSides(Exact(**exact), {"t": (0.0, 1.0), "x": (-1.0, 1.0)}, 1)
+    # The recipe's own sides in x stay: overrides are merged.
+    both = Exact({**exact["sides"], "x": "both"}, exact["values"])
+    assert field.siren.exact == ExactSides(both, {"t": (0.0, 1.0), "x": (-1.0, 1.0)}, 1)
     start = torch.tensor([[0.0, 0.3]], dtype=F64)
     assert torch.equal(field.double()(start), -torch.sin(torch.pi * start[:, 1:]))
 

@@ -113,3 +113,23 @@ def test_a_loss_that_rises_tenfold_is_said(typed: Callable[..., Result]) -> None
     rate = small("data.size=16", "train.optimizer.lr=1", "train.schedule=constant", steps=8)
     said = " ".join(typed("metasiren run image --preset quick", *rate).stderr.split())
     assert "Training diverges: lower train.optimizer.lr" in said
+
+
+def test_one_peak_of_the_loss_is_no_divergence() -> None:
+    """Gauss-Newton's second step may be above the first, as in helmholtz's quick preset: 0.06, 2.8, 0.0003."""
+    from types import SimpleNamespace
+    from typing import Any
+
+    from metasiren.engine.logger import RunLogger
+
+    def said(*losses: float) -> list[str]:
+        words: list[str] = []
+        made: Any = SimpleNamespace(environment={"dataset": {"splits": {"train": 1}}})
+        progress: Any = SimpleNamespace(say=words.append)
+        logger = RunLogger(made, None, progress, 10, 0)  # type: ignore[arg-type]
+        for step, loss in enumerate(losses, 1):
+            logger._warn_of_rise(step, loss)
+        return words
+
+    assert not said(0.06, 2.8, 0.0003, 2.8, 0.0002)
+    assert len(said(0.06, 2.8, 3.1, 5.0, 9.0)) == 1

@@ -104,7 +104,7 @@ def test_bad_orders_are_refused(tmp_path: Path) -> None:
         SoundRenderer(extent=-1.0)
     with pytest.raises(RecipeError, match=r"FLAC holds no 'FLOAT'[\s\S]*PCM_24"):
         rendered(tmp_path / "s.flac", subtype="FLOAT")
-    with pytest.raises(RunError, match="lack peak"):
+    with pytest.raises(RunError, match="lacks peak"):
         SoundRenderer().render(tone(), DOMAIN, {"sample_rate": 1, "length": 2, "extent": 1}, tmp_path / "s.wav")
 
 
