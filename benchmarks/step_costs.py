@@ -28,7 +28,7 @@ from metasiren.registry.catalogue import load_catalogue
 FILE = Path(__file__).with_name("step_costs.json")
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
 FLOPS, BANDWIDTH, LAUNCH = 67e12, 3.35e12, 5e-6
-"""NVIDIA H100 SXM: FP32 without tensor cores, and memory (NVIDIA H100 Tensor Core GPU data sheet). A launch: assumed."""
+"""NVIDIA H100 SXM: FP32 without tensor cores, and memory (data sheet "H100 Tensor Core GPU"); a launch: assumed."""
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,8 @@ def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
 @click.option("--max-time", metavar="5m", help="Stop training cleanly after this long, then evaluate.")
 @click.option("--no-report", is_flag=True, help="Write no results/report.html at the end.")
 @click.option("--compile/--no-compile", "compile_", default=None, help="Compile the evaluator with torch.compile.")
+@click.option("--deterministic", is_flag=True, help="Only algorithms that repeat their results, where torch has them.")
+@click.option("--dry-run", is_flag=True, help="Print recipe, memory, time of a step and end of the run; write nothing.")
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -92,9 +94,12 @@ def run(
     max_time: str | None,
     no_report: bool,
     compile_: bool | None,
+    deterministic: bool,
+    dry_run: bool,
 ) -> None:
     """Train RECIPE (a file, or the name of a shipped recipe), evaluate it, write a run directory."""
-    if resumed is not None and (recipe or preset or pairs or out or seed is not None or compile_ is not None):
+    changed = recipe or preset or pairs or out or seed is not None or compile_ is not None or deterministic or dry_run
+    if resumed is not None and changed:
         advice = "Give --resume RUN alone (with --device and --max-time if you like); the run holds its recipe."
         raise RecipeError("run --resume", "a resumed run cannot be changed.", advice)
     if resumed is None and recipe is None:
@@ -122,9 +127,19 @@ def run(
         changes = read_overrides(pairs)
         if compile_ is not None:
             changes["train.compile"] = compile_
+        if deterministic:
+            changes["train.deterministic"] = True
+        if dry_run and seed is not None:
+            changes["train.seed"] = seed
         choice = choose_preset(recipe, catalogue, preset=preset, overrides=changes)
         announce(progress, recipe, choice)
         loaded = load_recipe(recipe, preset=choice.preset, overrides=choice.overrides)
+        if dry_run:
+            from metasiren.engine.devices import pick_device
+            from metasiren.engine.dry_run import dry_run as planned
+
+            click.echo(planned(loaded, catalogue, pick_device(device), progress=progress).text())
+            return
         made = running.run(
             loaded, out, device=device, seed=seed, max_time=max_time, catalogue=catalogue, progress=progress
         )

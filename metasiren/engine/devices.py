@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 from metasiren.engine.distributed import local_rank
 from metasiren.errors import RecipeError
+
+_NO_ALGORITHM = re.compile(r"(\S+) does not have a deterministic implementation")
 
 
 @contextmanager
@@ -26,6 +32,41 @@ def precision(tf32: bool) -> Iterator[None]:
     finally:
         torch.set_float32_matmul_precision(products)
         torch.backends.cudnn.allow_tf32 = convolutions
+
+
+@contextmanager
+def deterministic(wanted: bool) -> Iterator[list[str]]:
+    """Let torch choose algorithms that repeat their results, for the time of a `with` block.
+
+    Sets torch's deterministic algorithms and cuDNN's, and cuBLAS's workspace variable. Operations that have no such
+    algorithm run all the same, and their names are gathered in the list.
+    """
+    missing: list[str] = []
+    if not wanted:
+        yield missing
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first used
+    cudnn = torch.backends.cudnn
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    chosen, shown = (cudnn.deterministic, cudnn.benchmark), warnings.showwarning
+
+    def note(message: Warning | str, *rest: Any) -> None:
+        if found := _NO_ALGORITHM.match(str(message)):
+            missing.append(found[1])
+        else:
+            shown(message, *rest)
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    cudnn.deterministic, cudnn.benchmark = True, False
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", _NO_ALGORITHM.pattern)
+        warnings.showwarning = note  # type: ignore[assignment]
+        try:
+            yield missing
+        finally:
+            missing[:] = sorted(set(missing))
+            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+            cudnn.deterministic, cudnn.benchmark = chosen
 
 
 def forget_peak_memory(device: torch.device) -> None:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil, sqrt
-from typing import Any
 
 import torch
 
@@ -122,7 +121,8 @@ class Estimate:
                     return self._smaller(pieces)
                 pieces *= 2
             if cost.jacobian:
-                return f"Lower data.points: a step takes {_gigabytes(cost.jacobian)} for the Jacobian of all residuals."
+                size = bytes_in_words(cost.jacobian)
+                return f"Lower data.points: a step takes {size} for the Jacobian of all residuals."
         width = self.recipe.siren.hidden_features
         while (width := int(width * min(0.9, sqrt(most / cost.peak)))) >= 1:
             tried = self.cost(hidden_features=width)
@@ -167,7 +167,9 @@ def demand_fits(
         return
     cost = estimate.cost()
     if cost is not None and cost.peak > CLEARLY * free:
-        raise RecipeError(recipe.name, f"{words_of(cost)}; {_gigabytes(free)} are free.", estimate.advice(cost, free))
+        raise RecipeError(
+            recipe.name, f"{words_of(cost)}; {bytes_in_words(free)} are free.", estimate.advice(cost, free)
+        )
 
 
 @contextmanager
@@ -198,20 +200,11 @@ def words_of(cost: StepCost) -> str:
         "the Jacobian": cost.jacobian,
     }
     largest = sorted(((v, k) for k, v in named.items() if v > 0.02 * cost.peak), reverse=True)
-    return f"a step needs about {_gigabytes(cost.peak)} ({', '.join(f'{k} {_gigabytes(v)}' for v, k in largest)})"
+    return (
+        f"a step needs about {bytes_in_words(cost.peak)} ({', '.join(f'{k} {bytes_in_words(v)}' for v, k in largest)})"
+    )
 
 
-def _gigabytes(size: float) -> str:
+def bytes_in_words(size: float) -> str:
+    """A number of bytes in GB or MB."""
     return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.1f} MB"
-
-
-def costs_table(cost: StepCost) -> dict[str, Any]:
-    """The numbers of a step as plain data: counts, FLOP and bytes."""
-    return {
-        "parameters": sum(cost.trained.values()),
-        "fixed": sum(cost.fixed.values()),
-        "kernels": cost.kernels,
-        "flop": cost.flops,
-        "bytes": cost.traffic,
-        "peak_bytes": cost.peak,
-    }

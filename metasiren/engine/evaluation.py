@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from metasiren.engine.scoring import score
 from metasiren.errors import RecipeError, RunError
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.results.comparison import write_metrics
+from metasiren.results.table import read_table
+from metasiren.results.table import write_table as rewrite_table
 from metasiren.runs import directory
 from metasiren.runs.directory import Run, open_run
 from metasiren.runs.fingerprint import demand_same_data
@@ -58,7 +61,28 @@ def write_table(
     table: pd.DataFrame = protocol.evaluate(
         model.eval(), dataset, results, name=_name(made, step), device=device, **given
     )
+    _state_repeatability(made, results)
     return table
+
+
+def why_not_repeatable(made: Run) -> str:
+    """Why another training of this recipe may give other numbers; empty where it gives the same on the same machine."""
+    if made.environment["device"] == "cpu":
+        return ""
+    if not made.recipe.train.deterministic:
+        return "trained on a GPU without --deterministic"
+    path = made.results / "training.json"
+    missing = json.loads(path.read_text("utf-8")).get("without_deterministic_algorithm") if path.is_file() else []
+    return f"no deterministic algorithm for {', '.join(missing)}" if missing else ""
+
+
+def _state_repeatability(made: Run, results: Path) -> None:
+    """Add to the table's conditions that its numbers cannot be repeated to the bit, and why."""
+    path, reason = results / "table.json", why_not_repeatable(made)
+    if reason and path.is_file():
+        table = {**json.loads(path.read_text("utf-8")), "repeatable": f"not to the bit ({reason})"}
+        directory.write_json(path, table)
+        rewrite_table(read_table(path), results)
 
 
 def _name(made: Run, step: int | None) -> str:

@@ -15,7 +15,7 @@ from metasiren.assembly.experiment import Experiment, assemble
 from metasiren.assembly.parts import make_optimizer
 from metasiren.contracts import Dataset
 from metasiren.engine.bar import named_work
-from metasiren.engine.devices import peak_memory, pick_device
+from metasiren.engine.devices import deterministic, peak_memory, pick_device
 from metasiren.engine.distributed import Ranks, joined
 from metasiren.engine.estimate import demand_fits, out_of_memory_explained
 from metasiren.engine.evaluation import evaluate as evaluate
@@ -128,8 +128,8 @@ def _follow(
     path: Path, experiment: Experiment, catalogue: Catalogue, device: torch.device, ranks: Ranks, *, resumed: bool
 ) -> Run:
     """Train beside the first process, which writes; return when training ends."""
-    trainer = _trainer(experiment, catalogue, device, ranks)
-    _begin(trainer, checkpoints.latest(open_run(path).checkpoints) if resumed else None)
+    trainer = make_trainer(experiment, catalogue, device, ranks)
+    begin(trainer, checkpoints.latest(open_run(path).checkpoints) if resumed else None)
     with noted_signals() as signalled:
         outcome = trainer.train(
             watch=lambda *_: None, save=lambda _: None, stop=lambda: signalled[0] if signalled else None
@@ -151,10 +151,13 @@ def _carry_out(
     ranks: Ranks,
 ) -> Run:
     with out_of_memory_explained(experiment, catalogue, device):
-        trainer = _trainer(experiment, catalogue, device, ranks)
+        trainer = make_trainer(experiment, catalogue, device, ranks)
         # What follows is the run itself: whatever ends it is written into its status.json.
-        with StatusFile(made.path, experiment.steps, checkpoint.step if checkpoint else 0) as status:
-            return _train(made, trainer, catalogue, limit, progress, checkpoint, status)
+        with (
+            StatusFile(made.path, experiment.steps, checkpoint.step if checkpoint else 0) as status,
+            deterministic(experiment.recipe.train.deterministic) as unrepeatable,
+        ):
+            return _train(made, trainer, catalogue, limit, progress, checkpoint, status, unrepeatable)
 
 
 def _train(
@@ -165,13 +168,14 @@ def _train(
     progress: Progress,
     checkpoint: checkpoints.Checkpoint | None,
     status: StatusFile,
+    unrepeatable: list[str],
 ) -> Run:
     device, experiment = trainer.device, trainer.experiment
     dataset, model = experiment.dataset, experiment.model
     if checkpoint is None:
         progress.say(f"{dataset.title}: {', '.join(f'{n:,} {s}' for s, n in dataset.splits.items())}")
     with named_work(f"fitting the encoder {experiment.recipe.encoder.name}", progress.say):
-        _begin(trainer, checkpoint)
+        begin(trainer, checkpoint)
     with RunLogger(made, catalogue, progress, experiment.steps, trainer.step) as logger, noted_signals() as signalled:
         deadline = None if limit is None else time.monotonic() + limit
 
@@ -193,7 +197,7 @@ def _train(
         advice = f"Go on with: metasiren run --resume {made.path}"
         raise InterruptedRunError(str(made.path), f"stopped by {signalled[0]} after step {outcome.step}.", advice)
     cut = what_was_cut(trainer) if outcome.stopped else ""
-    _write_summary(made, outcome, trainer, cut)
+    _write_summary(made, outcome, trainer, cut, unrepeatable)
     if cut:
         progress.say(cut)
     status.done = outcome.step
@@ -211,7 +215,8 @@ def _train(
     return made
 
 
-def _trainer(experiment: Experiment, catalogue: Catalogue, device: torch.device, ranks: Ranks) -> Trainer:
+def make_trainer(experiment: Experiment, catalogue: Catalogue, device: torch.device, ranks: Ranks) -> Trainer:
+    """The trainer of an experiment, its model and data set moved to the device."""
     # A data set may move by giving a copy: the trainer must draw from that one.
     dataset, model = experiment.dataset.to(device), experiment.model.to(device)
 
@@ -225,7 +230,7 @@ def _trainer(experiment: Experiment, catalogue: Catalogue, device: torch.device,
     return Trainer(replace(experiment, dataset=dataset), device, optimizer, metadata=metadata, ranks=ranks)
 
 
-def _begin(trainer: Trainer, checkpoint: checkpoints.Checkpoint | None) -> None:
+def begin(trainer: Trainer, checkpoint: checkpoints.Checkpoint | None) -> None:
     """Go back to a checkpoint; where there is none, let the encoder compute what it need not train."""
     if checkpoint is None:
         trainer.experiment.model.encoder.fit(trainer.experiment.dataset)
@@ -250,7 +255,7 @@ def what_was_cut(trainer: Trainer) -> str:
     return "; ".join(words) + ". For a whole schedule in less time, lower train.steps."
 
 
-def _write_summary(made: Run, outcome: Outcome, trainer: Trainer, cut: str = "") -> None:
+def _write_summary(made: Run, outcome: Outcome, trainer: Trainer, cut: str, unrepeatable: list[str]) -> None:
     seen = outcome.step * min(trainer.experiment.recipe.train.batch, trainer.experiment.dataset.splits["train"])
     summary: dict[str, Any] = {"steps": outcome.step, "seconds": round(outcome.seconds, 3), "stopped": outcome.stopped}
     if cut:
@@ -261,4 +266,6 @@ def _write_summary(made: Run, outcome: Outcome, trainer: Trainer, cut: str = "")
     if (peak := peak_memory(trainer.device)) is not None:
         summary["peak_memory_bytes"] = peak
         summary["tf32"] = trainer.experiment.recipe.train.tf32
+    if trainer.experiment.recipe.train.deterministic:
+        summary |= {"deterministic": True, "without_deterministic_algorithm": sorted(set(unrepeatable))}
     directory.write_json(made.results / "training.json", summary)

@@ -52,6 +52,7 @@ class StepCost:
         kernels: number of operations that compute.
         flops: floating-point operations of matrix products and convolutions.
         traffic: bytes that the operations read and write, each by itself.
+        solves: whether the optimiser solves for its steps: that work is not in `kernels`, `flops` and `traffic`.
     """
 
     trained: Mapping[str, int]
@@ -67,6 +68,7 @@ class StepCost:
     kernels: int
     flops: int
     traffic: int
+    solves: bool
 
     @property
     def constant(self) -> int:
@@ -160,6 +162,7 @@ def step_cost(
         kernels=forward.kernels * pieces + after.kernels,
         flops=flops() * pieces + flops_after(),
         traffic=forward.traffic * pieces + after.traffic,
+        solves=isinstance(solver, BatchOptimizer),
     )
 
 

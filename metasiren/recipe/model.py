@@ -110,6 +110,7 @@ class Train(_Strict):
     ema: float | None = Field(None, gt=0, lt=1)
     precision: Literal["fp32", "bf16"] = "fp32"
     tf32: bool = False
+    deterministic: bool = False
     compile: bool = False
     accumulate: int = Field(1, ge=1)
     dtype: Literal["float32", "float64"] = "float32"

@@ -1,0 +1,161 @@
+"""What a run would do and take, without making one: `metasiren run RECIPE --dry-run`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import torch
+
+from metasiren.assembly.experiment import Experiment, assemble
+from metasiren.contracts import Dataset
+from metasiren.contracts.optimizer import Weighted
+from metasiren.engine.distributed import Ranks
+from metasiren.engine.estimate import CLEARLY, Estimate, bytes_in_words, free_memory, words_of
+from metasiren.engine.progress import Progress, Silent
+from metasiren.engine.running import begin, make_trainer
+from metasiren.engine.step_cost import StepCost
+from metasiren.recipe import Recipe
+from metasiren.registry.catalogue import Catalogue
+
+STEPS = 4
+SECONDS = 20.0
+"""Steps that are timed: so many after a first one, or fewer once this time is up."""
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a run would take.
+
+    Attributes:
+        recipe: resolved.
+        device: for which the numbers are.
+        title: the data's name.
+        cost: of a step of the first stage; None where a part cannot be estimated.
+        free: free bytes of the device's memory; None where unknown.
+        advice: what would fit, where the training clearly does not; else empty. Nothing was timed then.
+        steps: of the whole training.
+        step_seconds: the mean time of a step of the first stage, measured; None where nothing was timed.
+        stages: number of stages.
+    """
+
+    recipe: Recipe
+    device: torch.device
+    title: str
+    cost: StepCost | None
+    free: int | None
+    advice: str
+    steps: int | None
+    step_seconds: float | None
+    stages: int
+
+    def text(self, now: datetime | None = None) -> str:
+        """Everything as a page of text: the recipe as YAML, then figures as comments of it."""
+        lines = [self.recipe.to_yaml().rstrip(), "", f"data: {self.title}"]
+        if self.cost is None:
+            lines.append("memory: unknown; a part computes with the contents of tensors before it can be tried")
+        else:
+            cost = self.cost
+            parts = (
+                f"{name} {cost.trained[name]:,} trained, {cost.fixed[name]:,} fixed" for name in ("encoder", "decoder")
+            )
+            lines.append(f"parameters: {'; '.join(parts)}")
+            if cost.emitted:
+                lines.append(f"weights that the decoder emits for a batch: {bytes_in_words(cost.emitted)}")
+            free = f"; {bytes_in_words(self.free)} are free on {self.device}" if self.free is not None else ""
+            lines.append(f"memory: {words_of(cost)}{free}")
+            solver = " (for the losses and their gradient; the solver's own work comes to it)" if cost.solves else ""
+            lines.append(
+                f"a step: {cost.kernels:,} operations, {cost.flops / 1e9:,.3g} GFLOP, "
+                f"{bytes_in_words(cost.traffic)} moved{solver}"
+            )
+        if self.advice:
+            lines.append(f"it does not fit: {self.advice}")
+        if self.step_seconds is not None and self.steps is not None:
+            total = self.steps * self.step_seconds
+            end = (now or datetime.now()) + timedelta(seconds=total)
+            first = " of the first stage" if self.stages > 1 else ""
+            lines.append(f"time of a step{first}, measured on {self.device}: {self.step_seconds:.3g} s")
+            lines.append(
+                f"{self.steps:,} steps: {_duration(total)}; begun now, training ends at about {end:%Y-%m-%d %H:%M}, "
+                "then it is evaluated"
+            )
+        lines.append("Nothing was written.")
+        start = lines.index("") + 1
+        return "\n".join([*lines[: start - 1], *(f"# {line}" for line in lines[start:])])
+
+
+class _DoesNotFitError(Exception):
+    pass
+
+
+def dry_run(recipe: Recipe, catalogue: Catalogue, device: torch.device, *, progress: Progress | None = None) -> DryRun:
+    """Estimate a run, and time a few real steps of it unless the device clearly cannot hold it. Writes nothing.
+
+    Args:
+        recipe: with its preset and overrides.
+        catalogue: the plugins.
+        device: where it would run.
+        progress: receives messages.
+
+    Raises:
+        MetasirenError: a mistake in the recipe, or data that cannot be read.
+    """
+    progress, free = progress or Silent(), free_memory(device)
+    cost: StepCost | None = None
+    title = advice = ""
+
+    def check(dataset: Dataset, constraints: tuple[Weighted, ...]) -> None:
+        nonlocal cost, title, advice
+        title = dataset.title
+        first = recipe.train.stages[0] if recipe.train.stages else None
+        active = tuple(
+            w for w in constraints if first is None or first.constraints is None or w.name in first.constraints
+        )
+        optimizer = first.optimizer if first is not None else None
+        estimate = Estimate(recipe, catalogue, dataset, active, device, optimizer=optimizer)
+        cost = estimate.cost()
+        if cost is not None and free is not None and cost.peak > CLEARLY * free:
+            advice = estimate.advice(cost, free)
+            raise _DoesNotFitError
+
+    progress.say(f"assembling {recipe.name}")
+    try:
+        experiment = assemble(recipe, catalogue, check=check)
+    except _DoesNotFitError:
+        stages = len(recipe.train.stages or [None])
+        return DryRun(recipe, device, title, cost, free, advice, recipe.train.steps, None, stages)
+    if cost is None:
+        cost = Estimate.of(experiment, catalogue, device).cost()
+    seconds = _timed(experiment, catalogue, device, progress) if experiment.steps else None
+    return DryRun(
+        recipe, device, title, cost, free, "", experiment.steps, seconds, len(experiment.stages)
+    )  # fmt: skip
+
+
+def _timed(experiment: Experiment, catalogue: Catalogue, device: torch.device, progress: Progress) -> float:
+    """Seconds of a step, after a first one in which memory is taken and kernels are chosen."""
+    trainer = make_trainer(experiment, catalogue, device, Ranks())
+    begin(trainer, None)
+    progress.say(f"timing up to {STEPS + 1} steps")
+    moments: list[float] = []
+
+    def stop() -> str | None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        moments.append(time.perf_counter())
+        done = len(moments) - 1
+        return "timed" if done > STEPS or (done > 1 and moments[-1] - moments[0] > SECONDS) else None
+
+    began = time.perf_counter()
+    outcome = trainer.train(watch=lambda *_: None, save=lambda _: None, stop=stop)
+    if len(moments) > 2:
+        return (moments[-1] - moments[1]) / (len(moments) - 2)
+    return (time.perf_counter() - began) / max(1, outcome.step)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{seconds:.2g} s"
