@@ -134,3 +134,15 @@ def test_two_axes_and_time_are_a_strip_or_frames(tmp_path: Path) -> None:
         EquationRenderer(size=(1, 9))
     with pytest.raises(ms.RecipeError, match="frames"):
         EquationRenderer(frames=0)
+
+
+def test_a_high_peak_does_not_pale_the_wave_around_it() -> None:
+    from metasiren_physics.panels import limits
+    from metasiren_physics.protocols.box_pictures import _panel
+
+    wave = np.sin(np.linspace(0, 20, 100 * 100)).reshape(100, 100)
+    low, high = limits(_panel("wave", wave))
+    assert high == -low == pytest.approx(1, abs=1e-3), "without peaks the colours span all values"
+    wave[50, 50] = 500
+    assert limits(_panel("source", wave))[1] == pytest.approx(4, rel=0.01)
+    assert limits(_panel("only a source", np.where(wave > 100, wave, 0) - 1e-9))[1] > 0

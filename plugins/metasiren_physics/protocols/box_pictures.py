@@ -11,6 +11,9 @@ from metasiren_physics.arrays import Real
 from metasiren_physics.panels import SIDE, Panel, draw
 
 SLICES = 4
+PEAK = 4.0
+"""Values that are so many times above the 99th percentile of magnitudes have the last colour."""
+
 MARGIN, FOOT = 44, 30
 COLOURS = ((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (255, 127, 14))
 
@@ -117,9 +120,11 @@ def lines(name: str, x: Real, curves: Mapping[str, Real], sides: tuple[int, int]
 
 
 def _panel(title: str, values: Real) -> Panel:
-    """A map; colours are symmetric about zero where values have both signs."""
+    """A map; colours are symmetric about zero where values have both signs, and no few high peaks pale the rest."""
     signed = bool(values.min() < 0 < values.max())
-    most = float(abs(values).max()) or 1.0
+    sizes = np.abs(values)
+    # At a point source derivatives are hundreds of times those of the wave around it.
+    most = min(float(sizes.max()), PEAK * float(np.quantile(sizes, 0.99)) or float(sizes.max())) or 1.0
     return Panel(title, values, signed=signed, limits=(-most, most) if signed else None)
 
 
