@@ -3,8 +3,8 @@
     python tests/run_pages.py ENVIRONMENT [--limit 20s] [--page README.md] [--work FOLDER]
 
 ENVIRONMENT is a virtual environment with metasiren in it (a wheel, not this checkout). Files that readers bring are
-small stand-ins. `RUN` is the last run of the page (`RUN RUN` the last two), and `DIR` the folder of all of them. Without
-`--limit` a command takes the time that it takes; with it, trainings stop after that time and are evaluated.
+small stand-ins. `RUN` is the last run of the page (`RUN RUN` the last two), and `DIR` the folder of all of them.
+Without `--limit` a command takes the time that it takes; with it, trainings stop after that time and are evaluated.
 
 Commands in sentences are not run: they are often only the beginning of one. Skipped commands are listed, each with what
 it needs.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,9 @@ RUN = [page for page in PAGES if page.name != "write_an_encoder.md" and commands
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     folder = tmp_path_factory.mktemp("environment")
-    yield make_environment(folder / "venv", build_wheel(folder))
+    return make_environment(folder / "venv", build_wheel(folder))
 
 
 @pytest.mark.slow
