@@ -13,10 +13,11 @@ import metasiren as ms
 from metasiren_report.app import drawing
 from metasiren_report.app.building import _faces
 from metasiren_report.app.fit_tab import pair, read_signal
-from metasiren_report.app.fitting import Options, fit, values_of
+from metasiren_report.app.fitting import RIVALS, Options, fit, values_of
 from metasiren_report.app.inpaint_tab import complete, mask_of
 from metasiren_report.app.latents_tab import between
-from metasiren_report.app.prior import SmallPrior
+from metasiren_report.app.packed_mixture import pack, read_mixture
+from metasiren_report.app.prior import ModelPrior, SmallPrior, prior_of_run
 from metasiren_report.app.uploads import MOST_BYTES, read_picture, read_sound
 from metasiren_report.page import MOST_BYTES as PAGE_BYTES
 
@@ -97,6 +98,68 @@ def test_the_brush_hides_the_cells_that_it_covers() -> None:
     assert mask_of(None, 32) is None
 
 
+@pytest.fixture(scope="module")
+def mixture() -> ModelPrior:
+    return read_mixture()
+
+
+def test_the_mixture_that_ships_completes_with_samples(mixture: ModelPrior, faces: list[np.ndarray]) -> None:
+    errors, sigmas = [], []
+    for count in (10, 100, 1000):
+        made = [mixture.complete(face, _seen(count, i), 32) for i, face in enumerate(faces[:8])]
+        errors.append(np.mean([((m.picture - f) ** 2).mean() for m, f in zip(made, faces, strict=False)]))
+        sigmas.append(np.mean([m.sigma.mean() for m in made if m.sigma is not None]))
+        assert all(len(m.samples) == 4 for m in made)
+    assert errors[0] > errors[1] > errors[2]
+    assert sigmas[0] > sigmas[1] > sigmas[2]
+    assert errors[1] < 0.008
+    assert errors[2] < 0.0006
+
+
+def test_samples_agree_where_pixels_are_observed(mixture: ModelPrior, faces: list[np.ndarray]) -> None:
+    seen = _seen(500)
+    made = mixture.complete(faces[0], seen, 32)
+    assert made.sigma is not None
+    assert made.sigma[seen].mean() < 0.3 * made.sigma[~seen].mean()
+
+
+def test_a_file_that_is_no_mixture_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"nothing of the kind")
+    with pytest.raises(ms.RunError, match="not a packed mixture"):
+        read_mixture(tmp_path / "file")
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> ms.Run:
+    """A run of the recipe that the file in the package comes from, made smaller."""
+    changes = {
+        "data.train": 96, "data.val": 8, "data.test": 8, "encoder.coordinates": 8, "encoder.directions": 8,
+        "encoder.components": 2, "siren.hidden_features": 32, "evaluate.protocol": None,
+    }  # fmt: skip
+    recipe = ms.load_recipe("celeba_mixture", preset="app", overrides=changes)
+    return ms.run(recipe, tmp_path_factory.mktemp("mixture") / "run", device="cpu")
+
+
+def test_a_packed_run_completes_as_the_run_does(tiny_run: ms.Run, faces: list[np.ndarray], tmp_path: Path) -> None:
+    packed, own = read_mixture(pack(tiny_run, tmp_path / "packed")), prior_of_run(tiny_run)
+    seen = _seen(100)
+    one, other = (prior.complete(faces[0], seen, 32) for prior in (packed, own))
+    # The basis and the trunk are kept in half precision.
+    np.testing.assert_allclose(one.picture, other.picture, atol=0.03)
+    assert one.sigma is not None
+    assert other.sigma is not None
+    np.testing.assert_allclose(one.sigma, other.sigma, atol=0.03)
+
+
+def test_a_run_of_another_kind_is_not_packed(tmp_path: Path) -> None:
+    changes = {"data.size": 16, "siren.hidden_features": 8, "train.steps": 1}
+    other = ms.run(ms.load_recipe("image", preset="quick", overrides=changes), tmp_path / "run", device="cpu")
+    with pytest.raises(ms.RunError, match="not a small run of celeba_mixture"):
+        pack(other, tmp_path / "file")
+    with pytest.raises(ms.RunError, match="not a prior over square colour pictures"):
+        prior_of_run(other)
+
+
 def test_a_brush_over_everything_is_an_error(prior: SmallPrior, faces: list[np.ndarray]) -> None:
     with pytest.raises(ValueError, match="hides every pixel"):
         complete(prior, faces[0], np.ones((32, 32), bool), 10, 32, 0)
@@ -158,6 +221,13 @@ def test_a_sine_fits_better_than_relu(ramp: np.ndarray) -> None:
     assert states["sine"].step == states["relu"].step == 80
     assert states["sine"].curve[-1][1] > states["relu"].curve[-1][1] + 5
     assert states["sine"].curve[-1][1] > states["sine"].curve[0][1] + 10
+
+
+@pytest.mark.parametrize("rival", RIVALS)
+def test_every_rival_on_offer_learns(ramp: np.ndarray, rival: str) -> None:
+    *_, last = fit(ramp, Options(nonlinearity=rival, width=16, steps=30, rate=5e-3))
+    assert last.curve[-1][1] > last.curve[0][1]
+    assert drawing.derivative_pictures(last)[1].shape == (24, 24, 3)
 
 
 def test_a_picture_is_recovered_from_its_gradient(ramp: np.ndarray) -> None:

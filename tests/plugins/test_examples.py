@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import tomllib
 import zipfile
 from pathlib import Path
@@ -43,6 +45,15 @@ def test_the_wheel_ships_templates_and_recipes_but_no_example(tmp_path: Path) ->
     assert "metasiren/recipes/celeba_cnn.yaml" in files
     assert "metasiren_basics/plugin.py" in files
     assert not [file for file in files if "acme" in file]
+
+
+def test_the_watching_example_passes_its_own_tests(tmp_path: Path) -> None:
+    folder = REPOSITORY / "plugins" / "acme_wandb"
+    options = ("-q", "-p", "no:cacheprovider", "-W", "error", "--rootdir", tmp_path, "-o", f"pythonpath={folder}/src")
+    command = [sys.executable, "-m", "pytest", *map(str, options), str(folder / "tests")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -26,7 +28,7 @@ def draw(count: int = 400, groups: int = 2, seed: int = 0) -> Tensor:
     return torch.cat(parts)
 
 
-def fitted(components: int, coordinates: int = 5, x: Tensor | None = None, **options: float) -> Mixture:
+def fitted(components: int, coordinates: int = 5, x: Tensor | None = None, **options: Any) -> Mixture:
     x = draw() if x is None else x
     mixture = Mixture(x.shape[1], components=components, coordinates=coordinates, coarse=3, **options).double()
     mixture.fit(lambda: x.split(150))
@@ -54,6 +56,19 @@ def test_one_component_is_the_gaussian(coordinates: int) -> None:
     values, seen = draw()[::40].double(), masks(20)
     expected = gaussian.conditional_mean(values.unsqueeze(2), seen).squeeze(2)
     torch.testing.assert_close(mixture.mean(values, seen), expected, rtol=0, atol=1e-4)
+
+
+def test_few_directions_leave_an_isotropic_rest() -> None:
+    mixture = fitted(1, 4, draw(), pooled=0.0, directions=4)
+    assert isinstance(mixture.rest, IsotropicRest)
+    assert sum(value.numel() for value in mixture.state_dict().values()) < SIZE**2
+    basis, (found,) = mixture.basis.double(), mixture.clusters.covariances
+    covariance = basis @ found @ basis.T + mixture.rest.noise * torch.eye(SIZE)
+    mean = mixture.gaussian.mean.double() + basis @ mixture.clusters.means[0]
+    for x, seen in zip(draw()[::40].double(), masks(20), strict=True):
+        gain = covariance[~seen][:, seen] @ torch.linalg.inv(covariance[seen][:, seen])
+        expected = mean[~seen] + gain @ (x[seen] - mean[seen])
+        torch.testing.assert_close(mixture.mean(x[None], seen[None])[0, ~seen], expected, rtol=0, atol=1e-6)
 
 
 def dense(mixture: Mixture) -> list[tuple[Tensor, Tensor, Tensor]]:

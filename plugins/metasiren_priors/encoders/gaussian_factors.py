@@ -97,6 +97,8 @@ DENSE_LIMIT = 8192
 """Largest size (pixels times channels) whose full covariance is kept: 537 MB in float64 while it is factorised."""
 
 
-def gaussian_of(size: int, ridge: float = 1e-4) -> Gaussian:
-    """A full Gaussian up to `DENSE_LIMIT` values per image, and one of 512 factors beyond."""
-    return (Gaussian if size <= DENSE_LIMIT else FactorGaussian)(size, ridge)
+def gaussian_of(size: int, ridge: float = 1e-4, directions: int | None = None) -> Gaussian:
+    """A Gaussian of `directions` factors; where left out, a full one up to `DENSE_LIMIT` values, and 512 beyond."""
+    if directions is None and size <= DENSE_LIMIT:
+        return Gaussian(size, ridge)
+    return FactorGaussian(size, ridge, directions or 512)

@@ -33,6 +33,8 @@ class Mixture(nn.Module):
         pooled: number of vectors of the common covariance that are added to each component's own.
         rounds: of expectation maximisation.
         coarse: number of coordinates that k-means sees.
+        directions: of the common covariance that are kept; the others have equal variance. All of them by default, and
+            512 where vectors are too long.
         seed: of the start of k-means.
 
     Attributes:
@@ -56,10 +58,11 @@ class Mixture(nn.Module):
         pooled: float = 2000.0,
         rounds: int = 15,
         coarse: int = 40,
+        directions: int | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.gaussian: Gaussian = gaussian_of(size, ridge)
+        self.gaussian: Gaussian = gaussian_of(size, ridge, directions)
         self.components, self.pooled, self.rounds, self.coarse, self.seed = components, pooled, rounds, coarse, seed
         self.coordinates = min(coordinates, self.gaussian.directions)
         self.register_buffer("basis", torch.eye(size, self.coordinates))

@@ -12,7 +12,8 @@ import torch
 
 from metasiren import MetasirenError, load_catalogue, load_extra
 from metasiren_report.app import fit_tab, inpaint_tab, latents_tab, runs_tab
-from metasiren_report.app.prior import Pixels, Prior, RunPrior, SmallPrior
+from metasiren_report.app.packed_mixture import read_mixture
+from metasiren_report.app.prior import Pixels, Prior, SmallPrior, prior_of_run
 
 FACES = 16
 FONT = ("system-ui", "sans-serif")
@@ -32,7 +33,7 @@ def build(folders: Sequence[Path]) -> Any:
     os.environ["HF_HUB_OFFLINE"] = "1"
     gr = load_extra("gradio", extra="app", where="app")
     priors: dict[str, Prior] = {}
-    for prior in [SmallPrior(), *_trained(folders)]:
+    for prior in [SmallPrior(), read_mixture(), *_trained(folders)]:
         priors[prior.name] = prior
     faces = {name: _faces(prior.side) for name, prior in priors.items()}
     with gr.Blocks(title="metasiren", analytics_enabled=False) as app:
@@ -74,7 +75,7 @@ def _trained(folders: Sequence[Path]) -> list[Prior]:
     found: list[Prior] = []
     for run in runs_tab.runs_below(folders).values():
         try:
-            found.append(RunPrior(run))
+            found.append(prior_of_run(run))
         except MetasirenError:
             continue
     return found

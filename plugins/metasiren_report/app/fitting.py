@@ -12,11 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from metasiren import DataError, Field, Params, Siren, grid
+from metasiren import DataError, Domain, Field, Params, Siren, grid, load_catalogue
 
 Pixels = NDArray[np.float64]
 Task = Literal["values", "gradient", "inpaint"]
-RIVALS = ("relu", "tanh", "softplus", "relu_pe")
+PARTS = ("finer", "finer_pp", "gaussian", "sinc", "wire")
+"""Nonlinearities that a plugin offers; they keep their own scales."""
+RIVALS = ("relu", "tanh", "softplus", "relu_pe", "relu_fourier", *PARTS)
+OSCILLATING = ("sine", *PARTS)
+"""Nonlinearities for which the coordinates of a sound are stretched, as for the paper's sounds."""
 EVERY_SECONDS = 0.7
 BATCH = 8192
 
@@ -28,10 +32,11 @@ class Options:
     Attributes:
         task: fit `values`; `gradient`, from which the picture is recovered up to a constant; or `inpaint`: values at
             a random part of the pixels, and total variation everywhere.
-        nonlinearity: `sine`, a torch nonlinearity of `Siren`, or `relu_pe`: ReLU with positional encoding.
+        nonlinearity: `sine`, a torch nonlinearity of `Siren`, a name in `PARTS`, or ReLU with positional encoding
+            (`relu_pe`) or Fourier features (`relu_fourier`).
         width: 8 to 256.
         depth: hidden layers after the first, 1 to 5.
-        omega: of both kinds of layers, 1 to 200; sines only.
+        omega: of both kinds of layers, 1 to 200; the sine network only.
         rate: Adam's learning rate, 1e-6 to 0.1.
         steps: 1 to 5,000.
         seen: share of the pixels for `inpaint`, 0.01 to 1.
@@ -103,7 +108,7 @@ def fit(signal: Pixels, options: Options) -> Iterator[Fitting]:
         options: the choices.
     """
     sound = signal.ndim == 1
-    shape, extent = signal.shape[: 1 if sound else 2], 30.0 if sound and options.nonlinearity == "sine" else 1.0
+    shape, extent = signal.shape[: 1 if sound else 2], 30.0 if sound and options.nonlinearity in OSCILLATING else 1.0
     truth = torch.from_numpy(signal.reshape(np.prod(shape), -1)).float()
     target = truth if sound else truth * 2 - 1
     coords, generator = grid(shape, extent=extent), torch.Generator().manual_seed(options.seed)
@@ -139,7 +144,13 @@ def fit(signal: Pixels, options: Options) -> Iterator[Fitting]:
 
 def _network(d_in: int, d_out: int, options: Options, longest: int) -> Siren:
     extra: dict[str, Any] = {"nonlinearity": options.nonlinearity}
-    if options.nonlinearity == "relu_pe":
+    if options.nonlinearity in PARTS:
+        extra = {"nonlinearity": load_catalogue().make("activation", options.nonlinearity, where="app", options={})}
+    elif options.nonlinearity == "relu_fourier":
+        domain = Domain(d_in=d_in, d_out=d_out)
+        features = load_catalogue().make("input_encoding", "fourier_features", domain, where="app", options={})
+        extra = {"nonlinearity": "relu", "input_layer": features}
+    elif options.nonlinearity == "relu_pe":
         extra = {"nonlinearity": "relu", "input_layer": {"name": "positional_encoding", "samples": max(8, longest)}}
     return Siren(
         in_features=d_in, out_features=d_out, hidden_features=options.width, hidden_layers=options.depth,

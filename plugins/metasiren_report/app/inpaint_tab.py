@@ -48,7 +48,7 @@ def complete(
             raise ValueError("The brush hides every pixel. Leave some visible.")
     made = prior.complete(values, seen, size, seed)
     context = np.where(seen[..., None], values, HIDDEN)
-    own = prior.complete(values, seen, prior.side, seed).picture if size != prior.side else made.picture
+    own = made.picture if size == prior.side else prior.draw(made.latent, prior.side)[0]
     hidden = ~seen
     error = float(((own - values) ** 2).mean())
     words = f"{int(seen.sum())} of {seen.size} pixels observed. Mean squared error {error:.4f}"
@@ -128,4 +128,5 @@ def add_tab(gr: Any, app: Any, priors: Mapping[str, Prior], faces: Mapping[str, 
         for changed in (how, seed):
             changed.change(show, inputs, outputs, show_progress="hidden")
         editor.change(show, inputs, outputs, show_progress="hidden")
+        editor.input(show, inputs, outputs, show_progress="hidden")
         app.load(canvas, [name, number, upload], editor).then(show, inputs, outputs, show_progress="hidden")
