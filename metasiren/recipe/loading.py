@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -84,7 +86,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         text = path.read_text("utf-8")
     except (UnicodeDecodeError, OSError) as error:
         raise RecipeError(str(path), f"not readable as text: {error}.", "Give a YAML file in UTF-8.") from None
-    tree = parse_yaml(text, str(path))
+    tree = deepcopy(_parsed(text, str(path)))
     if not isinstance(tree, dict):
         raise RecipeError(str(path), f"found {type(tree).__name__}, not keys.", f"A recipe has {_keys()}.")
     presets = tree.get("presets") or {}
@@ -95,6 +97,12 @@ def _read_file(path: Path) -> dict[str, Any]:
             found = f"{meant!r}, which is no preset of this recipe."
             raise RecipeError(f"{path}: presets.{word}", found, "An alias names a preset: fast: cpu.")
     return tree
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str, where: str) -> Any:
+    """The text as plain data: choosing a preset and loading it read the same file several times."""
+    return parse_yaml(text, where)
 
 
 def presets_of(recipe: str | Path) -> dict[str, dict[str, Any]]:

@@ -93,17 +93,14 @@ def checked_problem(name: str, options: Mapping[str, Any]) -> Problem:
         DataError: an unusable medium.
     """
     import inspect
-    from importlib import import_module
 
-    from metasiren import RecipeError, did_you_mean
-    from metasiren_physics.plugin import metasiren_datasets
+    from metasiren import RecipeError, did_you_mean, load_catalogue
     from metasiren_physics.problems import MAKERS, problem_of
 
     if name in MAKERS:
         known = set(inspect.signature(MAKERS[name]).parameters)
         if set(options) - known:
-            module, _, attribute = str(metasiren_datasets()[name]).partition(":")
-            known |= set(inspect.signature(getattr(import_module(module), attribute)).parameters)
+            known |= set(inspect.signature(load_catalogue().factory("dataset", name, "data")).parameters)
         for key in options:
             if key not in known:
                 advice = f"{did_you_mean(key, known)} known: {', '.join(sorted(known))}".strip()

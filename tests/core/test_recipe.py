@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import metasiren as ms
-from metasiren.recipe import merge, nested, parse_yaml
+from metasiren.recipe import loading, merge, nested, parse_yaml
 
 MINIMAL = """
 data: {name: toy, size: 8}
@@ -159,3 +159,19 @@ def test_an_anchor_may_be_merged_and_what_is_beside_it_wins(tmp_path: Path) -> N
     text += "presets: {more: {train: {<<: *t, batch: 5}}}\n"
     train = ms.load_recipe(write(tmp_path, text), preset="more").train
     assert (train.steps, train.batch) == (1, 5)
+
+
+def test_a_recipe_is_parsed_once_however_often_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, parsed, parse = tmp_path / "once.yaml", [], loading.parse_yaml
+    path.write_text(
+        "data: sketch_faces\nconstraints: {mse: {at: pixels}}\npresets: {quick: {train: {steps: 3}}, other: {train: {steps: 4}}}\n"
+    )
+    monkeypatch.setattr(loading, "parse_yaml", lambda text, where: parsed.append(where) or parse(text, where))
+    ms.load_recipe(path)
+    again = ms.load_recipe(path, preset="other")
+    assert parsed == [str(path)]
+    # What a caller changes does not reach the next one; a changed file is read anew.
+    loading.read_recipe(path)["presets"].clear()
+    assert again == ms.load_recipe(path, preset="other")
+    path.write_text(path.read_text().replace("steps: 4", "steps: 5"))
+    assert ms.load_recipe(path, preset="other").train.steps == 5

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from metasiren import Batch, Context, DataError, Dataset, Domain, Points, grid
 from metasiren_priors.data.decode import Filter
+from metasiren_priors.data.own_pictures import open_pictures
 
 FILTERS = get_args(Filter)
 
@@ -146,8 +147,6 @@ class ImageSet(Dataset):
         Raises:
             DataError: no pictures there, or of another size or number of channels than these.
         """
-        from metasiren_priors.data.faces import open_pictures
-
         assert self.domain.grid is not None
         rows, columns = self.domain.grid
         wanted, made_with = (rows, columns, self.domain.d_out), self.provenance.get("filter")

@@ -1,0 +1,68 @@
+"""A person's own pictures, read as a trained prior's images were: a picture, a folder, an .npz file or CelebA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metasiren import DataError, load_catalogue
+from metasiren_priors.data.decode import Filter, decode
+from metasiren_priors.data.sources import PICTURES
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A person's pictures, of one size.
+
+    Attributes:
+        title: the name of the file or folder.
+        pictures: uint8 (pictures, rows, columns, channels).
+        provenance: where the data comes from, as tables print it, such as {"filter": "bilinear"}.
+    """
+
+    title: str
+    pictures: np.ndarray[Any, np.dtype[np.uint8]]
+    provenance: Mapping[str, str]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows, columns and channels."""
+        return tuple(self.pictures.shape[1:])
+
+
+def open_pictures(path: Path, *, size: int, resize: Filter) -> Pictures:
+    """All pictures of a file or folder; of data that comes in splits, the test or validation pictures.
+
+    Args:
+        path: a picture, a folder of pictures (at any depth), an .npz file, or prepared CelebA.
+        size: rows and columns of pictures that are resized; an .npz file has its own.
+        resize: nearest, bilinear or bicubic.
+
+    Raises:
+        DataError: there is nothing, or it cannot be read.
+    """
+    place = Path(path).expanduser()
+    if place.is_file() and place.suffix.lower() in PICTURES:
+        try:
+            made = decode(place.read_bytes(), size=size, resize=resize)
+        except Exception as error:  # whatever Pillow raises on broken bytes
+            raise DataError(str(path), f"no picture that can be read: {error}.", "Give another file.") from error
+        return Pictures(place.stem, made[None], {"filter": resize})
+    if not place.exists():
+        raise DataError(str(path), "there is no such file or folder.", "Give a folder of pictures, or an .npz file.")
+    # By name: the classes themselves derive from `ImageSet`, which calls this function.
+    catalogue = load_catalogue()
+    options: dict[str, Any] = {"path": place, "size": size, "resize": resize}
+    if place.suffix.lower() == ".npz":
+        name, options = "npz", {"path": place, "val_fraction": 0.0}
+    elif catalogue.factory("dataset", "celeba", str(path)).missing(**options) is None:  # type: ignore[attr-defined]
+        name = "celeba"
+    else:
+        name, options = "folder", options | {"val_fraction": 0.0}
+    opened: Any = catalogue.make("dataset", name, where=str(path), options=options)
+    split = next(split for split in ("test", "val", "train") if split in opened.splits)
+    return Pictures(opened.title, opened._arrays[split], opened.provenance)
