@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from metasiren import damped_cholesky
+from metasiren.nn.cholesky import damped, mean_diagonal
 from metasiren_basics.dense_jacobian import DenseJacobian
 from metasiren_basics.linearised import Direction, Linearised
 
@@ -63,13 +64,24 @@ def symmetric(matrix: Tensor, panel: int = 192) -> Tensor:
 def damped_solutions(gram: Tensor, target: Tensor, dampings: Sequence[float]) -> Iterator[tuple[float, Tensor]]:
     """Solve (G + lambda m I) x = target for each lambda, m being G's mean diagonal.
 
-    A matrix that rounding has made indefinite is damped ten times more, until it can be factored.
+    A matrix that rounding has made indefinite is damped ten times more, until it can be factored. The host waits for
+    the device once, for all lambdas together, where that is not needed.
 
     Yields:
         the lambda that was used, and x (rows,).
     """
-    for damping in sorted(set(dampings)):
-        found = damped_cholesky(gram, damping)
-        if found is not None:
+    wanted, mean = sorted(set(dampings)), mean_diagonal(gram)
+    solutions, states = [], [torch.isfinite(mean).logical_not().to(torch.int32)]
+    for damping in wanted:
+        factor, failed = torch.linalg.cholesky_ex(damped(gram, damping * mean))
+        solutions.append(torch.cholesky_solve(target.unsqueeze(1), factor).squeeze(1))
+        states.append(failed)
+    hopeless, *failures = torch.stack(states).tolist()
+    for damping, solution, failure in zip(wanted, solutions, failures, strict=True):
+        if hopeless:
+            return
+        if not failure:
+            yield damping, solution
+        elif (found := damped_cholesky(gram, 10 * damping)) is not None:
             used, factor = found
             yield used, torch.cholesky_solve(target.unsqueeze(1), factor).squeeze(1)

@@ -12,7 +12,7 @@ network wavefunctions", arXiv 2401.10190). See `metasiren_basics.damped_steps` f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Literal
 
@@ -31,6 +31,8 @@ MOST_DAMPING = 1e6
 MOST_ITERATIONS = 200
 """Of conjugate gradients, in one solution of `nystrom`."""
 NAME = "gauss_newton"
+Step = tuple[float, float, Direction]
+"""Its lambda, its length, and where it goes."""
 
 
 class GaussNewton(BatchOptimizer):
@@ -108,8 +110,6 @@ class GaussNewton(BatchOptimizer):
         """
         weights = free_weights(problem, NAME)
         losses = {name: value.detach() for name, value in problem.losses().items()}
-        if not bool(torch.isfinite(losses["loss"])):
-            return losses
         linear = self._linearise(problem)
         before = {name: self.state[w].get("last") for name, w in weights.items()}
         last = {n: v.to(linear.residual) for n, v in before.items() if v is not None}
@@ -117,27 +117,42 @@ class GaussNewton(BatchOptimizer):
         if last and self.momentum:
             target = target + self.momentum * linear.push(last)
         group, start = self.param_groups[0], {name: w.clone() for name, w in weights.items()}
-        best = float(losses["loss"])
-        kept: tuple[float, float, Direction] | None = None
         dampings = [max(group["damping"] * t, self.least_damping) for t in self.trials]
+        steps: list[Step] = []
         for damping, direction in self._steps(linear, target, dampings, problem.generator):
             if last and self.momentum:
                 direction = {n: v.add(last[n], alpha=self.momentum) for n, v in direction.items()}
-            for halving in range(self.halvings + 1):
-                length = group["lr"] * 0.5**halving
+            steps.append((damping, group["lr"], direction))
+
+        def reached(tried: list[Step]) -> list[Tensor]:
+            found = []
+            for _, length, direction in tried:
                 _move(weights, start, direction, length)
-                reached = float(problem.losses()["loss"])
-                if reached < best:
-                    best, kept = reached, (damping, length, direction)
-                if reached < float(losses["loss"]):
-                    break
+                found.append(problem.losses()["loss"])
+            return found
+
+        # Numbers are read twice at most: those of whole steps together, then those of all that are halved.
+        here, *whole = torch.stack([losses["loss"], *reached(steps)]).tolist()
+        if not isfinite(here):
+            _back(weights, start)
+            return losses
+        halved = [
+            (damping, length * 0.5**k, direction)
+            for (damping, length, direction), value in zip(steps, whole, strict=True)
+            if not value < here
+            for k in range(1, self.halvings + 1)
+        ]
+        kept = _best(here, steps, whole)
+        if halved:
+            lower = torch.stack(reached(halved)).tolist()
+            kept = _best(here if kept is None else kept[0], *_first(halved, lower, here, self.halvings)) or kept
         if kept is None:
             # Nothing helps: stay, trust the model of the loss less, and the memory too.
             group["damping"] = min(group["damping"] * max(*self.trials, 2.0), MOST_DAMPING)
             taken = {name: 0.5 * v for name, v in last.items()}
-            _move(weights, start, dict.fromkeys(weights, torch.zeros(())), 0.0)
+            _back(weights, start)
         else:
-            group["damping"], length, direction = kept
+            _, (group["damping"], length, direction) = kept
             taken = {name: length * v for name, v in direction.items()}
             _move(weights, start, direction, length)
         if self.momentum:
@@ -164,6 +179,26 @@ class GaussNewton(BatchOptimizer):
         field, blocks = field_and_blocks(problem, dtype, NAME)
         dense = self.jacobian == "rows" or (self.jacobian == "auto" and not capturable(field.siren))
         return (DenseJacobian if dense else Linearised)(field.siren, field.params, blocks)
+
+
+def _best(below: float, steps: Sequence[Step], reached: Sequence[float]) -> tuple[float, Step] | None:
+    """The least loss below a bound, with its step; the first of equals."""
+    found = [(value, step) for value, step in zip(reached, steps, strict=True) if value < below]
+    return min(found, key=lambda each: each[0]) if found else None
+
+
+def _first(halved: Sequence[Step], reached: Sequence[float], here: float, each: int) -> tuple[list[Step], list[float]]:
+    """Of each trial's `each` halvings the first that lowers the loss."""
+    found: list[tuple[Step, float]] = []
+    for start in range(0, len(halved), each):
+        pairs = zip(halved[start : start + each], reached[start : start + each], strict=True)
+        found += [pair for pair in pairs if pair[1] < here][:1]
+    return [step for step, _ in found], [value for _, value in found]
+
+
+def _back(weights: dict[str, nn.Parameter], start: Mapping[str, Tensor]) -> None:
+    for name, w in weights.items():
+        w.copy_(start[name])
 
 
 def _move(weights: dict[str, nn.Parameter], start: Mapping[str, Tensor], direction: Direction, length: float) -> None:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Domain, Expansion, InputLayer, RecipeError, did_you_mean
+from metasiren_physics.datasets.constants import constant
 
 WHERE = "siren: input_layer: mapped_coordinates"
 
@@ -85,7 +86,9 @@ class MappedCoordinates(InputLayer):
     def expand(self, x: Tensor, params: Mapping[str, Tensor]) -> Expansion:
         """See `InputLayer.expand`."""
         d, axes = x.shape[-1], self.axes
-        parts = [_Mapped(x[..., list(axes)] - x.new_tensor(p.centre), p, self.distance) for p in self.places]
+        # Neither a list as an index nor a new constant in each step: a GPU would wait for both.
+        inside = torch.stack([x[..., a] for a in axes], -1)
+        parts = [_Mapped(inside - constant(p.centre, x), p, self.distance) for p in self.places]
         eye = torch.eye(d, dtype=x.dtype, device=x.device).expand(*x.shape[:-1], d, d)
 
         def scaled(new: Sequence[Tensor]) -> list[Tensor]:
@@ -115,7 +118,7 @@ class _Mapped:
 
     def gains(self, gain: float) -> Tensor:
         factors = [gain] * (1 if self.place.radius else self.y.shape[-1])
-        return self.y.new_tensor(factors + [1.0] * self.distance)
+        return constant(factors + [1.0] * self.distance, self.y)
 
     @property
     def value(self) -> Tensor:
@@ -142,7 +145,7 @@ class _Mapped:
         return torch.cat([bent, *([same * h - product * h**3] if self.distance else [])], -1)
 
     def _axis(self, a: int) -> Tensor:
-        return torch.nn.functional.one_hot(torch.tensor(a, device=self.y.device), self.y.shape[-1]).to(self.y)
+        return constant([float(i == a) for i in range(self.y.shape[-1])], self.y)
 
 
 def _place(number: int, given: Any) -> Place:

@@ -1,0 +1,53 @@
+"""Steps of second-order optimisers on an emulated GPU: how often the host waits for it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from devices.emulated import LEDGER, emulated_gpu
+
+import metasiren as ms
+from metasiren.assembly.experiment import assemble
+from metasiren.assembly.parts import make_optimizer
+from metasiren.contracts.optimizer import BatchOptimizer, Problem
+from metasiren.engine.objective import Objective
+from metasiren.recipe import Part
+
+CASES: dict[str, dict[str, Any]] = {
+    "wave": {"data.points": 30, "data.initial": 12, "siren.hidden_features": 6},
+    "helmholtz": {"data.points": 30, "siren.hidden_features": 6},
+}
+MOST = 3
+
+
+def steps_of(name: str, device: str, **options: Any) -> tuple[list[int], str, torch.Tensor]:
+    """Waits and uploads in each of three Gauss-Newton steps, where the last ones were, and the weights after."""
+    preset = {"wave": "quick", "helmholtz": "gauss_newton"}[name]
+    recipe = ms.load_recipe(name, preset=preset, overrides=CASES[name])
+    made = assemble(recipe, ms.load_catalogue())
+    made.model.to(device)
+    part = Part(name="gauss_newton", **options)
+    optimizer = make_optimizer(recipe, ms.load_catalogue(), list(made.model.parameters()), part)
+    assert isinstance(optimizer, BatchOptimizer)
+    items, random = torch.arange(1, device=device), torch.Generator(device).manual_seed(0)
+    objective, counts = Objective(made.model, made.constraints), []
+    for _ in range(3):
+        batch = made.dataset.batch("train", items, generator=random).cast(torch.float64)
+        LEDGER.reset()
+        evaluate = partial(objective, batch, random)
+        optimizer.step_on(Problem(made.model, made.constraints, batch, random, evaluate))
+        counts.append(LEDGER.waits.total() + LEDGER.uploads.total())
+    weights = torch.cat([p.detach().flatten() for p in made.model.parameters()]).cpu()
+    return counts, LEDGER.report(), weights
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.5}, {"halvings": 1, "damping": 1e-9}], ids=str)
+def test_gauss_newton_waits_three_times_a_step(name: str, options: dict[str, Any]) -> None:
+    with emulated_gpu():
+        counts, report, weights = steps_of(name, "cuda", **options)
+    assert max(counts[1:]) <= MOST, report
+    torch.testing.assert_close(weights, steps_of(name, "cpu", **options)[2], rtol=1e-9, atol=1e-12)
