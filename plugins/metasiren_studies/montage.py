@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metasiren.results.sheet import picture_sheet
+
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from PIL.ImageDraw import ImageDraw
 
 TRUTH = "ground truth"
 PREFIX = "truth_"
 """A picture X.png of the field has its truth in truth_X.png."""
 MOST_PIXELS = 320
-GAP, HEAD, SIDE, LETTERS = 8, 34, 116, 20
+LETTERS = 18
 
 
 def draw_montage(runs: Mapping[str, Path], path: Path) -> bool:
@@ -40,28 +41,9 @@ def draw_montage(runs: Mapping[str, Path], path: Path) -> bool:
     columns = {title: pictures for title, pictures in columns.items() if pictures}
     if not stems or list(columns) == [TRUTH]:
         return False
-    _compose(columns, stems).save(path)
+    rows = [[_tile(pictures[stem]) if stem in pictures else None for pictures in columns.values()] for stem in stems]
+    picture_sheet(rows, [stem.replace("_", " ") for stem in stems], list(columns), letters=LETTERS).save(path)
     return True
-
-
-def _compose(columns: Mapping[str, Mapping[str, Path]], stems: list[str]) -> Image:
-    from PIL import Image, ImageDraw
-
-    tiles = {(title, stem): _tile(p) for title, pictures in columns.items() for stem, p in pictures.items()}
-    width, height = (max(tile.size[axis] for tile in tiles.values()) for axis in (0, 1))
-    size = (SIDE + len(columns) * (width + GAP), HEAD + len(stems) * (height + GAP))
-    sheet = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(sheet)
-    for row, stem in enumerate(stems):
-        _write(draw, stem.replace("_", " "), SIDE // 2, HEAD + row * (height + GAP) + height // 2, SIDE - GAP)
-    for column, title in enumerate(columns):
-        left = SIDE + column * (width + GAP)
-        _write(draw, title, left + width // 2, HEAD // 2, width)
-        for row, stem in enumerate(stems):
-            if tile := tiles.get((title, stem)):
-                spare = (width - tile.width) // 2, (height - tile.height) // 2
-                sheet.paste(tile, (left + spare[0], HEAD + row * (height + GAP) + spare[1]))
-    return sheet
 
 
 def _tile(path: Path) -> Image:
@@ -78,14 +60,3 @@ def _tile(path: Path) -> Image:
         factor = MOST_PIXELS // longest
         picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
     return picture
-
-
-def _write(draw: ImageDraw, text: str, x: int, y: int, width: int) -> None:
-    """Text centred at (x, y), as large as fits and at most `LETTERS` high."""
-    from PIL import ImageFont
-
-    for size in range(LETTERS, 9, -1):
-        font = ImageFont.load_default(size)
-        if draw.textlength(text, font) <= width:
-            break
-    draw.text((x, y), text, "black", font, anchor="mm")

@@ -163,9 +163,8 @@ def test_an_anchor_may_be_merged_and_what_is_beside_it_wins(tmp_path: Path) -> N
 
 def test_a_recipe_is_parsed_once_however_often_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, parsed, parse = tmp_path / "once.yaml", [], loading.parse_yaml
-    path.write_text(
-        "data: sketch_faces\nconstraints: {mse: {at: pixels}}\npresets: {quick: {train: {steps: 3}}, other: {train: {steps: 4}}}\n"
-    )
+    presets = "presets: {quick: {train: {steps: 3}}, other: {train: {steps: 4}}}"
+    path.write_text("data: sketch_faces\nconstraints: {mse: {at: pixels}}\n" + presets + "\n")
     monkeypatch.setattr(loading, "parse_yaml", lambda text, where: parsed.append(where) or parse(text, where))
     ms.load_recipe(path)
     again = ms.load_recipe(path, preset="other")

@@ -210,7 +210,10 @@ def test_a_montage_takes_what_there_is(tmp_path: Path) -> None:
     out = tmp_path / "figure.png"
     assert draw_montage({"first": first, "second": second, "empty": empty}, out)
     with Image.open(out) as sheet:
-        assert sheet.size == (116 + 3 * (320 + 8), 34 + 2 * (160 + 8))
-        assert sheet.getpixel((116 + 328 + 160, 34 + 80)) == (255, 0, 0)
+        # In the second of three columns (truth, first, second), in the first of two rows.
+        red = [(x, y) for x in range(sheet.width) for y in range(sheet.height) if sheet.getpixel((x, y)) == (255, 0, 0)]
+        assert len(red) == 320 * 160
+        assert sheet.width - red[-1][0] - 1 == 320 + 2 * 6
+        assert sheet.height - red[-1][1] - 1 == 160 + 2 * 6
     assert not draw_montage({"empty": empty}, tmp_path / "nothing.png")
     assert not (tmp_path / "nothing.png").exists()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from metasiren import picture_sheet
 from metasiren_signals.clips.selection import Frame
-from metasiren_signals.drawing import Pixels, sheet
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 GAIN = 4
 LEAST, MOST = 192, 320
@@ -39,7 +42,11 @@ def clip_figure(strips: Sequence[Strip]) -> Image.Image:
         error = np.abs(strip.truth.astype(int) - strip.made.astype(int)).clip(0, 255 // GAIN) * GAIN
         panels.append([fitted(strip.truth), fitted(strip.made), fitted(error.astype(np.uint8))])
     rows = [f"frame {strip.number}\n{strip.psnr:.2f} dB" for strip in strips]
-    return sheet(panels, rows, ("truth", "reconstruction", f"error, {GAIN} times"))
+    return picture_sheet(
+        [[Image.fromarray(panel) for panel in line] for line in panels],
+        rows,
+        ("truth", "reconstruction", f"error, {GAIN} times"),
+    )
 
 
 def fitted(picture: Frame) -> Pixels:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from metasiren_signals.drawing import Pixels, sheet
+from metasiren import picture_sheet
 
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Wave = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 HEIGHT, WIDE, NARROW = 132, 560, 280
@@ -41,7 +42,7 @@ def sound_figure(truth: Wave, made: Wave, sample_rate: int) -> Image.Image:
     rows = ("truth", "reconstruction", f"error\nMSE {error:.1e}")
     zoom = f"{begin / sample_rate:.2f} s to {end / sample_rate:.2f} s"
     columns = (f"{len(truth) / sample_rate:.2f} s, scale -1 to 1", zoom, f"0 to {sample_rate / 2000:g} kHz, 80 dB")
-    return sheet(panels, rows, columns)
+    return picture_sheet([[Image.fromarray(panel) for panel in line] for line in panels], rows, columns)
 
 
 def loudest(wave: Wave, width: int) -> tuple[int, int]:
