@@ -33,8 +33,8 @@ def picture_sheet(
 
     columns = list(zip(*rows, strict=True))
     # A narrow picture's head may be wider than the picture.
-    widths = [max(size(h)[0], *(p.width for p in c if p)) for h, c in zip(heads, columns, strict=True)]
-    heights = [max(size(label)[1], *(p.height for p in row if p)) for label, row in zip(labels, rows, strict=True)]
+    widths = [max([size(h)[0], *(p.width for p in c if p)]) for h, c in zip(heads, columns, strict=True)]
+    heights = [max([size(label)[1], *(p.height for p in row if p)]) for label, row in zip(labels, rows, strict=True)]
     margin, head = (
         n + 2 * GAP if n else GAP for n in (max(size(x)[0] for x in labels), max(size(x)[1] for x in heads))
     )

@@ -62,7 +62,7 @@ def draw(panels: Sequence[Panel], columns: int | None = None, sides: tuple[int, 
         page.paste(picture.resize(sides, Image.Resampling.BILINEAR), (left, top + HEAD))
         ramp = np.broadcast_to(np.linspace(low, top_value, across), (8, across))
         bar = top + HEAD + up + 4
-        page.paste(Image.fromarray(_coloured(ramp, low, top_value, table)), (left, bar))
+        page.paste(Image.fromarray(colours(ramp, low, top_value, table)), (left, bar))
         for place, anchor, value in ((left, "la", low), (left + across, "ra", top_value)):
             pen.text((place, bar + 10), f"{value:.3g}", "black", small, anchor=anchor)
     return page
@@ -90,13 +90,14 @@ def limits(panel: Panel) -> tuple[float, float]:
 
 def coloured(values: Real, low: float, high: float, table: Sequence[tuple[int, int, int]]) -> NDArray[np.uint8]:
     """Values [i, j] as uint8 (rows, columns, 3) for a page: coordinate 0 to the right, coordinate 1 up."""
-    return _coloured(np.asarray(values).T[::-1], low, high, table)
+    return colours(np.asarray(values).T[::-1], low, high, table)
 
 
-def _coloured(values: Real, low: float, high: float, table: Sequence[tuple[int, int, int]]) -> NDArray[np.uint8]:
+def colours(values: Real, low: float, high: float, table: Sequence[tuple[int, int, int]]) -> NDArray[np.uint8]:
+    """Values (rows, columns) as uint8 (rows, columns, 3): first colour at low, last at high, NaN grey."""
     place = np.clip((values - low) / (high - low), 0, 1)
-    stops, colours = np.linspace(0, 1, len(table)), np.array(table, dtype=np.float64)
-    channels = [np.interp(np.nan_to_num(place), stops, colours[:, channel]) for channel in range(3)]
+    stops, inks = np.linspace(0, 1, len(table)), np.array(table, dtype=np.float64)
+    channels = [np.interp(np.nan_to_num(place), stops, inks[:, channel]) for channel in range(3)]
     pixels = np.stack(channels, -1).round().astype(np.uint8)
     pixels[~np.isfinite(values)] = 128
     return pixels

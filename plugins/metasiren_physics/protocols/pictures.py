@@ -6,16 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from metasiren_physics.arrays import Real
+from metasiren_physics.panels import DIVERGING, SEQUENTIAL, SIDE, colours
 
-SIDE, CAPTION, MARGIN = 256, 18, 6
-
-# Blue through white to red for waves; black through orange to white for what has no sign.
-WAVE = np.array([[24, 60, 140], [120, 170, 220], [250, 250, 250], [235, 150, 110], [150, 20, 30]], np.float64)
-HEAT = np.array([[10, 8, 20], [90, 25, 90], [200, 65, 60], [250, 165, 60], [252, 250, 220]], np.float64)
+CAPTION, MARGIN = 18, 6
 
 
 @dataclass(frozen=True)
@@ -68,11 +64,6 @@ def draw(rows: Sequence[Sequence[Panel]]) -> Image.Image:
 
 def paint(panel: Panel) -> Image.Image:
     """One map, SIDE pixels wide and high."""
-    stops = WAVE if panel.signed else HEAT
-    share = np.clip((panel.values - panel.low) / (panel.high - panel.low), 0, 1)
-    known = np.isfinite(share)
-    place = np.linspace(0, 1, len(stops))
-    colours = np.stack([np.interp(np.where(known, share, 0.5), place, stops[:, c]) for c in range(3)], -1)
-    colours[~known] = 160
-    pixels: NDArray[np.uint8] = colours.round().astype(np.uint8)
+    table = DIVERGING if panel.signed else SEQUENTIAL
+    pixels = colours(panel.values, panel.low, panel.high, table)
     return Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
