@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -60,10 +61,11 @@ def test_one_component_is_the_gaussian(coordinates: int) -> None:
 
 def test_few_directions_leave_an_isotropic_rest() -> None:
     mixture = fitted(1, 4, draw(), pooled=0.0, directions=4)
-    assert isinstance(mixture.rest, IsotropicRest)
+    rest = mixture.rest(mixture.density_ridge)
+    assert isinstance(rest, IsotropicRest)
     assert sum(value.numel() for value in mixture.state_dict().values()) < SIZE**2
     basis, (found,) = mixture.basis.double(), mixture.clusters.covariances
-    covariance = basis @ found @ basis.T + mixture.rest.noise * torch.eye(SIZE)
+    covariance = basis @ found @ basis.T + rest.noise * torch.eye(SIZE)
     mean = mixture.gaussian.mean.double() + basis @ mixture.clusters.means[0]
     for x, seen in zip(draw()[::40].double(), masks(20), strict=True):
         gain = covariance[~seen][:, seen] @ torch.linalg.inv(covariance[seen][:, seen])
@@ -73,15 +75,19 @@ def test_few_directions_leave_an_isotropic_rest() -> None:
 
 def dense(mixture: Mixture) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Weight, mean and covariance of every component among the values themselves."""
-    rest, clusters, basis = mixture.rest, mixture.clusters, mixture.basis.double()
+    rest, clusters, basis = mixture.rest(mixture.density_ridge), mixture.clusters, mixture.basis.double()
     assert isinstance(rest, DenseRest)
     centre = mixture.gaussian.mean.double()
     parts = zip(clusters.weights, clusters.means, clusters.covariances, strict=True)
-    return [(w, centre + basis @ m, basis @ s @ basis.T + rest.covariance) for w, m, s in parts]
+    return [
+        (w / len(mixture.scales), centre + basis @ m, basis @ s @ basis.T + scale * rest.covariance)
+        for scale, (w, m, s) in product(mixture.scales, list(parts))
+    ]
 
 
-def test_density_posterior_and_moments_equal_those_of_the_dense_formulas() -> None:
-    mixture, values, seen = fitted(3), draw()[::67].double(), masks(12)
+@pytest.mark.parametrize("scales", [(1.0,), (0.5, 2.0)])
+def test_density_posterior_and_moments_equal_those_of_the_dense_formulas(scales: tuple[float, ...]) -> None:
+    mixture, values, seen = fitted(3, scales=scales), draw()[::67].double(), masks(12)
     parts = dense(mixture)
     for rows, posterior in mixture.posteriors(values, seen):
         o, u = posterior.mask, ~posterior.mask
@@ -148,6 +154,27 @@ def test_the_density_of_the_whole_is_that_of_a_part_times_that_of_the_rest_given
     torch.testing.assert_close(total.log().unsqueeze(0), part, rtol=0, atol=1e-6)
 
 
+def test_a_vector_of_a_large_rest_is_found_to_have_one() -> None:
+    mixture = fitted(1, scales=(0.25, 1.0, 4.0))
+    ((_, prior),) = fitted(1).posteriors(torch.zeros(500, SIZE), torch.zeros(500, SIZE, dtype=torch.bool))
+    x = prior.sample(torch.Generator().manual_seed(2), noise=True)
+    basis = mixture.basis.double()
+    inside = (x - mixture.gaussian.mean.double()) @ basis @ basis.T
+    for factor, index in ((0.5, 0), (1.0, 1), (2.0, 2)):
+        scaled = mixture.gaussian.mean.double() + inside + factor * (x - mixture.gaussian.mean.double() - inside)
+        ((_, posterior),) = mixture.posteriors(scaled, torch.ones(500, SIZE, dtype=torch.bool))
+        assert int(posterior.weights.mean(0).argmax()) == index
+
+
+def test_densities_may_have_a_ridge_of_their_own_and_means_keep_theirs() -> None:
+    values, seen = draw()[::67].double(), masks(12)
+    usual, other = fitted(2), fitted(2, density_ridge=1e-4, scales=(0.5, 2.0))
+    assert torch.equal(usual.mean(values, seen), other.mean(values, seen))
+    same = fitted(2, density_ridge=1e-3)
+    assert torch.equal(usual.log_density(values, seen), same.log_density(values, seen))
+    assert not torch.equal(usual.log_density(values, seen), other.log_density(values, seen))
+
+
 def test_hidden_values_are_not_used() -> None:
     mixture, values, seen = fitted(3), draw()[::67].double(), masks(12)
     other = torch.where(seen, values, 7.0)
@@ -170,7 +197,7 @@ def test_float32_statistics_give_almost_the_same() -> None:
 
 def test_both_forms_of_the_rest_agree() -> None:
     mixture, values, seen = fitted(2), draw()[::67].double(), masks(12)
-    rest = mixture.rest
+    rest = mixture.rest(mixture.density_ridge)
     assert isinstance(rest, DenseRest)
     for value, mask in zip(values, seen, strict=True):
         if not 0 < int(mask.sum()) < SIZE:
@@ -198,8 +225,9 @@ def test_an_isotropic_rest_is_a_dense_one() -> None:
         torch.testing.assert_close(one.conditional(mask), other.conditional(mask), rtol=1e-9, atol=1e-9)
 
 
-def test_samples_have_the_posterior_mean_and_covariance() -> None:
-    mixture = fitted(2)
+@pytest.mark.parametrize("scales", [(1.0,), (0.5, 4.0)])
+def test_samples_have_the_posterior_mean_and_covariance(scales: tuple[float, ...]) -> None:
+    mixture = fitted(2, scales=scales)
     values, seen = draw()[:1].double(), torch.arange(SIZE).lt(3).unsqueeze(0)
     ((_, posterior),) = mixture.posteriors(values.expand(20000, -1), seen.expand(20000, -1))
     drawn = posterior.sample(torch.Generator().manual_seed(0), noise=True)
@@ -210,7 +238,8 @@ def test_samples_have_the_posterior_mean_and_covariance() -> None:
     clean = posterior.sample(torch.Generator().manual_seed(0))
     torch.testing.assert_close(clean.T.cov(), single.covariance()[0], rtol=0, atol=0.01)
     # Noise is all that the covariance lacks of the squared deviation.
-    variance = single.covariance()[0].diagonal() + mixture.gaussian.ridge * ~seen[0]
+    noise = mixture.gaussian.ridge * (single.weights[0] @ single.scales)
+    variance = single.covariance()[0].diagonal() + noise * ~seen[0]
     torch.testing.assert_close(variance, single.deviation()[0].square(), rtol=1e-7, atol=1e-10)
 
 

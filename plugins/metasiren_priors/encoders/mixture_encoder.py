@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 
 import torch
@@ -33,6 +33,10 @@ class MixtureEncoder(Encoder):
         mirror: count every training signal mirrored along its last axis, too. Sets that are shown mirrored in
             training (their own option `mirror`) are always counted so.
         seed: of the start of k-means.
+        density_ridge: the ridge of densities, deviations and samples; `ridge` where left out. A small one gives
+            higher densities, a larger one better means.
+        scales: in densities, deviations and samples, the covariance of what the coordinates leave is multiplied by
+            one of these numbers, signal by signal: sharp signals vary more there than smooth ones.
 
     Raises:
         DataError: the signals do not lie on a grid.
@@ -53,6 +57,8 @@ class MixtureEncoder(Encoder):
         directions: int | None = None,
         mirror: bool = False,
         seed: int = 0,
+        density_ridge: float | None = None,
+        scales: Sequence[float] = (1.0,),
     ) -> None:
         super().__init__()
         if domain.grid is None:
@@ -67,9 +73,13 @@ class MixtureEncoder(Encoder):
         ):
             if value < least:
                 raise RecipeError(f"encoder: mixture: {option}", f"{value} is below {least}.", f"Give {least} or more.")
-        if ridge <= 0:
-            found = f"{ridge} is not positive."
-            raise RecipeError("encoder: mixture: ridge", found, "Give a variance such as 1e-3.")
+        if not scales or min(scales) <= 0:
+            found = f"{list(scales)} must be positive numbers, at least one."
+            raise RecipeError("encoder: mixture: scales", found, "Give a list such as [0.5, 1, 2].")
+        for option, variance in (("ridge", ridge), ("density_ridge", density_ridge)):
+            if variance is not None and variance <= 0:
+                found = f"{variance} is not positive."
+                raise RecipeError(f"encoder: mixture: {option}", found, "Give a variance such as 1e-3.")
         self.grid, self.mirror, self.latent_dim = domain.grid, mirror, prod(domain.grid) * domain.d_out
         self.mixture = Mixture(
             self.latent_dim,
@@ -80,6 +90,8 @@ class MixtureEncoder(Encoder):
             rounds=rounds,
             directions=directions,
             seed=seed,
+            density_ridge=density_ridge,
+            scales=scales,
         )
         self.register_buffer("fitted", torch.tensor(False))
 
@@ -123,7 +135,7 @@ class MixtureEncoder(Encoder):
             return self.mixture.mean(values.flatten(1), self.whole_points(seen, values.shape[2]))
 
     def posteriors(self, values: Tensor, seen: Tensor) -> Iterator[tuple[Tensor, Posterior]]:
-        """Condition on what was seen: for each mask, rows of the batch and their posterior.
+        """Condition on what was seen: for each mask, rows of the batch and their posterior (see `density_ridge`).
 
         Args:
             values: (batch, points, channels) in [-1, 1].

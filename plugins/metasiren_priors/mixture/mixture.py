@@ -6,11 +6,14 @@ The components differ in the first principal coordinates and share the rest: wit
 
 C being the covariance of the training vectors, B its first eigenvectors and s their variances. With one component
 this is the Gaussian N(m, C + ridge I) itself. Vectors too long for C have an isotropic rest.
+
+The ridge that predicts best is larger than the one of the highest density, so that densities, deviations and samples
+may have a ridge of their own. There, too, a vector's rest may be scaled: t ~ N(0, a R), a being one of a few numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +21,7 @@ from torch import Tensor, nn
 from metasiren_priors.encoders.gaussian import Gaussian, Stream
 from metasiren_priors.encoders.gaussian_factors import FactorGaussian, gaussian_of
 from metasiren_priors.mixture.clusters import Clusters, cluster, maximise
-from metasiren_priors.mixture.posterior import Posterior, Prior, condition
+from metasiren_priors.mixture.posterior import Posterior, Prior, Scales, condition
 from metasiren_priors.mixture.rest import DenseRest, IsotropicRest, Rest
 
 
@@ -36,6 +39,9 @@ class Mixture(nn.Module):
         directions: of the common covariance that are kept; the others have equal variance. All of them by default, and
             512 where vectors are too long.
         seed: of the start of k-means.
+        density_ridge: ridge of densities, deviations and samples; `ridge` where left out.
+        scales: numbers a of equal weights, for densities, deviations and samples: the covariance of a vector's rest,
+            its noise included, is one of them times R.
 
     Attributes:
         gaussian: mean and covariance of all training vectors.
@@ -60,16 +66,21 @@ class Mixture(nn.Module):
         coarse: int = 40,
         directions: int | None = None,
         seed: int = 0,
+        density_ridge: float | None = None,
+        scales: Sequence[float] = (1.0,),
     ) -> None:
         super().__init__()
+        self.scales = tuple(float(scale) for scale in scales)
         self.gaussian: Gaussian = gaussian_of(size, ridge, directions)
+        # The width of [-1, 1] is twice that of [0, 1].
+        self.density_ridge = self.gaussian.ridge if density_ridge is None else 4 * density_ridge
         self.components, self.pooled, self.rounds, self.coarse, self.seed = components, pooled, rounds, coarse, seed
         self.coordinates = min(coordinates, self.gaussian.directions)
         self.register_buffer("basis", torch.eye(size, self.coordinates))
         self.register_buffer("weights", torch.full((components,), 1 / components))
         self.register_buffer("means", torch.zeros(components, self.coordinates))
         self.register_buffer("covariances", torch.eye(self.coordinates).repeat(components, 1, 1))
-        self._rest: Rest | None = None
+        self._rests: dict[tuple[float, torch.device], Rest] = {}
         self.register_load_state_dict_post_hook(lambda *_: self._forget())  # type: ignore[no-untyped-call]
 
     @classmethod
@@ -78,7 +89,7 @@ class Mixture(nn.Module):
         factors = isinstance(gaussian, FactorGaussian)
         made = cls(gaussian.size, components=1, coordinates=gaussian.directions if factors else 1)
         made = made.to(gaussian.mean.device)
-        made.gaussian = gaussian
+        made.gaussian, made.density_ridge = gaussian, gaussian.ridge
         if isinstance(gaussian, FactorGaussian):
             basis, variances = gaussian.principal(gaussian.directions)
             made.basis.copy_(basis)
@@ -88,11 +99,11 @@ class Mixture(nn.Module):
         made.covariances.fill_(1e-9 * gaussian.ridge)
         covariance = gaussian.covariance.to(torch.float64, copy=True)
         covariance.diagonal().add_(gaussian.ridge)
-        made._rest = DenseRest(made.basis, covariance, gaussian.ridge)
+        made._rests[made._key(gaussian.ridge)] = DenseRest(made.basis, covariance, gaussian.ridge)
         return made
 
     def _forget(self) -> None:
-        self._rest = None
+        self._rests.clear()
 
     @property
     def size(self) -> int:
@@ -136,29 +147,34 @@ class Mixture(nn.Module):
         weights = self.weights.double()
         return Clusters(weights / weights.sum(), self.means.double(), covariances)
 
-    @property
-    def rest(self) -> Rest:
-        """What the coordinates leave, and the noise; made when first needed."""
-        if self._rest is None or self._rest.basis.device != self.basis.device:
-            ridge, basis = self.gaussian.ridge, self.basis.double()
-            if isinstance(self.gaussian, FactorGaussian):
-                noise = float(self.gaussian.noise)
-                left = (self.gaussian.variances.double()[self.coordinates :] - noise).clamp_min(0).sum()
-                self._rest = IsotropicRest(basis, noise + float(left) / max(self.size - self.coordinates, 1))
-            else:
-                covariance = self.gaussian.covariance.double()
-                spread = covariance @ basis
-                inner = basis.T @ spread
-                # (I - B B^T) C (I - B B^T), whatever the rounding of B.
-                across = spread @ basis.T
-                covariance = covariance - across - across.T + basis @ inner @ basis.T
-                covariance = (covariance + covariance.T) / 2
-                covariance.diagonal().add_(ridge)
-                self._rest = DenseRest(basis, covariance, ridge)
-        return self._rest
+    def rest(self, ridge: float) -> Rest:
+        """What the coordinates leave, with noise of variance `ridge` (values in [-1, 1]); made when first needed."""
+        key = self._key(ridge)
+        if key not in self._rests:
+            self._rests[key] = self._made_rest(ridge)
+        return self._rests[key]
+
+    def _key(self, ridge: float) -> tuple[float, torch.device]:
+        return ridge, self.basis.device
+
+    def _made_rest(self, ridge: float) -> Rest:
+        basis = self.basis.double()
+        if isinstance(self.gaussian, FactorGaussian):
+            noise = float(self.gaussian.noise)
+            left = (self.gaussian.variances.double()[self.coordinates :] - noise).clamp_min(0).sum()
+            return IsotropicRest(basis, noise + float(left) / max(self.size - self.coordinates, 1))
+        covariance = self.gaussian.covariance.double()
+        spread = covariance @ basis
+        inner = basis.T @ spread
+        # (I - B B^T) C (I - B B^T), whatever the rounding of B.
+        across = spread @ basis.T
+        covariance = covariance - across - across.T + basis @ inner @ basis.T
+        covariance = (covariance + covariance.T) / 2
+        covariance.diagonal().add_(ridge)
+        return DenseRest(basis, covariance, ridge)
 
     def posteriors(self, values: Tensor, seen: Tensor) -> Iterator[tuple[Tensor, Posterior]]:
-        """Condition vectors on what was observed, those of equal masks together.
+        """Condition vectors on what was observed, those of equal masks together, with `density_ridge` and `scales`.
 
         Args:
             values: (vectors, size); hidden values are not used.
@@ -167,18 +183,24 @@ class Mixture(nn.Module):
         Yields:
             indices of vectors that share a mask, and their posterior.
         """
+        return self._conditioned(values, seen, self.density_ridge, self.scales)
+
+    def _conditioned(
+        self, values: Tensor, seen: Tensor, ridge: float, scales: tuple[float, ...]
+    ) -> Iterator[tuple[Tensor, Posterior]]:
         if not len(values):
             return
         masks, owner = torch.unique(seen, dim=0, return_inverse=True)
-        prior, centre = Prior.of(self.clusters), self.gaussian.mean.double()
+        prior, centre, rest = Prior.of(self.clusters), self.gaussian.mean.double(), self.rest(ridge)
+        weighted = Scales.equal(torch.tensor(scales, dtype=torch.float64, device=values.device))
         for number, mask in enumerate(masks):
             rows = (owner == number).nonzero().squeeze(1)
-            yield rows, condition(prior, centre, self.rest, values[rows], mask)
+            yield rows, condition(prior, centre, rest, values[rows], mask, weighted)
 
     def mean(self, values: Tensor, seen: Tensor) -> Tensor:
-        """Expected vectors (vectors, size), in the dtype of `values`; observed values are returned as they are."""
+        """Expected vectors (vectors, size) with `ridge`, in the dtype of `values`; observed values are returned."""
         expected = torch.zeros_like(values)
-        for rows, posterior in self.posteriors(values, seen):
+        for rows, posterior in self._conditioned(values, seen, self.gaussian.ridge, (1.0,)):
             expected[rows] = posterior.mean().to(values.dtype)
         return torch.where(seen, values, expected)
 
