@@ -13,6 +13,7 @@ def main(run: Path) -> int:
     table = json.loads((results / "table.json").read_text("utf-8"))
     rows = {row["kind"] if row["kind"] == "model" else row["name"]: row["mse"] for row in table["rows"]}
     model, mean, nearest = rows["model"], rows["mean"], rows["nearest pixel"]
+    gaussian = rows["Gaussian conditional"]
     written = [p for p in results.iterdir() if p.name.startswith("table.")]
     demands = {
         f"100 pixels: model {model['100']:.4f} below half of the mean row's {mean['100']:.4f}": (
@@ -20,6 +21,13 @@ def main(run: Path) -> int:
         ),
         f"10 pixels: model {model['10']:.4f} below the nearest pixel's {nearest['10']:.4f}": (
             model["10"] < nearest["10"]
+        ),
+        f"where almost all is seen: model {model['1000']:.5f} and {model['1024']:.5f} below 0.0003": (
+            max(model["1000"], model["1024"]) < 3e-4
+        ),
+        "10, 100, half: model at most 1.25 of the Gaussian's: "
+        + ", ".join(f"{model[key]:.4f} to {gaussian[key]:.4f}" for key in ("10", "100", "512")): (
+            all(model[key] <= 1.25 * gaussian[key] for key in ("10", "100", "512"))
         ),
         f"{len(written)} table files never say CelebA": (
             len(written) >= 4 and not any("celeba-" in p.read_text().lower().replace("celeba_cnn", "") for p in written)
