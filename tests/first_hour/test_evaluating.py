@@ -28,7 +28,7 @@ def photographs(folder: Path, count: int) -> Path:
 
 @pytest.fixture
 def prior(typed: Typed) -> str:
-    result = typed("metasiren run celeba_cnn --preset quick --set encoder.features=8", *faces())
+    result = typed("metasiren run celeba_pconv --preset quick --set encoder.features=8", *faces())
     assert result.exit_code == 0, f"{result.output} {result.exception}"
     return str(result.stdout.splitlines()[-1])
 

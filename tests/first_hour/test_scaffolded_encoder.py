@@ -44,7 +44,7 @@ def load(factory: object) -> object:
 def test_it_trains_at_the_preset_s_rate_without_a_tenfold_rise(scaffolded: object, tmp_path: Path) -> None:
     catalogue = ms.load_catalogue(extra=[scaffolded])
     changes = {"data.train": 64, "data.val": 4, "data.test": 0, "train.steps": 25, "train.log_every": 1}
-    preset = ms.load_recipe("celeba_cnn", preset="quick", overrides=changes)
+    preset = ms.load_recipe("celeba_pconv", preset="quick", overrides=changes)
     tree = preset.model_dump() | {"encoder": {"name": "acme_first_hour", "latent_dim": 64}}
     tree["evaluate"] = {"protocol": None}
     rate = tree["train"]["optimizer"]["lr"]

@@ -23,14 +23,14 @@ def run_of(result: Result) -> str:
 
 
 def test_two_encoders_of_one_recipe_have_names_of_their_own(typed: Typed) -> None:
-    first = run_of(typed("metasiren run celeba_cnn --preset quick --set encoder.features=8", *FACES))
-    second = run_of(typed("metasiren run celeba_cnn --preset quick --set encoder.features=12", *FACES))
+    first = run_of(typed("metasiren run celeba_pconv --preset quick --set encoder.features=8", *FACES))
+    second = run_of(typed("metasiren run celeba_pconv --preset quick --set encoder.features=12", *FACES))
     printed = typed(f"metasiren table {first} {second}").stdout
-    names = sorted({line.split("|")[1].strip() for line in printed.splitlines() if line.startswith("| celeba_cnn")})
+    names = sorted({line.split("|")[1].strip() for line in printed.splitlines() if line.startswith("| celeba_pconv")})
     assert len(names) == 2
     assert "features=12" in names[0]
     assert "features=8" in names[1]
-    twin = run_of(typed("metasiren run celeba_cnn --preset quick --set encoder.features=8", *FACES))
+    twin = run_of(typed("metasiren run celeba_pconv --preset quick --set encoder.features=8", *FACES))
     both = typed(f"metasiren table {first} {twin}").stdout
     assert f"[{Path(first).name}]" in both
     assert f"[{Path(twin).name}]" in both

@@ -18,7 +18,7 @@ from metasiren_priors.photograph import parse_size
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> ms.Run:
     recipe = ms.load_recipe(
-        "celeba_cnn",
+        "celeba_pconv",
         preset="quick",
         overrides={
             "data.train": 64, "data.val": 8, "data.test": 0, "train.epochs": None, "train.steps": 2, "train.batch": 8,

@@ -51,7 +51,7 @@ def test_a_steps_numbers_are_those_of_arithmetic(device: torch.device) -> None:
 
 
 def test_emitted_weights_and_parts_are_counted() -> None:
-    made = of("celeba_cnn", **FACES)
+    made = of("celeba_pconv", **FACES)
     cost = made.cost()
     assert cost is not None
     siren = made.model.decoder.siren  # type: ignore[union-attr]
@@ -116,7 +116,7 @@ def test_a_width_that_no_machine_holds_is_refused_with_a_width_that_fits(tmp_pat
     [
         ("image", {**PICTURE, "data.size": 120}, r"train.accumulate=(\d+) would fit.* points at a time"),
         ("image", {**PICTURE, "data.size": 120, "data.points": 9000}, r"train.accumulate=(\d+).*data.points=\d+"),
-        ("celeba_cnn", {**FACES, **MANY}, r"train.accumulate=(\d+).*train.batch=\d+"),
+        ("celeba_pconv", {**FACES, **MANY}, r"train.accumulate=(\d+).*train.batch=\d+"),
     ],
 )
 def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(

@@ -29,7 +29,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "picture": ("image", {**PICTURE}),
     "SOAP": ("image", {**PICTURE, "train.optimizer": {"name": "soap", "lr": 1e-3, "precondition_frequency": 2}}),
     "prior with EMA": (
-        "celeba_cnn",
+        "celeba_pconv",
         {**FACES, "train.steps": 30, "train.checkpoint_every": 4, "train.ema": 0.9, "train.batch": 4,
          "evaluate.protocol": None},
     ),
