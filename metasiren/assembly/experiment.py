@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from metasiren.assembly.first_omega import resolved
 from metasiren.assembly.parts import (
     check_options,
     make_constraints,
@@ -102,6 +103,7 @@ def assemble(
     path = recipe.data.options.get("path")
     with named(f"making the data set {recipe.data.name}" + (f" from {path}" if path else "")):
         dataset = make_dataset(recipe, catalogue)
+    recipe = resolved(recipe, dataset)
     constraints = tuple(replace(each, constraint=each.constraint.for_data(dataset)) for each in constraints)
     check(dataset, constraints)
     torch.manual_seed(recipe.train.seed if seed is None else seed)

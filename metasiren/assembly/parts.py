@@ -37,7 +37,14 @@ def make_model(recipe: Recipe, catalogue: Catalogue, domain: Domain) -> Model:
 
 
 def make_siren(recipe: Recipe, catalogue: Catalogue, domain: Domain) -> Siren:
-    """The architecture that the recipe describes, for signals of `domain`."""
+    """The architecture that the recipe describes, for signals of `domain`.
+
+    Raises:
+        RecipeError: a first_omega that is `auto` still; see `metasiren.assembly.first_omega`.
+    """
+    if recipe.siren.first_omega == "auto":
+        found = "the signal is not known here, and its spectrum would settle it."
+        raise RecipeError(f"{recipe.name}: siren: first_omega: auto", found, "Give a number, such as 30.")
     made = {}
     for part in recipe.parts():
         if part.key in ("siren.nonlinearity", "siren.input_layer"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
@@ -54,11 +54,20 @@ class SirenOptions(_Strict):
 
     hidden_features: int = Field(256, ge=1)
     hidden_layers: int = Field(3, ge=0)
-    first_omega: float = Field(30.0, gt=0)
+    first_omega: Annotated[float, Field(gt=0)] | Literal["auto"] = 30.0
     hidden_omega: float = Field(30.0, gt=0)
     nonlinearity: str | Part = "sine"
     input_layer: dict[str, Any] | None = None
     init_scale: float = Field(1.0, gt=0)
+
+    @field_validator("first_omega", mode="before")
+    @classmethod
+    def _a_number_or_auto(cls, value: Any) -> Any:
+        # One message rather than one for each type of the union.
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value != "auto" and not (number and value > 0):
+            raise ValueError("expected a number above 0, or auto")
+        return value
 
     @field_validator("input_layer", mode="before")
     @classmethod

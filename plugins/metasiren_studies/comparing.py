@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from metasiren.assembly.first_omega import resolved
 from metasiren.assembly.parts import (
     check_options,
     make_constraints,
@@ -69,6 +70,8 @@ def variants(
             choices = variant.overrides(domain(base) if variant.baseline else None)
             choices = own_defaults(choices, base, overrides or {}) | choices
             varied = load_recipe(recipe, preset=preset, overrides={**(overrides or {}), **choices})
+            if varied.siren.first_omega == "auto":
+                varied = resolved(varied, make_dataset(varied, catalogue))
             _check(varied, catalogue, domain)
         except MetasirenError as error:
             raise type(error)(f"variant {variant.title}: {error.where}", error.found, error.advice) from None

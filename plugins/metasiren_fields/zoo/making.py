@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from metasiren import DataError, Dataset, Recipe, RecipeError, Siren, load_catalogue
+from metasiren.assembly.first_omega import resolved
 from metasiren.assembly.parts import make_dataset, make_model
 from metasiren_fields.zoo.file import Zoo, join, read_zoo, write_zoo
 from metasiren_fields.zoo.fit import fit_together
@@ -88,6 +89,7 @@ def make_zoo(
         raise DataError(str(out), "it exists.", "Name another -o; nothing is overwritten.")
     catalogue = load_catalogue()
     dataset = make_dataset(recipe, catalogue)
+    recipe = resolved(recipe, dataset)
     siren: Siren = make_model(recipe, catalogue, dataset.domain).decoder.siren
     items = _items(recipe, dataset, plan)
     folder = out.with_name(out.name + ".groups")
