@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import warnings
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from metasiren.assembly.parts import make_model, make_optimizer
@@ -26,6 +24,7 @@ from metasiren.contracts import Batch, Domain, Model
 from metasiren.contracts.optimizer import BatchOptimizer, Weighted
 from metasiren.contracts.residual import Residual
 from metasiren.engine.averaging import MovingAverage
+from metasiren.engine.counting import OperationCount, size_of
 from metasiren.engine.objective import Objective
 from metasiren.engine.sharding import part_of
 from metasiren.recipe import Part, Recipe
@@ -143,19 +142,19 @@ def step_cost(
         gradients()
         update()  # makes the optimiser's state
         emitted = _emitted(made, part)
-        with _Count(place) as forward, _flops() as flops:
+        with OperationCount(place) as forward, _flops() as flops:
             gradients()
-        with _Count(place) as after, _flops() as flops_after:
+        with OperationCount(place) as after, _flops() as flops_after:
             update()
-    size = sum(_size(p) for p in trained)
+    size = sum(size_of(p) for p in trained)
     return StepCost(
         trained=_numbers(made, trained=True),
         fixed=_numbers(made, trained=False),
-        weights=sum(map(_size, [*made.parameters(), *made.buffers()])),
+        weights=sum(map(size_of, [*made.parameters(), *made.buffers()])),
         gradients=size,
-        optimizer=sum(_size(t) for t in tree_leaves(dict(solver.state)) if isinstance(t, Tensor)),
-        average=sum(map(_size, average.module.parameters())) if average is not None else 0,
-        batch=sum(map(_size, tensors_of(batch))),
+        optimizer=sum(size_of(t) for t in tree_leaves(dict(solver.state)) if isinstance(t, Tensor)),
+        average=sum(map(size_of, average.module.parameters())) if average is not None else 0,
+        batch=sum(map(size_of, tensors_of(batch))),
         emitted=emitted,
         activations=max(forward.peak - size, after.peak, 0),
         jacobian=_jacobian(solver, objective, batch, size // dtype.itemsize),
@@ -227,7 +226,7 @@ def _emitted(model: Model, part: Batch) -> int:
     held = {p.untyped_storage() for p in model.parameters()}
     with torch.no_grad():
         latent = model.encoder(part.context, model.decoder)
-        return sum(_size(p) for p in model.decoder.field(latent).params.values() if p.untyped_storage() not in held)
+        return sum(size_of(p) for p in model.decoder.field(latent).params.values() if p.untyped_storage() not in held)
 
 
 def _jacobian(solver: torch.optim.Optimizer, objective: Objective, batch: Batch, weights: int) -> int:
@@ -260,63 +259,9 @@ def tensors_of(value: Any) -> list[Tensor]:
     return list(found.values())
 
 
-def _size(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
-
-
 @contextmanager
 def _flops() -> Iterator[Callable[[], int]]:
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
         yield counter.get_total_flops
-
-
-# Operations that make a view, or memory without contents: nothing is computed.
-_FREE = {
-    "alias", "as_strided", "detach", "diagonal", "empty", "empty_like", "empty_strided", "expand", "lift_fresh",
-    "new_empty", "new_empty_strided", "permute", "select", "slice", "split", "split_with_sizes", "squeeze", "t",
-    "transpose", "unbind", "unfold", "unsqueeze", "view", "_reshape_alias", "_unsafe_view", "_local_scalar_dense",
-}  # fmt: skip
-
-
-class _Count(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts operations, the bytes that they read and write, and the memory that new tensors take at once."""
-
-    def __init__(self, place: torch.device) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.place, self.kernels, self.traffic, self.live, self.peak = place, 0, 0, 0, 0
-        self._known: dict[int, weakref.finalize[Any, Any]] = {}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        before = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
-        for tensor in before:
-            self._note(tensor, new=False)
-        out = func(*args, **(kwargs or {}))
-        after = [t for t in tree_leaves(out) if isinstance(t, Tensor)]
-        for tensor in after:
-            self._note(tensor, new=True)
-        touched = [t for t in (*before, *after) if t.device.type == self.place.type]
-        if func.overloadpacket.__name__ not in _FREE and touched:
-            self.kernels += 1
-            self.traffic += sum(map(_size, touched))
-        return out
-
-    def _note(self, tensor: Tensor, *, new: bool) -> None:
-        storage = tensor.untyped_storage()
-        key = storage._cdata
-        if key in self._known or tensor.device.type != self.place.type:
-            return
-        size = storage.nbytes() if new else 0
-        self.live += size
-        self.peak = max(self.peak, self.live)
-        self._known[key] = weakref.finalize(storage, self._forget, key, size)
-
-    def _forget(self, key: int, size: int) -> None:
-        self.live -= size
-        self._known.pop(key, None)
-
-    def __exit__(self, *rest: Any) -> None:
-        super().__exit__(*rest)  # type: ignore[no-untyped-call]
-        for each in self._known.values():
-            each.detach()

@@ -12,7 +12,8 @@ import torch
 import metasiren as ms
 from metasiren.assembly.experiment import assemble
 from metasiren.cli.failures import explain
-from metasiren.engine import estimate, running, step_cost
+from metasiren.engine import estimate, running
+from metasiren.engine.counting import OperationCount
 from metasiren.engine.estimate import Estimate
 from metasiren.registry.catalogue import load_catalogue
 
@@ -62,7 +63,7 @@ def test_emitted_weights_and_parts_are_counted() -> None:
 
 
 def test_activations_are_what_a_function_keeps_and_no_more() -> None:
-    with step_cost._Count(CPU) as counted:
+    with OperationCount(CPU) as counted:
         x = torch.zeros(1000, requires_grad=True)  # 4,000 bytes
         y = (x * 2).sin()  # the product is kept for the backward pass
         del x
