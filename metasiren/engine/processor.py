@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from metasiren.engine.allocation import keep_freed_memory
@@ -14,4 +15,6 @@ def prepare_processor() -> None:
     tails of radial bases and the dead units of rectifiers are full of them.
     """
     keep_freed_memory()
+    for kind in (np.float32, np.float64):
+        np.finfo(kind)  # measured once; NumPy 1 warns where the smallest numbers are flushed by then
     torch.set_flush_denormal(True)
