@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from metasiren.cli.checks import selfcheck
 from metasiren.cli.failures import explain
 from metasiren.cli.options import catalogue_of, console
 from metasiren.cli.options import device as device_option
@@ -148,7 +149,7 @@ def run(
         click.echo(made.path)
 
 
-for _command in (evaluate, table, render, plugins, recipes, describe, new, schema):
+for _command in (evaluate, table, render, plugins, recipes, describe, new, schema, selfcheck):
     cli.add_command(_command)
 
 

@@ -1,0 +1,187 @@
+"""Whether this machine computes what it should: `metasiren selfcheck`. One report, as a file that can be sent.
+
+The first steps of each shipped recipe (its preset `quick`) are taken twice from the same weights and the same batches:
+on a GPU beside the CPU, or on the CPU in float32 beside float64. Then a step is timed.
+"""
+
+from __future__ import annotations
+
+import copy
+import platform
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib import metadata
+from statistics import median
+from typing import Any
+
+import torch
+
+from metasiren.assembly.experiment import Experiment, assemble
+from metasiren.contracts import Batch, Encoder
+from metasiren.engine.compilation import compiled
+from metasiren.engine.devices import forget_peak_memory, peak_memory, precision
+from metasiren.engine.distributed import Ranks
+from metasiren.engine.running import make_trainer
+from metasiren.engine.trainer import Trainer
+from metasiren.errors import MetasirenError
+from metasiren.recipe import Recipe, load_recipe, presets_of, shipped_recipes
+from metasiren.registry.catalogue import Catalogue
+
+STEPS, TIMED = 3, 5
+LOOSE, TIGHT = 1e-3, 1e-8
+"""Relative difference of a first loss that counts as agreement: with float32 on either side, and in float64."""
+FACES = {"data.train": 256, "data.val": 8, "data.test": 8}
+"""How many faces are drawn where a recipe draws them: enough for a step."""
+
+
+def selfcheck(
+    device: torch.device,
+    catalogue: Catalogue,
+    *,
+    names: Sequence[str] | None = None,
+    seconds: float = 270.0,
+    say: Callable[[str], object] = lambda message: None,
+) -> dict[str, Any]:
+    """Compare and time the recipes on a device.
+
+    Args:
+        device: `cpu` or a GPU.
+        catalogue: the plugins.
+        names: shipped recipes; all of them by default.
+        seconds: no recipe is begun after so many seconds; those are listed as not reached.
+        say: receives a line for each recipe.
+
+    Returns:
+        plain data: the machine, versions and settings; for each recipe its losses, their relative differences, the
+        time of a step and, on a GPU, the peak of memory; and the number of those that agree, differ or failed.
+    """
+    began, rows = time.monotonic(), []
+    for name in names if names is not None else [path.stem for path in shipped_recipes()]:
+        if time.monotonic() - began > seconds:
+            rows.append({"recipe": name, "state": "not reached"})
+            continue
+        try:
+            rows.append(_row(name, device, catalogue))
+        except (MetasirenError, RuntimeError, ValueError) as error:
+            rows.append({"recipe": name, "state": "failed", "error": f"{type(error).__name__}: {error}"})
+        say(line_of(rows[-1]))
+    states = [row["state"] for row in rows]
+    return {
+        **_machine(device),
+        "recipes": rows,
+        "counts": {state: states.count(state) for state in sorted(set(states))},
+        "compile": _compile_times(device, catalogue) if device.type == "cuda" else None,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def line_of(row: dict[str, Any]) -> str:
+    """One recipe's row in words."""
+    if "step_seconds" not in row:
+        return f"{row['recipe']}: {row['state']}{': ' + row['error'] if 'error' in row else ''}"
+    gap = f"first losses differ by {row['differences'][0]:.1e}" if row["differences"] else row["why"]
+    return f"{row['recipe']}: {row['state']}, {gap}, {1e3 * row['step_seconds']:.3g} ms a step"
+
+
+def _row(name: str, device: torch.device, catalogue: Catalogue) -> dict[str, Any]:
+    recipe = _recipe(name)
+    if recipe.train.steps == 0:
+        return {"recipe": name, "state": "passed over", "error": "it is computed, not trained"}
+    experiment = assemble(recipe, catalogue)
+    experiment.model.encoder.fit(experiment.dataset)
+    generator = torch.Generator().manual_seed(recipe.train.seed)
+    items = torch.arange(min(recipe.train.batch, experiment.dataset.splits["train"]))
+    batches = [
+        experiment.dataset.batch("train", items, context=recipe.train.context, generator=generator)
+        for _ in range(STEPS)
+    ]
+    found = "float32" if device.type == "cpu" else recipe.train.dtype
+    exact = "float64" if device.type == "cpu" else recipe.train.dtype
+    there = _trainer(experiment, catalogue, device, found)
+    draws = type(experiment.model.encoder).training_pair is not Encoder.training_pair
+    forget_peak_memory(device)
+    with precision(tf32=False):
+        ours, times = _steps(there, [b.to(device) for b in batches])
+        row: dict[str, Any] = {"recipe": name, "preset": recipe.preset, "dtypes": [found, exact], "losses": ours}
+        row["step_seconds"], row["first_step_seconds"] = median(times[1:]), times[0]
+        row["peak_memory_bytes"] = peak_memory(device)
+        if draws:
+            return row | {"state": "timed", "differences": [], "why": "its encoder may draw in each step"}
+        theirs, _ = _steps(_trainer(experiment, catalogue, torch.device("cpu"), exact), batches, timed=0)
+    gaps = [abs(a - b) / max(abs(b), 1e-30) for a, b in zip(ours, theirs, strict=True)]
+    tolerance = LOOSE if "float32" in (found, exact) else TIGHT
+    state = "agrees" if gaps[0] <= tolerance else "differs"
+    return row | {"reference": theirs, "differences": gaps, "tolerance": tolerance, "state": state}
+
+
+def _recipe(name: str) -> Recipe:
+    preset = "quick" if "quick" in presets_of(name) else None
+    recipe = load_recipe(name, preset=preset)
+    return load_recipe(name, preset=preset, overrides=FACES) if recipe.data.name == "sketch_faces" else recipe
+
+
+def _trainer(experiment: Experiment, catalogue: Catalogue, device: torch.device, dtype: str) -> Trainer:
+    """A trainer of a copy of the model, in its own dtype; the data stays where it is."""
+    recipe = experiment.recipe
+    train = recipe.train.model_copy(update={"dtype": dtype})
+    model = copy.deepcopy(experiment.model).to(getattr(torch, dtype))
+    own = replace(experiment, recipe=recipe.model_copy(update={"train": train}), model=model)
+    trainer = make_trainer(replace(own, dataset=copy.copy(experiment.dataset)), catalogue, device, Ranks())
+    model.train()
+    return trainer
+
+
+def _steps(trainer: Trainer, batches: Sequence[Batch], timed: int = TIMED) -> tuple[list[float], list[float]]:
+    """The losses of a step on each batch, and the seconds of the first step and of so many more."""
+    dtype, device = getattr(torch, trainer.experiment.recipe.train.dtype), trainer.device
+    cast = [batch.cast(dtype) for batch in batches]
+    losses, times = [], []
+    for number in range(len(cast) + timed):
+        began = time.perf_counter()
+        loss = trainer._update(cast[number % len(cast)], check=False)["loss"].detach()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - began)
+        if number < len(cast):
+            losses.append(float(loss))
+    return losses, [times[0], *times[len(cast) :]]
+
+
+def _compile_times(device: torch.device, catalogue: Catalogue) -> dict[str, Any]:
+    """Seconds of the first and of a later loss of `image`, compiled; or why it is not compiled here."""
+    experiment = assemble(_recipe("image"), catalogue)
+    trainer = _trainer(experiment, catalogue, device, "float32")
+    batch = experiment.dataset.batch("train", torch.arange(1)).to(device).cast(torch.float32)
+    trainer.objective._losses = compiled(trainer.objective.losses)
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        _, times = _steps(trainer, [batch])
+    if reasons := [str(w.message) for w in noted if str(w.message).startswith("compile:")]:
+        return {"available": False, "reason": reasons[0]}
+    return {"available": True, "first_step_seconds": times[0], "step_seconds": median(times[1:])}
+
+
+def _machine(device: torch.device) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "versions": {name: metadata.version(name) for name in ("metasiren", "torch", "numpy")},
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": platform.machine(),
+        "threads": torch.get_num_threads(),
+        "device": str(device),
+        "tf32": {
+            "matmul_precision": torch.get_float32_matmul_precision(),
+            "cudnn": torch.backends.cudnn.allow_tf32,
+            "here": False,
+        },
+    }
+    if device.type == "cuda":
+        facts["gpu"] = {
+            "name": torch.cuda.get_device_name(device),
+            "capability": list(torch.cuda.get_device_capability(device)),
+            "memory_bytes": torch.cuda.mem_get_info(device)[1],
+            "cuda": torch.version.cuda,
+        }
+    return facts

@@ -1,0 +1,79 @@
+"""`metasiren selfcheck`: its report of this machine, and what it says where results differ."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+from devices.emulated import emulated_gpu
+
+import metasiren as ms
+from metasiren.cli.commands import cli
+from metasiren.engine import selfcheck as module
+from metasiren.engine.selfcheck import line_of, selfcheck
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recipes with few points."""
+    changes: dict[str, dict[str, Any]] = {
+        "image": {"data.size": 16, "data.points": 40, "siren.hidden_features": 8},
+        "helmholtz": {"data.points": 30, "siren.hidden_features": 8, "train.optimizer": {"name": "adam", "lr": 1e-3}},
+    }
+    monkeypatch.setattr(module, "_recipe", lambda name: ms.load_recipe(name, preset="quick", overrides=changes[name]))
+
+
+def test_on_a_cpu_float32_is_compared_with_float64(tmp_path: Path) -> None:
+    path, lines = tmp_path / "report.json", CliRunner()
+    done = lines.invoke(cli, ["selfcheck", "--device", "cpu", "--recipe", "image", "-o", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "image: agrees, first losses differ by" in done.output
+    assert "1 agrees on cpu" in done.output
+    report = json.loads(path.read_text())
+    (row,) = report["recipes"]
+    assert row["dtypes"] == ["float32", "float64"]
+    assert len(row["losses"]) == len(row["reference"]) == 3
+    assert 0 < row["differences"][0] < 1e-5
+    assert row["step_seconds"] > 0
+    assert torch.__version__.startswith(report["versions"]["torch"])
+    assert report["tf32"]["here"] is False
+    again = lines.invoke(cli, ["selfcheck", "--device", "cpu", "-o", str(path)])
+    assert "report.json exists" in str(again.exception)
+
+
+def test_on_a_gpu_it_is_compared_with_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_compile_times", lambda device, catalogue: {"available": False})
+    with emulated_gpu():
+        report = selfcheck(torch.device("cuda", 0), ms.load_catalogue(), names=["image", "helmholtz"])
+    assert report["counts"] == {"agrees": 2}, report["recipes"]
+    assert report["gpu"]["name"] == "Emulated GPU"
+    assert report["compile"] == {"available": False}
+    # The emulated device computes on the CPU: no rounding differs.
+    assert all(row["differences"][0] < 1e-6 for row in report["recipes"])
+
+
+def test_what_differs_or_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = module._steps
+
+    def off(trainer: Any, batches: Any, timed: int = 5) -> Any:
+        losses, times = steps(trainer, batches, timed)
+        return ([1.01 * loss for loss in losses] if timed else losses), times
+
+    monkeypatch.setattr(module, "_steps", off)
+    report = selfcheck(torch.device("cpu"), ms.load_catalogue(), names=["image"])
+    assert report["counts"] == {"differs": 1}
+    assert "image: differs, first losses differ by 1.0e-02" in line_of(report["recipes"][0])
+    monkeypatch.setattr(module, "_row", lambda *_: (_ for _ in ()).throw(ms.DataError("data", "gone.", "")))
+    broken = selfcheck(torch.device("cpu"), ms.load_catalogue(), names=["image"])
+    assert "gone." in line_of(broken["recipes"][0])
+    late = selfcheck(torch.device("cpu"), ms.load_catalogue(), names=["image"], seconds=-1)
+    assert late["counts"] == {"not reached": 1}
+
+
+def test_an_unknown_recipe_is_named() -> None:
+    done = CliRunner().invoke(cli, ["selfcheck", "--recipe", "imagee"])
+    assert "no shipped recipe is called 'imagee'" in str(done.exception)
