@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -88,7 +89,7 @@ def test_a_plugin_that_fails_to_import_is_reported_and_breaks_nothing(
     listed = call("plugins")
     assert listed.exit_code == 0
     assert f"acme_gru  (acme-gru 1.0)  FAILED: {reason}" in listed.stdout
-    assert "encoders     cnn" in listed.stdout
+    assert re.search(r"encoders +.*\bcnn\b", listed.stdout)
     (row,) = [row for row in json.loads(call("plugins", "--json").stdout) if row["name"] == "acme_gru"]
     assert reason in row["error"]
     assert run(tmp_path, "fixed").exit_code == 0
@@ -159,7 +160,7 @@ def test_a_hook_that_raises_is_reported_and_breaks_nothing(install: Install) -> 
     install("acme-gru", GOOD.replace("return", "raise OSError('no licence')  #"))
     listed = call("plugins").stdout
     assert "FAILED: hook metasiren_encoders: OSError: no licence" in listed
-    assert "encoders     cnn" in listed
+    assert re.search(r"encoders +.*\bcnn\b", listed)
 
 
 def test_a_part_whose_module_fails_names_plugin_and_reason(install: Install, tmp_path: Path) -> None:
