@@ -164,7 +164,7 @@ def _compile_times(device: torch.device, catalogue: Catalogue) -> dict[str, Any]
 
 
 def _machine(device: torch.device) -> dict[str, Any]:
-    facts: dict[str, Any] = {
+    properties: dict[str, Any] = {
         "versions": {name: metadata.version(name) for name in ("metasiren", "torch", "numpy")},
         "python": platform.python_version(),
         "system": platform.platform(),
@@ -178,10 +178,10 @@ def _machine(device: torch.device) -> dict[str, Any]:
         },
     }
     if device.type == "cuda":
-        facts["gpu"] = {
+        properties["gpu"] = {
             "name": torch.cuda.get_device_name(device),
             "capability": list(torch.cuda.get_device_capability(device)),
             "memory_bytes": torch.cuda.mem_get_info(device)[1],
             "cuda": torch.version.cuda,
         }
-    return facts
+    return properties

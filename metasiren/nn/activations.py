@@ -196,4 +196,4 @@ ACTIVATIONS: dict[str, type[Activation]] = {
     "selu": Selu,
     "sigmoid": Sigmoid,
 }
-"""The built-in activations, which `Siren` knows by name."""
+"""The built-in activations by the names that `Siren` takes."""

@@ -86,7 +86,7 @@ class Hypernetwork(Decoder):
                 weight.normal_(0, spread / sqrt(max(1, fan_in)))
             if start == "paper":
                 weight.normal_(0, sqrt(2 / max(1, fan_in)) / 100)
-                if name in fan_ins:  # else it belongs to an input encoding, which knows best how it begins
+                if name in fan_ins:  # else it belongs to an input encoding, which draws it itself
                     bias.uniform_(-1 / fan_ins[name], 1 / fan_ins[name])
             self.head_weights.append(nn.Parameter(weight))
             self.head_biases.append(nn.Parameter(bias))

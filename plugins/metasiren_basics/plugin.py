@@ -24,14 +24,14 @@ def metasiren_decoders() -> Mapping[str, str]:
 
 @hookimpl
 def metasiren_activations() -> Mapping[str, str]:
-    """The activations that `Siren` knows by name too."""
+    """The activations whose names `Siren` takes, too."""
     classes = ("Sine", "Relu", "Tanh", "Softplus", "Elu", "Selu", "Sigmoid")
     return {name.lower(): f"metasiren.nn.activations:{name}" for name in classes}
 
 
 @hookimpl
 def metasiren_input_encodings() -> Mapping[str, str]:
-    """The input layers that `Siren` knows by name too."""
+    """The input layers whose names `Siren` takes, too."""
     return {
         "positional_encoding": "metasiren.nn.encodings:PositionalEncoding",
         "rbf_gaussian": "metasiren.nn.encodings:RbfGaussian",

@@ -18,7 +18,7 @@ SUFFIXES = (".ply", ".obj", ".glb", ".stl")
 def write_mesh(mesh: Mesh, path: Path) -> None:
     """Write a mesh in the format that the suffix names; the file appears whole or not at all.
 
-    PLY, OBJ and GLB keep the vertices' normals; STL knows none. PLY, GLB and STL hold single precision.
+    PLY, OBJ and GLB keep the vertices' normals; STL has none. PLY, GLB and STL hold single precision.
 
     Raises:
         DataError: an unknown suffix, a mesh without faces, or a folder that cannot be written.

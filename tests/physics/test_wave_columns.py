@@ -55,8 +55,8 @@ def test_losses_and_gradients_are_those_of_the_whole_diagonal(preset: str, form:
 
 
 def test_a_speed_is_a_fact_of_uniform_media_alone() -> None:
-    assert WaveDataset(medium=1.7).facts["speed"] == 1.7
-    assert "speed" not in WaveDataset(medium="disc").facts
+    assert WaveDataset(medium=1.7).metadata["speed"] == 1.7
+    assert "speed" not in WaveDataset(medium="disc").metadata
     plain = WaveEquation()
     assert plain.for_data(WaveDataset(medium="disc")) is plain
     assert plain.for_data(WaveDataset(medium=2.0)).order == SecondSums(((1.0, -4.0, -4.0),))

@@ -18,7 +18,7 @@ from metasiren_images.single.views import Array
 
 
 class NoisyPicture(MeasuredPicture):
-    """Pixels with independent Gaussian noise, which is not clipped; the point set `observed` knows their `values`.
+    """Pixels with independent Gaussian noise, which is not clipped; the point set `observed` has their `values`.
 
     Args:
         photograph: the name of a photograph that scikit-image ships, such as camera, astronaut, coffee or cat.

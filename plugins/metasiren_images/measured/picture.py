@@ -39,7 +39,7 @@ class MeasuredPicture(Dataset):
         self.truth, self.title, self.prior_points = truth, title, prior_points
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=2, d_out=channels, grid=(rows, columns))
-        self.facts = {"title": name, "size": [rows, columns], "channels": channels, "range": [-1.0, 1.0]}
+        self.metadata = {"title": name, "size": [rows, columns], "channels": channels, "range": [-1.0, 1.0]}
         self._pixels = Sample(grid((rows, columns)), {"values": flat(2 * truth - 1)})
 
     @abstractmethod

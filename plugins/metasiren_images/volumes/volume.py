@@ -39,7 +39,7 @@ def marschner_lobb(coords: Array, frequency: float = 6.0, alpha: float = 0.25) -
 class Volume(Dataset):
     """Voxels of a file or of Marschner and Lobb's signal, scaled to [-1, 1].
 
-    The point set `samples` knows the `values` of the voxels that training sees. In the split `test` it has all of them,
+    The point set `samples` has as targets the `values` of the training voxels. In the split `test` it has all of them,
     and `between` has values that training never sees: of the formula at random points, of a file at the other voxels.
 
     Args:
@@ -88,7 +88,7 @@ class Volume(Dataset):
         )
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(3, 1, self.whole.shape)
         self.provenance = {"source": str(path) if path else "Marschner and Lobb 1994"}
-        self.facts = {"title": name, "size": list(self.whole.shape), "range": [-1.0, 1.0]}
+        self.metadata = {"title": name, "size": list(self.whole.shape), "range": [-1.0, 1.0]}
         self.points = points
         coords = grid(self.whole.shape).reshape(*self.whole.shape, 3)
         seen = coords[:: self.every, :: self.every, :: self.every].reshape(-1, 3)
