@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import torch
 
 HERE = Path(__file__).parents[2] / "benchmarks" / "step_costs.py"
 
@@ -36,10 +35,9 @@ def compare(case: Any) -> None:
     again = "run python benchmarks/step_costs.py --write"
     for name in ("recipe", "preset", "steps", "parameters", "flop"):
         assert found[name] == stored[name], f"{name}: {again}"
-    # Other versions of torch split some operations in other ways.
-    slack = 0 if torch.__version__.partition("+")[0] == STORED["torch"] else 0.1
+    # Versions of torch split some operations in other ways, and a few operations less are no reason for a new page.
     for name in ("kernels", "bytes", "peak_bytes"):
-        assert found[name] == pytest.approx(stored[name], rel=slack), f"{name}: {again}"
+        assert found[name] == pytest.approx(stored[name], rel=0.1), f"{name}: {again}"
 
 
 @pytest.mark.parametrize("recipe", FAST)
