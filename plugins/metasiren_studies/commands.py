@@ -28,7 +28,7 @@ POSITIVE = click.FloatRange(min=0, min_open=True, max=1e6)
 @click.option("--tune-steps", type=click.IntRange(min=1), metavar="N", help="Steps to search each; twice the recipe's.")
 @click.option("--by", default="loss", show_default=True, metavar="METRIC", help="What the search compares.")
 @click.option(
-    "--tuned", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    "--tuned", type=click.Path(path_type=Path), metavar="FILE",
     help="Use what another comparison's tuning.json chose.",
 )  # fmt: skip
 @click.pass_context

@@ -16,7 +16,7 @@ from metasiren.registry.catalogue import Catalogue
 from metasiren_studies import commands as cli_studies
 from metasiren_studies.comparing import compare
 from metasiren_studies.search_space import candidates, changed, groups, rungs, with_a_scale
-from metasiren_studies.tuning import Search
+from metasiren_studies.tuning import Search, read_tunings
 
 
 def load(recipe: Path, **overrides: object) -> Recipe:
@@ -143,3 +143,6 @@ def test_a_file_that_is_no_record_is_refused(recipe: Path, tmp_path: Path) -> No
     arguments = [str(recipe), "--over", "nonlinearity=relu", "--tuned", str(tmp_path / "tuning.json")]
     found = CliRunner().invoke(cli_studies.compare, [*arguments, "--tune"], catch_exceptions=True)
     assert "given beside --tune" in str(found.exception)
+    for name in ("tuning.json", "none.json"):
+        with pytest.raises(RecipeError, match=r"no tuning\.json of a comparison"):
+            read_tunings(tmp_path / name)
