@@ -7,6 +7,7 @@ after a command does, too):
 <!-- needs: gpu -->       a GPU
 <!-- needs: celeba -->    a data set that is not shipped; or another word for it
 <!-- needs: checkout -->  changes the environment or the copy of the repository: it is the reader's own
+<!-- first: COMMAND -->   makes the runs that a page takes from another one
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ ROOT = DOCS.parent
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 PROGRAMS = ("metasiren", "python", "tox", "torchrun", "tensorboard", "pip", "mkdocs", "eval", "for", "cd")
 _NEEDS = re.compile(r"<!-- needs: ([^>]*?) -->")
+_FIRST = re.compile(r"<!-- first: (.*?) -->")
 _START = re.compile(rf"(?:_METASIREN_COMPLETE=\w+ )?(?:{'|'.join(PROGRAMS)})(?: |$)")
 
 Where = Literal["block", "table", "sentence"]
@@ -67,7 +69,10 @@ def _commands(page: Path) -> Iterator[Command]:
     while number < len(lines):
         first, line = number + 1, lines[number]
         number += 1
-        said = _NEEDS.search(line)
+        said, setup = _NEEDS.search(line), _FIRST.match(line)
+        if setup and not fence:
+            yield Command(page, first, setup[1], "block")
+            continue
         if line.startswith("```"):
             fence = "" if fence else line
             needs = needs if fence else frozenset()

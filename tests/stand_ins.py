@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-PICTURES = ("photo.jpg", "me.jpg", "12003.jpg", "scene.jpg", "100075.jpg", "299091.jpg")
+PICTURES = ("photo.jpg", "me.jpg", "12003.jpg", "scene.jpg", "half.jpg", "100075.jpg", "299091.jpg")
 SOUNDS = ("sound.wav", "gt_bach.wav", "gt_counting.wav")
 CLIPS = ("clip.mp4", "bikes.mp4")
 SCANS = ("scan.ply", "armadillo.obj", "bunny.obj", "gargoyle_points.ply")

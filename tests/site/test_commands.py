@@ -71,6 +71,10 @@ def check_metasiren(words: list[str], *, whole: bool) -> None:
         return
     if any(symbol in word for word in words for symbol in "…|") and not whole:
         words = [re.sub(r"…|\|.*", "", word) for word in words]
+    for word in words:
+        if word.startswith("runs/") and Path(word).suffix:  # a file that an earlier command of the page writes
+            Path(word).parent.mkdir(parents=True, exist_ok=True)
+            Path(word).write_text("{}", "utf-8")
     filled = [NUMBERS.get(word, KINDS.get(word, word)) for word in words if word]
     try:
         name, given = parsed(filled)

@@ -63,13 +63,15 @@ def test_marks_of_blocks_lines_and_tables_are_read(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "| `metasiren run image` <!-- needs: celeba --> |\n\n<!-- needs: gpu -->\n```\nmetasiren run wave\n```\n"
-        "```\nmetasiren run image  # needs a GPU\nmetasiren run fwi \\\n  --seed 1\n```\n",
+        "<!-- first: metasiren run sdf -->\n```\nmetasiren run image  # needs a GPU\n"
+        "metasiren run fwi \\\n  --seed 1\n```\n",
         "utf-8",
     )
     found = [(one.line, one.text, set(one.needs)) for one in commands(page)]
     assert found == [
         (1, "metasiren run image", {"celeba"}),
         (5, "metasiren run wave", {"gpu"}),
-        (8, "metasiren run image", {"gpu"}),
-        (9, "metasiren run fwi   --seed 1", set()),
+        (7, "metasiren run sdf", set()),
+        (9, "metasiren run image", {"gpu"}),
+        (10, "metasiren run fwi   --seed 1", set()),
     ]
