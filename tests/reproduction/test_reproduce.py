@@ -66,7 +66,7 @@ def test_spare_time_buys_better_ways(tmp_path: Path) -> None:
     assert short.way is not None
     assert long.way is not None
     assert (short.way.preset, long.way.preset) == ("quick", "fast")
-    assert "takes 8 minutes" in short.lacking[0]
+    assert "takes 8 min" in short.lacking[0]
     without = plan(("bach",), 30, {})[0]
     assert "--data bach=PATH" in without.lacking[0]
 

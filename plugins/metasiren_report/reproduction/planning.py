@@ -128,7 +128,7 @@ def plan(names: Sequence[str], minutes: float, files: Mapping[str, Path], *, wor
     for name, ways in able.items():
         number = picked[name]
         better = ways[:number] if number >= 0 else ways
-        lacking = tuple(f"{way.preset}: {lacks or f'takes {way.minutes:g} minutes'}" for way, lacks in better)
+        lacking = tuple(f"{way.preset}: {lacks or f'takes {way.minutes:g} min'}" for way, lacks in better)
         steps.append(Step(name, chosen[name], ways[number][0] if number >= 0 else None, lacking))
     return steps
 
