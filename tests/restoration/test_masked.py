@@ -171,6 +171,11 @@ def test_only_the_average_of_a_pixel_s_copies_counts() -> None:
     assert BlurredMse()(fit(value, known)).item() == pytest.approx((1 + 1 + 4 + 0) / 4)
 
 
+def test_the_copies_of_a_pixel_are_not_divided_between_parts_of_a_step() -> None:
+    assert BlurredMse(samples=1).pointwise
+    assert not BlurredMse(samples=2).pointwise
+
+
 def test_samples_that_do_not_fit_the_points_are_refused() -> None:
     with pytest.raises(RecipeError, match=r"4 points with known \['values'\], 3 samples"):
         BlurredMse(samples=3)(fit(torch.zeros(1, 4, 1), torch.zeros(1, 4, 1)))

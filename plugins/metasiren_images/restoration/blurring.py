@@ -48,6 +48,8 @@ class BlurredMse(Constraint):
         if samples < 1:
             raise RecipeError("constraints: blurred_mse: samples", f"{samples} is below one.", "Give one or more.")
         self.at, self.samples = at, samples
+        # Copies of a pixel are averaged before their error is squared.
+        self.pointwise = samples == 1
 
     def __call__(self, prediction: Prediction) -> Tensor:
         """A scalar."""
