@@ -18,6 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import metasiren as ms
 from metasiren.engine import running
+from metasiren.registry.catalogue import load_catalogue
 from metasiren.runs.board import EventFile
 from metasiren.runs.directory import write_json
 
@@ -113,12 +114,14 @@ def without_rights(path: Path) -> Iterator[None]:
 def test_a_run_that_may_only_be_read_is_read_and_says_so_where_it_would_be_written(elsewhere: Path) -> None:
     path = elsewhere / "run"
     running.run(small(**{"train.steps": 2, "evaluate.protocol": "picture"}), path, device="cpu")
-    field = ms.open_run(path).field()
+    # Read beforehand: another user may not be allowed to read this environment's packages.
+    catalogue = load_catalogue()
+    weights = ms.open_run(path).model(catalogue=catalogue).state_dict()
     for command in (running.resume, running.evaluate):
         with without_rights(path), pytest.raises(ms.RunError, match="cannot be written to: Permission denied"):
-            command(path, device="cpu")
+            command(path, device="cpu", catalogue=catalogue)
     with without_rights(path):
-        again = ms.open_run(path).field()
+        again = ms.open_run(path).model(catalogue=catalogue).state_dict()
         list(ms.open_run(path).losses())
-    assert all(torch.equal(again.params[name], value) for name, value in field.params.items())
+    assert all(torch.equal(again[name], value) for name, value in weights.items())
     assert {stat.S_IMODE(p.stat().st_mode) & 0o444 for p in path.rglob("*") if p.is_file()} == {0o444}
