@@ -164,6 +164,6 @@ def _siren(part: Part, width: int = 6) -> Siren:
 
 def _pull(u: Tensor, inputs: list[Tensor]) -> Tensor:
     if not u.requires_grad:
-        return torch.zeros(1, dtype=u.dtype)
+        return torch.zeros(sum(x.numel() for x in inputs), dtype=u.dtype)
     found = torch.autograd.grad(u.square().sum(), inputs, retain_graph=True, allow_unused=True)
     return torch.cat([(torch.zeros_like(x) if g is None else g).flatten() for g, x in zip(found, inputs, strict=True)])

@@ -94,6 +94,9 @@ SMALL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("constraint", "normal_alignment"): SHAPE,
     ("metric", "normal_consistency"): SHAPE,
     ("metric", "sdf_error"): {**SHAPE, "expected_failures": dict.fromkeys(NUMBERS, "distances are known in `test`")},
+    ("metric", "iou"): {**SHAPE, "expected_failures": dict.fromkeys(NUMBERS, "distances are known in `test`")},
+    ("constraint", "occupancy"): {"dataset": data("shape", solid="sphere", points=32, samples=1000, labelled=64)},
+    ("constraint", "measurements"): {"dataset": data("larger_pixels", photograph="camera", size=16)},
     ("dataset", "helmholtz"): {"options": {"points": 32}, "expected_failures": DOUBLE},
     ("dataset", "helmholtz_family"): {
         "options": {"train": 12, "test": 2, "points": 32},
@@ -219,7 +222,7 @@ def test_the_number_of_checks_is_printed(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_failure_is_raised_with_check_reason_and_advice() -> None:
     with pytest.raises(ContractError, match="no gradient reaches: spare") as caught:
         check_encoder(broken_parts.Idle)
-    assert "encoder Idle: 1 of 18 checks failed" in str(caught.value)
+    assert "encoder Idle: 1 of 19 checks failed" in str(caught.value)
 
 
 def test_a_declared_failure_is_expected_and_told() -> None:

@@ -18,7 +18,7 @@ def test_the_notebook_runs() -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     done = nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
     last = done.cells[-1].outputs[0]["data"]["text/plain"]
-    assert last == "torch.Size([1, 9, 1])"
+    assert last == "torch.Size([9, 1])"
 
 
 def test_the_notebook_holds_no_output() -> None:
