@@ -73,6 +73,16 @@ def test_few_directions_leave_an_isotropic_rest() -> None:
         torch.testing.assert_close(mixture.mean(x[None], seen[None])[0, ~seen], expected, rtol=0, atol=1e-6)
 
 
+def test_few_directions_and_one_component_are_probabilistic_principal_components() -> None:
+    x = draw()
+    mixture = fitted(1, 4, x, pooled=0.0, directions=4)
+    factors = FactorGaussian(SIZE, 1e-3, rank=4).double()
+    factors.fit(lambda: x.split(150))
+    values, seen = draw()[::40].double(), masks(20)
+    expected = factors.conditional_mean(values.unsqueeze(2), seen).squeeze(2)
+    torch.testing.assert_close(mixture.mean(values, seen), expected, rtol=0, atol=1e-4)
+
+
 def dense(mixture: Mixture) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Weight, mean and covariance of every component among the values themselves."""
     rest, clusters, basis = mixture.rest(mixture.density_ridge), mixture.clusters, mixture.basis.double()

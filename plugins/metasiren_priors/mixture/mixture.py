@@ -134,8 +134,18 @@ class Mixture(nn.Module):
         found = maximise(x, shares, self.pooled)
         self.weights.copy_(found.weights)
         self.means.copy_(found.means)
-        self.covariances.copy_(found.covariances)
         self._forget()
+        self.covariances.copy_(self._without_rest(found.covariances))
+
+    def _without_rest(self, covariances: Tensor) -> Tensor:
+        """Covariances of coordinates, less what an isotropic rest adds to them (as in probabilistic PCA)."""
+        rest = self.rest(self.gaussian.ridge)
+        if not isinstance(rest, IsotropicRest):
+            return covariances
+        variances, turns = torch.linalg.eigh(covariances.double())
+        left = (variances - (rest.noise - self.gaussian.ridge)).clamp_min(0)
+        found: Tensor = (turns * left.unsqueeze(-2)) @ turns.mT
+        return found
 
     @property
     def clusters(self) -> Clusters:
