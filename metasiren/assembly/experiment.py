@@ -21,6 +21,7 @@ from metasiren.contracts import Dataset, Metric, Model, Protocol
 from metasiren.contracts.optimizer import Weighted
 from metasiren.errors import RecipeError
 from metasiren.recipe import Part, Recipe, Schedule
+from metasiren.recipe import Stage as StageOfRecipe
 from metasiren.registry.catalogue import Catalogue
 
 
@@ -34,6 +35,11 @@ class Stage:
     optimizer: Part
     schedule: Schedule
     constraints: tuple[Weighted, ...]
+
+
+def active_in(stage: StageOfRecipe, constraints: tuple[Weighted, ...]) -> tuple[Weighted, ...]:
+    """The constraints that a stage of a recipe trains on; all of them where it names none."""
+    return tuple(w for w in constraints if stage.constraints is None or w.name in stage.constraints)
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class Experiment:
         """The stages of the training in order; a recipe without any has one."""
         train, made, start = self.recipe.train, [], 0
         for each in train.stages or []:
-            active = tuple(w for w in self.constraints if each.constraints is None or w.name in each.constraints)
+            active = active_in(each, self.constraints)
             optimizer, schedule = each.optimizer or train.optimizer, each.schedule or train.schedule
             made.append(Stage(each.name, start, start + each.steps, optimizer, schedule, active))
             start += each.steps
@@ -81,7 +87,7 @@ def assemble(
     catalogue: Catalogue,
     *,
     seed: int | None = None,
-    check: Callable[[Dataset, tuple[Weighted, ...]], None] = lambda dataset, constraints: None,
+    check: Callable[[Recipe, Dataset, tuple[Weighted, ...]], None] = lambda recipe, dataset, constraints: None,
     named: Callable[[str], AbstractContextManager[None]] = lambda title: nullcontext(),
 ) -> Experiment:
     """Make every part that the recipe names; mistakes anywhere in it are found before any training.
@@ -90,7 +96,7 @@ def assemble(
         recipe: what to make.
         catalogue: the plugins.
         seed: of the initial weights, in place of the recipe's.
-        check: called with the data set and the constraints before the model is made; may raise.
+        check: called with the recipe, the data set and the constraints before the model is made; may raise.
         named: called with what is being made; the work is done inside the context that it gives.
 
     Raises:
@@ -105,7 +111,7 @@ def assemble(
         dataset = make_dataset(recipe, catalogue)
     recipe = resolved(recipe, dataset)
     constraints = tuple(replace(each, constraint=each.constraint.for_data(dataset)) for each in constraints)
-    check(dataset, constraints)
+    check(recipe, dataset, constraints)
     torch.manual_seed(recipe.train.seed if seed is None else seed)
     with named(f"making the encoder {recipe.encoder.name} and the decoder {recipe.decoder.name}"):
         model = make_model(recipe, catalogue, dataset.domain)

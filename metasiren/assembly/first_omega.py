@@ -17,7 +17,6 @@ from torch import Tensor
 from metasiren.contracts import Dataset
 from metasiren.errors import RecipeError
 from metasiren.recipe import Recipe
-from metasiren.recipe.loading import validate
 
 SHARE = 0.25
 """Of the signal's root mean square frequency, which the layers that follow raise."""
@@ -76,8 +75,5 @@ def resolved(recipe: Recipe, dataset: Dataset) -> Recipe:
         found = "no point set of this data has the values of a whole grid, whose spectrum would settle it."
         raise RecipeError(WHERE, found, "Give a number, such as 30.")
     found_omegas = [first_omega(each.reshape(*shape, -1)) for each in sets[0].values]
-    tree = recipe.model_dump()
-    tree["siren"]["first_omega"] = float(f"{sum(found_omegas) / len(found_omegas):.3g}")
-    made = validate(tree, WHERE, name=recipe.name, preset=recipe.preset)
-    made._changes = recipe.changes
-    return made
+    omega = float(f"{sum(found_omegas) / len(found_omegas):.3g}")
+    return recipe.model_copy(update={"siren": recipe.siren.model_copy(update={"first_omega": omega})})

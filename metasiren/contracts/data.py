@@ -25,15 +25,16 @@ class _OnDevice:
 
     def cast(self, dtype: torch.dtype) -> Self:
         """A copy whose floating-point tensors have `dtype`; indices and masks stay. Itself, where all have it."""
-        if all(tensor.dtype == dtype or not tensor.is_floating_point() for tensor in self._tensors()):
+        if all(tensor.dtype == dtype or not tensor.is_floating_point() for tensor in self.tensors()):
             return self
         return self._map(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
 
-    def _tensors(self) -> Iterator[Tensor]:
+    def tensors(self) -> Iterator[Tensor]:
+        """Every tensor, as often as it is held."""
         for value in vars(self).values():
             for each in value.values() if isinstance(value, Mapping) else (value,):
                 if isinstance(each, _OnDevice):
-                    yield from each._tensors()
+                    yield from each.tensors()
                 elif isinstance(each, Tensor):
                     yield each
 

@@ -41,13 +41,13 @@ class _Lines:
 
     def __init__(self, title: str, total: int) -> None:
         self.title, self.total, self.done = title, total, 0
-        self._told = time.monotonic()
+        self._printed = time.monotonic()
 
     def advance(self, count: int) -> None:
         """So much more is done."""
         self.done += count
-        if self.done < self.total and time.monotonic() - self._told >= EVERY_SECONDS:
-            self._told = time.monotonic()
+        if self.done < self.total and time.monotonic() - self._printed >= EVERY_SECONDS:
+            self._printed = time.monotonic()
             print(f"{self.title}: {self.done / self.total:.0%}", file=sys.stderr, flush=True)
 
 

@@ -52,7 +52,8 @@ def deterministic(wanted: bool) -> Iterator[list[str]]:
 
     def note(message: Warning | str, *rest: Any) -> None:
         if found := _NO_ALGORITHM.match(str(message)):
-            missing.append(found[1])
+            if found[1] not in missing:
+                missing.append(found[1])
         else:
             shown(message, *rest)
 
@@ -64,7 +65,6 @@ def deterministic(wanted: bool) -> Iterator[list[str]]:
         try:
             yield missing
         finally:
-            missing[:] = sorted(set(missing))
             torch.use_deterministic_algorithms(before[0], warn_only=before[1])
             cudnn.deterministic, cudnn.benchmark = chosen
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import torch
 
-from metasiren.assembly.experiment import Experiment, assemble
+from metasiren.assembly.experiment import Experiment, active_in, assemble
 from metasiren.contracts import Dataset
 from metasiren.contracts.optimizer import Weighted
 from metasiren.engine.distributed import Ranks
@@ -52,7 +52,7 @@ class DryRun:
 
     def text(self, now: datetime | None = None) -> str:
         """Everything as a page of text: the recipe as YAML, then figures as comments of it."""
-        lines = [self.recipe.to_yaml().rstrip(), "", f"data: {self.title}"]
+        lines = [f"data: {self.title}"]
         if self.cost is None:
             lines.append("memory: unknown; a part computes with the contents of tensors before it can be tried")
         else:
@@ -82,8 +82,7 @@ class DryRun:
                 "then it is evaluated"
             )
         lines.append("Nothing was written.")
-        start = lines.index("") + 1
-        return "\n".join([*lines[: start - 1], *(f"# {line}" for line in lines[start:])])
+        return "\n".join([self.recipe.to_yaml().rstrip(), *(f"# {line}" for line in lines)])
 
 
 class _DoesNotFitError(Exception):
@@ -106,15 +105,13 @@ def dry_run(recipe: Recipe, catalogue: Catalogue, device: torch.device, *, progr
     cost: StepCost | None = None
     title = advice = ""
 
-    def check(dataset: Dataset, constraints: tuple[Weighted, ...]) -> None:
+    def check(resolved: Recipe, dataset: Dataset, constraints: tuple[Weighted, ...]) -> None:
         nonlocal cost, title, advice
-        title = dataset.title
-        first = recipe.train.stages[0] if recipe.train.stages else None
-        active = tuple(
-            w for w in constraints if first is None or first.constraints is None or w.name in first.constraints
-        )
-        optimizer = first.optimizer if first is not None else None
-        estimate = Estimate(recipe, catalogue, dataset, active, device, optimizer=optimizer)
+        title, optimizer = dataset.title, None
+        if resolved.train.stages:
+            first = resolved.train.stages[0]
+            constraints, optimizer = active_in(first, constraints), first.optimizer
+        estimate = Estimate(resolved, catalogue, dataset, constraints, device, optimizer=optimizer)
         cost = estimate.cost()
         if cost is not None and free is not None and cost.peak > CLEARLY * free:
             advice = estimate.advice(cost, free)

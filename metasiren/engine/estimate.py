@@ -10,7 +10,6 @@ from math import ceil, sqrt
 import torch
 
 from metasiren.assembly.experiment import Experiment
-from metasiren.assembly.first_omega import resolved
 from metasiren.assembly.parts import make_siren
 from metasiren.contracts import Batch, Dataset, Model
 from metasiren.contracts.memory import available_bytes
@@ -146,7 +145,7 @@ class Estimate:
 
 
 def demand_fits(
-    recipe: Recipe, catalogue: Catalogue, dataset: Dataset, constraints: tuple[Weighted, ...], *, device: torch.device
+    recipe: Recipe, dataset: Dataset, constraints: tuple[Weighted, ...], *, catalogue: Catalogue, device: torch.device
 ) -> None:
     """Refuse a training that the device clearly cannot hold, before its model is made.
 
@@ -156,7 +155,6 @@ def demand_fits(
     free = free_memory(device)
     if free is None:
         return
-    recipe = resolved(recipe, dataset)
     stages = recipe.train.stages
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     if ranks > 1:  # each process takes its part of the batch

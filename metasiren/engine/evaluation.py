@@ -80,9 +80,7 @@ def _state_repeatability(made: Run, results: Path) -> None:
     """Add to the table's conditions that its numbers cannot be repeated to the bit, and why."""
     path, reason = results / "table.json", why_not_repeatable(made)
     if reason and path.is_file():
-        table = {**json.loads(path.read_text("utf-8")), "repeatable": f"not to the bit ({reason})"}
-        directory.write_json(path, table)
-        rewrite_table(read_table(path), results)
+        rewrite_table(read_table(path).model_copy(update={"repeatable": f"not to the bit ({reason})"}), results)
 
 
 def _name(made: Run, step: int | None) -> str:

@@ -84,7 +84,7 @@ def run(
         recipe._changes = changes
     progress = progress or Silent()
     progress.say(f"assembling {recipe.name}")
-    check = partial(demand_fits, recipe, catalogue, device=place)
+    check = partial(demand_fits, catalogue=catalogue, device=place)
     experiment = assemble(recipe, catalogue, check=check, named=partial(named_work, say=progress.say))
     with joined(place) as ranks:
         if not ranks.first:
@@ -267,5 +267,5 @@ def _write_summary(made: Run, outcome: Outcome, trainer: Trainer, cut: str, unre
         summary["peak_memory_bytes"] = peak
         summary["tf32"] = trainer.experiment.recipe.train.tf32
     if trainer.experiment.recipe.train.deterministic:
-        summary |= {"deterministic": True, "without_deterministic_algorithm": sorted(set(unrepeatable))}
+        summary |= {"deterministic": True, "without_deterministic_algorithm": sorted(unrepeatable)}
     directory.write_json(made.results / "training.json", summary)

@@ -154,7 +154,7 @@ def step_cost(
         gradients=size,
         optimizer=sum(size_of(t) for t in tree_leaves(dict(solver.state)) if isinstance(t, Tensor)),
         average=sum(map(size_of, average.module.parameters())) if average is not None else 0,
-        batch=sum(map(size_of, tensors_of(batch))),
+        batch=sum(map(size_of, {id(t): t for t in batch.tensors()}.values())),
         emitted=emitted,
         activations=max(forward.peak - size, after.peak, 0),
         jacobian=_jacobian(solver, objective, batch, size // dtype.itemsize),
@@ -245,18 +245,6 @@ def _numbers(model: Model, *, trained: bool) -> dict[str, int]:
     return {
         name: sum(p.numel() for p in part.parameters() if p.requires_grad == trained) for name, part in named.items()
     }
-
-
-def tensors_of(value: Any) -> list[Tensor]:
-    """Every tensor of a batch, once."""
-    found: dict[int, Tensor] = {}
-
-    def note(tensor: Tensor) -> Tensor:
-        found.setdefault(id(tensor), tensor)
-        return tensor
-
-    value._map(note)
-    return list(found.values())
 
 
 @contextmanager

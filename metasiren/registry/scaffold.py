@@ -25,6 +25,7 @@ UNCHECKED = ("optimizer", "protocol", "renderer", "equation")
 """Kinds whose packages have tests of their own."""
 SPECIAL = {"equation": "constraint"}
 """Kinds of packages -> the kind of part that they offer, where the words differ."""
+_CHECKED_BY = {**dict.fromkeys(UNCHECKED, ""), "equation": "a manufactured solution, and "}
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
 # Overrides under which the generated test trains two steps in a second, and options under which checks are quick.
@@ -107,11 +108,7 @@ def scaffold(kind: str, name: str, out: Path, *, taken: Collection[str] = ()) ->
         "api": str(API_VERSION),
         "version": metasiren_version(),
         "small": "".join(f'    "{key}": {value!r},\n' for key, value in _SMALL.get(kind, _JUDGED).items()),
-        "checks": "a manufactured solution, and "
-        if kind == "equation"
-        else ""
-        if kind in UNCHECKED
-        else "the contract checks, and ",
+        "checks": _CHECKED_BY.get(kind, "the contract checks, and "),
         "options": repr(_OPTIONS.get(kind, {})).replace("'", '"'),
     }
     files = {

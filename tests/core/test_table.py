@@ -61,7 +61,7 @@ def test_keys_that_are_not_known_survive() -> None:
 
 
 def test_further_text_of_a_table_is_a_condition() -> None:
-    """The core names no filter; what a protocol states as text is read, joined and told apart."""
+    """Text fields that a protocol adds are read, joined and compared; none is named in the core."""
     plain = table(row("cnn"))
     plain = Table.model_validate({key: value for key, value in plain.model_dump().items() if key != "filter"})
     assert "filter" not in plain.conditions

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from metasiren.nn.by_value import ByValue
-from metasiren.nn.derivatives.orders import Jet
+from metasiren.nn.derivatives.orders import Jet, weighted
 
 UNMIXED = ("gradient", "hessian_diagonal", "third", "fourth")
 """The fields of a jet that hold the derivatives along each coordinate, from the first on."""
@@ -85,18 +85,15 @@ def function_jet(
         return Jet(*parts)
     first, hessian, higher = parts[1], parts[2], parts[3:]
     diagonal = hessian.diagonal(dim1=-2, dim2=-1)
-    return Jet(value=parts[0], gradient=first, laplacian=_sum(diagonal, weights), hessian_diagonal=diagonal,
-               hessian=hessian, **dict(zip(("third", "fourth"), higher, strict=False)))  # fmt: skip
+    laplacian = diagonal.sum(-1) if weights is None else weighted(diagonal, weights)
+    return Jet(value=parts[0], gradient=first, laplacian=laplacian, hessian_diagonal=diagonal, hessian=hessian,
+               **dict(zip(("third", "fourth"), higher, strict=False)))  # fmt: skip
 
 
 def _slope(sums: Tensor, x: Tensor) -> Tensor:
     if not sums.requires_grad:
         return torch.zeros_like(x)
     return torch.autograd.grad(sums.sum(), x, create_graph=True, materialize_grads=True)[0]
-
-
-def _sum(diagonal: Tensor, weights: Sequence[float] | None) -> Tensor:
-    return diagonal.sum(-1) if weights is None else diagonal @ diagonal.new_tensor(list(weights))
 
 
 def _product(m: Jet, n: Jet, weights: Sequence[float]) -> Jet:
@@ -112,7 +109,7 @@ def _product(m: Jet, n: Jet, weights: Sequence[float]) -> Jet:
             made[name] = sum((comb(k, j) * ms[k - j] * ns[j] for j in range(1, k + 1)), ms[k] * ns[0])
     if n.laplacian is not None:
         assert m.laplacian is not None
-        crossed = _sum(m.gradient * n.gradient, weights)
+        crossed = weighted(m.gradient * n.gradient, weights)
         made["laplacian"] = m.laplacian * n.value + 2 * crossed + m.value * n.laplacian
     if n.hessian is not None:
         assert m.hessian is not None

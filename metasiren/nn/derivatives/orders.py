@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -109,7 +109,7 @@ def rank(order: Order) -> int:
     return ORDERS.index(order)
 
 
-def weighted(diagonal: Tensor, weights: tuple[float, ...]) -> Tensor:
+def weighted(diagonal: Tensor, weights: Sequence[float]) -> Tensor:
     """The sum of w_i u_ii: (...) of second derivatives (..., in)."""
     # Numbers, not a tensor of them: the copy to a GPU could not be captured in a CUDA graph.
     places = [i for i, w in enumerate(weights) if w] or [0]

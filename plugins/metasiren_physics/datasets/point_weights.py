@@ -81,7 +81,7 @@ class Attention:
         """The next a (points,) from the one before, or None at the first step, and residuals of the sizes (points,)."""
         now = torch.full_like(residuals, self.start) if before is None else before.to(residuals)
         largest = residuals.max()
-        # A model that has diverged says nothing about its points; the step's own check then reports its loss.
+        # A diverged model has residuals that are not finite: weights stay, and the check of the step reports the loss.
         if not bool(torch.isfinite(largest)) or float(largest) == 0:
             return now
         return self.memory * now + self.rate * residuals / largest
