@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from metasiren.cli.options import catalogue_of
 from metasiren.cli.options import device as device_option
@@ -23,7 +24,11 @@ POSITIVE = click.FloatRange(min=0, min_open=True, max=1e6)
 @click.option("--seed", type=click.IntRange(min=0), help="In place of the recipe's.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, metavar="N", help="Train every variant with N seeds.")
 @device_option
-@click.option("--max-time", metavar="5m", help="Stop each training cleanly after this long, then evaluate it.")
+@click.option(
+    "--max-time",
+    metavar="5m",
+    help="Stop each training cleanly after this long, then evaluate it; not those of --tune.",
+)
 @click.option("--tune", is_flag=True, help="Search the learning rate and the scale of every variant first.")
 @click.option("--tune-steps", type=click.IntRange(min=1), metavar="N", help="Steps to search each; twice the recipe's.")
 @click.option("--by", default="loss", show_default=True, metavar="METRIC", help="What the search compares.")
@@ -73,6 +78,9 @@ def compare(
 
     if tune and tuned is not None:
         raise RecipeError("--tuned", "given beside --tune.", "Give one of them.")
+    for name, option in (("tune_steps", "--tune-steps"), ("by", "--by")):
+        if not tune and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise RecipeError(option, "given without --tune.", "Give --tune too, or leave it out.")
     search = Search(tune_steps, by, tuned) if tune or tuned is not None else None
     prepare_processor()
     progress, catalogue = Shown(Console(stderr=True)), catalogue_of(ctx)

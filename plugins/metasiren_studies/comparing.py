@@ -6,7 +6,7 @@ where the runs drew pictures.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from metasiren.assembly.parts import (
     make_model,
     make_protocol,
 )
-from metasiren.contracts import Domain
+from metasiren.contracts import Dataset
 from metasiren.engine.devices import pick_device
 from metasiren.engine.progress import Progress, Silent
 from metasiren.engine.running import run, seconds_of
@@ -29,7 +29,7 @@ from metasiren.recipe import Recipe, load_recipe
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.results.comparison import Comparison
 from metasiren_studies.curves import plotting
-from metasiren_studies.members import Member, write
+from metasiren_studies.members import Member, reason, write
 from metasiren_studies.search_space import changed
 from metasiren_studies.tuning import Search, tune_all
 from metasiren_studies.variants import Variant, cross, own_defaults, read_axes
@@ -56,23 +56,23 @@ def variants(
         RecipeError, PluginError, DataError: a mistake in an axis or in a variant, or two variants that are one.
     """
     base = load_recipe(recipe, preset=preset, overrides=overrides)
-    domains: dict[str, Domain] = {}
+    datasets: dict[str, Dataset] = {}
 
-    def domain(of: Recipe) -> Domain:
+    def dataset(of: Recipe) -> Dataset:
         key = of.data.model_dump_json()
-        if key not in domains:
-            domains[key] = make_dataset(of, catalogue).domain
-        return domains[key]
+        if key not in datasets:
+            datasets[key] = make_dataset(of, catalogue)
+        return datasets[key]
 
     made: list[tuple[Variant, Recipe]] = []
     for variant in cross(read_axes(over, base, catalogue)):
         try:
-            choices = variant.overrides(domain(base) if variant.baseline else None)
+            choices = variant.overrides(dataset(base).domain if variant.baseline else None)
             choices = own_defaults(choices, base, overrides or {}) | choices
             varied = load_recipe(recipe, preset=preset, overrides={**(overrides or {}), **choices})
             if varied.siren.first_omega == "auto":
-                varied = resolved(varied, make_dataset(varied, catalogue))
-            _check(varied, catalogue, domain)
+                varied = resolved(varied, dataset(varied))
+            _check(varied, catalogue, dataset)
         except MetasirenError as error:
             raise type(error)(f"variant {variant.title}: {error.where}", error.found, error.advice) from None
         for other, recipe_of_other in made:
@@ -83,13 +83,13 @@ def variants(
     return made
 
 
-def _check(recipe: Recipe, catalogue: Catalogue, domain: Any) -> None:
+def _check(recipe: Recipe, catalogue: Catalogue, dataset: Callable[[Recipe], Dataset]) -> None:
     """Make what a run would make, without reading data that was read before."""
     check_options(recipe, catalogue)
     make_constraints(recipe, catalogue)
     make_protocol(recipe, catalogue)
     make_metrics(recipe, catalogue)
-    make_model(recipe, catalogue, domain(recipe))
+    make_model(recipe, catalogue, dataset(recipe).domain)
 
 
 def compare(
@@ -118,7 +118,7 @@ def compare(
         seed: the first seed, in place of the recipe's.
         seeds: train every variant with so many seeds, one up each time.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
-        max_time: for each training, as `run` takes it.
+        max_time: for each training but those of a search, as `run` takes it.
         search: tune the learning rate and the scale of every variant first, with equally many steps; None does not.
         catalogue: the plugins; all that are installed by default.
         progress: receives messages and steps.
@@ -147,21 +147,20 @@ def compare(
     train = partial(run, device=device, max_time=limit, catalogue=catalogue, progress=progress)
     members: dict[str, list[Member]] = {}
     try:
-        for number, (variant, resolved) in enumerate(varied, 1):
+        for number, (variant, varied_recipe) in enumerate(varied, 1):
             members[variant.title] = []
-            first = resolved.train.seed if seed is None else seed
+            first = varied_recipe.train.seed if seed is None else seed
             for each in range(first, first + seeds):
                 path = folder / (variant.name if seeds == 1 else f"{variant.name}-seed{each}")
                 progress.say(f"[{number}/{len(varied)}] {variant.title}" + (f", seed {each}" if seeds > 1 else ""))
                 error = None
                 try:
-                    train(resolved, path, seed=each)
+                    train(varied_recipe, path, seed=each)
                 except InterruptedRunError:
                     members[variant.title].append(Member(path, "interrupted"))
                     raise
                 except Exception as problem:  # a failure of one variant does not affect the others
-                    known = isinstance(problem, MetasirenError)
-                    error = " ".join((str(problem) if known else f"{type(problem).__name__}: {problem}").split())
+                    error = reason(problem)
                     progress.say(f"{variant.title} failed: {error}")
                 members[variant.title].append(Member(path, error))
     finally:

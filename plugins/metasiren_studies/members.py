@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from metasiren.errors import MetasirenError
 from metasiren.results.comparison import Comparison, ComparisonRow
 from metasiren.runs.directory import Run, open_run
 from metasiren_studies.curves import Curve, draw_curves
@@ -32,8 +33,8 @@ class Member:
     error: str | None = None
 
     @property
-    def numbers(self) -> dict[str, float]:
-        """Metrics, the last logged loss, steps, seconds and the number of parameters, as far as they are known."""
+    def recorded(self) -> dict[str, float | None]:
+        """Metrics, the last logged loss, steps, seconds and the number of parameters; None where not finite."""
         found: dict[str, Any] = {}
         if self.error is None:
             found |= _json(self.path / "results" / "metrics.json")
@@ -42,7 +43,12 @@ class Member:
         training = _json(self.path / "results" / "training.json")
         found |= {key: training[key] for key in ("steps", "seconds") if key in training}
         found |= {k: v for k, v in _json(self.path / "environment.json").items() if k == "parameters"}
-        return {key: float(value) for key, value in found.items() if value is not None and math.isfinite(value)}
+        return {k: float(v) if v is not None and math.isfinite(v) else None for k, v in found.items()}
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Those of `recorded` that are finite."""
+        return {key: value for key, value in self.recorded.items() if value is not None}
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -57,6 +63,12 @@ class Member:
             return f"failed: {self.error}"
         stopped = _json(self.path / "results" / "training.json").get("stopped")
         return f"stopped early: {stopped}" if stopped else ""
+
+
+def reason(problem: Exception) -> str:
+    """Why a training failed, in one line."""
+    known = isinstance(problem, MetasirenError)
+    return " ".join((str(problem) if known else f"{type(problem).__name__}: {problem}").split())
 
 
 def _json(path: Path) -> dict[str, Any]:

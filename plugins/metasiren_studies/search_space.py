@@ -58,17 +58,25 @@ def with_a_scale(catalogue: Catalogue) -> str:
     """The variants of a search that names none: every nonlinearity with a scale, and ReLU with positional encoding."""
     found = ["sine"]
     for name in catalogue.names("activation"):
-        if any(option in _numbers("activation", {"name": name}, catalogue) for option in SCALE_OPTIONS):
+        if any(option in _defaults("activation", name, catalogue) for option in SCALE_OPTIONS):
             found.append(name)
     return f"nonlinearity={','.join(dict.fromkeys([*found, 'relu_pe']))}"
 
 
 def _numbers(kind: str, part: Mapping[str, Any], catalogue: Catalogue) -> Options:
-    """The numbers among a part's options: those that are given, and the defaults of the others."""
-    factory = catalogue.factory(kind, part["name"], f"{kind} {part['name']}")
-    defaults = {name: f.default for name, f in options_model(kind, factory).model_fields.items()}
-    values = defaults | {name: value for name, value in part.items() if name != "name"}
-    return {k: v for k, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    """The numbers among a part's options, in the types of its signature: given ones, and defaults of the others."""
+    given = {name: value for name, value in part.items() if name != "name"}
+    values = catalogue.options(kind, part["name"], _defaults(kind, part["name"], catalogue) | given, f"--tune: {kind}")
+    return {name: value for name, value in values.items() if _is_number(value)}
+
+
+def _defaults(kind: str, name: str, catalogue: Catalogue) -> Options:
+    fields = options_model(kind, catalogue.factory(kind, name, f"--tune: {kind}")).model_fields
+    return {option: field.default for option, field in fields.items() if _is_number(field.default)}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def candidates(found: list[Options]) -> list[Options]:
@@ -81,7 +89,7 @@ def candidates(found: list[Options]) -> list[Options]:
 
 
 def _times(value: float, factor: float) -> float:
-    return max(1, round(value * factor)) if isinstance(value, int) and factor < 1 else value * factor
+    return max(1, round(value * factor)) if isinstance(value, int) else value * factor
 
 
 def rungs(count: int, budget: int, longest: int) -> list[tuple[int, int]]:

@@ -13,19 +13,24 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from metasiren.engine.progress import Progress
 from metasiren.engine.running import run
-from metasiren.errors import InterruptedRunError, MetasirenError, RecipeError
+from metasiren.errors import InterruptedRunError, RecipeError
 from metasiren.recipe import Recipe
 from metasiren.registry.catalogue import Catalogue
-from metasiren_studies.members import Member
+from metasiren_studies.members import Member, reason
 from metasiren_studies.search_space import KEPT, RATES, SCALES, Options, candidates, changed, groups, rungs
 from metasiren_studies.variants import Variant
 
 FILE = "tuning.json"
+GREATER = ("psnr", "snr", "ssim", "iou", "likelihood", "consistency")
+"""Words of names of metrics that are better when greater."""
+SPREADS = ("_std", "_stderr")
+"""Ends of names of standard deviations and standard errors, which are better when smaller."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,8 @@ class Search:
 
     Attributes:
         steps: of all trainings of one variant together, at most; twice the recipe's by default.
-        by: `loss`, that of the last step, or a metric of the recipe's evaluation or of a plugin. Names with psnr, snr,
-            ssim or iou are better when greater, all others when smaller.
+        by: `loss`, that of the last step, or a metric of the recipe's evaluation or of a plugin. Names with one of
+            `GREATER` are better when greater, all others and those that end with one of `SPREADS` when smaller.
         known: tuning.json of another comparison, whose choices are used in place of a search.
     """
 
@@ -129,25 +134,30 @@ def tune(
     tuning = Tuning([key for group in found for key in group])
     if not found:
         return tuning
-    sign = -1.0 if any(word in by for word in ("psnr", "snr", "ssim", "iou")) else 1.0
+    sign = -1.0 if more_is_better(by) else 1.0
     left = candidates(found)
     values = {key: {each[key] for each in left} for key in tuning.keys}
     for number, (count, steps) in enumerate(rungs(len(left), search.steps or 2 * whole, whole), 1):
-        scored: list[tuple[float, int, Options]] = []
+        scored: list[tuple[float, Options]] = []
         for options in left[:count]:
             progress.say(f"{title}: round {number}, {steps} steps, {json.dumps(options)}")
             trial = _try(recipe, options, steps, by, seed, folder, catalogue, device)
             tuning.trials.append(trial)
             record(tuning)
-            scored.append((math.inf if trial.score is None else sign * trial.score, len(scored), options))
-        left = [options for _, _, options in sorted(scored, key=lambda each: each[:2])]
-        best = min(scored, key=lambda each: each[:2])[0]
-        if math.isinf(best):
+            scored.append((math.inf if trial.score is None else sign * trial.score, options))
+        scored.sort(key=itemgetter(0))
+        left = [options for _, options in scored]
+        if math.isinf(scored[0][0]):
             raise RecipeError(f"variant {title}: --tune", _why(tuning, by), "Change the recipe, or --by.")
     tuning.chosen = left[0]
     tuning.edge = [k for k, v in left[0].items() if len(values[k]) > 1 and v in (min(values[k]), max(values[k]))]
     record(tuning)
     return tuning
+
+
+def more_is_better(by: str) -> bool:
+    """Whether a metric of that name is better when greater; see `Search.by`."""
+    return any(word in by for word in GREATER) and not by.endswith(SPREADS)
 
 
 def _why(tuning: Tuning, by: str) -> str:
@@ -177,16 +187,15 @@ def _try(
     shutil.rmtree(path, ignore_errors=True)
     try:
         run(changed(recipe, {**short, **options}, "--tune"), path, seed=seed, device=device, catalogue=catalogue)
-        numbers = Member(path).numbers
-        if by not in numbers:
-            raise RecipeError("--by", f"the runs have no {by!r}.", f"They have: {', '.join(numbers)}.")
-        score = numbers[by]
+        recorded = Member(path).recorded
     except InterruptedRunError:
         raise
-    except MetasirenError as error:
-        if error.where == "--by":
-            raise
-        note = " ".join(str(error).split())
+    except Exception as problem:  # a failure of one candidate does not affect the others
+        note = reason(problem)
+    else:
+        if by not in recorded:
+            raise RecipeError("--by", f"the runs have no {by!r}.", f"They have: {', '.join(recorded)}.")
+        score = recorded[by]
     finally:
         shutil.rmtree(path, ignore_errors=True)
     return Trial(options, steps, score, round(time.perf_counter() - start, 3), note)

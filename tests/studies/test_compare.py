@@ -13,11 +13,12 @@ from click.testing import CliRunner
 from PIL import Image, ImageStat
 
 import metasiren as ms
+from metasiren.assembly import parts
 from metasiren.engine import running
 from metasiren.errors import PluginError, RecipeError, RunError
 from metasiren.registry.catalogue import Catalogue
 from metasiren_studies import commands as cli_studies
-from metasiren_studies.comparing import compare
+from metasiren_studies.comparing import compare, variants
 from metasiren_studies.curves import Curve, draw_curves
 from metasiren_studies.montage import draw_montage
 
@@ -120,6 +121,22 @@ def test_seeds_give_means_and_deviations(recipe: Path, catalogue: Catalogue, tmp
     assert "seeds 5, 6" in comparison.title
     with pytest.raises(RecipeError, match="beside --seed"):
         compare(recipe, ["train.seed=0,1"], tmp_path / "again", seeds=2, catalogue=catalogue)
+
+
+def test_the_data_is_made_once_for_the_variants_that_share_it(
+    recipe: Path, catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+
+    def make_dataset(recipe: ms.Recipe, catalogue: Catalogue) -> ms.Dataset:
+        made.append(recipe.data)
+        return parts.make_dataset(recipe, catalogue)
+
+    monkeypatch.setattr("metasiren_studies.comparing.make_dataset", make_dataset)
+    overrides = {"siren.first_omega": "auto"}
+    found = variants(recipe, ["hidden_features=8,9", "size=8,9"], overrides=overrides, catalogue=catalogue)
+    assert len(found) == 4
+    assert len(made) == 2
 
 
 def test_a_run_cut_short_says_so(recipe: Path, catalogue: Catalogue, tmp_path: Path) -> None:

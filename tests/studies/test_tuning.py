@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 import metasiren as ms
-from metasiren.errors import RecipeError
+from metasiren.engine import running
+from metasiren.errors import InterruptedRunError, RecipeError, RunError
 from metasiren.recipe import Recipe
-from metasiren.registry.catalogue import Catalogue
+from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren_studies import commands as cli_studies
 from metasiren_studies.comparing import compare
 from metasiren_studies.search_space import candidates, changed, groups, rungs, with_a_scale
-from metasiren_studies.tuning import Search, read_tunings
+from metasiren_studies.tuning import Search, more_is_better, read_tunings
 
 
 def load(recipe: Path, **overrides: object) -> Recipe:
@@ -126,6 +131,78 @@ def test_a_metric_that_no_run_has_and_trainings_that_all_fail_are_errors(
         )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "error", [torch.linalg.LinAlgError("singular"), RuntimeError("out of memory"), RunError("here", "broken."), None]
+)
+def test_a_candidate_that_fails_or_has_no_finite_metric_goes_last(
+    recipe: Path, catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    def run(recipe: Recipe, path: Path, **options: Any) -> ms.Run:
+        bad = recipe.siren.first_omega == 15.0
+        if bad and error is not None:
+            raise error
+        made = running.run(recipe, path, **options)
+        if bad:
+            ms.write_metrics(made.results, {"psnr_db": math.nan})
+        return made
+
+    monkeypatch.setattr("metasiren_studies.tuning.run", run)
+    folder, _ = compare(recipe, ["lr=1e-3"], tmp_path / "tuned", search=Search(3, "psnr_db"), catalogue=catalogue)
+    ((title, tuning),) = read_tunings(folder / "tuning.json").items()
+    first, *rest = tuning.trials
+    assert (title, first.options) == ("lr=0.001", {"siren.first_omega": 15.0})
+    assert first.score is None
+    assert bool(first.note) == (error is not None)
+    assert all(trial.score is not None for trial in rest)
+    assert tuning.chosen != first.options
+
+
+def test_an_interruption_ends_the_search(
+    recipe: Path, catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(recipe: Recipe, path: Path, **options: Any) -> ms.Run:
+        raise InterruptedRunError(str(path), "stopped by SIGINT.")
+
+    monkeypatch.setattr("metasiren_studies.tuning.run", run)
+    with pytest.raises(InterruptedRunError):
+        compare(recipe, ["lr=1e-3"], tmp_path / "tuned", search=Search(3), catalogue=catalogue)
+
+
+@pytest.mark.parametrize(
+    ("greater", "smaller"),
+    [
+        ("psnr_db si_snr_db ssim iou log_likelihood mesh_normal_consistency", "loss mse crps chamfer sdf_error"),
+        ("normal_consistency", "log_likelihood_stderr psnr_db_std"),
+    ],
+)
+def test_names_say_which_way_is_better(greater: str, smaller: str) -> None:
+    assert all(more_is_better(name) for name in greater.split())
+    assert not any(more_is_better(name) for name in smaller.split())
+
+
+def test_a_whole_number_for_a_float_is_searched_as_a_float(recipe: Path, catalogue: Catalogue) -> None:
+    found = groups(load(recipe, **{"siren.nonlinearity": {"name": "gaussian", "scale": 3}}), {}, catalogue)
+    tried = {each["siren.nonlinearity.scale"] for each in candidates(found)}
+    assert tried == {1.5, 3.0, 6.0}
+
+
+def test_a_whole_number_stays_one(recipe: Path, catalogue: Catalogue) -> None:
+    layer = {"siren.nonlinearity": "relu", "siren.input_layer": {"name": "positional_encoding", "samples": 5}}
+    tried = [each["siren.input_layer.samples"] for each in candidates(groups(load(recipe, **layer), {}, catalogue)[1:])]
+    assert tried == [2, 5, 10]
+    assert all(isinstance(each, int) for each in tried)
+
+
+def test_a_nonlinearity_that_needs_an_option_is_not_among_those_taken_unnamed() -> None:
+    def needy(*, order: int, name: str = "x") -> None: ...
+
+    module = ModuleType("needy")
+    module.metasiren_activations = ms.hookimpl(  # type: ignore[attr-defined]
+        lambda: {"needy": needy}, specname="metasiren_activations"
+    )
+    assert "needy" not in with_a_scale(load_catalogue(extra=[module]))
+
+
 def test_a_search_of_no_named_variants_takes_all_that_have_a_scale() -> None:
     assert with_a_scale(ms.load_catalogue()) == "nonlinearity=sine,finer,finer_pp,gaussian,sinc,wire,relu_pe"
 
@@ -143,6 +220,11 @@ def test_a_file_that_is_no_record_is_refused(recipe: Path, tmp_path: Path) -> No
     arguments = [str(recipe), "--over", "nonlinearity=relu", "--tuned", str(tmp_path / "tuning.json")]
     found = CliRunner().invoke(cli_studies.compare, [*arguments, "--tune"], catch_exceptions=True)
     assert "given beside --tune" in str(found.exception)
+    for option, value in (("--by", "psnr_db"), ("--tune-steps", "30")):
+        for before in (arguments, arguments[:-2]):
+            found = CliRunner().invoke(cli_studies.compare, [*before, option, value], catch_exceptions=True)
+            assert isinstance(found.exception, RecipeError)
+            assert f"{option}: given without --tune" in str(found.exception)
     for name in ("tuning.json", "none.json"):
         with pytest.raises(RecipeError, match=r"no tuning\.json of a comparison"):
             read_tunings(tmp_path / name)
