@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import metasiren as ms
+from metasiren_priors.evaluation import unseen
 from metasiren_priors.evaluation.unseen import Unseen
 from metasiren_shapes.family import OFFSET, RoundedBoxes, rounded_box
 
@@ -69,21 +72,73 @@ def test_the_recipe_measures_a_pass_a_refinement_and_a_start_from_nothing(tmp_pa
     assert (made.results / "figure.png").is_file()
 
 
-def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def prior(tmp_path_factory: pytest.TempPathFactory) -> ms.Model:
+    overrides = {**TINY, "evaluate": {"protocol": None}}
+    recipe = ms.load_recipe("sdf_family", preset="quick", overrides=overrides)
+    return ms.run(recipe, tmp_path_factory.mktemp("prior") / "run", device="cpu").model()
+
+
+@pytest.fixture
+def data() -> RoundedBoxes:
+    return RoundedBoxes(train=4, test=1, points=8, observed=9)
+
+
+def test_seconds_are_those_of_passes_and_steps_alone(
+    prior: ms.Model, data: RoundedBoxes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, error = [0.0], Unseen._error
+
+    def slow(*given: Any) -> float:
+        clock[0] += 1000
+        return error(*given)
+
+    def pass_of_a_second(*given: Any) -> None:
+        clock[0] += 1
+
+    monkeypatch.setattr(unseen.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(Unseen, "_error", slow)
+    handle = prior.encoder.register_forward_hook(pass_of_a_second)
+    try:
+        Unseen(constraints={"mse": {"at": "space"}}, steps=5, most=10).evaluate(prior, data, tmp_path, name="x")
+    finally:
+        handle.remove()
+    numbers = json.loads((tmp_path / "metrics.json").read_text())
+    assert numbers["one_pass_seconds"] == numbers["refined_seconds"] == 1
+    assert numbers["scratch_seconds"] == 0
+
+
+def test_no_more_steps_are_taken_than_are_asked_for(
+    prior: ms.Model, data: RoundedBoxes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: dict[torch.optim.LBFGS, int] = {}
+    step, errors = torch.optim.LBFGS.step, itertools.count(1.0)
+
+    def counted(self: torch.optim.LBFGS, closure: Any) -> Any:
+        found = step(self, closure)
+        taken[self] = self.state[self.param_groups[0]["params"][0]]["n_iter"]
+        return found
+
+    monkeypatch.setattr(torch.optim.LBFGS, "step", counted)
+    # Each error is larger than the last: training from scratch goes on to its end.
+    monkeypatch.setattr(Unseen, "_error", lambda *_: next(errors))
+    Unseen(constraints={"mse": {"at": "space"}}, steps=7, most=3).evaluate(prior, data, tmp_path, name="x")
+    refined, scratch = taken.values()
+    assert 2 <= refined <= 7
+    assert scratch <= 3
+
+
+def test_what_does_not_fit_is_said(prior: ms.Model, data: RoundedBoxes, tmp_path: Path) -> None:
     with pytest.raises(ms.RecipeError, match="solid_family: test: 0 is below one"):
         RoundedBoxes(test=0)
     with pytest.raises(ms.RecipeError, match="constraints: none are given"):
         Unseen(constraints={})
     with pytest.raises(ms.RecipeError, match="steps: 0 is below one"):
         Unseen(constraints={"mse": {"at": "space"}}, steps=0)
-    run = ms.run(
-        ms.load_recipe("sdf_family", preset="quick", overrides={**TINY, "evaluate": {"protocol": None}}),
-        tmp_path / "run",
-        device="cpu",
-    )
-    data, model = RoundedBoxes(train=4, test=1, points=8, observed=9), run.model()
+    with pytest.raises(ms.RecipeError, match=r"at: nowhere: the data has no such point set; it has \['observed'"):
+        Unseen(constraints={"mse": {"at": "nowhere"}}).evaluate(prior, data, tmp_path, name="x")
     with pytest.raises(ms.DataError, match=r"no point set 'elsewhere'[\s\S]*'space'"):
-        Unseen(constraints={"mse": {"at": "space"}}, at="elsewhere").evaluate(model, data, tmp_path, name="x")
+        Unseen(constraints={"mse": {"at": "space"}}, at="elsewhere").evaluate(prior, data, tmp_path, name="x")
     data.splits = {"train": 4}
     with pytest.raises(ms.DataError, match="no split 'test'"):
-        Unseen(constraints={"mse": {"at": "space"}}).evaluate(model, data, tmp_path, name="x")
+        Unseen(constraints={"mse": {"at": "space"}}).evaluate(prior, data, tmp_path, name="x")

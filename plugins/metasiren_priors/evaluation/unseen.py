@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, median
 from typing import Any, ClassVar
@@ -19,18 +19,17 @@ from metasiren import (
     Batch,
     Comparison,
     ComparisonRow,
-    Constraint,
     DataError,
     Dataset,
     EvaluationOptions,
     Field,
     Model,
-    Prediction,
     Protocol,
     RecipeError,
     load_catalogue,
     write_metrics,
 )
+from metasiren.contracts import Weighted, orders_of, predict
 from metasiren_priors.evaluation.pictures import sheet
 
 AT_ONCE = 5
@@ -46,31 +45,34 @@ class Fitted:
     Attributes:
         field: the field itself.
         error: its relative L2 error.
-        seconds: spent on steps; the time of measuring errors is left out.
-        steps: of L-BFGS.
+        seconds: spent on the pass or on steps; the time of measuring errors is left out.
     """
 
     field: Field
     error: float
     seconds: float
-    steps: int
 
 
 @dataclass(frozen=True)
-class Loss:
-    """Weighted constraints on one item's field."""
+class Item:
+    """A signal to fit.
 
-    constraints: tuple[tuple[float, Constraint], ...]
+    Attributes:
+        batch: of this one item.
+        latent: that the encoder gives it.
+        constraints: that its field is fitted by.
+    """
 
-    def __call__(self, field: Field, latent: Tensor, batch: Batch) -> Tensor:
-        """The weighted sum, a scalar."""
-        jets, total = {}, latent.new_zeros(())
-        for weight, constraint in self.constraints:
-            if constraint.at is not None and (constraint.at, constraint.order) not in jets:
-                jets[constraint.at, constraint.order] = field.jet(batch.points[constraint.at].coords, constraint.order)
-            seen = {} if constraint.at is None else {constraint.at: jets[constraint.at, constraint.order]}
-            total = total + weight * constraint(Prediction(batch, latent, field, seen))
-        return total
+    batch: Batch
+    latent: Tensor
+    constraints: tuple[Weighted, ...]
+
+    def loss(self, field: Field) -> Tensor:
+        """The weighted sum of the constraints, a scalar."""
+        orders = orders_of(each.constraint for each in self.constraints)
+        prediction = predict(field, self.latent, self.batch, orders)
+        terms = [each.weight * each.constraint(prediction) for each in self.constraints]
+        return sum(terms[1:], terms[0])
 
 
 class Unseen(Protocol):
@@ -116,8 +118,8 @@ class Unseen(Protocol):
             options = dict(given)
             weight, name = float(options.pop("weight", 1.0)), str(options.pop("name", key))
             part = catalogue.make("constraint", name, where=f"evaluate: constraints: {key}", options=options)
-            made.append((weight, part))
-        self.loss, self.at, self.items = Loss(tuple(made)), at, items
+            made.append(Weighted(key, weight, part))
+        self.constraints, self.at, self.items = tuple(made), at, items
         self.steps, self.most, self.seed = steps, most, seed
 
     def evaluate(
@@ -135,11 +137,14 @@ class Unseen(Protocol):
 
         Raises:
             DataError: there are no test signals, or their truth is not known.
+            RecipeError: a constraint's point set that the test split lacks.
         """
         count = min(self.items, dataset.splits.get("test", 0), options.limit or self.items)
         if count < 1:
             raise DataError("evaluate: unseen", f"{dataset.title} has no split 'test'.", "Give data with test signals.")
-        passed, refined, scratch = zip(*(self._one(model, dataset, item, device) for item in range(count)), strict=True)
+        own = tuple(replace(given, constraint=given.constraint.for_data(dataset)) for given in self.constraints)
+        each = [self._one(model, dataset, own, item, torch.device(device)) for item in range(count)]
+        passed, refined, scratch = zip(*each, strict=True)
         reached = sum(s.error <= r.error for s, r in zip(scratch, refined, strict=True))
         faster = median(s.seconds / (p.seconds + r.seconds) for p, r, s in zip(passed, refined, scratch, strict=True))
         words = {
@@ -163,9 +168,7 @@ class Unseen(Protocol):
         comparison = Comparison(title=f"{dataset.title}, {count} unseen signals; means", rows=rows)
         comparison.write(results)
         if "section" in dataset.batch("test", torch.tensor([0], device=device)).points:
-            self._figure(dataset, list(zip(passed, refined, scratch, strict=True))[:PICTURES], device).save(
-                results / "figure.png"
-            )
+            self._figure(dataset, each[:PICTURES], device).save(results / "figure.png")
         return comparison.frame()
 
     def _figure(
@@ -184,21 +187,22 @@ class Unseen(Protocol):
         return sheet(torch.stack(rows), [str(i) for i in range(len(rows))], heads, max(1, 128 // rows[0].shape[-1]))
 
     def _one(
-        self, model: Model, dataset: Dataset, item: int, device: torch.device | str
+        self, model: Model, dataset: Dataset, constraints: tuple[Weighted, ...], number: int, device: torch.device
     ) -> tuple[Fitted, Fitted, Fitted]:
-        batch = dataset.batch("test", torch.tensor([item], device=device)).cast(torch.float32)
+        batch = dataset.batch("test", torch.tensor([number], device=device)).cast(torch.float32)
         if self.at not in batch.points or "values" not in batch.points[self.at].targets:
             found = f"the truth is not known: no point set {self.at!r} with values among {sorted(batch.points)}."
             raise DataError("evaluate: unseen: at", found, "Name a point set of the test split that has them.")
-        began = time.perf_counter()
+        began = _now(device)
         with torch.no_grad():
             latent = model.encoder(batch.context, model.decoder)
             field = model.decoder.field(latent).detach()
-        passed = Fitted(field, self._error(field, batch), time.perf_counter() - began, 0)
-        refined = self._fit(field, latent, batch, self.steps, target=None)
-        generator = torch.Generator(device).manual_seed(self.seed + item)
+        seconds = _now(device) - began
+        passed, item = Fitted(field, self._error(field, batch), seconds), Item(batch, latent, constraints)
+        refined = self._fit(field, item, self.steps, target=None)
+        generator = torch.Generator(device).manual_seed(self.seed + number)
         fresh = Field(field.siren, field.siren.init(generator=generator, device=device))
-        return passed, refined, self._fit(fresh, latent, batch, self.most, target=refined.error)
+        return passed, refined, self._fit(fresh, item, self.most, target=refined.error)
 
     def _error(self, field: Field, batch: Batch) -> float:
         points = batch.points[self.at]
@@ -206,26 +210,34 @@ class Unseen(Protocol):
             left = field(points.coords) - points.values
         return float(left.norm() / points.values.norm())
 
-    def _fit(self, field: Field, latent: Tensor, batch: Batch, steps: int, *, target: float | None) -> Fitted:
-        """Move the field's weights by L-BFGS, until the error is at most `target` where one is given."""
+    def _fit(self, field: Field, item: Item, steps: int, *, target: float | None) -> Fitted:
+        """Move the field's weights by `steps` steps of L-BFGS, or until the error is at most `target`."""
         params = {name: value.detach().clone().requires_grad_() for name, value in field.params.items()}
-        moved = Field(field.siren, params)
+        moved, device = Field(field.siren, params), item.latent.device
         optimizer = torch.optim.LBFGS(
-            list(params.values()), max_iter=AT_ONCE, history_size=50, line_search_fn="strong_wolfe",
+            list(params.values()), history_size=50, line_search_fn="strong_wolfe",
             tolerance_grad=0.0, tolerance_change=0.0,
         )  # fmt: skip
 
         def closure() -> Tensor:
             optimizer.zero_grad()
-            loss = self.loss(moved, latent, batch)
+            loss = item.loss(moved)
             loss.backward()  # type: ignore[no-untyped-call]
             return loss
 
-        done, seconds, error = 0, 0.0, self._error(moved, batch)
-        while done < steps and (target is None or error > target):
-            began = time.perf_counter()
+        left, seconds = steps, 0.0
+        while left > 0 and (target is None or self._error(moved, item.batch) > target):
+            count = min(AT_ONCE, left)
+            # One evaluation to begin with, and one for each step.
+            optimizer.param_groups[0].update(max_iter=count, max_eval=count + 1)
+            began = _now(device)
             optimizer.step(closure)  # type: ignore[no-untyped-call]
-            seconds, done = seconds + time.perf_counter() - began, done + AT_ONCE
-            if target is not None:
-                error = self._error(moved, batch)
-        return Fitted(moved, self._error(moved, batch), seconds, done)
+            seconds, left = seconds + _now(device) - began, left - count
+        return Fitted(moved, self._error(moved, item.batch), seconds)
+
+
+def _now(device: torch.device) -> float:
+    """Seconds of a clock, once all work on the device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
