@@ -53,3 +53,24 @@ def test_a_small_run_writes_both_numbers_and_the_slices(tmp_path: Path) -> None:
     assert (made.results / "figure.png").is_file()
     rows = json.loads((made.results / "comparison.json").read_text())["rows"]
     assert [row["name"] for row in rows[1:]] == ["trilinear", "cubic spline"]
+
+
+@pytest.mark.parametrize("shape", [(8, 6, 8), (10, 12, 10)])
+def test_interpolation_reaches_the_last_seen_voxel_of_even_sizes(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    z, y, x = np.meshgrid(*map(np.arange, shape), indexing="ij")
+    np.save(tmp_path / "linear.npy", z + 2 * y - x)
+    data = Volume(path=tmp_path / "linear.npy", every=2)
+    known = data.batch("test", ONE).points["between"].values.numpy().ravel()
+    np.testing.assert_allclose(data.interpolated("linear"), known, atol=1e-6)
+    made = data.interpolated("cubic")
+    assert made is None if min(shape) < 8 else np.allclose(made, known, atol=1e-6)
+
+
+def test_an_axis_with_one_seen_voxel_has_finite_points_and_no_baseline(tmp_path: Path) -> None:
+    np.save(tmp_path / "slab.npy", np.random.default_rng(0).uniform(size=(1, 9, 9)))
+    data = Volume(path=tmp_path / "slab.npy", every=2)
+    between = data.batch("test", ONE).points["between"]
+    assert between.coords.shape == (1, 81 - 25, 3)
+    assert bool((between.coords[..., 0] == 0).all())
+    assert data.interpolated("linear") is None
+    assert data.interpolated("cubic") is None

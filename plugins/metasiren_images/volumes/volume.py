@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 from torch import Tensor
 
@@ -71,18 +72,12 @@ class Volume(Dataset):
             raise RecipeError(
                 "data: volume", found, "Give a size of 2 or more, every of 1 or more, a frequency above 0."
             )
-        rng = np.random.default_rng(seed)
         if path is None:
-            self.whole = (
-                2 * marschner_lobb(grid((size,) * 3, dtype=torch.float64).numpy(), frequency).reshape((size,) * 3) - 1
-            )
-            self.known, self.every, name = self.whole, 1, "marschner_lobb"
-            between = rng.uniform(-1, 1, (BETWEEN, 3))
-            values = 2 * marschner_lobb(between, frequency) - 1
+            at = grid((size,) * 3, dtype=torch.float64).numpy()
+            self.whole, self.every, name = 2 * marschner_lobb(at, frequency).reshape((size,) * 3) - 1, 1, "marschner_lobb"
         else:
             self.whole, self.every, name = _read(path), every, path.stem
-            self.known = self.whole[::every, ::every, ::every]
-            between, values = _others(self.whole, every, rng)
+        self.known = self.whole[:: self.every, :: self.every, :: self.every]
         self.title = f"{name}, {' x '.join(map(str, self.known.shape))} voxels" + (
             f" of {' x '.join(map(str, self.whole.shape))}" if self.every > 1 else ""
         )
@@ -93,7 +88,15 @@ class Volume(Dataset):
         coords = grid(self.whole.shape).reshape(*self.whole.shape, 3)
         seen = coords[:: self.every, :: self.every, :: self.every].reshape(-1, 3)
         self._samples = Sample(seen, {"values": _column(self.known)})
-        self._between = Sample(torch.from_numpy(between).float(), {"values": _column(values)})
+        rng = np.random.default_rng(seed)
+        if path is None:
+            at = rng.uniform(-1, 1, (BETWEEN, 3))
+            self._between = Sample(
+                torch.from_numpy(at).float(), {"values": _column(2 * marschner_lobb(at, frequency) - 1)}
+            )
+        else:
+            others = _others(self.whole.shape, every, rng)
+            self._between = Sample(coords.reshape(-1, 3)[others], {"values": _column(self.whole.ravel()[others])})
 
     def batch(
         self,
@@ -110,11 +113,19 @@ class Volume(Dataset):
         return Batch(Context.empty(items, self.domain), sets)
 
     def interpolated(self, method: Literal["linear", "cubic"]) -> Array | None:
-        """Values at the points between, from the seen voxels by scipy: `linear`, or `cubic`, four a side at least."""
-        if method == "cubic" and min(self.known.shape) < 4:
+        """Values at the points between, from the seen voxels by scipy.
+
+        Args:
+            method: `linear`, which needs two seen voxels along each axis; or `cubic`, which needs four.
+
+        Returns:
+            (points,), or None where there are fewer.
+        """
+        if min(self.known.shape) < (4 if method == "cubic" else 2):
             return None
         axes = [np.linspace(-1, 1, n)[:: self.every] for n in self.whole.shape]
-        within = RegularGridInterpolator(axes, self.known, method=method, bounds_error=False)
+        # Extrapolated by rounding errors only: coordinates in float32 can lie beyond the last seen voxel.
+        within = RegularGridInterpolator(axes, self.known, method=method, bounds_error=False, fill_value=None)
         found: Array = within(self._between.coords.cpu().double().numpy())
         return found
 
@@ -149,12 +160,10 @@ def _read(path: Path) -> Array:
     return 2 * unit - 1
 
 
-def _others(whole: Array, every: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Coordinates and values of voxels that training does not see, within the box of those that it sees."""
-    axes = [np.arange(n) for n in whole.shape]
-    index = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
-    last = [(n - 1) // every * every for n in whole.shape]
-    unseen = index[((index % every != 0).any(-1)) & (index <= last).all(-1)]
-    chosen = unseen[rng.permutation(len(unseen))[:BETWEEN]]
-    coords: Array = 2 * chosen / (np.array(whole.shape) - 1) - 1
-    return coords, whole[tuple(chosen.T)]
+def _others(shape: tuple[int, ...], every: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Row-major numbers of voxels that training does not see, within the box of those that it sees."""
+    unseen = np.zeros(shape, bool)
+    unseen[tuple(slice((n - 1) // every * every + 1) for n in shape)] = True
+    unseen[::every, ::every, ::every] = False
+    found = np.flatnonzero(unseen)
+    return found[rng.permutation(len(found))[:BETWEEN]]
