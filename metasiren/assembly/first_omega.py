@@ -69,10 +69,9 @@ def resolved(recipe: Recipe, dataset: Dataset) -> Recipe:
     items = torch.arange(min(ITEMS, dataset.splits["train"]))
     split = "test" if dataset.splits["train"] == 1 and "test" in dataset.splits else "train"
     points = dataset.batch(split, items, generator=torch.Generator().manual_seed(0)).points if shape else {}
-    whole = torch.Size(shape or ()).numel()
-    sets = [p for p in points.values() if "values" in p.targets and p.coords.shape[1] == whole]
+    sets = [p for p in points.values() if "values" in p.targets and p.on_grid(dataset.domain)]
     if shape is None or not sets:
-        found = "no point set of this data has the values of a whole grid, whose spectrum would settle it."
+        found = "no point set of this data has the values of a whole grid over [-1, 1], whose spectrum would settle it."
         raise RecipeError(WHERE, found, "Give a number, such as 30.")
     found_omegas = [first_omega(each.reshape(*shape, -1)) for each in sets[0].values]
     omega = float(f"{sum(found_omegas) / len(found_omegas):.3g}")

@@ -14,6 +14,7 @@ from torch import Tensor
 from metasiren.errors import DataError
 from metasiren.nn.derivatives.exact import ExactConditions
 from metasiren.nn.domain import Domain
+from metasiren.nn.grids import grid
 
 
 class _OnDevice:
@@ -67,6 +68,13 @@ class Points(_OnDevice):
     def values(self) -> Tensor:
         """The signal's values (batch, points, d_out), where they are known."""
         return self.targets["values"]
+
+    def on_grid(self, domain: Domain) -> bool:
+        """Whether the points of every item are those of the domain's grid over [-1, 1], in its order."""
+        if domain.grid is None or self.coords.shape[1:] != (torch.Size(domain.grid).numel(), domain.d_in):
+            return False
+        whole = grid(domain.grid, dtype=self.coords.dtype, device=self.coords.device)
+        return torch.allclose(self.coords, whole, atol=1e-6)
 
     @property
     def known(self) -> Mapping[str, Tensor]:

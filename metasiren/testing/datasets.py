@@ -70,7 +70,7 @@ def observations(part: Part) -> None:
     made = part.make()
     _contextual(made)
     batch = _draw(made, "train", torch.arange(min(4, made.splits["train"])), FEW)
-    whole = [p for p in batch.points.values() if "values" in p.targets and _covers(p, made.domain)]
+    whole = [p for p in batch.points.values() if "values" in p.targets and p.on_grid(made.domain)]
     context = batch.context
     if context.cells is None or not whole:
         raise NotApplicable("no known values on the context's grid to compare with")
@@ -190,13 +190,6 @@ def _draw(made: Any, split: str, items: Tensor, context: tuple[int, int] | None)
 def _contextual(made: Any) -> None:
     if not _draw(made, "train", torch.tensor([0]), (3, 3)).context.mask.any():
         raise NotApplicable("this data gives no contexts: its signals are fitted alone")
-
-
-def _covers(points: Points, domain: Domain) -> bool:
-    if domain.grid is None:
-        return False
-    whole = grid(domain.grid)
-    return points.coords.shape[1:] == whole.shape and torch.allclose(points.coords[0], whole)
 
 
 def _item(points: Points, i: int, batch: int) -> Points:

@@ -45,6 +45,17 @@ def test_the_run_records_a_number_and_opens_again(tmp_path: Path) -> None:
     assert ms.open_run(made.path).field().siren.first_omega == written
 
 
+def test_points_in_another_order_than_the_grid_s_are_passed_over() -> None:
+    overrides = {"siren.first_omega": "auto", "data.size": 24, "data.factor": 4}
+    made = assemble(ms.load_recipe("super_resolution", preset="quick", overrides=overrides), load_catalogue())
+    points = made.dataset.batch("test", torch.zeros(1, dtype=torch.long)).points
+    # As many as there are pixels, but one large pixel after another.
+    assert points["measured"].coords.shape == points["pixels"].coords.shape
+    assert not points["measured"].on_grid(made.dataset.domain)
+    assert points["pixels"].on_grid(made.dataset.domain)
+    assert made.recipe.siren.first_omega == first_omega(points["pixels"].values.reshape(24, 24, 1))
+
+
 @pytest.mark.parametrize(
     ("name", "overrides", "said"),
     [
