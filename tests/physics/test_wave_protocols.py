@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import metasiren as ms
-from metasiren import Model, RecipeError, Siren
+from metasiren import Field, Model, RecipeError, Siren
 from metasiren.engine.running import run as run_recipe
 from metasiren_basics.fixed import FixedEncoder
 from metasiren_basics.free import FreeDecoder
@@ -21,7 +21,7 @@ from metasiren_physics.datasets.helmholtz import HelmholtzDataset
 from metasiren_physics.datasets.inversion import InversionDataset
 from metasiren_physics.datasets.wave import WaveDataset
 from metasiren_physics.protocols import helmholtz, inversion, wave
-from metasiren_physics.protocols.measures import cells, on_grid, truth_at
+from metasiren_physics.protocols.measures import cells, on_grid, sample, truth_at
 from metasiren_physics.protocols.pictures import SIDE, draw, paint, size_panel, wave_panel
 from metasiren_physics.reference.helmholtz_grid import grid_points
 
@@ -45,6 +45,15 @@ def model_for(dataset: ms.Dataset) -> Model:
         in_features=dataset.domain.d_in, out_features=dataset.domain.d_out, hidden_features=8, hidden_layers=1
     )
     return Model(FixedEncoder(dataset.domain), FreeDecoder(siren, 0))
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_all_points_are_sampled_of_single_fields_too(single: bool) -> None:
+    siren = Siren(in_features=2, out_features=3, hidden_features=8, hidden_layers=1)
+    params = siren.init(generator=torch.Generator().manual_seed(0))
+    made = sample(Field(siren, params, single=single), cells(1.0, 5))
+    expected = siren(params, torch.from_numpy(cells(1.0, 5)).float().reshape(25, 2))[0].detach()
+    np.testing.assert_allclose(made, expected.numpy().reshape(5, 5, 3), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,12 @@ def test_the_kernel_leaves_linear_functions_alone(samples: int) -> None:
     coords = grid((7, 7), dtype=torch.float64, extent=0.8)
     made = blurred(ramp(2.0, -1.0), coords, (0.2, 0.2), samples, torch.Generator().manual_seed(0))
     torch.testing.assert_close(made, coords @ torch.tensor([[2.0], [-1.0]]).double())
+
+
+def test_single_fields_are_averaged_at_all_points() -> None:
+    coords, field = grid((7, 7), dtype=torch.float64, extent=0.8), ramp(2.0, -1.0)
+    made = blurred(replace(field, single=True), coords, (0.2, 0.2), 4, torch.Generator().manual_seed(0))
+    assert torch.equal(made, blurred(field, coords, (0.2, 0.2), 4, torch.Generator().manual_seed(0)))
 
 
 def test_an_odd_number_of_samples_is_right_on_average() -> None:

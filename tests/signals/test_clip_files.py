@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from metasiren import DataError, Domain, RecipeError, RunError, grid
+from metasiren import DataError, Domain, Field, Jet, RecipeError, RunError, Siren, grid
 from metasiren_signals.clips.baselines import coarse_clip, coarse_size, mean_frame
 from metasiren_signals.clips.dataset import Video, to_values
 from metasiren_signals.clips.picture import Strip, clip_figure, fitted
@@ -45,6 +45,9 @@ class Known:
     def __call__(self, coords: Tensor) -> Tensor:
         return self.formula(coords).unsqueeze(0)
 
+    def jet(self, coords: Tensor, order: str, *, chunk_points: int) -> Jet:
+        return Jet(torch.cat([self(part) for part in coords.split(chunk_points)], 1))
+
 
 RAMPS = Known(lambda c: c)
 """Red grows with time, green with rows, blue with columns."""
@@ -68,6 +71,16 @@ def ramps(frames: int, rows: int, columns: int) -> np.ndarray[Any, Any]:
 def test_a_chunked_field_is_the_field(monkeypatch: pytest.MonkeyPatch) -> None:
     coords = torch.rand(1000, 3)
     assert torch.equal(values_at(RAMPS, coords), coords)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_all_points_are_sampled_of_single_fields_too(monkeypatch: pytest.MonkeyPatch, single: bool) -> None:
+    monkeypatch.setattr("metasiren_signals.sampling.FLOATS_AT_ONCE", 8 * 7)
+    siren = Siren(in_features=3, out_features=2, hidden_features=8, hidden_layers=1)
+    params = siren.init(generator=torch.Generator().manual_seed(0))
+    coords = torch.rand(50, 3, generator=torch.Generator().manual_seed(1))
+    made = values_at(Field(siren, params, single=single), coords)
+    torch.testing.assert_close(made, siren(params, coords)[0].detach())
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".gif"])

@@ -49,5 +49,5 @@ def blurred(
         offsets = torch.cat([half, -half])[:samples] * step
         moved = centres + offsets
         moved = torch.where(centres.abs() <= 1, 2 * moved.clamp(-1, 1) - moved, moved)
-        made.append(field(moved.reshape(-1, 2))[0].reshape(samples, len(centres), -1).mean(dim=0))
+        made.append(field.jet(moved.reshape(-1, 2), "value").value[0].reshape(samples, len(centres), -1).mean(dim=0))
     return torch.cat(made)

@@ -74,11 +74,8 @@ class Volume(Dataset):
             )
         if path is None:
             at = grid((size,) * 3, dtype=torch.float64).numpy()
-            self.whole, self.every, name = (
-                2 * marschner_lobb(at, frequency).reshape((size,) * 3) - 1,
-                1,
-                "marschner_lobb",
-            )
+            self.whole = 2 * marschner_lobb(at, frequency).reshape((size,) * 3) - 1
+            self.every, name = 1, "marschner_lobb"
         else:
             self.whole, self.every, name = _read(path), every, path.stem
         self.known = self.whole[:: self.every, :: self.every, :: self.every]
