@@ -12,6 +12,8 @@ from skimage.transform import radon
 from torch import Tensor
 
 import metasiren as ms
+from metasiren.engine.dry_run import dry_run
+from metasiren.registry.catalogue import load_catalogue
 from metasiren_images.measured.constraint import Measurements, weighted_sums
 from metasiren_images.measured.ellipses import PHANTOM, inside, line_integrals
 from metasiren_images.measured.larger_pixels import LargerPixels
@@ -85,7 +87,22 @@ def test_a_picture_of_slopes_has_no_residual_at_larger_pixels(tmp_path: Path) ->
 def test_weighted_sums_add_what_belongs_together() -> None:
     value = torch.tensor([[[1.0], [2.0], [3.0]]])
     targets = {"weights": torch.tensor([[[0.5], [0.5], [2.0]]]), "of": torch.tensor([[[0], [0], [1]]])}
-    torch.testing.assert_close(weighted_sums(value, targets), torch.tensor([[[1.5], [6.0]]]))
+    torch.testing.assert_close(weighted_sums(value, targets, 2), torch.tensor([[[1.5], [6.0]]]))
+
+
+def test_the_loss_is_the_mean_over_measurements_whatever_their_numbers_of_points() -> None:
+    data, ramp = Sinogram(size=65, angles=5, noise=0.1, samples=7), torch.tensor([[0.4], [-0.3]])
+    points = data.batch("test", ONE).points["measured"]
+    summed = (points.coords @ ramp * points.targets["weights"]).reshape(-1, 7).sum(1)
+    expected = (summed - points.values.reshape(-1, 7)[:, 0]).square().mean()
+    assert loss(data, lambda coords: coords @ ramp) == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["super_resolution", "tomography"])
+def test_a_dry_run_knows_the_memory_and_the_cost_of_a_step(name: str) -> None:
+    overrides = {"data.size": 33, "siren.hidden_features": 8, "train.steps": 20, "evaluate.protocol": None}
+    planned = dry_run(ms.load_recipe(name, preset="quick", overrides=overrides), load_catalogue(), torch.device("cpu"))
+    assert planned.cost is not None
 
 
 def test_noise_has_its_sigma_and_seed_and_other_methods_lessen_it() -> None:

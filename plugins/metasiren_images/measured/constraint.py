@@ -15,8 +15,8 @@ class Measurements(Constraint):
 
     The mean over measurements k and channels of (sum over i in S_k of w_i u(x_i) - m_k)^2, where S_k are the points of
     measurement k. The points know `weights` (batch, points, 1), the number of their measurement `of`
-    (batch, points, 1), counted from 0, and its result `values` (batch, points, channels), the same at all points of one
-    measurement.
+    (batch, points, 1), from 0 and below the number of points, and its result `values` (batch, points, channels), the
+    same at all points of one measurement.
 
     Args:
         at: the point set.
@@ -38,22 +38,18 @@ class Measurements(Constraint):
         if lacking:
             found = f"these points lack {', '.join(sorted(lacking))}; they have {', '.join(targets) or 'none'}."
             raise RecipeError(f"constraints: measurements: at: {self.at}", found, "Name a point set of measurements.")
-        value = prediction.jets[self.at].value
-        return (weighted_sums(value, targets) - one_of_each(targets)).square().mean()
+        # There are at most as many measurements as points. Reading their number would wait for the device.
+        value, count = prediction.jets[self.at].value, targets["of"].shape[1]
+        points = _sums(torch.ones_like(targets["weights"]), targets["of"], count)
+        results = _sums(targets["values"], targets["of"], count) / points.clamp_min(1)
+        residuals = weighted_sums(value, targets, count) - results
+        return residuals.square().sum() / ((points > 0).sum() * value.shape[2])
 
 
-def weighted_sums(value: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-    """(batch, measurements, channels) from values (batch, points, channels)."""
-    return _sums(value * targets["weights"], targets["of"])
+def weighted_sums(value: Tensor, targets: Mapping[str, Tensor], count: int) -> Tensor:
+    """(batch, count, channels) from values (batch, points, channels); zero for numbers that no point has."""
+    return _sums(value * targets["weights"], targets["of"], count)
 
 
-def one_of_each(targets: Mapping[str, Tensor]) -> Tensor:
-    """The results (batch, measurements, channels), from those that points repeat."""
-    repeated, of = targets["values"], targets["of"]
-    return _sums(repeated, of) / _sums(torch.ones_like(repeated), of)
-
-
-def _sums(each: Tensor, of: Tensor) -> Tensor:
-    index = of.expand_as(each)
-    count = int(of.max()) + 1
-    return each.new_zeros(each.shape[0], count, each.shape[2]).scatter_add(1, index, each)
+def _sums(each: Tensor, of: Tensor, count: int) -> Tensor:
+    return each.new_zeros(each.shape[0], count, each.shape[2]).scatter_add(1, of.expand_as(each), each)
