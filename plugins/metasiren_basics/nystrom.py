@@ -13,6 +13,7 @@ the rows times the parameters for each of some hundred products: it pays where b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import inf
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ def nystrom_steps(
         generator: source of the random directions.
 
     Yields:
-        d, and the step.
+        d, and the step; nothing where J is zero or not finite.
     """
     rows, parameters = len(target), linear.siren.parameter_count
     matrix = linear.rows() if rows * parameters <= MOST_ENTRIES else None
@@ -65,8 +66,10 @@ def nystrom_steps(
     def product(v: Tensor) -> Tensor:
         return back(onto(v)) if dual else onto(back(v))
 
-    right = target.unsqueeze(1) if dual else onto(target.unsqueeze(1))
     scale = linear.norm_squared() / rows
+    if not 0 < float(scale) < inf:
+        return
+    right = target.unsqueeze(1) if dual else onto(target.unsqueeze(1))
     values, vectors = sketch(product, len(right), rank, right, generator)
     for damping in sorted(set(dampings)):
         found = solve(product, right, damping * scale, values, vectors, tolerance, most)
@@ -82,7 +85,7 @@ def sketch(
     directions = torch.linalg.qr(drawn).Q
     seen = product(directions)
     # A small shift keeps the factor real in spite of rounding; it is taken off the eigenvalues again.
-    shift = torch.finfo(like.dtype).eps * seen.norm() * size**0.5
+    shift = (torch.finfo(like.dtype).eps * seen.norm() * size**0.5).clamp(min=torch.finfo(like.dtype).tiny)
     seen = seen + shift * directions
     core = directions.mT @ seen
     values, turned = torch.linalg.eigh((core + core.mT) / 2)

@@ -301,6 +301,28 @@ def test_where_nothing_helps_the_weights_stay_and_damping_grows() -> None:
     assert optimizer.param_groups[0]["damping"] == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("solve", ["auto", "primal", "nystrom"])
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_with_residuals_that_are_not_finite_the_loss_is_returned(solve: Any, momentum: float) -> None:
+    """The check of the step then acts on it as `train.on_nonfinite` says."""
+    task = problem((1.0, Oscillation()), (1.0, Values()))
+    optimizer = GaussNewton(task.model.parameters(), solve=solve, momentum=momentum)
+    optimizer.step_on(task)
+    with torch.no_grad():
+        next(iter(task.model.parameters())).fill_(float("nan"))
+    before = flat(task.model)
+    assert not bool(optimizer.step_on(task)["loss"].isfinite())
+    assert torch.equal(flat(task.model).isnan(), before.isnan())
+
+
+@pytest.mark.parametrize("solve", ["auto", "primal", "nystrom"])
+def test_with_a_weight_of_zero_the_weights_stay(solve: Any) -> None:
+    task = problem((0.0, Values()))
+    before = flat(task.model)
+    assert float(GaussNewton(task.model.parameters(), solve=solve).step_on(task)["loss"]) == 0
+    assert torch.equal(flat(task.model), before)
+
+
 @pytest.mark.parametrize("kind", [Linearised, DenseJacobian])
 def test_the_primal_step_is_the_dual_step(kind: Any) -> None:
     """(JᵀJ + c)⁻¹ Jᵀ = Jᵀ (JJᵀ + c)⁻¹, with the same damping, more rows than weights or fewer."""

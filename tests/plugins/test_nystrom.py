@@ -113,6 +113,20 @@ def test_a_zero_residual_needs_no_step() -> None:
     assert not solve(lambda v: matrix @ v, zero, torch.tensor(0.1, dtype=F64), values, vectors, 1e-6, 9).any()
 
 
+@pytest.mark.parametrize("number", [0.0, float("nan"), float("inf")])
+def test_a_jacobian_that_is_zero_or_not_finite_has_no_steps(number: float) -> None:
+    linear = linearised(DenseJacobian, 20)
+    assert isinstance(linear, DenseJacobian)
+    linear.matrix = torch.full_like(linear.matrix, number)
+    steps = nystrom_steps(linear, linear.residual, [0.1], rank=3, tolerance=1e-6, most=9, generator=seeded())
+    assert not list(steps)
+
+
+def test_a_sketch_of_zero_is_zero() -> None:
+    values, _ = sketch(torch.zeros_like, 6, 3, torch.zeros(6, 1, dtype=F64), seeded())
+    assert not values.any()
+
+
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     optimizer = {"name": "gauss_newton", "solve": "nystrom", "rank": 5}
     options = {
