@@ -1,4 +1,4 @@
-"""Magnitudes of the constraints' residuals at points, for data sets with adaptive points."""
+"""Magnitudes of the constraints' residuals at points, for data sets whose points or weights follow them."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def errors_at(model: Model, constraints: tuple[Weighted, ...], items: Tensor, at
     prediction = predict(field, latent, Batch(context, {at: points}), orders_of(chosen))
     squares = [r.square().sum(-1) for r in (each.residuals(prediction) for each in chosen) if r is not None]
     if not squares:
-        found = f"no constraint on the point set {at!r} has residuals, so its points cannot follow the error."
-        raise RecipeError("data: adaptive", found, "Use a constraint with norm: l2 there, or leave adaptive out.")
+        found = f"no constraint on the point set {at!r} has residuals, so its points and weights cannot follow them."
+        advice = "Use a constraint with norm: l2 there, or leave out what asks for them: adaptive, causal or attention."
+        raise RecipeError("data", found, advice)
     return torch.stack(squares).sum(0).sqrt()

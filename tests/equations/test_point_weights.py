@@ -89,6 +89,29 @@ def test_attention_remembers_and_goes_back_to_a_state() -> None:
     assert torch.equal(first, weights(data, errors))  # type: ignore[arg-type]
 
 
+def test_weights_of_the_recipe_are_multiplied() -> None:
+    own, options = {"targets": {"interior": {"weight": "2 + x"}}}, {"redraw": False, "points": {"interior": 64}}
+
+    def found(**more: Any) -> Points:
+        return box(**options, **more).at_errors(lambda at, p: p.coords[..., 0]).batch("train", ONE).points["interior"]
+
+    for rule in ({"causal": Causal(slabs=4)}, {"attention": Attention()}):
+        both, alone = found(**own, **rule), found(**rule).targets["weight"]
+        torch.testing.assert_close(both.targets["weight"], alone * (2 + both.coords[..., 1:]))
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"adaptive": {}}, {"causal": {}}, {"attention": {}, "redraw": False}],
+    ids=lambda option: next(iter(option)),
+)
+def test_residuals_are_needed(option: dict[str, Any], tmp_path: Path) -> None:
+    options = {f"data.{name}": value for name, value in {"adaptive": None, **option}.items()}
+    recipe = ms.load_recipe("burgers", preset="quick", overrides={**SMALL, **options, "constraints.burgers.norm": "l1"})
+    with pytest.raises(RecipeError, match=rf"(?s)point set .interior. has residuals.*{next(iter(option))}"):
+        ms.run(recipe, out=tmp_path / "run", device="cpu")
+
+
 @pytest.mark.parametrize("optimizer", ["gauss_newton", {"name": "adam", "lr": 1e-3}])
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, optimizer: Any) -> None:
     options = {

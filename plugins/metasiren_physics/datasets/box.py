@@ -38,6 +38,7 @@ class BoxDataset(Dataset):
         points: how many points of each set a step draws; sets that are left out do not exist.
         targets: what is known at the points of a set: a number, a formula in the coordinates such as "-sin(pi*x)", or a
             list of them, one for each channel, which become the target `values`; or a mapping of target names to these.
+            The target `weight` multiplies the squared residual of a point.
         channels: number of channels of the field.
         time: the axis that `initial` starts and `boundary` leaves out; no such axis, no `initial`.
         periodic: axes whose sides are no boundary.
@@ -172,21 +173,23 @@ class BoxDataset(Dataset):
         self._levels.update({name.removeprefix("attention."): level.clone() for name, level in state.items()})
 
     def _weighted(self, at: str, points: Points, errors: Callable[[Points], Tensor]) -> Points:
-        """The points with the weights that `causal` and `attention` give them."""
-        causal = self.causal is not None and at in self.causal.sets
-        attentive = self.attention is not None and at in self.attention.sets
-        if not (causal or attentive):
+        """The points with the weights that `causal` and `attention` give them, times those that they have."""
+        causal = self.causal if self.causal is not None and at in self.causal.sets else None
+        attention = self.attention if self.attention is not None and at in self.attention.sets else None
+        if causal is None and attention is None:
             return points
         sizes = errors(points)[0].double()
         weight = torch.ones_like(sizes)
-        if causal and self.causal is not None and self.time is not None:
+        if causal is not None:
+            assert self.time is not None, "causal needs it"
             low, high = self.axes[self.time]
             times = (points.coords[0, :, self.names.index(self.time)] - low) / (high - low)
-            weight = weight * self.causal.weights(times, sizes)
-        if attentive and self.attention is not None:
-            self._levels[at] = self.attention.updated(self._levels.get(at), sizes)
+            weight = weight * causal.weights(times, sizes)
+        if attention is not None:
+            self._levels[at] = attention.updated(self._levels.get(at), sizes)
             weight = weight * self._levels[at].square()
-        return Points(points.coords, {**points.targets, "weight": weight[None, :, None]})
+        given = points.targets.get("weight", weight.new_ones(()))
+        return Points(points.coords, {**points.targets, "weight": weight[None, :, None] * given})
 
     def draw(self, at: str, count: int, generator: torch.Generator | None, device: torch.device) -> Points:
         """New points of one set, with their targets; coordinates (1, count, d) in float64."""

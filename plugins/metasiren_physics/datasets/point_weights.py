@@ -1,6 +1,7 @@
 """Weights of points that follow the residual: causal in time, and residual-based attention.
 
 Both are fixed within a step, whatever the optimiser tries there, and multiply the squared residual of a point.
+A target `weight` that the recipe gives is part of the residuals that they follow.
 """
 
 from __future__ import annotations
@@ -81,7 +82,6 @@ class Attention:
         """The next a (points,) from the one before, or None at the first step, and residuals of the sizes (points,)."""
         now = torch.full_like(residuals, self.start) if before is None else before.to(residuals)
         largest = residuals.max()
+        grown = self.memory * now + self.rate * residuals / largest
         # A diverged model has residuals that are not finite: weights stay, and the check of the step reports the loss.
-        if not bool(torch.isfinite(largest)) or float(largest) == 0:
-            return now
-        return self.memory * now + self.rate * residuals / largest
+        return torch.where(torch.isfinite(largest) & (largest > 0), grown, now)
