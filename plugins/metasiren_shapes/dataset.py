@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Context, DataError, Dataset, Domain, Points
+from metasiren import Batch, Context, DataError, Dataset, Domain, Points, progress_bar
 from metasiren_shapes.frame import Frame, Scheme
 from metasiren_shapes.reading import SUFFIXES
 from metasiren_shapes.solids import NAMES, SolidName
@@ -21,6 +21,8 @@ ADVICE = (
     f"or data.solid, one of {', '.join(NAMES)}."
 )
 MOST_HELD_OUT = 20_000
+LABELLED_AT_ONCE = 8192
+"""Points whose side is worked out before progress is shown."""
 
 
 class Shape(Dataset):
@@ -40,8 +42,8 @@ class Shape(Dataset):
         solid: instead of a file, one of sphere, box, torus, chain, knot, dust and room.
         points: surface points a step, and as many space points.
         near: standard deviation, in coordinate units, of points drawn around surface points; 0 draws none.
-        labelled: points whose side of the surface is worked out once, half of them uniform in the cube, half around
-            the surface with the standard deviation `near`, or 0.05; 0 works out none.
+        labelled: points whose side of the surface the first step works out, once: half of them uniform in the cube,
+            half around the surface with the standard deviation `near`, or 0.05; 0 works out none.
         samples: surface points taken from a mesh or solid, once.
         normals: of a mesh: `face`, or `vertex` for normals blended over each face.
         normalise: where the shape lies in the cube. `box` centres the bounding box, its longest side 2 * 0.9; `ball`
@@ -101,8 +103,10 @@ class Shape(Dataset):
         pool, held = _hold_out(surface.rows, held_out, seed)
         self._pool, self._held = torch.from_numpy(pool), torch.from_numpy(held)
         self._space = torch.from_numpy(np.random.default_rng(seed).uniform(-1, 1, (test_points, 3)).astype(np.float32))
+        _demand_inside(surface, labelled)
+        self.labelled, self.seed = labelled, seed
         self._sdf: Tensor | None = None
-        self._labelled = _labelled(surface, pool, labelled, near or 0.05, seed)
+        self._sides: Tensor | None = None
 
     @property
     def frame(self) -> Frame:
@@ -142,9 +146,9 @@ class Shape(Dataset):
         if self.near:
             away = torch.randn(1, self.points, 3, generator=generator, device=device) * self.near
             sets["near"] = Points(drawn[None, :, :3] + away)
-        if len(self._labelled):
-            chosen = torch.randint(len(self._labelled), (self.points,), generator=generator, device=device)
-            rows = self._labelled[chosen]
+        if self.labelled:
+            chosen = torch.randint(self.labelled, (self.points,), generator=generator, device=device)
+            rows = self._with_sides().to(device)[chosen]
             sets["labelled"] = Points(rows[None, :, :3], {"inside": rows[None, :, 3:]})
         return Batch(nothing, sets)
 
@@ -155,7 +159,7 @@ class Shape(Dataset):
         if free is None or self._pool.nbytes <= free / 4:
             self._pool = self._pool.to(place)
         self._held, self._space = self._held.to(place), self._space.to(place)
-        self._labelled = self._labelled.to(place)
+        self._sides = None if self._sides is None else self._sides.to(place)
         return self
 
     def _distances(self) -> Tensor:
@@ -165,6 +169,25 @@ class Shape(Dataset):
             exact = self.surface.distance(self._space.cpu().numpy().astype(np.float64))
             self._sdf = torch.from_numpy(exact.astype(np.float32))
         return self._sdf
+
+    def _with_sides(self) -> Tensor:
+        """(labelled, 4): coordinates, and 1 inside the surface, 0 outside; worked out when first asked for."""
+        if self._sides is None:
+            assert self.surface.distance is not None
+            # A stream of its own: that of the seed alone draws the points in space that tests see.
+            rng, around = np.random.default_rng((self.seed, 1)), self.labelled // 2
+            coords = rng.uniform(-1, 1, (self.labelled, 3))
+            drawn = self._pool[torch.from_numpy(rng.integers(len(self._pool), size=around)).to(self._pool.device), :3]
+            coords[:around] = drawn.cpu().numpy() + (self.near or 0.05) * rng.standard_normal((around, 3))
+            inside = np.empty((self.labelled, 1), bool)
+            with progress_bar("labelling points", self.labelled) as advance:
+                for start in range(0, self.labelled, LABELLED_AT_ONCE):
+                    part = coords[start : start + LABELLED_AT_ONCE]
+                    inside[start : start + len(part), 0] = self.surface.distance(part) < 0
+                    advance(len(part))
+            rows = np.concatenate([coords, inside], axis=1, dtype=np.float32)
+            self._sides = torch.from_numpy(rows).to(self._space.device)
+        return self._sides
 
     @classmethod
     def missing(cls, *, path: Path | str | None = None, solid: str | None = None, **options: Any) -> str | None:
@@ -180,23 +203,17 @@ def _oriented(rows: Tensor) -> Points:
     return Points(rows[None, :, :3], {"normals": rows[None, :, 3:]})
 
 
-def _labelled(surface: Surface, rows: np.ndarray[Any, Any], count: int, near: float, seed: int) -> Tensor:
-    """(count, 4): coordinates, and 1 inside the surface, 0 outside.
+def _demand_inside(surface: Surface, labelled: int) -> None:
+    """Refuse a negative number of labelled points, and surfaces of which no inside is known.
 
     Raises:
-        DataError: a negative count, or a surface of which no inside is known.
+        DataError: these.
     """
-    if count < 0:
-        raise DataError("data: labelled", f"{count} points.", "Give 0 or more.")
-    if count and surface.distance is None:
+    if labelled < 0:
+        raise DataError("data: labelled", f"{labelled} points.", "Give 0 or more.")
+    if labelled and surface.distance is None:
         found = "the inside of this surface is not known: it is open, or a cloud of points."
         raise DataError("data: labelled", found, "Give a closed mesh or an exact solid, or fit a distance instead.")
-    rng = np.random.default_rng(seed)
-    coords = rng.uniform(-1, 1, (count, 3))
-    around = rows[rng.integers(len(rows), size=count // 2), :3]
-    coords[: count // 2] = around + near * rng.standard_normal(around.shape)
-    inside = surface.distance(coords) < 0 if count and surface.distance is not None else np.zeros(count)
-    return torch.from_numpy(np.column_stack([coords, inside]).astype(np.float32))
 
 
 def _hold_out(rows: np.ndarray[Any, Any], share: float, seed: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

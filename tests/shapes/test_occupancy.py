@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log
 
 import numpy as np
@@ -38,6 +39,31 @@ def test_half_of_the_labelled_points_lie_around_the_surface_and_sides_are_true()
     away = radius(data, points.coords) - 1
     assert float(((away < 0).float() == points.targets["inside"]).float().mean()) > 0.9995  # coordinates are rounded
     assert float((away.abs() < 0.07).float().mean()) > 0.5
+
+
+def test_sides_are_worked_out_by_the_first_step_of_training_alone() -> None:
+    data, calls = sphere(labelled=20_000, test_points=300), []
+    exact = data.surface.distance
+    assert exact is not None
+
+    def distance(coords: np.ndarray) -> np.ndarray:
+        calls.append(len(coords))
+        return exact(coords)
+
+    data.surface = replace(data.surface, distance=distance)
+    data.batch("test", ONE)
+    assert calls == [300]
+    first, again = (data.batch("train", ONE, generator=torch.Generator().manual_seed(0)) for _ in range(2))
+    assert sum(calls) == 300 + 20_000
+    assert torch.equal(first.points["labelled"].coords, again.points["labelled"].coords)
+    assert torch.equal(first.points["labelled"].targets["inside"], again.points["labelled"].targets["inside"])
+
+
+def test_no_labelled_point_is_a_test_point() -> None:
+    data = sphere(labelled=400, test_points=400)
+    labelled = data.batch("train", ONE, generator=torch.Generator().manual_seed(0)).points["labelled"].coords[0]
+    tested = data.batch("test", ONE).points["space"].coords[0]
+    assert float(torch.cdist(labelled.unique(dim=0), tested).min()) > 0
 
 
 def test_cross_entropy_of_sure_and_unsure_fields() -> None:
