@@ -81,7 +81,13 @@ class Mesh:
 
     @property
     def bounds(self) -> tuple[Floats, Floats]:
-        """Lowest and highest corner of the bounding box, (3,) each."""
+        """Lowest and highest corner of the bounding box, (3,) each.
+
+        Raises:
+            DataError: a mesh without vertices.
+        """
+        if not len(self.vertices):
+            raise DataError("mesh: bounds", "the mesh has no vertices.", "Mesh at another level, or train longer.")
         return self.vertices.min(axis=0), self.vertices.max(axis=0)
 
     def placed(self, frame: Frame) -> Mesh:

@@ -92,8 +92,9 @@ def surface_of_triangles(mesh: Trimesh, how: Reading, where: str) -> Surface:
         # Of a closed surface the outside is no matter of opinion.
         cube.invert()
         notes["orientation"] = "was inside out, and has been turned"
-    outside = cube.copy()
+    outside = cube
     if how.flip:
+        outside = cube.copy()
         cube.invert()
         notes["orientation"] = "turned, as asked"
     demand_memory(150 * how.samples, where, FEW)

@@ -31,7 +31,9 @@ def triangle_mesh(vertices: Array, faces: Indices, normals: Array | None = None)
         PluginError: trimesh is not installed; the message names the extra.
     """
     trimesh = load_extra("trimesh", extra="shapes", where="a triangle mesh")
-    mesh: Trimesh = trimesh.Trimesh(vertices, faces, vertex_normals=normals, process=False)
+    # trimesh cannot take normals of no vertices.
+    given = normals if len(vertices) else None
+    mesh: Trimesh = trimesh.Trimesh(vertices, faces, vertex_normals=given, process=False)
     return mesh
 
 
@@ -48,6 +50,8 @@ def welded(mesh: Trimesh) -> Trimesh:
     """
     joined = mesh.copy()
     joined.remove_unreferenced_vertices()
+    if not len(joined.vertices):
+        return joined
     # Of the size, not a length: by default trimesh joins within 1e-8 units, whatever the unit. Whole numbers of 63 bits
     # hold 18 digits.
     size, far = float(np.ptp(joined.vertices, axis=0).max()), float(np.abs(joined.vertices).max())
@@ -104,7 +108,7 @@ def signed_distance(mesh: Trimesh, points: Array) -> Array:
     # trimesh holds all pairs of a point and a face near it: a part of the points bounds its memory.
     parts = range(0, len(points), POINTS_AT_ONCE)
     found = [-proximity.signed_distance(mesh, points[start : start + POINTS_AT_ONCE]) for start in parts]
-    return np.concatenate(found)
+    return np.concatenate(found) if found else np.empty(0)
 
 
 def unit(vectors: Array) -> Array:

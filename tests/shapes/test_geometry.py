@@ -13,6 +13,7 @@ from scipy.stats import chisquare
 
 from metasiren import DataError
 from metasiren_shapes.frame import FILL, Frame, fit_frame
+from metasiren_shapes.mesh import Mesh
 from metasiren_shapes.solids import NAMES, make_solid
 from metasiren_shapes.triangles import closed, sample_triangles, signed_distance, triangle_mesh, welded
 
@@ -39,6 +40,22 @@ def test_faces_without_area_are_never_hit_and_a_mesh_of_them_is_refused() -> Non
     assert points[:, 0].max() <= 1
     with pytest.raises(DataError, match="without any area"):
         sample_triangles(triangle_mesh(vertices, np.array([[0, 1, 3]])), 10, RNG(0))
+
+
+def test_an_empty_mesh_has_no_area_no_volume_and_no_bounds() -> None:
+    nothing = Mesh(np.empty((0, 3)), np.empty((0, 3), int), np.empty((0, 3)))
+    assert (nothing.area, nothing.watertight, nothing.volume) == (0.0, False, None)
+    with pytest.raises(DataError, match="mesh: bounds: the mesh has no vertices"):
+        _ = nothing.bounds
+    with pytest.raises(DataError, match="0 triangles without any area"):
+        nothing.sample(3, np.random.default_rng(0))
+    corners = Mesh(np.eye(3), np.empty((0, 3), int), np.eye(3))
+    for mesh in (nothing, corners):
+        assert len(welded(mesh.triangles).vertices) == 0
+
+
+def test_no_points_have_no_distances() -> None:
+    assert signed_distance(trimesh.creation.box(), np.empty((0, 3))).shape == (0,)
 
 
 def test_vertex_normals_round_off_a_sphere() -> None:
