@@ -66,9 +66,14 @@ def test_a_folder_is_read_back_to_the_bit(tmp_path: Path) -> None:
 
 def test_a_folder_holds_several_instances(tmp_path: Path) -> None:
     u = small_field()
-    many = ms.Field(u.siren, {name: value.expand(3, *value.shape[1:]) for name, value in u.params.items()})
-    back = read_folder(write_folder(many, tmp_path / "hub"))
+    many = ms.Field(u.siren, {n: torch.cat([factor * v for factor in (1, 2, 3)]) for n, v in u.params.items()})
+    back, coords = read_folder(write_folder(many, tmp_path / "hub")), random_coords(20, 2)
     assert all(torch.equal(back.params[name], value) for name, value in many.params.items())
+    assert back(coords).shape == (3, 20, 1)
+    assert torch.equal(back(coords), many(coords))
+    card = (tmp_path / "hub" / "README.md").read_text("utf-8")
+    assert "3 neural fields: 2 coordinates" in card
+    assert "(points, 2) -> (3, points, 1)" in card
 
 
 def test_the_card_has_a_header_that_hubs_read(tmp_path: Path) -> None:
@@ -76,6 +81,8 @@ def test_the_card_has_a_header_that_hubs_read(tmp_path: Path) -> None:
     _, header, body = text.split("---\n", 2)
     assert yaml.safe_load(header)["library_name"] == "metasiren"
     assert "# A test" in body
+    assert "A neural field: 2 coordinates" in body
+    assert "(points, 2) -> (points, 1)" in body
 
 
 @pytest.mark.parametrize("damage", ["config", "weights", "shape", "missing"])

@@ -86,7 +86,7 @@ def read_folder(folder: str | Path) -> Field:
         wrong = sorted(k for k in {*shapes, *wanted} if shapes.get(k) != wanted.get(k))
         found = "; ".join(f"{k} is {shapes.get(k, 'missing')}, expected {wanted.get(k, 'none')}" for k in wrong)
         raise RunError(str(folder / "model.safetensors"), found + ".", "Export the run again.")
-    return Field(siren, params, single=True)
+    return Field(siren, params, single=instances == 1)
 
 
 def metadata_of(run: Run) -> dict[str, Any]:
@@ -108,19 +108,20 @@ def card_of(run: Run) -> str:
 
 
 def _card(field: Field, label: str, card: str) -> str:
-    siren = field.siren
+    siren, instances = field.siren, len(next(iter(field.params.values())))
+    named, several = ("A neural field", "") if instances == 1 else (f"{instances} neural fields", f"{instances}, ")
     tags = ["implicit-neural-representation", "neural-field", type(siren.activation).__name__.lower()]
     header = yaml.safe_dump({"library_name": "metasiren", "tags": tags}, sort_keys=False)
     text = (
-        f"# {label}\n\nA neural field: {siren.in_features} coordinates in [-1, 1] to {siren.out_features} values, "
+        f"# {label}\n\n{named}: {siren.in_features} coordinates in [-1, 1] to {siren.out_features} values, "
         f"{siren.hidden_layers + 1} hidden layers of {siren.hidden_features} features "
         f"({type(siren.activation).__name__.lower()}), "
-        f"{siren.parameter_count:,} parameters.\n"
+        f"{siren.parameter_count:,} parameters{' each' if several else ''}.\n"
     )
     use = (
         "## Use\n\n```python\nfrom metasiren_fields.export import read_folder\n\n"
         'field = read_folder("this folder")\n'
-        f"values = field(coords)  # (points, {siren.in_features}) -> (points, {siren.out_features})\n```\n\n"
+        f"values = field(coords)  # (points, {siren.in_features}) -> ({several}points, {siren.out_features})\n```\n\n"
         "`model.safetensors` holds plain linear layers, `0.weight` (out, in), `0.bias` (out,), and so on. A sine\n"
         "layer is sin(omega (W x + b)), with omega `first_omega` for layer 0 and `hidden_omega` after it\n"
         "(config.json); the last layer is linear.\n"
