@@ -176,13 +176,31 @@ def test_a_vector_of_a_large_rest_is_found_to_have_one() -> None:
         assert int(posterior.weights.mean(0).argmax()) == index
 
 
-def test_densities_may_have_a_ridge_of_their_own_and_means_keep_theirs() -> None:
+@pytest.mark.parametrize("directions", [None, 4])
+def test_densities_may_have_a_ridge_of_their_own_and_means_keep_theirs(directions: int | None) -> None:
     values, seen = draw()[::67].double(), masks(12)
-    usual, other = fitted(2), fitted(2, density_ridge=1e-4, scales=(0.5, 2.0))
+    usual, other = (fitted(2, directions=directions, **o) for o in ({}, {"density_ridge": 1e-4, "scales": (0.5, 2.0)}))
     assert torch.equal(usual.mean(values, seen), other.mean(values, seen))
-    same = fitted(2, density_ridge=1e-3)
+    same = fitted(2, directions=directions, density_ridge=1e-3)
     assert torch.equal(usual.log_density(values, seen), same.log_density(values, seen))
     assert not torch.equal(usual.log_density(values, seen), other.log_density(values, seen))
+
+
+def test_the_ridge_of_densities_is_added_to_every_variance_that_few_directions_leave() -> None:
+    usual, other = fitted(2, directions=4), fitted(2, directions=4, density_ridge=3e-3)
+    mask = torch.arange(SIZE).lt(5)
+    left, right = (mixture.rest(mixture.density_ridge).variance(mask) for mixture in (usual, other))
+    torch.testing.assert_close(right - left, torch.full_like(left, 4 * (3e-3 - 1e-3)), rtol=1e-9, atol=0)
+    # The density of a whole vector, from the covariance itself.
+    (covariance,) = fitted(1, 4, directions=4).clusters.covariances
+    one = fitted(1, 4, directions=4, density_ridge=1e-4)
+    rest = one.rest(one.gaussian.ridge).variance(mask)[0] - 4 * (1e-3 - 1e-4)
+    whole = one.basis @ covariance @ one.basis.T + rest * torch.eye(SIZE)
+    mean = one.gaussian.mean + one.basis @ one.clusters.means[0]
+    values = draw()[::67].double()
+    expected = torch.distributions.MultivariateNormal(mean, whole).log_prob(values)
+    found = one.log_density(values, torch.ones(12, SIZE, dtype=torch.bool))
+    torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-7)
 
 
 def test_hidden_values_are_not_used() -> None:

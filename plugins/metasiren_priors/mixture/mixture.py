@@ -170,9 +170,11 @@ class Mixture(nn.Module):
     def _made_rest(self, ridge: float) -> Rest:
         basis = self.basis.double()
         if isinstance(self.gaussian, FactorGaussian):
+            # The Gaussian's noise contains its own ridge.
             noise = float(self.gaussian.noise)
             left = (self.gaussian.variances.double()[self.coordinates :] - noise).clamp_min(0).sum()
-            return IsotropicRest(basis, noise + float(left) / max(self.size - self.coordinates, 1))
+            variance = noise + float(left) / max(self.size - self.coordinates, 1) + (ridge - self.gaussian.ridge)
+            return IsotropicRest(basis, max(variance, ridge))
         covariance = self.gaussian.covariance.double()
         spread = covariance @ basis
         inner = basis.T @ spread
