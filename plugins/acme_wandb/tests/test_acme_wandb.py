@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +84,25 @@ def test_a_resumed_run_is_opened_at_its_first_logged_step(recorded: SimpleNamesp
     recorded.plugin.metasiren_step_ended(run, 8, {"loss": 0.1})
     assert len(recorded.opened) == 1
     assert recorded.opened[0].given["resume"] == "allow"
+
+
+def test_a_resumed_run_keeps_its_id_and_others_of_its_name_have_another(
+    recorded: SimpleNamespace, run: ms.Run, tmp_path: Path
+) -> None:
+    """Another directory is another run, and so is a run that was started again in the same place."""
+    elsewhere = tmp_path / "elsewhere" / run.path.name
+    shutil.copytree(run.path, elsewhere)
+    for watched in (run, ms.open_run(run.path), ms.open_run(elsewhere)):
+        recorded.plugin.metasiren_run_started(watched)
+        recorded.plugin.metasiren_run_ended(watched)
+    environment = run.path / "environment.json"
+    kept = json.loads(environment.read_text())
+    environment.write_text(json.dumps({**kept, "started": "2001-01-01T00:00:00+00:00"}))
+    recorded.plugin.metasiren_run_started(ms.open_run(run.path))
+    first, resumed, other, again = (watched.given["id"] for watched in recorded.opened)
+    assert first == resumed
+    assert len({first, other, again}) == 3
+    assert all(found.startswith(f"{run.path.name}-") for found in (first, other, again))
 
 
 def test_the_engine_calls_every_hook(

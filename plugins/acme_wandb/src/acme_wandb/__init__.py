@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,13 @@ def watch(run: Run) -> Any:
     """
     path = run.path.resolve()
     if path not in _watched:
+        # A resumed run keeps both; another run of the same name has another directory or was started at another time.
+        digest = sha256(f"{path} {run.environment['started']}".encode()).hexdigest()[:8]
         _watched[path] = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "metasiren"),
             mode=os.environ.get("WANDB_MODE", "offline"),
             name=path.name,
-            id=path.name,
+            id=f"{path.name}-{digest}",
             resume="allow",
             dir=str(path),
             config={**run.recipe.model_dump(mode="json"), "label": run.label},
