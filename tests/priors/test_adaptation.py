@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 import metasiren as ms
 from metasiren import Context, Decoder, Domain, Params, Points, RecipeError, Siren
+from metasiren_priors.data.imageset import ImageSet
 from metasiren_priors.decoders.concatenation import Concatenation
 from metasiren_priors.encoders.adaptation import AutoDecoder, ContextAdaptation
 from metasiren_priors.evaluation.refinement import observed_errors
@@ -104,6 +106,13 @@ def test_auto_decoding_finds_the_latent_of_an_unseen_signal(values: Tensor) -> N
         found[:2] @ matrix.T, torch.stack([values[0].mean(0), values[1, :2].mean(0)]), atol=5e-3, rtol=0
     )
     assert torch.equal(found[2], torch.zeros(2, dtype=torch.float64)), "nothing observed: the prior's mean"
+
+
+def test_auto_decoding_refuses_data_that_are_shown_mirrored() -> None:
+    encoder, images = AutoDecoder(DOMAIN, latent_dim=2), np.zeros((6, 2, 2, 1), dtype=np.uint8)
+    encoder.fit(ImageSet("plain", {"train": images}, {}))
+    with pytest.raises(RecipeError, match=r"encoder: autodecoder: the data are shown mirrored[\s\S]*mirror: false"):
+        encoder.fit(ImageSet("mirrored", {"train": images}, {}, mirror=True))
 
 
 def test_errors_count_observed_values_alone(values: Tensor) -> None:

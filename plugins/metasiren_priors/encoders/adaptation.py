@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from metasiren import Batch, Context, Decoder, Domain, Encoder, RecipeError
+from metasiren import Batch, Context, Dataset, Decoder, Domain, Encoder, RecipeError
+from metasiren_priors.data.imageset import ImageSet
 from metasiren_priors.evaluation.refinement import observed_errors, refine
 
 
@@ -59,8 +60,8 @@ class AutoDecoder(Encoder):
     For other signals the latent is optimised against the observed values, with the decoder fixed (Park et al. 2019,
     "DeepSDF", Eqs. 9 and 10): Adam from zero on the mean squared error plus `prior` times the latent's mean square.
 
-    Training steps use whole signals, so that the recipe's `train: context` changes nothing. Training sets must not be
-    shown mirrored: a latent belongs to one picture.
+    Training steps use whole signals, so that the recipe's `train: context` changes nothing. Training sets that
+    are shown mirrored are refused: a latent belongs to one picture.
 
     Args:
         domain: says how many training signals there are.
@@ -99,6 +100,16 @@ class AutoDecoder(Encoder):
                 raise RecipeError(f"encoder: autodecoder: {option}", f"{number} is not positive.", "Give 0.05 or 10.")
         self.speed = speed
         self.latents = nn.Parameter(torch.randn(max(1, domain.items), latent_dim) * (start / speed))
+
+    def fit(self, dataset: Dataset) -> None:
+        """Nothing is fitted before the first step.
+
+        Raises:
+            RecipeError: the training set is shown mirrored.
+        """
+        if isinstance(dataset, ImageSet) and dataset.mirror:
+            found = "the data are shown mirrored, so that a picture and its mirror image would share one latent."
+            raise RecipeError("encoder: autodecoder", found, "Set `data: {mirror: false}`, or use another encoder.")
 
     def forward(self, context: Context, decoder: Decoder) -> Tensor:
         """Latents (batch, latent_dim): the items' own in training mode, else optimised against the observed values."""
