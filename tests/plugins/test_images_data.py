@@ -24,6 +24,7 @@ from metasiren_priors.data.folder import Folder, split_names
 from metasiren_priors.data.homes import data_home, roots
 from metasiren_priors.data.job import Job
 from metasiren_priors.data.npz import Npz
+from metasiren_priors.data.own_pictures import open_pictures
 from metasiren_priors.data.prepare import prepare
 from metasiren_priors.data.prepared import open_prepared, read_record, record_path
 
@@ -134,6 +135,23 @@ def test_a_missing_npz_is_named(tmp_path: Path) -> None:
     assert "absent.npz is not there" in str(Npz.missing(path=tmp_path / "absent.npz"))
     assert "no path" in str(Npz.missing())
     assert Npz.missing(path=write(tmp_path / "x.npz", images=noise(2))) is None
+
+
+def test_a_persons_npz_needs_no_training_images(tmp_path: Path) -> None:
+    images = noise(5)
+    for splits, chosen in ((["test"] * 5, images), (["val", "val", "train", "train", "test"], images[4:])):
+        path = write(tmp_path / "mine.npz", images=images, split=np.array(splits))
+        found = open_pictures(path, size=4, resize="bilinear")
+        assert found.title == "mine"
+        assert np.array_equal(found.pictures, chosen)
+    everything = open_pictures(write(tmp_path / "plain.npz", images=images), size=4, resize="bilinear")
+    assert np.array_equal(np.sort(everything.pictures, axis=0), np.sort(images, axis=0))
+
+
+def test_a_file_that_is_neither_picture_nor_npz_is_named_so(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(DataError, match=r"notes\.txt: the file is neither a picture \(\.bmp, .*\) nor an \.npz file"):
+        open_pictures(tmp_path / "notes.txt", size=4, resize="bilinear")
 
 
 def test_what_is_no_npz_is_refused(tmp_path: Path) -> None:

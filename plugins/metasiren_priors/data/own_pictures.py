@@ -11,6 +11,7 @@ import numpy as np
 
 from metasiren import DataError, load_catalogue
 from metasiren_priors.data.decode import Filter, decode
+from metasiren_priors.data.npz_file import read_splits
 from metasiren_priors.data.sources import PICTURES
 
 
@@ -54,15 +55,21 @@ def open_pictures(path: Path, *, size: int, resize: Filter) -> Pictures:
         return Pictures(place.stem, made[None], {"filter": resize})
     if not place.exists():
         raise DataError(str(path), "there is no such file or folder.", "Give a folder of pictures, or an .npz file.")
+    if place.suffix.lower() == ".npz":
+        return _chosen(place.stem, read_splits(place, val_fraction=0.0), {"filter": "as stored"})
     # By name: the classes themselves derive from `ImageSet`, which calls this function.
     catalogue = load_catalogue()
     options: dict[str, Any] = {"path": place, "size": size, "resize": resize}
-    if place.suffix.lower() == ".npz":
-        name, options = "npz", {"path": place, "val_fraction": 0.0}
-    elif catalogue.factory("dataset", "celeba", str(path)).missing(**options) is None:  # type: ignore[attr-defined]
+    if catalogue.factory("dataset", "celeba", str(path)).missing(**options) is None:  # type: ignore[attr-defined]
         name = "celeba"
+    elif place.is_file():
+        found = f"the file is neither a picture ({', '.join(PICTURES)}) nor an .npz file."
+        raise DataError(str(path), found, "Give one of these, or a folder of pictures.")
     else:
         name, options = "folder", options | {"val_fraction": 0.0}
     opened: Any = catalogue.make("dataset", name, where=str(path), options=options)
-    split = next(split for split in ("test", "val", "train") if split in opened.splits)
-    return Pictures(opened.title, opened._arrays[split], opened.provenance)
+    return _chosen(opened.title, opened._arrays, opened.provenance)
+
+
+def _chosen(title: str, arrays: Mapping[str, Any], provenance: Mapping[str, str]) -> Pictures:
+    return Pictures(title, next(arrays[split] for split in ("test", "val", "train") if split in arrays), provenance)

@@ -1,0 +1,91 @@
+"""The images of an .npz file by split. Nothing in it is unpickled."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metasiren import DataError, available_bytes, is_web_page
+
+SPLITS = ("train", "val", "test")
+ADVICE = (
+    "Give a file made by np.savez with `images`: uint8 (images, rows, columns, channels), and, where you have one,\n"
+    "`split`: 'train', 'val' or 'test' for each image."
+)
+
+
+def read_splits(path: Path, *, val_fraction: float, seed: int = 0) -> dict[str, np.ndarray[Any, np.dtype[np.uint8]]]:
+    """Split -> its images, uint8 (images, rows, columns, channels), of the splits that have any.
+
+    Args:
+        path: the file, with uint8 `images` and perhaps `split` (images,), each 'train', 'val' or 'test'.
+        val_fraction: the share of validation images where the file has no `split`; the others are 'train'.
+        seed: which images those are.
+
+    Raises:
+        DataError: no such file, not an .npz, a missing or unusable array, an unknown split.
+    """
+    arrays = _read(path)
+    images = arrays["images"]
+    if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
+        raise DataError(str(path), f"`images` is {images.dtype} {images.shape}.", ADVICE)
+    if not 0 <= val_fraction < 1:
+        raise DataError(str(path), f"val_fraction is {val_fraction}.", "Give a share from 0 to less than 1.")
+    split = arrays["split"] if "split" in arrays else _draw(len(images), val_fraction, seed)
+    if split.dtype.kind == "S":
+        split = np.char.decode(split, "utf-8", "replace")
+    if split.dtype.kind != "U" or split.shape != images.shape[:1]:
+        raise DataError(str(path), f"`split` is {split.dtype} {split.shape} for {len(images):,} images.", ADVICE)
+    unknown = sorted(set(np.unique(split)) - set(SPLITS))
+    if unknown:
+        raise DataError(str(path), f"`split` names {', '.join(map(repr, unknown[:5]))}.", ADVICE)
+    return {name: images[split == name] for name in SPLITS if (split == name).any()}
+
+
+def _draw(count: int, val_fraction: float, seed: int) -> np.ndarray[Any, Any]:
+    order = np.random.default_rng(seed).permutation(count)
+    split = np.full(count, "train")
+    split[order[: round(count * val_fraction)]] = "val"
+    return split
+
+
+def _demand_memory(path: Path) -> None:
+    """Refuse arrays that do not fit once unpacked: a small archive may unpack to very large arrays."""
+    with zipfile.ZipFile(path) as archive:
+        wanted = sum(item.file_size for item in archive.infolist() if item.filename in ("images.npy", "split.npy"))
+    free = available_bytes()
+    if free is not None and wanted > 0.6 * free:
+        found = f"its arrays take {wanted / 1e9:.1f} GB unpacked; {free / 1e9:.1f} GB of memory are free."
+        raise DataError(str(path), found, "Save fewer or smaller images.")
+
+
+def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays `images` and, if there, `split`."""
+    if not path.is_file():
+        raise DataError(str(path), "no such file.", ADVICE)
+    with path.open("rb") as file:
+        start = file.read(512)
+    if is_web_page(start):
+        raise DataError(str(path), "a web page, not an .npz file.", "A download was refused: fetch the file again.")
+    if not zipfile.is_zipfile(path):
+        raise DataError(str(path), "not an .npz file, or one whose download broke off.", ADVICE)
+    found = ""
+    try:
+        # numpy leaves the file open where it is no archive.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file_:
+            if "images" not in file_.files:
+                raise DataError(str(path), f"holds {', '.join(sorted(file_.files)) or 'nothing'}, no `images`.", ADVICE)
+            _demand_memory(path)
+            read = {}
+            for found in ("images", "split"):
+                if found in file_.files:
+                    read[found] = np.asarray(file_[found])
+            return read
+    except DataError:
+        raise
+    except Exception as error:  # numpy's headers are Python literals, which fail in every way there is
+        reason = "holds Python objects" if "Object arrays" in str(error) else f"cannot be read: {error}"
+        raise DataError(str(path), f"`{found or 'images'}` {reason}."[:400], ADVICE) from error
