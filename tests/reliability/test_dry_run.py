@@ -59,7 +59,17 @@ def test_a_dry_run_prints_the_recipe_and_its_figures_and_writes_nothing(
     assert ms.load_recipe(tmp_path / "planned.yaml").model_dump() == small(**{"train.seed": 7}).model_dump()
 
 
-def test_a_dry_run_leaves_training_as_it_is() -> None:
+def test_a_dry_run_leaves_training_as_it_is(tmp_path: Path) -> None:
+    recipe = small(**{"train.steps": 5})
+    plain = running.run(recipe, tmp_path / "plain", device="cpu").checkpoint()
+    dry_run(recipe, load_catalogue(), CPU)
+    after = running.run(recipe, tmp_path / "after", device="cpu").checkpoint()
+    assert plain.step == after.step == 5
+    assert plain.tensors.keys() == after.tensors.keys()
+    assert all(torch.equal(after.tensors[name], tensor) for name, tensor in plain.tensors.items())
+
+
+def test_a_dry_run_times_a_step() -> None:
     planned = dry_run(small(), load_catalogue(), CPU)
     assert planned.steps == 50
     assert planned.step_seconds is not None
