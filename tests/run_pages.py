@@ -59,7 +59,7 @@ def run_page(page: Path, environment: Path, folder: Path, limit: str | None = No
             continue
         began = time.monotonic()
         text = completed(command.text, runs, limit)
-        code, output = _app(text, environment, folder) if " app" in text else _shell(text, environment, folder)
+        code, output = _app(text, environment, folder) if starts_app(text) else _shell(text, environment, folder)
         last = output.strip().splitlines()[-1:]
         if code == 0 and last and (folder / last[0] / "environment.json").is_file():
             runs.append(last[0])
@@ -79,6 +79,11 @@ def lacking(command: Command, runs: list[str]) -> str:
     if text.count("RUN") > len(runs):
         return "a run"
     return "a name" if re.search(r"\bKIND\b|describe \w+ NAME", text) else ""
+
+
+def starts_app(text: str) -> bool:
+    """Whether a command starts the app, which ends only when it is stopped; `--preset app` does not."""
+    return re.match(r"metasiren app\b", text) is not None
 
 
 def completed(text: str, runs: list[str], limit: str | None) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from environments import Environment, build_wheel, make_environment
 from page_commands import PAGES, ROOT, Command, commands
-from run_pages import completed, lacking, run_page
+from run_pages import completed, lacking, run_page, starts_app
 
 LIMIT = "20s"
 # test_tutorial.py runs this page, and compares what it prints.
@@ -43,6 +43,20 @@ def test_blanks_are_filled_and_times_are_limited() -> None:
     assert completed("metasiren run wave --max-time 170", [], "5s") == "metasiren run --max-time 5s wave"
     assert completed("metasiren reproduce --time 2h", [], "5s") == "metasiren reproduce --time 5s"
     assert completed("metasiren reproduce --list", [], "5s") == "metasiren reproduce --list"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("metasiren app", True),
+        ("metasiren app runs", True),
+        ("metasiren run celeba_gaussian --preset app", False),
+        ("metasiren apples", False),
+        ("python -m metasiren_report.app.packing RUN FILE", False),
+    ],
+)
+def test_only_the_command_app_starts_the_app(text: str, expected: bool) -> None:
+    assert starts_app(text) is expected
 
 
 @pytest.mark.parametrize(
