@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from resuming import check_resumed_equals_uninterrupted
 
+import metasiren as ms
 from metasiren import Points, RecipeError
 from metasiren_physics.datasets.adaptive import Adaptive
 from metasiren_physics.datasets.box import BoxDataset
@@ -110,6 +113,16 @@ def test_adaptive_points_follow_the_error() -> None:
     assert float((plain[..., 1] > 0).double().mean()) == pytest.approx(0.5, abs=0.02)
     broken = draw(data.at_errors(lambda at, points: torch.full(points.coords.shape[:2], float("nan"))))
     assert broken["interior"].coords.shape == (1, 2000, 3)
+
+
+def test_a_run_with_adaptive_points_resumes_as_if_it_had_never_stopped(tmp_path: Path) -> None:
+    options = {
+        "siren.hidden_features": 6, "siren.hidden_layers": 0, "data.points.interior": 40, "evaluate.nodes": 9,
+        "train.checkpoint_every": 3, "train.steps": 6, "train.log_every": 1,
+    }  # fmt: skip
+    recipe = ms.load_recipe("burgers", preset="quick", overrides=options)
+    assert recipe.data.options["adaptive"] is not None
+    check_resumed_equals_uninterrupted(recipe, tmp_path)
 
 
 def test_without_adaptive_points_errors_are_never_asked_for() -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from resuming import check_resumed_equals_uninterrupted
 from torch import Tensor, nn
 
 import metasiren as ms
@@ -33,8 +34,6 @@ from metasiren import (
     hookimpl,
 )
 from metasiren.contracts.optimizer import Weighted
-from metasiren.engine.running import resume
-from metasiren.engine.running import run as run_recipe
 from metasiren.engine.trainer import Objective
 from metasiren.recipe import validate
 from metasiren.registry.catalogue import Catalogue, load_catalogue
@@ -271,9 +270,10 @@ def test_one_step_solves_a_linear_problem() -> None:
     torch.testing.assert_close(task.losses()["loss"].detach(), least, rtol=1e-4, atol=1e-12)
 
 
-def test_it_fits_what_adam_would_take_long_for() -> None:
+@pytest.mark.parametrize("options", [{}, {"solve": "nystrom", "rank": 5}], ids=["factor", "nystrom"])
+def test_it_fits_what_adam_would_take_long_for(options: dict[str, Any]) -> None:
     task = problem((1.0, Oscillation()), (1.0, Values()), hidden=24)
-    optimizer = GaussNewton(task.model.parameters())
+    optimizer = GaussNewton(task.model.parameters(), **options)
     first = float(optimizer.step_on(task)["loss"])
     for _ in range(25):
         optimizer.step_on(task)
@@ -423,11 +423,12 @@ def catalogue() -> Catalogue:
     "optimizer",
     [
         {"name": "gauss_newton", "momentum": 0.7},
+        {"name": "gauss_newton", "solve": "nystrom", "rank": 5},
         {"name": "lbfgs", "iterations": 3},
         {"name": "balanced_adam", "lr": 1e-3, "every": 2},
         {"name": "soap", "lr": 1e-3, "precondition_frequency": 2},
     ],
-    ids=lambda optimizer: str(optimizer["name"]),
+    ids=lambda optimizer: " ".join(str(optimizer[key]) for key in ("name", "solve") if key in optimizer),
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_resumed_equals_uninterrupted(
@@ -439,14 +440,4 @@ def test_resumed_equals_uninterrupted(
         "constraints": {"oscillation": {}, "values": {"weight": 2}},
         "train": {"steps": 6, "optimizer": optimizer, "dtype": dtype, "log_every": 1, "checkpoint_every": 3},
     }
-    whole = run_recipe(validate(tree, "line", name="line"), tmp_path / "whole", device="cpu", catalogue=catalogue)
-    parts = run_recipe(validate(tree, "line", name="line"), tmp_path / "parts", device="cpu", catalogue=catalogue)
-    newest = max((parts.path / "checkpoints").glob("*.safetensors"))
-    newest.unlink()
-    resumed = resume(parts.path, device="cpu", catalogue=catalogue)
-    a, b = whole.checkpoint(), resumed.checkpoint()
-    assert a.step == b.step == 6
-    assert a.tensors.keys() == b.tensors.keys()
-    for key, tensor in a.tensors.items():
-        torch.testing.assert_close(b.tensors[key], tensor, rtol=0, atol=0)
-    assert a.metadata["optimizer"] == b.metadata["optimizer"]
+    check_resumed_equals_uninterrupted(validate(tree, "line", name="line"), tmp_path, catalogue)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-import metasiren as ms
 from metasiren import Jet, RecipeError, Siren
-from metasiren.engine.running import resume
 from metasiren_basics import nystrom
 from metasiren_basics.damped_steps import damped_steps
 from metasiren_basics.dense_jacobian import DenseJacobian
@@ -125,22 +122,6 @@ def test_a_jacobian_that_is_zero_or_not_finite_has_no_steps(number: float) -> No
 def test_a_sketch_of_zero_is_zero() -> None:
     values, _ = sketch(torch.zeros_like, 6, 3, torch.zeros(6, 1, dtype=F64), seeded())
     assert not values.any()
-
-
-def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    optimizer = {"name": "gauss_newton", "solve": "nystrom", "rank": 5}
-    options = {
-        "siren.hidden_features": 6, "siren.hidden_layers": 0, "data.points.interior": 40, "evaluate.nodes": 9,
-        "train.optimizer": optimizer, "train.checkpoint_every": 3, "train.steps": 6, "train.log_every": 1,
-    }  # fmt: skip
-    recipe = ms.load_recipe("burgers", preset="quick", overrides=options)
-    whole = ms.run(recipe, out=tmp_path / "whole", device="cpu")
-    parts = ms.run(recipe, out=tmp_path / "parts", device="cpu")
-    max((parts.path / "checkpoints").glob("*.safetensors")).unlink()
-    a, b = whole.checkpoint(), resume(parts.path, device="cpu").checkpoint()
-    assert all(torch.equal(b.tensors[key], tensor) for key, tensor in a.tensors.items())
-    losses = [line["loss"] for line in whole.losses()]
-    assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize("options", [{"rank": 0}, {"tolerance": 0.0}, {"tolerance": 1.0}])
