@@ -16,7 +16,7 @@ from metasiren_physics.protocols.equation import EquationProtocol
 from metasiren_physics.reference.known import known_solution
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-SHORT = {"train.steps": 5, "train.log_every": 1, "evaluate.nodes": 33}
+SHORT = {"train.steps": 8, "train.log_every": 1, "evaluate.nodes": 33}
 NAMES = [n for n in ("burgers", "poisson_2d", "allen_cahn", "heat_inverse", "kdv") if (RECIPES / f"{n}.yaml").exists()]
 
 
@@ -30,7 +30,7 @@ def test_a_recipe_is_short_and_runs(name: str, tmp_path: Path) -> None:
     assert 0 < metrics["relative_l2"] < 10
     assert np.asarray(Image.open(tmp_path / "run/results/figure.png")).std() > 0
     losses = [line["loss"] for line in run.losses()]
-    assert min(losses[1:]) < losses[0]
+    assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize("axes", [{"x": [0, 1]}, {"t": [0, 1], "x": [0, 1], "y": [0, 1]}, {"x": [0, 1], "y": [0, 2]}])
