@@ -1,6 +1,8 @@
-"""Options that make a run tiny, as a person would type them."""
+"""Options that make a run tiny, as a person would type them, and where a command wrote it."""
 
 from __future__ import annotations
+
+from click.testing import Result
 
 
 def small(*pairs: str, steps: int = 2) -> list[str]:
@@ -17,3 +19,9 @@ def faces() -> list[str]:
         "evaluate.pictures=1",
     )  # fmt: skip
     return [word for pair in changes for word in ("--set", pair)]
+
+
+def path_of(result: Result) -> str:
+    """The run, or the folder of results, whose path a command printed last; the command must have succeeded."""
+    assert result.exit_code == 0, f"{result.output} {result.exception}"
+    return str(result.stdout.splitlines()[-1])

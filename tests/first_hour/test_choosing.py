@@ -11,7 +11,7 @@ import pytest
 import trimesh
 from click.testing import Result
 from scipy.io import wavfile
-from small_runs import small
+from small_runs import path_of, small
 
 import metasiren as ms
 
@@ -28,8 +28,7 @@ def files(tmp_path: Path) -> Path:
 
 
 def run_of(result: Result) -> ms.Run:
-    assert result.exit_code == 0, f"{result.output} {result.exception}"
-    return ms.open_run(result.stdout.splitlines()[-1])
+    return ms.open_run(path_of(result))
 
 
 SDF = ("evaluate.resolution=16", "evaluate.samples=500", "evaluate.size=16", "data.samples=2000", "data.points=64")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 from PIL import Image
-from small_runs import faces, small
+from small_runs import faces, path_of, small
 
 import metasiren as ms
 
@@ -28,17 +28,13 @@ def photographs(folder: Path, count: int) -> Path:
 
 @pytest.fixture
 def prior(typed: Typed) -> str:
-    result = typed("metasiren run celeba_pconv --preset quick --set encoder.features=8", *faces())
-    assert result.exit_code == 0, f"{result.output} {result.exception}"
-    return str(result.stdout.splitlines()[-1])
+    return path_of(typed("metasiren run celeba_pconv --preset quick --set encoder.features=8", *faces()))
 
 
 def test_evaluate_with_data_gives_a_table_over_a_person_s_pictures(typed: Typed, tmp_path: Path, prior: str) -> None:
     photographs(tmp_path / "holiday", 5)
     before = (Path(prior) / "results" / "table.json").read_bytes()
-    result = typed(f"metasiren evaluate {prior} --data holiday")
-    assert result.exit_code == 0, f"{result.output} {result.exception}"
-    folder = Path(result.stdout.splitlines()[-1])
+    folder = Path(path_of(typed(f"metasiren evaluate {prior} --data holiday")))
     table = ms.read_table(folder)
     assert (table.dataset, table.images) == ("holiday", 5), "all pictures, and none is held back for training"
     assert {row.kind for row in table.rows} == {"model", "baseline"}
@@ -57,13 +53,11 @@ def test_evaluate_with_data_gives_a_table_over_a_person_s_pictures(typed: Typed,
 
 def test_evaluate_takes_one_picture_or_an_archive(typed: Typed, tmp_path: Path, prior: str) -> None:
     photographs(tmp_path / "holiday", 2)
-    done = typed(f"metasiren evaluate {prior} --data holiday/1.png")
-    assert done.exit_code == 0, done.exception
-    assert ms.read_table(done.stdout.splitlines()[-1]).images == 1
+    one = path_of(typed(f"metasiren evaluate {prior} --data holiday/1.png"))
+    assert ms.read_table(one).images == 1
     images = np.random.default_rng(1).integers(0, 256, (6, 32, 32, 3), np.uint8)
     np.savez(tmp_path / "mine.npz", images=images, split=np.array(["train"] * 4 + ["val"] * 2))
-    done = typed(f"metasiren evaluate {prior} --data mine.npz")
-    table = ms.read_table(done.stdout.splitlines()[-1])
+    table = ms.read_table(path_of(typed(f"metasiren evaluate {prior} --data mine.npz")))
     assert (table.dataset, table.images) == ("mine", 2), "training pictures of a split archive do not count"
 
 
@@ -73,6 +67,6 @@ def test_what_cannot_be_evaluated_is_said(typed: Typed, tmp_path: Path, prior: s
     for name, words in (("nowhere", "no such"), ("small.npz", "16x16x3"), ("broken.png", "no picture")):
         assert words in str(typed(f"metasiren evaluate {prior} --data {name}").exception)
         assert not (Path(prior) / "results" / f"on-{Path(name).stem}").exists()
-    single = typed("metasiren run image --preset quick", *small("data.size=16")).stdout.splitlines()[-1]
+    single = path_of(typed("metasiren run image --preset quick", *small("data.size=16")))
     photographs(tmp_path / "holiday", 2)
     assert "not evaluated on other signals" in str(typed(f"metasiren evaluate {single} --data holiday").exception)

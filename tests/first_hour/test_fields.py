@@ -10,7 +10,7 @@ import pytest
 import torch
 from click.testing import Result
 from PIL import Image
-from small_runs import small
+from small_runs import path_of, small
 from torch import nn
 
 import metasiren as ms
@@ -58,7 +58,7 @@ def test_a_grid_in_double_precision_is_not_rounded_silently(field: ms.Field) -> 
 
 
 def test_a_single_signal_comes_without_the_instance_axis(typed: Callable[..., Result]) -> None:
-    path = typed("metasiren run image --preset quick", *small("data.size=16")).stdout.splitlines()[-1]
+    path = path_of(typed("metasiren run image --preset quick", *small("data.size=16")))
     field, coords = ms.open_run(path).field(), ms.grid((4, 4))
     assert field(coords).shape == (16, 1)
     torch.testing.assert_close(field(coords), field(coords.unsqueeze(0))[0])
@@ -92,7 +92,7 @@ def test_reprs_fit_a_line(field: ms.Field) -> None:
 def test_a_run_s_field_needs_no_gradient_unless_asked_and_its_files_are_whole(
     typed: Callable[..., Result], tmp_path: Path
 ) -> None:
-    path = typed("metasiren run image --preset quick --no-report", *small("data.size=16")).stdout.splitlines()[-1]
+    path = path_of(typed("metasiren run image --preset quick --no-report", *small("data.size=16")))
     run = ms.open_run(path)
     assert not any(p.requires_grad for p in run.field().parameters())
     assert all(p.requires_grad for p in run.field(grad=True).parameters())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 from PIL import Image
-from small_runs import small
+from small_runs import path_of, small
 
 import metasiren as ms
 
@@ -32,8 +32,7 @@ SMALL = small("data.size=32", "data.prior_points=16", "evaluate.baselines=[]")
 
 def test_run_inpainting_fills_the_hole_and_keeps_what_is_known(typed: Typed, photo: Path) -> None:
     result = typed("metasiren run inpainting --preset quick --set data.path=photo.jpg --set data.mask=hole.png", *SMALL)
-    assert result.exit_code == 0, f"{result.output} {result.exception}"
-    results = Path(result.stdout.splitlines()[-1]) / "results"
+    results = Path(path_of(result)) / "results"
     truth, made, field = (
         np.asarray(Image.open(results / name)).astype(int) for name in ("truth.png", "composite.png", "field.png")
     )
@@ -48,8 +47,7 @@ def test_run_inpainting_fills_the_hole_and_keeps_what_is_known(typed: Typed, pho
 
 
 def test_inpaint_on_a_run_without_a_prior_is_refused(typed: Typed, photo: Path) -> None:
-    trained = typed("metasiren run image --preset quick", *small("data.size=16"))
-    run = trained.stdout.splitlines()[-1]
+    run = path_of(typed("metasiren run image --preset quick", *small("data.size=16")))
     result = typed(f"metasiren inpaint {run} photo.jpg --mask hole.png -o out.png")
     assert result.exit_code != 0
     assert isinstance(result.exception, ms.RunError)

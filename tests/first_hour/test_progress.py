@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import trimesh
 from click.testing import Result
-from small_runs import small
+from small_runs import path_of, small
 
 from metasiren.engine import bar
 from metasiren.engine.rendering import render
@@ -85,8 +85,7 @@ def test_an_interrupted_render_leaves_no_file(
         "sdf": ("evaluate.resolution=16", "evaluate.samples=500", "evaluate.size=16", "data.samples=1000"),
         "poisson_2d": ("data.points.interior=32", "data.points.boundary=8", "evaluate.nodes=9"),
     }[recipe]
-    made = typed(f"metasiren run {recipe} --preset quick", *small(*keys))
-    assert made.exit_code == 0, f"{made.output} {made.exception}"
+    run = path_of(typed(f"metasiren run {recipe} --preset quick", *small(*keys)))
 
     def interrupted(*_: object, **__: object) -> object:
         raise KeyboardInterrupt
@@ -95,6 +94,6 @@ def test_an_interrupted_render_leaves_no_file(
     # The file of an earlier render stays.
     (tmp_path / file).write_bytes(b"earlier")
     with pytest.raises(KeyboardInterrupt):
-        render(made.stdout.splitlines()[-1], tmp_path / file, options={"size": (8, 8)}, device="cpu")
+        render(run, tmp_path / file, options={"size": (8, 8)}, device="cpu")
     assert (tmp_path / file).read_bytes() == b"earlier"
     assert not list(tmp_path.glob(".*partial*"))

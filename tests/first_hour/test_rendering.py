@@ -11,16 +11,11 @@ import pytest
 import torch
 from click.testing import Result
 from PIL import Image
-from small_runs import small
+from small_runs import path_of, small
 
 import metasiren as ms
 
 Typed = Callable[..., Result]
-
-
-def run_of(result: Result) -> str:
-    assert result.exit_code == 0, f"{result.output} {result.exception}"
-    return str(result.stdout.splitlines()[-1])
 
 
 def pixels(path: Path) -> np.ndarray[Any, Any]:
@@ -29,7 +24,7 @@ def pixels(path: Path) -> np.ndarray[Any, Any]:
 
 
 def test_a_picture_is_rendered_as_value_gradient_and_laplacian(typed: Typed, tmp_path: Path) -> None:
-    run = run_of(typed("metasiren run image --preset quick", *small("data.size=16")))
+    run = path_of(typed("metasiren run image --preset quick", *small("data.size=16")))
     for quantity in ("value", "gradient", "laplacian"):
         done = typed(f"metasiren render {run} --quantity {quantity} --size 20x30 -o {quantity}.png")
         assert done.exit_code == 0, done.exception
@@ -58,7 +53,7 @@ def test_a_laplacian_is_brighter_where_the_exact_one_is_positive(tmp_path: Path)
 
 
 def test_a_renderer_without_derivatives_says_which_ones_have_them(typed: Typed, tmp_path: Path) -> None:
-    run = run_of(typed("metasiren run audio_bach --preset quick", *small("data.points=64")))
+    run = path_of(typed("metasiren run audio_bach --preset quick", *small("data.points=64")))
     result = typed(f"metasiren render {run} --quantity gradient -o out.wav")
     assert "'sound' draws values only" in str(result.exception)
     assert "picture" in str(result.exception)
@@ -70,7 +65,7 @@ def test_a_renderer_without_derivatives_says_which_ones_have_them(typed: Typed, 
 def test_an_equation_draws_itself(typed: Typed, tmp_path: Path, recipe: str, maps: int) -> None:
     """One map for each derivative of each channel, whose samples are the file's."""
     changes = small("data.points.interior=32", "data.points.boundary=8", "evaluate.nodes=9", steps=1)
-    run = run_of(typed(f"metasiren run {recipe} --preset quick", *changes))
+    run = path_of(typed(f"metasiren run {recipe} --preset quick", *changes))
     assert (Path(run) / "results" / "figure.png").is_file(), "the protocol of equations draws it, too"
     sizes = {}
     for quantity in ("value", "gradient", "laplacian"):

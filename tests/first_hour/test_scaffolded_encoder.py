@@ -28,17 +28,9 @@ def scaffolded(typed: Callable[..., Result], tmp_path: Path, monkeypatch: pytest
 
 
 def test_it_starts_small(scaffolded: object) -> None:
-    factory = scaffolded.metasiren_encoders()["acme_first_hour"]  # type: ignore[attr-defined]
-    result = run_check(Part("encoder", load(factory), {"latent_dim": 64}), "start_size")
+    factory = ms.load_catalogue(extra=[scaffolded]).factory("encoder", "acme_first_hour", "test")
+    result = run_check(Part("encoder", factory, {"latent_dim": 64}), "start_size")
     assert result.status == "passed", result.message
-
-
-def load(factory: object) -> object:
-    """The class that `module:Class` names, or the class itself."""
-    if not isinstance(factory, str):
-        return factory
-    module, _, name = factory.partition(":")
-    return getattr(sys.modules.get(module) or __import__(module, fromlist=[name]), name)
 
 
 def test_it_trains_at_the_preset_s_rate_without_a_tenfold_rise(scaffolded: object, tmp_path: Path) -> None:

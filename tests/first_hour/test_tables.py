@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from small_runs import faces, small
+from small_runs import faces, path_of, small
 
 import metasiren as ms
 
@@ -17,20 +17,15 @@ Typed = Callable[..., Result]
 FACES = faces()
 
 
-def run_of(result: Result) -> str:
-    assert result.exit_code == 0, f"{result.output} {result.exception}"
-    return str(result.stdout.splitlines()[-1])
-
-
 def test_two_encoders_of_one_recipe_have_names_of_their_own(typed: Typed) -> None:
-    first = run_of(typed("metasiren run celeba_pconv --preset quick --set encoder.features=8", *FACES))
-    second = run_of(typed("metasiren run celeba_pconv --preset quick --set encoder.features=12", *FACES))
+    first = path_of(typed("metasiren run celeba_pconv --preset quick --set encoder.features=8", *FACES))
+    second = path_of(typed("metasiren run celeba_pconv --preset quick --set encoder.features=12", *FACES))
     printed = typed(f"metasiren table {first} {second}").stdout
     names = sorted({line.split("|")[1].strip() for line in printed.splitlines() if line.startswith("| celeba_pconv")})
     assert len(names) == 2
     assert "features=12" in names[0]
     assert "features=8" in names[1]
-    twin = run_of(typed("metasiren run celeba_pconv --preset quick --set encoder.features=8", *FACES))
+    twin = path_of(typed("metasiren run celeba_pconv --preset quick --set encoder.features=8", *FACES))
     both = typed(f"metasiren table {first} {twin}").stdout
     assert f"[{Path(first).name}]" in both
     assert f"[{Path(twin).name}]" in both
@@ -38,7 +33,7 @@ def test_two_encoders_of_one_recipe_have_names_of_their_own(typed: Typed) -> Non
 
 def test_a_run_cut_by_the_clock_is_marked_with_its_steps_and_says_what_was_cut(typed: Typed) -> None:
     changes = small("data.size=16", "train.schedule=cosine", steps=100_000)
-    run = run_of(done := typed("metasiren run image --preset quick --max-time 1s", *changes))
+    run = path_of(done := typed("metasiren run image --preset quick --max-time 1s", *changes))
     said = " ".join(done.stderr.split())
     assert "stopped after step" in said
     assert "of 100,000" in said
@@ -53,7 +48,7 @@ def test_a_run_cut_by_the_clock_is_marked_with_its_steps_and_says_what_was_cut(t
 
 
 def test_every_run_has_a_status(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    finished = run_of(typed("metasiren run image --preset quick", *small("data.size=16")))
+    finished = path_of(typed("metasiren run image --preset quick", *small("data.size=16")))
     status = ms.open_run(finished).status
     assert (status["state"], status["step"], status["steps"]) == ("finished", 2, 2)
     failed = typed("metasiren run image --preset quick --out broken", *small("data.size=16", "train.optimizer.lr=1e30"))
@@ -62,9 +57,9 @@ def test_every_run_has_a_status(typed: Typed, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_fitting_and_restoration_are_told_apart(typed: Typed) -> None:
-    fit = run_of(typed("metasiren run image --preset quick", *small("data.size=16")))
+    fit = path_of(typed("metasiren run image --preset quick", *small("data.size=16")))
     options = small("data.size=16", "data.prior_points=8", "evaluate.baselines=[]")
-    filled = run_of(typed("metasiren run inpainting --preset quick", *options))
+    filled = path_of(typed("metasiren run inpainting --preset quick", *options))
     lines = typed(f"metasiren table {fit} {filled}").stdout.splitlines()
     assert "Different signals or tasks" in lines[0]
     assert any("% of the pixels seen" in line for line in lines if "inpainting" in line)
@@ -72,7 +67,7 @@ def test_fitting_and_restoration_are_told_apart(typed: Typed) -> None:
 
 
 def test_a_missing_folder_is_named(typed: Typed) -> None:
-    run = run_of(typed("metasiren run image --preset quick", *small("data.size=16")))
+    run = path_of(typed("metasiren run image --preset quick", *small("data.size=16")))
     for line in (f"metasiren table {run} nope", "metasiren table nope"):
         result = typed(line)
         assert result.exit_code != 0
