@@ -7,7 +7,10 @@ import wave
 from pathlib import Path
 
 import numpy as np
+import trimesh
 from PIL import Image
+from shapes.solids_on_disk import ball_points, write_cloud
+from signals.videos import write_video
 
 PICTURES = ("photo.jpg", "me.jpg", "12003.jpg", "scene.jpg", "half.jpg", "100075.jpg", "299091.jpg")
 SOUNDS = ("sound.wav", "gt_bach.wav", "gt_counting.wav")
@@ -25,10 +28,9 @@ def make_stand_ins(folder: Path) -> None:
         picture.save(folder / name)
     patch = picture.crop((0, 0, 48, 40))
     patch.save(folder / "patch.jpg")
-    for name, size in (("mask.png", (96, 128)),):
-        hole = np.zeros(size, np.uint8)
-        hole[20:40, 30:60] = 255
-        Image.fromarray(hole).save(folder / name)
+    hole = np.zeros((96, 128), np.uint8)
+    hole[20:40, 30:60] = 255
+    Image.fromarray(hole).save(folder / "mask.png")
     faces = random.integers(0, 256, (192, 32, 32, 3), np.uint8)
     split = np.array(["train"] * 128 + ["val"] * 32 + ["test"] * 32)
     np.savez(folder / "faces.npz", images=faces, split=split)
@@ -39,36 +41,15 @@ def make_stand_ins(folder: Path) -> None:
             file.setsampwidth(2)
             file.setframerate(8000)
             file.writeframes(tone.tobytes())
+    shade = np.linspace(0, 200, 64)[:, None] + np.zeros(3)
+    frames = np.stack([np.broadcast_to(shade + number * 2, (48, 64, 3)) for number in range(24)])
     for name in CLIPS:
-        _clip(folder / name)
+        write_video(folder / name, frames.astype(np.uint8), "libx264", "yuv420p")
     for name in SCANS:
-        _scan(folder / name)
-
-
-def _clip(path: Path) -> None:
-    import av
-
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=12)
-        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
-        for number in range(24):
-            shade = np.linspace(0, 200, 64)[None, :, None] + number * 2
-            frame = np.broadcast_to(shade, (48, 64, 3)).astype(np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-
-
-def _scan(path: Path) -> None:
-    normals = np.random.default_rng(0).normal(size=(4000, 3))
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    if path.suffix == ".ply":
-        head = "".join(f"property float {name}\n" for name in ("x", "y", "z", "nx", "ny", "nz"))
-        lines = "\n".join(" ".join(f"{v:.5f}" for v in row) for row in np.hstack([normals, normals]))
-        path.write_text(f"ply\nformat ascii 1.0\nelement vertex 4000\n{head}end_header\n{lines}\n")
-        return
-    import trimesh
-
-    trimesh.creation.icosphere(subdivisions=3).export(path)
+        if name.endswith(".ply"):
+            write_cloud(folder / name, *ball_points(4000))
+        else:
+            trimesh.creation.icosphere(subdivisions=3).export(folder / name)
 
 
 if __name__ == "__main__":

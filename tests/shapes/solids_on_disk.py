@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metasiren_shapes.triangles import Array, Indices
+if TYPE_CHECKING:  # files can be made where metasiren is not installed
+    from metasiren_shapes.triangles import Array, Indices
 
 
 def ball_points(count: int = 400, radius: float = 1.0) -> tuple[Array, Array]:
