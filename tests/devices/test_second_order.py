@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from devices.emulated import LEDGER, emulated_gpu
+from single_steps import flat_weights, problems
 
 import metasiren as ms
 from metasiren.assembly.experiment import assemble
 from metasiren.assembly.parts import make_optimizer
-from metasiren.contracts.optimizer import BatchOptimizer, Problem
-from metasiren.engine.objective import Objective
+from metasiren.contracts.optimizer import BatchOptimizer
 from metasiren.recipe import Part
 
 CASES: dict[str, dict[str, Any]] = {
@@ -32,15 +31,12 @@ def steps_of(name: str, device: str, **options: Any) -> tuple[list[int], str, to
     part = Part(name="gauss_newton", **options)
     optimizer = make_optimizer(recipe, ms.load_catalogue(), list(made.model.parameters()), part)
     assert isinstance(optimizer, BatchOptimizer)
-    items, random = torch.arange(1, device=device), torch.Generator(device).manual_seed(0)
-    objective, counts = Objective(made.model, made.constraints), []
-    for _ in range(3):
-        batch = made.dataset.batch("train", items, generator=random).cast(torch.float64)
+    counts = []
+    for step in problems(made, 3, device):
         LEDGER.reset()
-        evaluate = partial(objective, batch, random)
-        optimizer.step_on(Problem(made.model, made.constraints, batch, random, evaluate))
+        optimizer.step_on(step)
         counts.append(LEDGER.waits.total() + LEDGER.uploads.total())
-    weights = torch.cat([p.detach().flatten() for p in made.model.parameters()]).cpu()
+    weights = flat_weights(made)
     return counts, LEDGER.report(), weights
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from exact_jets import fit_of
+from PIL import Image
 from skimage.transform import radon
 from torch import Tensor
 
@@ -26,10 +28,8 @@ ONE = torch.zeros(1, dtype=torch.long)
 
 def loss(data: MeasuredPicture, u: Callable[[Tensor], Tensor], split: str = "test") -> float:
     """What `measurements` says of a function of coordinates."""
-    batch = data.batch(split, ONE, generator=torch.Generator().manual_seed(0))
-    jets = {"measured": ms.Jet(u(batch.points["measured"].coords))}
-    siren = ms.Siren(in_features=2, out_features=1, hidden_features=4)
-    return float(Measurements()(ms.Prediction(batch, torch.zeros(1, 0), ms.Field(siren, siren.init()), jets)))
+    points = data.batch(split, ONE, generator=torch.Generator().manual_seed(0)).points["measured"]
+    return float(Measurements()(fit_of(ms.Jet(u(points.coords)), points, "measured")))
 
 
 def test_line_integrals_of_a_disc_and_of_ellipses_are_exact() -> None:
@@ -72,6 +72,22 @@ def test_the_exact_density_leaves_little_of_the_integrals_and_a_turned_one_does_
 
 
 def test_a_picture_of_slopes_has_no_residual_at_larger_pixels(tmp_path: Path) -> None:
+    """Grey values that rise by 7 a row and by 3 a column are a linear function of the coordinates."""
+    rows, columns = np.mgrid[:24, :20]
+    Image.fromarray((7 * rows + 3 * columns + 10).astype(np.uint8)).save(tmp_path / "slopes.png")
+    data = LargerPixels(path=tmp_path / "slopes.png", factor=4)
+
+    def slopes(coords: Tensor, a: float = 7.0, b: float = 3.0) -> Tensor:
+        row, column = (coords + 1).double().unbind(-1)
+        return (2 * (a * 23 * row / 2 + b * 19 * column / 2 + 10) / 255 - 1).unsqueeze(-1)
+
+    assert loss(data, slopes) < 1e-12
+    assert loss(data, slopes, "train") < 1e-12
+    assert loss(data, lambda coords: slopes(coords, 3.0, 7.0)) > 1e-2
+    assert loss(data, lambda coords: slopes(coords) + 0.1) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_photograph_s_own_pixels_leave_no_residual_at_larger_pixels() -> None:
     data = LargerPixels(photograph="camera", size=24, factor=4)
     batch = data.batch("test", ONE)
     truth = batch.points["pixels"]
@@ -143,9 +159,6 @@ def test_numbers_that_make_no_sense_are_refused(make: Callable[[], object], said
 
 
 def test_points_that_measure_nothing_are_refused() -> None:
-    batch = NoisyPicture(size=16).batch("test", ONE)
-    jets = {"observed": ms.Jet(batch.points["observed"].values)}
-    siren = ms.Siren(in_features=2, out_features=1, hidden_features=4)
-    prediction = ms.Prediction(batch, torch.zeros(1, 0), ms.Field(siren, siren.init()), jets)
+    observed = NoisyPicture(size=16).batch("test", ONE).points["observed"]
     with pytest.raises(ms.RecipeError, match="these points lack of, weights"):
-        Measurements(at="observed")(prediction)
+        Measurements(at="observed")(fit_of(ms.Jet(observed.values), observed, "observed"))

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from single_steps import flat_weights, problems
 
 import metasiren as ms
 from metasiren.assembly.experiment import Experiment, assemble
+from metasiren.assembly.parts import make_optimizer
 from metasiren.contracts import orders_of, predict
+from metasiren.contracts.optimizer import BatchOptimizer
 from metasiren.nn.derivatives import SecondSums
 from metasiren_physics.constraints.wave import WaveEquation
 from metasiren_physics.datasets.wave import WaveDataset
@@ -73,25 +76,14 @@ def test_gauss_newton_takes_the_same_steps() -> None:
                 if isinstance(each.constraint, WaveEquation):
                     each.constraint.order = "hessian_diagonal"
                     each.constraint.residual = partial(diagonal, each.constraint)  # type: ignore[method-assign]
-        weights.append(_trained(made))
+        optimizer = make_optimizer(made.recipe, ms.load_catalogue(), made.model.parameters())
+        assert isinstance(optimizer, BatchOptimizer)
+        for step in problems(made, 2):
+            optimizer.step_on(step)
+        weights.append(flat_weights(made))
     torch.testing.assert_close(weights[0], weights[1], rtol=1e-8, atol=1e-10)
 
 
 def diagonal(constraint: WaveEquation, jet: ms.Jet, points: ms.Points) -> torch.Tensor:
     u_tt, u_xx, u_yy = constraint.second(jet)
     return u_tt - (u_xx + u_yy) / points.targets["slowness"]
-
-
-def _trained(made: Experiment) -> torch.Tensor:
-    from metasiren.assembly.parts import make_optimizer
-    from metasiren.contracts.optimizer import BatchOptimizer, Problem
-    from metasiren.engine.objective import Objective
-
-    random = torch.Generator().manual_seed(0)
-    optimizer = make_optimizer(made.recipe, ms.load_catalogue(), made.model.parameters())
-    assert isinstance(optimizer, BatchOptimizer)
-    objective = Objective(made.model, made.constraints)
-    for _ in range(2):
-        batch = made.dataset.batch("train", torch.arange(1), generator=random).cast(torch.float64)
-        optimizer.step_on(Problem(made.model, made.constraints, batch, random, partial(objective, batch, random)))
-    return torch.cat([p.detach().flatten() for p in made.model.parameters()])

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from exact_jets import fit_of
 from PIL import Image
 
 import metasiren as ms
-from metasiren import Batch, Context, DataError, Field, Jet, Points, Prediction, RecipeError, Siren
+from metasiren import DataError, Jet, Points, Prediction, RecipeError
 from metasiren.testing import check_dataset
 from metasiren_images.restoration.blurring import BlurredMse, jittered
 from metasiren_images.restoration.mask_files import TurnedMaskWarning
@@ -158,10 +159,7 @@ def test_points_stay_in_the_picture_and_near_their_pixel() -> None:
 
 
 def fit(value: torch.Tensor, known: torch.Tensor) -> Prediction:
-    siren = Siren(in_features=2, out_features=1, hidden_features=2, hidden_layers=0)
-    points = {"observed": Points(torch.zeros(1, value.shape[1], 2), {"values": known})}
-    batch = Batch(Context.empty(ITEM, ms.Domain(2, 1)), points)
-    return Prediction(batch, torch.zeros(1, 0), Field(siren, siren.init()), {"observed": Jet(value)})
+    return fit_of(Jet(value), Points(torch.zeros(1, value.shape[1], 2), {"values": known}), "observed")
 
 
 def test_only_the_average_of_a_pixel_s_copies_counts() -> None:

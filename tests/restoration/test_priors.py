@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from exact_jets import fit_of
 from torch import Tensor
 
 from metasiren import Batch, Constraint, Context, Domain, Field, Jet, Points, Prediction, Siren
@@ -17,9 +18,7 @@ FORM = torch.tensor([[[2.0, 1.0], [1.0, -3.0]], [[0.0, 0.0], [0.0, 0.0]], [[1.0,
 
 
 def fit(jet: Jet) -> Prediction:
-    context = Context.empty(torch.zeros(1, dtype=torch.long), Domain(2, 3))
-    batch = Batch(context, {"free": Points(COORDS)})
-    return Prediction(batch, torch.zeros(1, 0), Field(SIREN, SIREN.init()), {"free": jet})
+    return fit_of(jet, Points(COORDS), "free")
 
 
 def ramp() -> Jet:
