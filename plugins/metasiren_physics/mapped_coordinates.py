@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Domain, Expansion, InputLayer, RecipeError, did_you_mean
-from metasiren_physics.datasets.constants import constant
+from metasiren.nn.constants import constant
 
 WHERE = "siren: input_layer: mapped_coordinates"
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Domain, Expansion, InputLayer, RecipeError
+from metasiren.nn.constants import kept
 
 
 class FourierFeatures(InputLayer):
@@ -42,9 +43,7 @@ class FourierFeatures(InputLayer):
 
     def expand(self, x: Tensor, params: Mapping[str, Tensor]) -> Expansion:
         """See `InputLayer.expand`."""
-        draw = torch.Generator().manual_seed(self.seed)
-        rows = torch.randn(self.frequencies, self.domain.d_in, generator=draw, dtype=torch.float64)
-        rate = (2 * pi * self.sigma * rows).to(x)
+        rate = kept(_rates, self.seed, self.sigma, self.frequencies, self.domain.d_in, like=x)
         angle = x @ rate.T
         s, c = torch.sin(angle), torch.cos(angle)
 
@@ -55,3 +54,9 @@ class FourierFeatures(InputLayer):
             return -rate[:, i].repeat(2) * rate[:, j].repeat(2) * torch.cat([s, c], -1)
 
         return Expansion(torch.cat([s, c], -1), first, second)
+
+
+def _rates(seed: int, sigma: float, rows: int, d: int) -> Tensor:
+    """2 pi B, (rows, d)."""
+    draw = torch.Generator().manual_seed(seed)
+    return 2 * pi * sigma * torch.randn(rows, d, generator=draw, dtype=torch.float64)

@@ -10,12 +10,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from math import pi, sqrt
 
 import torch
 from torch import Tensor
 
 from metasiren import Activation, Domain, Expansion, InputLayer, RecipeError
+from metasiren.nn.constants import kept
 from metasiren_rivals.chain import Derivatives
 
 Params = Mapping[str, Tensor]
@@ -102,25 +104,32 @@ class Multiplicative(InputLayer):
             inner.append(z @ weight + params[f"input.affine{i}.bias"].unsqueeze(1))
             z = inner[i] * made[i + 1].value
 
-        def firsts(a: int) -> list[Tensor]:
-            found = [made[0].first(a)]
+        @cache
+        def slope(i: int, a: int) -> Tensor:
+            return made[i].first(a)
+
+        @cache
+        def firsts(a: int) -> tuple[list[Tensor], list[Tensor]]:
+            """The derivatives of z_1, z_2, ... along coordinate a, and all but the last times the weights."""
+            along, mixed = [slope(0, a)], []
             for i, weight in enumerate(weights):
-                found.append((found[i] @ weight) * made[i + 1].value + inner[i] * made[i + 1].first(a))
-            return found
+                mixed.append(along[i] @ weight)
+                along.append(mixed[i] * made[i + 1].value + inner[i] * slope(i + 1, a))
+            return along, mixed
 
         def second(a: int, b: int) -> Tensor:
-            along_a, along_b, both = firsts(a), firsts(b), made[0].second(a, b)
+            both, mixed_a, mixed_b = made[0].second(a, b), firsts(a)[1], firsts(b)[1]
             for i, weight in enumerate(weights):
                 g = made[i + 1]
                 both = (
                     (both @ weight) * g.value
-                    + (along_a[i] @ weight) * g.first(b)
-                    + (along_b[i] @ weight) * g.first(a)
+                    + mixed_a[i] * slope(i + 1, b)
+                    + mixed_b[i] * slope(i + 1, a)
                     + inner[i] * g.second(a, b)
                 )
             return both
 
-        return Expansion(z, lambda a: firsts(a)[-1], second)
+        return Expansion(z, lambda a: firsts(a)[0][-1], second)
 
 
 def _wave(angle: Tensor, rows: Tensor) -> Filter:
@@ -261,8 +270,11 @@ class BandLimitedMfn(Multiplicative):
 
     def filter(self, i: int, x: Tensor, params: Params) -> Filter:
         """See `Multiplicative.filter`."""
-        most = self.band // self.filters
-        draw = torch.Generator().manual_seed(self.seed * self.filters + i)
-        periods = torch.randint(-most, most + 1, (self.width, self.domain.d_in), generator=draw)
-        w = pi * periods.to(x)
+        seed, most = self.seed * self.filters + i, self.band // self.filters
+        w = pi * kept(_periods, seed, most, self.width, self.domain.d_in, like=x)
         return _wave(x @ w.T + params[f"input.filter{i}.phase"].unsqueeze(1), w[None, None])
+
+
+def _periods(seed: int, most: int, width: int, d: int) -> Tensor:
+    """Whole numbers (width, d) from -most to most."""
+    return torch.randint(-most, most + 1, (width, d), generator=torch.Generator().manual_seed(seed))

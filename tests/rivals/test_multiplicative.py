@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 import metasiren as ms
 from metasiren.testing import check_input_encoding
-from metasiren_rivals.multiplicative import BandLimitedMfn, FourierMfn, GaborMfn, Identity
+from metasiren_rivals.multiplicative import BandLimitedMfn, Filter, FourierMfn, GaborMfn, Identity, Params
 
 KINDS: list[tuple[Any, dict[str, float]]] = [
     (FourierMfn, {"omega": 4.0}),
@@ -63,6 +64,24 @@ def test_no_weights_leave_the_band_and_products_reach_beyond_one_filter(band: in
     assert float(power[beyond].max()) < 1e-12
     reached = torch.maximum(k[:, None], k[None, :])[power > 1e-9].max()
     assert band // 3 < reached <= band
+
+
+@pytest.mark.parametrize("order", ["gradient", "laplacian", "hessian"])
+def test_each_filter_is_differentiated_once_along_each_axis(order: Any) -> None:
+    asked: list[tuple[int, int]] = []
+
+    class Counted(FourierMfn):
+        def filter(self, i: int, x: torch.Tensor, params: Params) -> Filter:
+            made = super().filter(i, x, params)
+
+            def first(a: int) -> torch.Tensor:
+                asked.append((i, a))
+                return made.first(a)
+
+            return replace(made, first=first)
+
+    network(Counted(ms.Domain(2, 1), width=8, filters=3)).jet(torch.rand(1, 4, 2).double(), order)
+    assert sorted(asked) == [(i, a) for i in range(3) for a in range(2)]
 
 
 def test_numbers_out_of_range() -> None:

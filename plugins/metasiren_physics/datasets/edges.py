@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metasiren import RecipeError
-from metasiren_physics.datasets.constants import constant
+from metasiren.nn.constants import constant
 from metasiren_physics.datasets.sampling import Region, even, polar
 from metasiren_physics.media import Disc, Medium, Square
 

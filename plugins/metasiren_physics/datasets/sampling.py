@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from metasiren import RecipeError
-from metasiren_physics.datasets.constants import constant, constants
+from metasiren.nn.constants import constant, constants
 
 
 class Region(ABC):

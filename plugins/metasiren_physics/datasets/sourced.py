@@ -19,6 +19,7 @@ from metasiren_physics.sources import Gaussian
 
 SQUARE = Box((-1.0, -1.0), (1.0, 1.0))
 TEST_NODES = 64
+A_FEW = "Give one or more; a few hundred suit gauss_newton."
 
 
 class SourcedWaves(Dataset):
@@ -62,7 +63,7 @@ class SourcedWaves(Dataset):
         damping_until: float,
         along: tuple[float, Region] | None = None,
     ) -> None:
-        self.points, self.weighted = check_count(f"{where}: points", points), weighted
+        self.points, self.weighted = check_count(f"{where}: points", points, A_FEW), weighted
         self.along = along
         self.elsewhere = check_shares(where, near=near, physics=physics, edges=along[0] if along else 0.0)
         self.near, self.near_radius, self.physics = near, near_radius, physics
@@ -127,12 +128,12 @@ def physics_grid(pml: Pml, nodes: int, device: torch.device | str) -> Tensor:
     return torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
 
 
-def check_count(where: str, count: int) -> int:
-    """A number of points.
+def check_count(where: str, count: int, advice: str = "Give a positive integer.") -> int:
+    """A number of points, waves or channels.
 
     Raises:
         RecipeError: fewer than one.
     """
     if count < 1:
-        raise RecipeError(where, f"{count}.", "Give one or more; a few hundred suit gauss_newton.")
+        raise RecipeError(where, f"{count} is below one.", advice)
     return count

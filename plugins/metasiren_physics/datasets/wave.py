@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from metasiren import Batch, Context, Dataset, Domain, Points, RecipeError
-from metasiren_physics.datasets.constants import constant
+from metasiren.nn.constants import constant
 from metasiren_physics.datasets.curriculum import check_curriculum, share
 from metasiren_physics.datasets.edges import Lasting, edge_region
 from metasiren_physics.datasets.front import Front, travel
 from metasiren_physics.datasets.sampling import Box, Region, check_shares, draw_mixture, even, polar
-from metasiren_physics.datasets.sourced import check_count
+from metasiren_physics.datasets.sourced import A_FEW, check_count
 from metasiren_physics.media import Uniform
 from metasiren_physics.problems import Border, wave_problem
 
@@ -87,7 +87,7 @@ class WaveDataset(Dataset):
             medium=medium, centre=centre, variance=variance, peak=peak, duration=duration, border=border
         )
         for name, count in (("points", points), ("initial", initial), ("boundary", boundary)):
-            check_count(f"data: wave: {name}", count)
+            check_count(f"data: wave: {name}", count, A_FEW)
         self.counts = {"interior": points, "initial": initial, "boundary": boundary}
         self.elsewhere = check_shares("data: wave", front=front, edges=edges), check_shares("data: wave", near=near)
         self.front, self.near, self.weighted = front, near, weighted
