@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from metasiren import RecipeError, did_you_mean
+from metasiren.nn.constants import constant
 
 CONSTANTS = {"pi": math.pi, "e": math.e}
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -66,8 +67,7 @@ class Expression:
 
     def __call__(self, points: Tensor) -> Tensor:
         """Values (...) at points (..., d), in the points' dtype."""
-        known: dict[str, Tensor] = {name: points[..., i] for i, name in enumerate(self.names)}
-        known |= {name: points.new_tensor(value) for name, value in CONSTANTS.items() if name not in known}
+        known = {name: points[..., i] for i, name in enumerate(self.names)}
         return self._value(self.tree, known, points).expand(points.shape[:-1])
 
     def _error(self, found: str, advice: str) -> RecipeError:
@@ -110,9 +110,9 @@ class Expression:
     def _value(self, node: ast.expr, known: Mapping[str, Tensor], like: Tensor) -> Tensor:
         match node:
             case ast.Constant(value=value):
-                return like.new_tensor(float(value))  # type: ignore[arg-type]
+                return constant(float(value), like)  # type: ignore[arg-type]
             case ast.Name(id=name):
-                return known[name]
+                return known[name] if name in known else constant(CONSTANTS[name], like)
             case ast.BinOp(left=left, op=op, right=right):
                 found: Tensor = _BINARY[type(op)](self._value(left, known, like), self._value(right, known, like))
                 return found

@@ -33,6 +33,12 @@ def test_formulas_have_their_value(text: str | float, value: torch.Tensor) -> No
     torch.testing.assert_close(Expression(text, ("t", "x"), "data")(POINTS), value)
 
 
+def test_numbers_and_constants_are_those_of_the_dtype() -> None:
+    x = torch.linspace(-1, 1, 7).unsqueeze(-1)
+    assert torch.equal(Expression("x * pi + e / 3", ("x",), "data")(x), (x * math.pi + x.new_tensor(math.e) / 3)[:, 0])
+    assert torch.equal(Expression("pi * 2", ("pi",), "data")(x), 2 * x[:, 0])
+
+
 @pytest.mark.parametrize(
     "text",
     [

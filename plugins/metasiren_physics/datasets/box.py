@@ -18,7 +18,7 @@ from metasiren_physics.datasets.adaptive import Adaptive
 from metasiren_physics.datasets.designs import Design, spread
 from metasiren_physics.datasets.exact_sides import Exact, ExactSides
 from metasiren_physics.datasets.point_weights import Attention, Causal
-from metasiren_physics.datasets.sourced import check_count
+from metasiren_physics.datasets.sourced import A_FEW, check_count
 from metasiren_physics.expressions import Expression
 
 Formula = str | float | list[str | float]
@@ -91,7 +91,7 @@ class BoxDataset(Dataset):
         check_names(f"{WHERE}: points", points, known, "point set")
         check_names(f"{WHERE}: targets", targets or {}, list(points), "point set")
         for name, count in points.items():
-            check_count(f"{WHERE}: points: {name}", count)
+            check_count(f"{WHERE}: points: {name}", count, A_FEW)
         check_count(f"{WHERE}: channels", channels)
         self.targets = {at: read_targets(at, given, self.names) for at, given in (targets or {}).items()}
         self.noise = dict(noise or {})

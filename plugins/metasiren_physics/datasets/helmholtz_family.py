@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Batch, Context, Dataset, Domain, Points, RecipeError
-from metasiren_physics.datasets.sourced import physics_grid
+from metasiren_physics.datasets.sourced import check_count, physics_grid
 from metasiren_physics.media import Uniform
 from metasiren_physics.pml import Pml
 from metasiren_physics.problems import HelmholtzProblem
@@ -60,8 +60,7 @@ class HelmholtzFamily(Dataset):
     ) -> None:
         where = "data: helmholtz_family"
         for option, value in (("points", points), ("train", train), ("test", test)):
-            if value < 1:
-                raise RecipeError(f"{where}: {option}", f"{value} is below one.", "Give a positive integer.")
+            check_count(f"{where}: {option}", value)
         if not 0 < speeds[0] <= speeds[1]:
             raise RecipeError(f"{where}: speeds", f"{list(speeds)}.", "Give the least and the greatest, above 0.")
         self.pml, self.wavenumber, self.variance, self.points = (
@@ -111,7 +110,7 @@ class HelmholtzFamily(Dataset):
         return Batch(Context(items, chosen[:, None, :2], seen, mask), sets)
 
     def _equation(self, coords: Tensor, items: Tensor) -> Points:
-        """As `equation_points`, for many sources and media at the same points."""
+        """As `equation_points`, for many sources and media at the same points; sources are not `truncated`."""
         c = self.pml.coefficients(coords)
         operator = torch.stack([c.a, c.a_1, c.b, c.b_2, self.wavenumber**2 * c.c], -1)
         apart = (coords.unsqueeze(0) - items[:, None, :2]).square().sum(2)
