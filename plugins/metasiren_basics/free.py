@@ -9,10 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from metasiren import Decoder, Params, RecipeError, Siren, did_you_mean
-
-STARTS = Path(__file__).with_name("starts")
-"""Weights that this package ships, as files of their names."""
+from metasiren import Decoder, Params, RecipeError, Siren
 
 
 class FreeDecoder(Decoder):
@@ -22,8 +19,8 @@ class FreeDecoder(Decoder):
         siren: the architecture.
         latent_dim: zero; free weights heed no latent.
         start: weights to begin with, in place of drawn ones: the file model.safetensors that
-            `metasiren export RUN -o FOLDER/` writes, or the name of a shipped start. The last layer is drawn anew
-            unless `keep_last` is set. A run opens the file again when it is opened.
+            `metasiren export RUN -o FOLDER/` writes. The last layer is drawn anew unless `keep_last` is set. A run
+            opens the file again when it is opened.
         keep_last: begin with the start's last layer, too.
 
     Raises:
@@ -68,15 +65,13 @@ class FreeDecoder(Decoder):
 
 
 def _read(start: str) -> dict[str, Tensor]:
-    """The weights of a file, or of a shipped start.
+    """The weights of a file.
 
     Raises:
         RecipeError: there is none, or it cannot be read.
     """
-    names = sorted(path.stem for path in STARTS.glob("*.safetensors"))
-    path = STARTS / f"{start}.safetensors" if start in names else Path(start).expanduser()
     try:
-        return dict(load_file(path))
+        return dict(load_file(Path(start).expanduser()))
     except (OSError, SafetensorError) as error:
-        advice = f"{did_you_mean(start, names)}\nGive a .safetensors file, or one of: {', '.join(names)}".strip()
+        advice = "Give the file model.safetensors that `metasiren export RUN -o FOLDER/` writes."
         raise RecipeError(f"decoder: free: start: {start}", f"no weights: {error}.", advice) from None
