@@ -13,7 +13,7 @@ from torch import Tensor
 
 from metasiren import DataError, Domain, Field, RecipeError, Renderer, progress_bar
 from metasiren_physics.arrays import Real
-from metasiren_physics.protocols.box_pictures import SLICES, frames, picture
+from metasiren_physics.protocols.box_pictures import SLICES, frames, picture, stepped
 
 MOST_SIDE = 4096
 MOVING = (".gif", ".webp")
@@ -22,8 +22,8 @@ MOVING = (".gif", ".webp")
 class EquationRenderer(Renderer):
     """An equation's field over its box, each map with its colour bar.
 
-    One axis gives curves. Two axes give a map, time to the right. More give maps of two axes at several coordinates of
-    the time axis (or of the first); as .gif or .webp these are frames in the same colours.
+    One axis gives curves. Two axes give a map, the first that the data names to the right. More give maps of two axes
+    at several coordinates of the time axis (or of the first); as .gif or .webp these are frames in the same colours.
 
     Args:
         quantity: `value`; `gradient`, one map for each axis; `laplacian`, the sum of second derivatives over the axes
@@ -81,11 +81,11 @@ class EquationRenderer(Renderer):
     def _grid(self, axes: Mapping[str, Sequence[float]], time: str | None, shown: int) -> list[Real]:
         """Coordinates of every axis: the first that is shown runs along columns, the second along rows."""
         rows, columns = self.size
-        stepped = None if len(axes) < 3 else time if time is not None else next(iter(axes))
+        through = stepped(tuple(axes), time)
         counts = iter((columns, rows))
         made = []
         for name, (low, high) in axes.items():
-            if name == stepped:
+            if name == through:
                 made.append(np.linspace(low, high, shown))
             else:
                 count = next(counts, 1)

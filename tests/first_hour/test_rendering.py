@@ -141,3 +141,23 @@ def test_a_high_peak_does_not_pale_the_wave_around_it() -> None:
     wave[50, 50] = 500
     assert limits(_panel("source", wave))[1] == pytest.approx(4, rel=0.01)
     assert limits(_panel("only a source", np.where(wave > 100, wave, 0) - 1e-9))[1] > 0
+
+
+def test_frames_of_one_number_have_colours() -> None:
+    from metasiren_physics.panels import SEQUENTIAL
+    from metasiren_physics.protocols.box_pictures import frames
+
+    grid = [np.linspace(0, 1, 3)] * 3
+    made = frames(("t", "x", "y"), "t", grid, np.full((3, 3, 3, 1), 2.0), labels=["u"], sides=(16, 16))
+    middle = np.asarray(made[0].convert("RGB"))[32, 20]
+    assert len(made) == 3
+    assert tuple(middle) == SEQUENTIAL[2]
+
+
+def test_without_time_the_first_of_three_axes_is_the_one_that_is_stepped() -> None:
+    from metasiren_physics.protocols.box_pictures import picture
+
+    grid = [np.linspace(0, 1, 5)] * 3
+    found = np.random.default_rng(0).normal(size=(5, 5, 5, 1))
+    named, unnamed = (picture(("s", "x", "y"), time, grid, found, None) for time in ("s", None))
+    assert (np.asarray(named) == np.asarray(unnamed)).all()

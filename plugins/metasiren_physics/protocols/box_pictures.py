@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from metasiren_physics.arrays import Real
-from metasiren_physics.panels import SIDE, Panel, draw
+from metasiren_physics.panels import SIDE, Panel, draw, limits
 
 SLICES = 4
 PEAK = 4.0
@@ -33,7 +33,7 @@ def picture(
 
     Args:
         names: of the axes.
-        time: the axis whose slices are rows, or None; with two axes, time is drawn to the right.
+        time: the axis whose slices are rows, or None; with two axes, the first is drawn to the right.
         grid: coordinates of each axis.
         found: the field (n0, n1, ..., channels) on the grid.
         truth: the solution of the first channels on the grid, or None.
@@ -74,12 +74,11 @@ def frames(
     sides: tuple[int, int] = (SIDE, SIDE),
 ) -> list[Image.Image]:
     """A picture for each coordinate of the time axis (or the first), all in the same colours; as `picture`."""
-    ranges = [_panel("", found[..., c].reshape(-1, 1)) for c in range(len(labels))]
-    limits = [each.limits or (float(each.values.min()), float(each.values.max())) for each in ranges]
-    made = []
+    ranges = [_panel(label, found[..., c].reshape(-1, 1)) for c, label in enumerate(labels)]
+    ends, made = [limits(each) for each in ranges], []
     for note, where in _slices(names, time, grid, count=None):
         panels = [
-            Panel(f"{label}{note}", found[(*where, c)], signed=ranges[c].signed, limits=limits[c])
+            Panel(f"{label}{note}", found[(*where, c)], signed=ranges[c].signed, limits=ends[c])
             for c, label in enumerate(labels)
         ]
         made.append(_with_axes(draw(panels, min(len(panels), SLICES), sides), names, time))
@@ -88,7 +87,7 @@ def frames(
 
 def _with_axes(page: Image.Image, names: Sequence[str], time: str | None) -> Image.Image:
     """A line below the maps that says which axis is which."""
-    shown = [n for n in names if n != time] if len(names) > 2 else list(names)
+    shown = [name for name in names if name != stepped(names, time)]
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(11)
     pen.text((page.width // 2, page.height - 8), f"{shown[0]} right, {shown[1]} up", "black", font, anchor="mm")
     return page
@@ -128,13 +127,21 @@ def _panel(title: str, values: Real) -> Panel:
     return Panel(title, values, signed=signed, limits=(-most, most) if signed else None)
 
 
+def stepped(names: Sequence[str], time: str | None) -> str | None:
+    """The axis whose coordinates have a picture each: time, or else the first; None where there are only two axes."""
+    if len(names) < 3:
+        return None
+    return time if time is not None else names[0]
+
+
 def _slices(
     names: Sequence[str], time: str | None, grid: Sequence[Real], count: int | None = SLICES
 ) -> list[tuple[str, tuple[slice | int, ...]]]:
     """Two-dimensional slices of the grid and what is fixed there: `count` times (or all), the middle of others."""
-    if len(names) == 2:
+    through = stepped(names, time)
+    if through is None:
         return [("", (slice(None), slice(None)))]
-    first = names.index(time) if time is not None else 0
+    first = names.index(through)
     shown = [i for i in range(len(names)) if i != first][:2]
     made = []
     for k in np.linspace(0, len(grid[first]) - 1, count or len(grid[first])).round().astype(int):
@@ -142,5 +149,5 @@ def _slices(
         where[first] = int(k)
         for i in shown:
             where[i] = slice(None)
-        made.append((f", {names[first]} = {grid[first][k]:.3g}", tuple(where)))
+        made.append((f", {through} = {grid[first][k]:.3g}", tuple(where)))
     return made
