@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from metasiren import Context, Decoder, Field, RunError
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Adam's running means of a gradient and of its square (Kingma and Ba 2015, Algorithm 1).
+
+    Attributes:
+        first, second: of the gradient and of its square, of the gradient's shape.
+        steps: how many gradients there were.
+    """
+
+    first: Tensor
+    second: Tensor
+    steps: int = 0
+
+    @classmethod
+    def none(cls, like: Tensor) -> Moments:
+        """Before the first gradient of a tensor of this shape."""
+        return cls(torch.zeros_like(like), torch.zeros_like(like))
+
+    def after(self, gradient: Tensor) -> Moments:
+        """With one more gradient."""
+        first = BETA1 * self.first + (1 - BETA1) * gradient
+        second = BETA2 * self.second + (1 - BETA2) * gradient.square()
+        return Moments(first, second, self.steps + 1)
+
+    @property
+    def move(self) -> Tensor:
+        """What a step of rate 1 subtracts."""
+        spread = (self.second / (1 - BETA2**self.steps)).sqrt()
+        return self.first / (1 - BETA1**self.steps) / (spread + EPSILON)
 
 
 def observed_errors(field: Field, context: Context) -> Tensor:
@@ -47,16 +80,14 @@ def refine(
     axes = tuple(range(1, start.dim()))
     size = start.square().mean(dim=axes, keepdim=True).sqrt()
     size = torch.where(size > 0, size, torch.ones_like(size))
-    d, first, second = (torch.zeros_like(start) for _ in range(3))
-    for step in range(1, steps + 1):
+    d, moments = torch.zeros_like(start), Moments.none(start)
+    for _ in range(steps):
         with torch.enable_grad():
             d.requires_grad_()
             # A sum over items, so that no item's step depends on its neighbours.
             errors = observed_errors(decoder.field(start + size * d), context)
             loss = (errors + prior * d.square().mean(dim=axes)).sum()
             (slope,) = torch.autograd.grad(loss, d)
-        first = BETA1 * first + (1 - BETA1) * slope
-        second = BETA2 * second + (1 - BETA2) * slope.square()
-        move = first / (1 - BETA1**step) / ((second / (1 - BETA2**step)).sqrt() + EPSILON)
-        d = d.detach() - rate * move
+        moments = moments.after(slope)
+        d = d.detach() - rate * moments.move
     return start + size * d

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from metasiren import Context, Field, feature_jet
 from metasiren_priors.decoders.last_layer import ridge_solution
-from metasiren_priors.evaluation.refinement import BETA1, BETA2, EPSILON, observed_errors
+from metasiren_priors.evaluation.refinement import Moments, observed_errors
 
 
 def refine_weights(field: Field, context: Context, steps: int, *, rate: float = 0.02, ridge: float = 1.0) -> Field:
@@ -39,18 +39,16 @@ def refine_weights(field: Field, context: Context, steps: int, *, rate: float = 
     output = (siren.layers[-1].weight, siren.layers[-1].bias)
     names = [name for name in params if name not in output]
     units = siren.init_std()
-    first, second = ({name: torch.zeros_like(params[name]) for name in names} for _ in range(2))
+    moments = {name: Moments.none(params[name]) for name in names}
     best, least = dict(params), observed_errors(Field(siren, params), context)
+    slopes: dict[str, Tensor] = {}
     for step in range(steps):
-        if step:
-            slopes = _slopes(Field(siren, params), names, context)
-            for name, slope in zip(names, slopes, strict=True):
-                first[name] = BETA1 * first[name] + (1 - BETA1) * slope
-                second[name] = BETA2 * second[name] + (1 - BETA2) * slope.square()
-                size = (second[name] / (1 - BETA2**step)).sqrt() + EPSILON
-                params[name] = params[name] - rate * units[name] * first[name] / (1 - BETA1**step) / size
+        for name, slope in slopes.items():
+            moments[name] = moments[name].after(slope)
+            params[name] = params[name] - rate * units[name] * moments[name].move
         params = _solved(Field(siren, params), context, ridge)
-        errors = observed_errors(Field(siren, params), context)
+        # The same pass gives the gradients of the next step, if there is one.
+        errors, slopes = _errors(Field(siren, params), names if step + 1 < steps else [], context)
         better = errors < least
         least = torch.where(better, errors, least)
         for name, value in params.items():
@@ -58,22 +56,25 @@ def refine_weights(field: Field, context: Context, steps: int, *, rate: float = 
     return Field(siren, best)
 
 
-def _slopes(field: Field, names: list[str], context: Context) -> tuple[Tensor, ...]:
-    """Gradients of each item's own error with respect to its own weights."""
+def _errors(field: Field, names: list[str], context: Context) -> tuple[Tensor, dict[str, Tensor]]:
+    """Each item's error (batch,), and its gradients with respect to the item's own weights of these names."""
+    if not names:
+        return observed_errors(field, context), {}
     with torch.enable_grad():
         leaves = {name: field.params[name].detach().requires_grad_() for name in names}
         errors = observed_errors(Field(field.siren, {**field.params, **leaves}), context)
-        return torch.autograd.grad(errors.sum(), list(leaves.values()))
+        slopes = torch.autograd.grad(errors.sum(), list(leaves.values()))
+    return errors.detach(), dict(zip(names, slopes, strict=True))
 
 
 def _solved(field: Field, context: Context, ridge: float) -> dict[str, Tensor]:
     """The parameters with the output layer of the least penalised error."""
     last = field.siren.layers[-1]
-    seen = context.mask.unsqueeze(-1).double()
-    with torch.no_grad():
-        h = feature_jet(field.siren, field.params, context.coords, "value").value.double()
-        features = torch.cat([h, torch.ones_like(h[..., :1])], dim=2) * seen
-        left = (context.values - field(context.coords)).double() * seen
-        change = ridge_solution(features, left, ridge).mT.to(context.values.dtype)
     weight, bias = field.params[last.weight], field.params[last.bias]
+    seen = context.mask.unsqueeze(-1).double()
+    h = feature_jet(field.siren, field.params, context.coords, "value").value.double()
+    features = torch.cat([h, torch.ones_like(h[..., :1])], dim=2)
+    before = torch.cat([weight, bias.unsqueeze(2)], dim=2).double()
+    left = context.values.double() - features @ before.mT
+    change = ridge_solution(features * seen, left * seen, ridge).mT.to(context.values.dtype)
     return {**field.params, last.weight: weight + change[..., :-1], last.bias: bias + change[..., -1]}
