@@ -86,6 +86,8 @@ def test_every_mutated_clip_ends_in_pictures_or_a_message(tmp_path: Path) -> Non
     from metasiren_signals.clips.reading import read_frames, read_header
     from metasiren_signals.clips.selection import Selection
 
+    # As torchvision 0.24 sets it when it is imported: FFmpeg's threads wait for Python to say what is damaged.
+    av.logging.set_level(av.logging.ERROR)
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=5)

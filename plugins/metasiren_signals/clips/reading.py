@@ -42,6 +42,9 @@ class Header:
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """The container and its first video stream."""
     av = load_extra("av", extra="signals", where="data: video")
+    # Former torchvision (0.24) lets FFmpeg's threads log through Python. One that reports damage then waits for the
+    # interpreter's lock while the thread that holds the lock waits for it to end. None is PyAV's own default.
+    av.logging.set_level(None)
     where = str(path)
     if not path.is_file():
         raise DataError(where, "no such file." if not path.exists() else "is not a file.", "Name a video file.")
