@@ -57,7 +57,7 @@ class RoundedBoxes(Dataset):
         generator: torch.Generator | None = None,
     ) -> Batch:
         """Fresh points in `train`; in `test` always the same for a solid."""
-        solids = self._solids[split][items.cpu()].to(items.device)
+        solids = self._solids[split].to(items.device)[items]
         if split != "train":
             pairs_of = zip(items.tolist(), solids, strict=True)
             parts = [self._points(one[None], _fixed(item, items.device)) for item, one in pairs_of]
@@ -79,6 +79,11 @@ class RoundedBoxes(Dataset):
             pairs, values = pairs[:, :most] * mask.unsqueeze(2), values[:, :most] * mask.unsqueeze(2)
         return Batch(Context(items, pairs, values, mask), known)
 
+    def to(self, device: torch.device | str) -> RoundedBoxes:
+        """Move the solids, and return the data set."""
+        self._solids = {split: solids.to(device) for split, solids in self._solids.items()}
+        return self
+
     def _points(self, solids: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Points in space, half of them near the surface, and points on the surface."""
         count, device = len(solids), solids.device
@@ -92,8 +97,9 @@ class RoundedBoxes(Dataset):
     def _pairs(self, surface: Tensor, solids: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Context positions, and their distances as the target `values`."""
         # 0, outside, inside, and so on: any part of the pairs has all three kinds.
-        kinds = surface.new_tensor([0.0, OFFSET, -OFFSET])
-        distance = kinds[torch.arange(self.observed) % 3].view(1, -1, 1).expand(len(surface), -1, -1)
+        kind = torch.arange(self.observed, device=surface.device) % 3
+        sign = (kind == 1).to(surface.dtype) - (kind == 2).to(surface.dtype)
+        distance = (OFFSET * sign).view(1, -1, 1).expand(len(surface), -1, -1)
         _, normals = rounded_box(surface, solids)
         return surface + distance * normals, {"values": distance}
 

@@ -18,6 +18,13 @@ def family(**options: int) -> HelmholtzFamily:
     return HelmholtzFamily(train=5, test=3, points=40, **options)
 
 
+def test_a_step_reads_no_tensor_of_the_device() -> None:
+    """Those of the device meta have no contents that could be read."""
+    items = torch.zeros(2, dtype=torch.long, device="meta")
+    batch = HelmholtzFamily(train=4, test=2, points=6).to("meta").batch("train", items)
+    assert all(tensor.device.type == "meta" for tensor in batch.tensors())
+
+
 def test_the_points_are_those_of_single_problems() -> None:
     data = family()
     batch = data.batch("train", torch.arange(5), generator=torch.Generator().manual_seed(0)).cast(torch.float64)

@@ -22,6 +22,13 @@ TINY = {
 }  # fmt: skip
 
 
+def test_a_step_reads_no_tensor_of_the_device() -> None:
+    """Those of the device meta have no contents that could be read."""
+    items = torch.zeros(2, dtype=torch.long, device="meta")
+    batch = RoundedBoxes(train=4, test=2, points=6, observed=6).to("meta").batch("train", items)
+    assert all(tensor.device.type == "meta" for tensor in batch.tensors())
+
+
 def test_distances_are_those_of_a_rounded_box() -> None:
     """Without rounding, turn and shift: the box; a cube of rounding r and half side r is a ball."""
     g = torch.Generator().manual_seed(0)

@@ -93,7 +93,7 @@ class HelmholtzFamily(Dataset):
         generator: torch.Generator | None = None,
     ) -> Batch:
         """Fresh points in `train`; in `test` always the same, and four times as many."""
-        chosen = self._items[split][items.cpu()].to(items.device)
+        chosen = self._items[split].to(items.device)[items]
         count = self.points
         if split != "train":
             generator, count = torch.Generator(items.device).manual_seed(5), 4 * self.points
@@ -108,6 +108,11 @@ class HelmholtzFamily(Dataset):
         seen = torch.stack([chosen[:, 2] - 1, torch.zeros_like(chosen[:, 2])], dim=1).unsqueeze(1)
         mask = torch.ones(len(items), 1, dtype=torch.bool, device=items.device)
         return Batch(Context(items, chosen[:, None, :2], seen, mask), sets)
+
+    def to(self, device: torch.device | str) -> HelmholtzFamily:
+        """Move sources and speeds, and return the data set."""
+        self._items = {split: items.to(device) for split, items in self._items.items()}
+        return self
 
     def _equation(self, coords: Tensor, items: Tensor) -> Points:
         """As `equation_points`, for many sources and media at the same points; sources are not `truncated`."""
