@@ -15,6 +15,7 @@ from PIL import Image
 import metasiren as ms
 from metasiren.engine.rendering import render
 from metasiren.testing import Ripples
+from metasiren_images.single.channels import ChannelsProtocol
 from metasiren_images.single.protocol import PictureProtocol
 from metasiren_images.single.sheet import sheet
 
@@ -84,6 +85,12 @@ def test_a_small_siren_learns_a_small_picture(tmp_path: Path) -> None:
     numbers = json.loads((made.results / "metrics.json").read_text())
     assert numbers["psnr_db"] > 30
     assert numbers["ssim"] > 0.9
+
+
+def test_what_is_no_single_picture_has_no_channels(tmp_path: Path) -> None:
+    several = Ripples(ms.Domain(2, 3, (8, 8), 8))
+    with pytest.raises(ms.DataError, match=r"evaluate: picture_channels: .* is not a single picture"):
+        ChannelsProtocol().evaluate(torch.nn.Module(), several, tmp_path, name="x")  # type: ignore[arg-type]
 
 
 def test_what_is_no_single_picture_is_refused(tmp_path: Path) -> None:

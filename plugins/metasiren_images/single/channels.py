@@ -12,13 +12,13 @@ from metasiren import (
     FULL_EVALUATION,
     Comparison,
     ComparisonRow,
-    DataError,
     Dataset,
     EvaluationOptions,
     Model,
     Protocol,
     write_metrics,
 )
+from metasiren_images.single.protocol import picture_of
 from metasiren_images.single.sheet import sheet
 from metasiren_images.single.views import in_colours, psnr_of, unit_values
 
@@ -42,14 +42,10 @@ class ChannelsProtocol(Protocol):
         """As `metasiren.Protocol.evaluate`; writes figure.png too.
 
         Raises:
-            DataError: a signal that lies on no grid of two axes.
+            DataError: a signal that lies on no grid of two axes, or several signals.
         """
-        shape = dataset.domain.grid
-        if shape is None or len(shape) != 2:
-            raise DataError("evaluate: picture_channels", f"{dataset.title} is no picture.", "Name another protocol.")
-        known = dataset.batch("test", torch.zeros(1, dtype=torch.long)).points["pixels"].values[0]
-        truth = ((known.double().cpu().numpy() + 1) / 2).reshape(*shape, -1)
-        made = unit_values(model.signal(dataset.domain), (shape[0], shape[1]))
+        truth = (picture_of(dataset, device, "evaluate: picture_channels") + 1) / 2
+        made = unit_values(model.signal(dataset.domain), (truth.shape[0], truth.shape[1]))
         numbers = {"psnr_db": psnr_of(made, truth, 1.0)}
         write_metrics(results, numbers)
         count = min(SHOWN, truth.shape[-1])

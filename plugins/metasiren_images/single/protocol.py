@@ -71,7 +71,7 @@ class PictureProtocol(Protocol):
         Raises:
             DataError: a signal that is no picture.
         """
-        value = _picture(dataset, device)
+        value = picture_of(dataset, device, "evaluate: picture")
         truth = true_views(value)
         made = field_views(model.signal(dataset.domain), _shape(value), chunk_points=self.chunk_points)
         for view, picture in zip(("value", "gradient", "laplacian"), drawn(made, truth), strict=True):
@@ -91,7 +91,7 @@ class PictureProtocol(Protocol):
 
     def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
         """The same figure from every so many-th row and column."""
-        value = _picture(dataset, device)
+        value = picture_of(dataset, device, "evaluate: picture")
         step = -(-max(value.shape[:2]) // PREVIEW)
         made = field_views(model.signal(dataset.domain), _shape(value), step=step, chunk_points=self.chunk_points)
         page = _figure(made, true_views(value).thinned(step))
@@ -100,11 +100,20 @@ class PictureProtocol(Protocol):
         return picture
 
 
-def _picture(dataset: Dataset, device: torch.device | str) -> Array:
-    """The signal on its grid: (rows, columns, channels) in [-1, 1]."""
+def picture_of(dataset: Dataset, device: torch.device | str, where: str) -> Array:
+    """A single signal on its grid of two axes: (rows, columns, channels) in [-1, 1].
+
+    Args:
+        dataset: the signal, whose split `test` has all `pixels`.
+        device: where it lies.
+        where: as errors name the protocol.
+
+    Raises:
+        DataError: a signal that is no picture, or several.
+    """
     shape = dataset.domain.grid
     if shape is None or len(shape) != 2 or dataset.splits.get("test") != 1:
-        raise DataError("evaluate: picture", f"{dataset.title} is not a single picture.", "Name another protocol.")
+        raise DataError(where, f"{dataset.title} is not a single picture.", "Name another protocol.")
     batch = dataset.batch("test", torch.zeros(1, dtype=torch.long, device=device))
     pixels: Array = batch.points["pixels"].values[0].double().cpu().numpy()
     return pixels.reshape(*shape, -1)

@@ -62,7 +62,7 @@ class VolumeProtocol(Protocol):
             )
         field = model.signal(dataset.domain)
         like = next(iter(field.params.values()))
-        batch = dataset.batch("test", torch.zeros(1, dtype=torch.long))
+        batch = dataset.batch("test", torch.zeros(1, dtype=torch.long, device=device))
 
         def values(coords: torch.Tensor) -> Array:
             with torch.no_grad():
