@@ -14,7 +14,7 @@ from metasiren_images.gradient_domain.editing import Editing
 from metasiren_images.gradient_domain.protocol import ComparedProtocol
 from metasiren_images.gradient_domain.schemes import Values
 from metasiren_images.single.sheet import as_image, sheet
-from metasiren_images.single.views import Views, drawn, psnr_of
+from metasiren_images.single.views import Views, gradient_in_colours, psnr_of
 
 CUTOFF = 0.02
 """Share of the true derivative below which the exact solution leaves waves out (see `Scheme.from_gradient`)."""
@@ -54,14 +54,14 @@ class EditingProtocol(ComparedProtocol[Editing]):
         """The result beside the exact solution and the pasted picture, and the result's gradient."""
         values = {"result": _result(made, data), "exact": _exact(data), "paste": data.composite}
         drawings = {name: as_image(_colours(each)) for name, each in values.items()}
-        return {**drawings, "gradient": as_image(_drawn_gradient(made.gradient, data))}
+        return {**drawings, "gradient": as_image(gradient_in_colours(made.gradient, data.gradient))}
 
     def figure(self, made: Views, data: Editing, numbers: Mapping[str, float | None] | None = None) -> Image.Image:
         """The pasted picture, the exact solution and the result, over the gradients that they should have."""
         gradients = (data.scheme.gradient(data.composite), data.gradient, made.gradient)
         rows = [
             ("values", [_colours(values) for values in (data.composite, _exact(data), _result(made, data))]),
-            ("gradients", [_drawn_gradient(each, data) for each in gradients]),
+            ("gradients", [gradient_in_colours(each, data.gradient) for each in gradients]),
         ]
         close = (numbers or {}).get("psnr_to_exact_db")
         head = "field" + (f", {close:.1f} dB from exact" if close is not None else "")
@@ -110,12 +110,6 @@ def _numbers(values: Values, gradient: Values, data: Editing, exact: Values) -> 
     error = float(np.linalg.norm(gradient - data.gradient)) / max(float(np.linalg.norm(data.gradient)), 1e-12)
     close = psnr_of(values.clip(-1, 1), exact.clip(-1, 1), 2.0)
     return {"gradient_relative_l2": error, "psnr_to_exact_db": close}
-
-
-def _drawn_gradient(gradient: Values, data: Editing) -> Values:
-    blank = np.zeros(gradient.shape[:3])
-    truth = Views(blank, data.gradient, blank)
-    return drawn(Views(blank, gradient, blank), truth)[1]
 
 
 def _colours(values: Values) -> Values:

@@ -14,7 +14,7 @@ from metasiren import DataError, Domain, Field, RecipeError, Renderer, progress_
 from metasiren_images.single.kernel import blurred
 from metasiren_images.single.photograph import MOST_PIXELS
 from metasiren_images.single.sheet import as_image
-from metasiren_images.single.views import Array, drawn, views_at
+from metasiren_images.single.views import Array, gradient_in_colours, laplacian_in_colours, views_at
 
 Quantity = Literal["value", "gradient", "laplacian"]
 
@@ -110,8 +110,9 @@ class PictureRenderer(Renderer):
         coords = self._coords(field, domain)
         assert domain.grid is not None
         views = views_at(field, coords, (domain.grid[0], domain.grid[1]), chunk_points=self.chunk_points)
-        _, gradient, laplacian = drawn(views, views)
-        return gradient if self.quantity == "gradient" else laplacian
+        if self.quantity == "gradient":
+            return gradient_in_colours(views.gradient, views.gradient)
+        return laplacian_in_colours(views.laplacian, views.laplacian)
 
     def _coords(self, field: Field, domain: Domain) -> Tensor:
         """The grid's coordinates (rows, columns, 2)."""

@@ -138,18 +138,40 @@ def unit_values(field: Field, shape: tuple[int, int], *, chunk_points: int = 1 <
 
 
 def drawn(views: Views, truth: Views) -> tuple[Array, Array, Array]:
-    """The views as pictures (rows, columns, 3) in [0, 1], on the truth's scale.
-
-    The gradient (mean of the channels) is white where it vanishes; the hue is its direction, the saturation its
-    magnitude. The Laplacian is mid-grey where it vanishes, brighter where positive, channel by channel.
-    """
+    """The views as pictures (rows, columns, 3) in [0, 1], on the truth's scale."""
     value = in_colours(((views.value + 1) / 2).clip(0, 1))
-    slope = views.gradient.mean(axis=2)
+    gradient = gradient_in_colours(views.gradient, truth.gradient)
+    return value, gradient, laplacian_in_colours(views.laplacian, truth.laplacian)
+
+
+def gradient_in_colours(gradient: Array, truth: Array) -> Array:
+    """The mean of the channels, white where it vanishes; the hue is its direction, the saturation its magnitude.
+
+    Args:
+        gradient: (rows, columns, channels, 2).
+        truth: the same, which sets the scale.
+
+    Returns:
+        (rows, columns, 3) in [0, 1].
+    """
+    slope = gradient.mean(axis=2)
     direction = np.arctan2(slope[..., 0], slope[..., 1]) / (2 * np.pi) + 0.5
-    size = np.linalg.norm(slope, axis=-1) / _scale(np.linalg.norm(truth.gradient.mean(axis=2), axis=-1))
-    gradient = hsv2rgb(np.stack([direction, size.clip(0, 1), np.ones_like(size)], axis=-1))
-    laplacian = in_colours((0.5 + 0.5 * views.laplacian / _scale(np.abs(truth.laplacian))).clip(0, 1))
-    return value, gradient, laplacian
+    size = np.linalg.norm(slope, axis=-1) / _scale(np.linalg.norm(truth.mean(axis=2), axis=-1))
+    colours: Array = hsv2rgb(np.stack([direction, size.clip(0, 1), np.ones_like(size)], axis=-1))
+    return colours
+
+
+def laplacian_in_colours(laplacian: Array, truth: Array) -> Array:
+    """Mid-grey where it vanishes, brighter where positive, channel by channel.
+
+    Args:
+        laplacian: (rows, columns, channels).
+        truth: the same, which sets the scale.
+
+    Returns:
+        (rows, columns, 3) in [0, 1].
+    """
+    return in_colours((0.5 + 0.5 * laplacian / _scale(np.abs(truth))).clip(0, 1))
 
 
 def _scale(magnitudes: Array) -> float:
