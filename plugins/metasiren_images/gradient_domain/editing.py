@@ -12,11 +12,12 @@ from torch import Tensor
 from metasiren import Batch, Context, Dataset, Domain, RecipeError, grid
 from metasiren_images.gradient_domain.mixing import Mix, Mixture, Region, overlay
 from metasiren_images.gradient_domain.pixel_pairs import PixelPairs
-from metasiren_images.gradient_domain.poisson import flat, metadata_of, pixels_of
-from metasiren_images.gradient_domain.sampling import Sample, check_points
+from metasiren_images.gradient_domain.poisson import metadata_of
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives
 from metasiren_images.single.photograph import Crop
 from metasiren_images.single.picture import Picture
+from metasiren_images.single.pixels import flat, pixels_of
+from metasiren_images.single.sampling import Sample, check_points
 
 
 class Editing(Dataset):

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Context, DataError, Dataset, Domain, grid
+from metasiren import Batch, Context, Dataset, Domain, grid
 from metasiren_images.gradient_domain.pixel_pairs import PixelPairs
-from metasiren_images.gradient_domain.sampling import Sample, check_points
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives, Scheme, Values
-from metasiren_images.single.photograph import Crop, read_photograph
+from metasiren_images.single.photograph import Crop
 from metasiren_images.single.picture import Picture
-
-FEWEST = 4
+from metasiren_images.single.pixels import flat, pixels_of
+from metasiren_images.single.sampling import Sample, check_points
 
 
 class Poisson(Dataset):
@@ -108,19 +105,6 @@ class Poisson(Dataset):
         return Picture.missing(path=path, photograph=photograph)
 
 
-def pixels_of(photograph: str, path: Path | None, **options: Any) -> Values:
-    """A picture (rows, columns, channels) in [0, 1], in double precision.
-
-    Raises:
-        DataError: it cannot be read, or has fewer than 4 rows or columns.
-    """
-    pixels = read_photograph(path if path is not None else photograph, **options)
-    if min(pixels.shape[:2]) < FEWEST:
-        found = f"{pixels.shape[0]} x {pixels.shape[1]} pixels."
-        raise DataError(str(path or photograph), found, f"Give a picture of at least {FEWEST} rows and columns.")
-    return pixels.astype(np.float64)
-
-
 def metadata_of(title: str, values: Values, contrast: float) -> dict[str, Any]:
     """What a renderer needs of a field known up to a constant: the picture's mean in the field's units, and its range.
 
@@ -132,8 +116,3 @@ def metadata_of(title: str, values: Values, contrast: float) -> dict[str, Any]:
     rows, columns, channels = values.shape
     size = {"size": [rows, columns], "channels": channels}
     return {"title": title, **size, "range": [-contrast, contrast], "level": values.mean((0, 1)).tolist()}
-
-
-def flat(values: Values) -> Tensor:
-    """(rows, columns, ...) as float32 (points, ...), row by row."""
-    return torch.from_numpy(values.reshape(prod(values.shape[:2]), *values.shape[2:])).float()

@@ -10,10 +10,10 @@ import torch
 from skimage.transform import resize
 
 from metasiren import Points, RecipeError, grid
-from metasiren_images.gradient_domain.poisson import flat, pixels_of
-from metasiren_images.gradient_domain.sampling import check_points
 from metasiren_images.measured.picture import MeasuredPicture
 from metasiren_images.single.photograph import Crop
+from metasiren_images.single.pixels import flat, pixels_of, size_in_words
+from metasiren_images.single.sampling import check_points
 from metasiren_images.single.views import Array
 
 
@@ -58,8 +58,7 @@ class LargerPixels(MeasuredPicture):
             raise RecipeError("data: factor", found, "Give two or more, and at most half of the shorter side.")
         truth = whole[: rows * factor, : columns * factor]
         name = path.stem if path is not None else photograph
-        shape = f"{truth.shape[0]} x {truth.shape[1]} {'grey' if truth.shape[2] == 1 else 'RGB'}"
-        super().__init__(truth, f"{name}, {shape} from {rows} x {columns}", name, prior_points)
+        super().__init__(truth, f"{name}, {size_in_words(truth.shape)} from {rows} x {columns}", name, prior_points)
         self.provenance = {"source": str(path or photograph), "measured": f"means of {factor} x {factor} pixels"}
         self.factor, self.pixels = factor, pixels
         self.low = truth.reshape(rows, factor, columns, factor, -1).mean((1, 3))

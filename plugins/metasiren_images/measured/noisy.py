@@ -10,10 +10,10 @@ import torch
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from metasiren import Points, RecipeError, grid
-from metasiren_images.gradient_domain.poisson import flat, pixels_of
-from metasiren_images.gradient_domain.sampling import Sample, check_points
 from metasiren_images.measured.picture import MeasuredPicture
 from metasiren_images.single.photograph import Crop
+from metasiren_images.single.pixels import flat, pixels_of, size_in_words
+from metasiren_images.single.sampling import Sample, check_points
 from metasiren_images.single.views import Array
 
 
@@ -54,8 +54,7 @@ class NoisyPicture(MeasuredPicture):
         check_points(points)
         truth = pixels_of(photograph, path, size=size, crop=crop, grey=grey)
         name = path.stem if path is not None else photograph
-        shape = f"{truth.shape[0]} x {truth.shape[1]} {'grey' if truth.shape[2] == 1 else 'RGB'}"
-        super().__init__(truth, f"{name}, {shape}, noise of {sigma:g}", name, prior_points)
+        super().__init__(truth, f"{name}, {size_in_words(truth.shape)}, noise of {sigma:g}", name, prior_points)
         self.provenance = {"source": str(path or photograph), "noise": f"sigma {sigma:g}, seed {noise_seed}"}
         self.sigma, self.points = sigma, points
         self._noisy = truth + sigma * np.random.default_rng(noise_seed).standard_normal(truth.shape)

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from metasiren import Batch, Context, Dataset, Domain, Points, grid
-from metasiren_images.gradient_domain.poisson import flat
-from metasiren_images.gradient_domain.sampling import Sample, check_points
 from metasiren_images.single.picture import Picture
+from metasiren_images.single.pixels import flat
+from metasiren_images.single.sampling import Sample, check_points
 from metasiren_images.single.views import Array
 
 

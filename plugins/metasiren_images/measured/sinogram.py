@@ -11,9 +11,9 @@ from skimage.transform import iradon, iradon_sart
 from torch import Tensor
 
 from metasiren import Points, RecipeError
-from metasiren_images.gradient_domain.sampling import check_points
 from metasiren_images.measured.ellipses import PHANTOM, inside, line_integrals
 from metasiren_images.measured.picture import MeasuredPicture
+from metasiren_images.single.sampling import check_points
 from metasiren_images.single.views import Array
 
 LEAST = 16

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from metasiren import Batch, Context, DataError, Dataset, Domain, Points, RecipeError, grid
-from metasiren_images.gradient_domain.poisson import flat, pixels_of
-from metasiren_images.gradient_domain.sampling import Sample, check_points
 from metasiren_images.restoration.blurring import jittered
 from metasiren_images.restoration.mask_files import Mask, Polarity, read_mask
 from metasiren_images.single.photograph import Crop, read_photograph
 from metasiren_images.single.picture import Picture
+from metasiren_images.single.pixels import flat, pixels_of, size_in_words
+from metasiren_images.single.sampling import Sample, check_points
 
 
 class MaskedPicture(Dataset):
@@ -97,11 +97,8 @@ class MaskedPicture(Dataset):
             )
         self.picture = pixels
         name = path.stem if path is not None else photograph
-        colours = "grey" if pixels.shape[2] == 1 else "RGB"
         cut = "" if full == shape else f" (of {full[0]} x {full[1]})"
-        self.title = (
-            f"{name}, {shape[0]} x {shape[1]} {colours}{cut}, {100 * self.seen.mean():.3g} % of the pixels seen"
-        )
+        self.title = f"{name}, {size_in_words(pixels.shape)}{cut}, {100 * self.seen.mean():.3g} % of the pixels seen"
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=2, d_out=pixels.shape[2], grid=shape)
         self.provenance = {

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Batch, Context, Dataset, Domain, RecipeError, grid
-from metasiren_images.gradient_domain.sampling import Sample, check_points
+from metasiren_images.single.sampling import Sample, check_points
 
 
 class NoisePictures(Dataset):

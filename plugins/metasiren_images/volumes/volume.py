@@ -12,7 +12,7 @@ from scipy.interpolate import RegularGridInterpolator
 from torch import Tensor
 
 from metasiren import Batch, Context, DataError, Dataset, Domain, RecipeError, grid
-from metasiren_images.gradient_domain.sampling import Sample, check_points
+from metasiren_images.single.sampling import Sample, check_points
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

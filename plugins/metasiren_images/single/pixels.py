@@ -1,0 +1,46 @@
+"""A picture's pixels in double precision: read, put in words, laid out as points."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metasiren import DataError
+from metasiren_images.single.differences import Array
+from metasiren_images.single.photograph import read_photograph
+
+FEWEST = 4
+
+
+def pixels_of(photograph: str, path: Path | None, **options: Any) -> Array:
+    """A picture (rows, columns, channels) in [0, 1], in double precision.
+
+    Args:
+        photograph: the name of a photograph that scikit-image ships.
+        path: a file, in place of the photograph.
+        options: of `read_photograph`.
+
+    Raises:
+        DataError: it cannot be read, or has fewer than 4 rows or columns.
+    """
+    pixels = read_photograph(path if path is not None else photograph, **options)
+    if min(pixels.shape[:2]) < FEWEST:
+        found = f"{pixels.shape[0]} x {pixels.shape[1]} pixels."
+        raise DataError(str(path or photograph), found, f"Give a picture of at least {FEWEST} rows and columns.")
+    return pixels.astype(np.float64)
+
+
+def size_in_words(shape: tuple[int, ...]) -> str:
+    """Of a picture of shape (rows, columns, channels), such as `128 x 96 grey`; or `RGB` of several channels."""
+    rows, columns, channels = shape
+    return f"{rows} x {columns} {'grey' if channels == 1 else 'RGB'}"
+
+
+def flat(values: Array) -> Tensor:
+    """(rows, columns, ...) as float32 (points, ...), row by row."""
+    return torch.from_numpy(values.reshape(prod(values.shape[:2]), *values.shape[2:])).float()
