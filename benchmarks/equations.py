@@ -4,7 +4,7 @@
     python benchmarks/equations.py burgers --variant gauss_newton --variant broyden=train.optimizer=self_scaled
     python benchmarks/equations.py burgers --deepxde --classical
 
-A variant is the recipe under overrides: NAME=KEY=VALUE[,KEY=VALUE]. Each contender trains for some processor seconds,
+A variant is the recipe under overrides: NAME=KEY=VALUE[;KEY=VALUE]. Each contender trains for some processor seconds,
 then the next does, so that other work on the machine disturbs all alike. Processor seconds of training alone count.
 The error is the relative L2 error over the recipe's own evaluation grid. DeepXDE's is that of its example
 `pinn_forward/Burgers.py`: three hidden layers of 20 tanh, 2,540 points, 80 and 160 on the conditions, Adam at 1e-3 for
@@ -24,13 +24,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from training import advance, trainer_of
 
 from metasiren import Model, Recipe, read_overrides
-from metasiren.assembly.experiment import assemble
-from metasiren.assembly.parts import make_optimizer
 from metasiren.engine.allocation import keep_freed_memory
-from metasiren.engine.trainer import Trainer
-from metasiren.recipe import Part, load_recipe
+from metasiren.recipe import load_recipe
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren_physics.protocols.equation import EquationProtocol
 from metasiren_physics.protocols.measures import sample, single
@@ -44,15 +42,10 @@ class Ours:
     """A variant of a recipe in training."""
 
     def __init__(self, recipe: Recipe, catalogue: Catalogue) -> None:
-        self.task = assemble(recipe, catalogue)
+        self.trainer = trainer_of(recipe, catalogue, torch.device("cpu"))
+        self.task = self.trainer.experiment
         assert isinstance(self.task.protocol, EquationProtocol)
         self.protocol: EquationProtocol = self.task.protocol
-        parameters = [p for p in self.task.model.parameters() if p.requires_grad]
-
-        def optimizer(part: Part) -> torch.optim.Optimizer:
-            return make_optimizer(recipe, catalogue, parameters, part)
-
-        self.trainer = Trainer(self.task, torch.device("cpu"), optimizer)
         grid = self.task.dataset.grid(129)  # type: ignore[attr-defined]
         self.points = np.stack(np.meshgrid(*grid, indexing="ij"), -1)
         known = self.protocol.known(self.task.dataset, grid)  # type: ignore[arg-type]
@@ -61,11 +54,7 @@ class Ours:
 
     def advance(self, seconds: float) -> None:
         end = time.process_time() + seconds
-
-        def stop() -> str | None:
-            return "a pause" if time.process_time() >= end else None
-
-        self.trainer.train(watch=lambda *_: None, save=lambda _: None, stop=stop)
+        advance(self.trainer, lambda: time.process_time() >= end)
 
     @property
     def done(self) -> bool:

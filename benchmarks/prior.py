@@ -167,7 +167,8 @@ def make_side(name: str, options: argparse.Namespace, batch: Batch) -> Side:
     """`plain`, `metasiren` in the same precision, or metasiren with the chosen options."""
     model = make_model(options.model, options.hidden_layers, options.device)
     if name == "plain":
-        return _plain(model, options, batch)
+        loss_of, copies = plain(model, batch)
+        return Side(name, loss_of, copies, torch.optim.Adam(copies, lr=LEARNING_RATE))
     chosen = name == "options"
     constraints = (
         Weighted("mse", 1.0, Mse()), Weighted("latent", 0.1, LatentPrior()), Weighted("weights", 100.0, WeightPrior())
@@ -186,22 +187,23 @@ def make_side(name: str, options: argparse.Namespace, batch: Batch) -> Side:
     return Side(name, loss, parameters, adam(parameters, lr=LEARNING_RATE), chosen and options.tf32)
 
 
-def _plain(model: Model, options: argparse.Namespace, batch: Batch) -> Side:
-    encoder = PlainCnn() if options.model == "cnn" else PlainSet()
+def plain(model: Model, batch: Batch) -> tuple[Callable[[], Tensor], list[nn.Parameter]]:
+    """The loss in plain torch, with a copy of the model's weights, and its parameters."""
+    encoder = PlainCnn() if isinstance(model.encoder, CnnEncoder) else PlainSet()
     with torch.no_grad():
         for mine, theirs in zip(encoder.parameters(), model.encoder.parameters(), strict=True):
             mine.copy_(theirs)
     assert isinstance(model.decoder, Hypernetwork)
-    encoder, decoder = encoder.to(options.device), PlainHypernetwork(model.decoder).to(options.device)
     context, pixels = batch.context, batch.points["pixels"]
-    if options.model == "cnn":
+    place = pixels.coords.device
+    encoder, decoder = encoder.to(place), PlainHypernetwork(model.decoder).to(place)
+    if isinstance(encoder, PlainCnn):
         inputs: tuple[Tensor, ...] = (context.image()[0],)
     else:
         inputs = (context.coords, context.values, context.mask.unsqueeze(-1).float())
     coords = pixels.coords.expand(len(pixels.values), -1, -1)
     parameters = [*encoder.parameters(), *decoder.parameters()]
-    optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE)
-    return Side("plain", lambda: plain_loss(encoder, decoder, inputs, coords, pixels.values), parameters, optimizer)
+    return lambda: plain_loss(encoder, decoder, inputs, coords, pixels.values), parameters
 
 
 def seconds(side: Side, device: str) -> float:

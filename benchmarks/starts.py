@@ -47,11 +47,13 @@ def solved(siren: ms.Siren, params: Weights, coords: Tensor, target: Tensor) -> 
         x = torch.sin(layer.omega * (x @ weight.transpose(1, 2) + bias.unsqueeze(1)))
     x = torch.cat([x, torch.ones_like(x[..., :1])], -1).expand(len(target), -1, -1)
     found = x @ torch.linalg.lstsq(x, target.double()).solution
-    return psnr(found, target)
+    return quality(found, target)
 
 
-def psnr(found: Tensor, target: Tensor) -> list[float]:
-    return [float(e) for e in 10 * torch.log10(4 / (found.clamp(-1, 1) - target).square().mean((1, 2)))]
+def quality(found: Tensor, target: Tensor) -> list[float]:
+    """PSNR of each instance."""
+    made: list[float] = ms.psnr((found.clamp(-1, 1) - target).square().mean((1, 2))).tolist()
+    return made
 
 
 def said(values: list[float]) -> str:
@@ -81,8 +83,8 @@ def main() -> None:
         many = ms.Siren(out_features=10, **options)
         drawn = many.init(generator=torch.Generator().manual_seed(0))
         made = adam(many, drawn, coords, noise, given.noise_steps, 1e-3)
-        quality = psnr(many(made, coords), noise)[0]
-        print(f"{kind}: {quality:.2f} dB on the noise, {time.process_time() - start:.0f} processor seconds", flush=True)
+        reached = quality(many(made, coords), noise)[0]
+        print(f"{kind}: {reached:.2f} dB on the noise, {time.process_time() - start:.0f} processor seconds", flush=True)
         last = siren.layers[-1]
         starts[kind] = {k: starts["drawn"][k] if k in (last.weight, last.bias) else made[k] for k in starts["drawn"]}
     print(f"| start | last layer solved | {' | '.join(f'Adam {rate:g}' for rate in given.rates)} |")
@@ -91,7 +93,7 @@ def main() -> None:
         cells = [said(solved(siren, params, coords, target))]
         for rate in given.rates:
             fitted = adam(siren, stacked, coords, target, given.steps, rate)
-            cells.append(said(psnr(siren(fitted, coords), target)))
+            cells.append(said(quality(siren(fitted, coords), target)))
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 

@@ -27,10 +27,9 @@ import torch
 from derivatives import machine, peak_bytes, seconds
 from step_official import CASES, Official
 from torch import Tensor, nn
+from training import advance, trainer_of
 
 import metasiren as ms
-from metasiren.assembly.experiment import assemble
-from metasiren.assembly.parts import make_optimizer
 from metasiren.contracts import Batch
 from metasiren.engine.trainer import Trainer
 from metasiren_basics.free import FreeDecoder
@@ -52,19 +51,11 @@ class Side:
 def ours(case: Official, changes: dict[str, Any], device: torch.device) -> tuple[Trainer, Batch]:
     """A trainer of the recipe in the stage that is timed, and one batch of its data."""
     recipe = ms.load_recipe(case.recipe, preset=case.preset, overrides={**case.changes, **changes})
-    catalogue = ms.load_catalogue()
-    experiment = assemble(recipe, catalogue)
-    experiment.model.to(device)
-
-    def optimizer(part: Any) -> torch.optim.Optimizer:
-        return make_optimizer(recipe, catalogue, list(experiment.model.parameters()), part)
-
-    trainer = Trainer(experiment, device, optimizer)
+    trainer = trainer_of(recipe, ms.load_catalogue(), device)
+    experiment = trainer.experiment
     trainer._enter(len(experiment.stages) - 1)
     items = torch.arange(min(recipe.train.batch, experiment.dataset.splits["train"]), device=device)
-    batch = experiment.dataset.to(device).batch(
-        "train", items, context=recipe.train.context, generator=trainer.generator
-    )
+    batch = experiment.dataset.batch("train", items, context=recipe.train.context, generator=trainer.generator)
     experiment.model.train()
     return trainer, batch.cast(torch.float32)
 
@@ -163,7 +154,7 @@ def loop(device: torch.device, repeats: int) -> str:
 
     def ours_chunk() -> None:
         end = trainer.step + chunk
-        trainer.train(watch=lambda *_: None, save=lambda _: None, stop=lambda: "pause" if trainer.step >= end else None)
+        advance(trainer, lambda: trainer.step >= end)
 
     def plain_chunk() -> None:
         for step in range(chunk):

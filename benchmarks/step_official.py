@@ -8,14 +8,13 @@ from typing import Any
 
 import torch
 from derivatives_cases import flux_by_autograd, gradient, jacobian, laplacian
-from prior import PlainCnn, PlainHypernetwork, PlainSet, plain_siren
+from prior import plain
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from metasiren.assembly.experiment import Experiment
 from metasiren.contracts import Batch
 from metasiren_basics.free import FreeDecoder
-from metasiren_basics.hypernetwork import Hypernetwork
 
 Loss = Callable[[], Tensor]
 Parameters = list[nn.Parameter]
@@ -191,31 +190,7 @@ def inversion(experiment: Experiment, batch: Batch, weights: Parameters) -> Loss
 
 def prior(experiment: Experiment, batch: Batch) -> tuple[Loss, Parameters]:
     """The image priors: an encoder, one network for each weight tensor, Eq. 26's loss with the mean of channels."""
-    model, pixels, context = experiment.model, batch.points["pixels"], batch.context
-    assert isinstance(model.decoder, Hypernetwork)
-    convolutions = experiment.recipe.encoder.name == "cnn"
-    encoder: nn.Module = PlainCnn() if convolutions else PlainSet()
-    with torch.no_grad():
-        for mine, theirs in zip(encoder.parameters(), model.encoder.parameters(), strict=True):
-            mine.copy_(theirs)
-    place = pixels.coords.device
-    encoder, decoder = encoder.to(place), PlainHypernetwork(model.decoder).to(place)
-    inputs: tuple[Tensor, ...] = (context.image()[0],)
-    if not convolutions:
-        inputs = (context.coords, context.values, context.mask.unsqueeze(-1).float())
-    truth = pixels.targets["values"]
-    coords = pixels.coords.expand(len(truth), -1, -1)
-
-    def loss() -> Tensor:
-        latent = encoder(*inputs)
-        params = decoder(latent)
-        total = ((plain_siren(params, coords) - truth) ** 2).mean() + 0.1 * (latent**2).mean()
-        count = sum(p.numel() for p in params)
-        for p in params:
-            total = total + 100 / count * (p**2).sum()
-        return total
-
-    return loss, [*encoder.parameters(), *decoder.parameters()]
+    return plain(experiment.model, batch)
 
 
 PICTURE = {"data.path": None, "data.photograph": "camera"}

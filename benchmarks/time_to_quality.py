@@ -29,15 +29,12 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import nn
+from training import advance, trainer_of
 
-from metasiren.assembly.experiment import assemble
-from metasiren.assembly.parts import make_optimizer
 from metasiren.contracts import Dataset, Metric, Model
 from metasiren.engine.allocation import keep_freed_memory
 from metasiren.engine.scoring import score
-from metasiren.engine.trainer import Trainer
-from metasiren.recipe import Part, load_recipe
+from metasiren.recipe import load_recipe
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.registry.extras import load_extra
 
@@ -111,15 +108,8 @@ class Contender:
             if "data.extent" in changes:
                 changes["train.optimizer.lr"] = min(1e-3, EXTENT / changes["data.extent"])
             recipe = load_recipe(case.recipe, preset=preset, overrides=changes)
-        self.task = assemble(recipe, catalogue)
-        self.task.dataset.to(device)
-        self.task.model.to(device)
-        parameters: list[nn.Parameter] = [p for p in self.task.model.parameters() if p.requires_grad]
-
-        def optimizer(part: Part) -> torch.optim.Optimizer:
-            return make_optimizer(recipe, catalogue, parameters, part)
-
-        self.trainer = Trainer(self.task, device, optimizer)
+        self.trainer = trainer_of(recipe, catalogue, device)
+        self.task = self.trainer.experiment
         self.evaluate: Metric | Measure
         if case.metric is not None:
             self.evaluate = catalogue.make("metric", case.metric, where="benchmark", options=case.options)
@@ -131,11 +121,7 @@ class Contender:
 
     def advance(self, steps: int) -> None:
         goal = self.trainer.step + steps
-
-        def stop() -> str | None:
-            return "a pause" if self.trainer.step >= goal else None
-
-        self.trainer.train(watch=lambda *_: None, save=lambda _: None, stop=stop)
+        advance(self.trainer, lambda: self.trainer.step >= goal)
 
     @property
     def done(self) -> bool:
