@@ -29,8 +29,8 @@ from metasiren_studies.variants import Variant
 FILE = "tuning.json"
 GREATER = ("psnr", "snr", "ssim", "iou", "likelihood", "consistency")
 """Words of names of metrics that are better when greater."""
-SPREADS = ("_std", "_stderr")
-"""Ends of names of standard deviations and standard errors, which are better when smaller."""
+SPREADS = {"std", "stderr"}
+"""Words of names of standard deviations and standard errors, which are better when smaller."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Search:
     Attributes:
         steps: of all trainings of one variant together, at most; twice the recipe's by default.
         by: `loss`, that of the last step, or a metric of the recipe's evaluation or of a plugin. Names with one of
-            `GREATER` are better when greater, all others and those that end with one of `SPREADS` when smaller.
+            `GREATER` are better when greater, all others and those with one of `SPREADS` when smaller.
         known: tuning.json of another comparison, whose choices are used in place of a search.
     """
 
@@ -157,7 +157,7 @@ def tune(
 
 def more_is_better(by: str) -> bool:
     """Whether a metric of that name is better when greater; see `Search.by`."""
-    return any(word in by for word in GREATER) and not by.endswith(SPREADS)
+    return any(word in by for word in GREATER) and SPREADS.isdisjoint(by.split("_"))
 
 
 def _why(tuning: Tuning, by: str) -> str:

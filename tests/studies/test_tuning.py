@@ -172,7 +172,7 @@ def test_an_interruption_ends_the_search(
     ("greater", "smaller"),
     [
         ("psnr_db si_snr_db ssim iou log_likelihood mesh_normal_consistency", "loss mse crps chamfer sdf_error"),
-        ("normal_consistency", "log_likelihood_stderr psnr_db_std"),
+        ("normal_consistency", "log_likelihood_stderr psnr_db_std psnr_std_db"),
     ],
 )
 def test_names_say_which_way_is_better(greater: str, smaller: str) -> None:
