@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,12 +17,16 @@ from torch import Tensor
 import metasiren as ms
 from metasiren.engine.dry_run import dry_run
 from metasiren.registry.catalogue import load_catalogue
+from metasiren_basics.fixed import FixedEncoder
+from metasiren_basics.free import FreeDecoder
 from metasiren_images.measured.constraint import Measurements, weighted_sums
 from metasiren_images.measured.ellipses import PHANTOM, inside, line_integrals
 from metasiren_images.measured.larger_pixels import LargerPixels
 from metasiren_images.measured.noisy import NoisyPicture
 from metasiren_images.measured.picture import MeasuredPicture
+from metasiren_images.measured.protocol import MeasuredProtocol, closeness
 from metasiren_images.measured.sinogram import Sinogram, along, phantom
+from metasiren_images.single.views import unit_values
 
 ONE = torch.zeros(1, dtype=torch.long)
 
@@ -140,6 +145,20 @@ def test_more_angles_help_every_method_of_tomography() -> None:
     for label, picture in few.others().items():
         better = many.others()[label]
         assert ((better - many.truth) ** 2).mean() < 0.5 * ((picture - few.truth) ** 2).mean(), label
+
+
+@pytest.mark.parametrize("name", ["mine", "cubic"])
+def test_every_method_has_its_row_whatever_the_run_is_called(tmp_path: Path, name: str) -> None:
+    data = LargerPixels(size=16, factor=4, grey=True)
+    siren = ms.Siren(in_features=2, out_features=1, hidden_features=4)
+    model = ms.Model(FixedEncoder(data.domain), FreeDecoder(siren, 0))
+    MeasuredProtocol().evaluate(model, data, tmp_path, name=name)
+    rows = json.loads((tmp_path / "comparison.json").read_text())["rows"]
+    labels = [(row["name"], row["kind"]) for row in rows]
+    assert labels == [(name, "model"), ("large pixels", "baseline"), ("cubic", "baseline")]
+    made = unit_values(model.signal(data.domain), (16, 16))
+    assert rows[0]["metrics"] == closeness(made, data.truth) == json.loads((tmp_path / "metrics.json").read_text())
+    assert rows[2]["metrics"] == closeness(data.others()["cubic"], data.truth)
 
 
 @pytest.mark.parametrize(

@@ -55,19 +55,18 @@ class MeasuredProtocol(Protocol):
             DataError: data that are not such a picture.
         """
         data = _data(dataset)
-        pictures = {name: self._field(model, data)} | (dict(data.others()) if self.others else {})
-        numbers = {label: closeness(made, data.truth) for label, made in pictures.items()}
-        write_metrics(results, numbers[name])
-        for word, picture in (("field", pictures[name]), ("truth", data.truth), ("seen", data.seen)):
+        made, others = self._field(model, data), dict(data.others()) if self.others else {}
+        numbers = closeness(made, data.truth)
+        write_metrics(results, numbers)
+        for word, picture in (("field", made), ("truth", data.truth), ("seen", data.seen)):
             as_image(in_colours(picture)).save(results / f"{word}.png")
-        heads = ["truth", "field" + _said(numbers[name])]
-        heads += [label + _said(numbers[label]) for label in pictures if label != name]
-        tiles = [in_colours(each) for each in (data.truth, *pictures.values())]
+        rows = [ComparisonRow(name=name, kind="model", metrics=numbers)]
+        # Beside the field's row, not in one mapping: a run may be called as another method is.
+        for label, picture in others.items():
+            rows.append(ComparisonRow(name=label, kind="baseline", metrics=closeness(picture, data.truth)))
+        heads = ["truth", "field" + _said(numbers), *(row.name + _said(row.metrics) for row in rows[1:])]
+        tiles = [in_colours(each) for each in (data.truth, made, *others.values())]
         sheet([("", tiles)], heads).save(results / "figure.png")
-        rows = [
-            ComparisonRow(name=label, kind="model" if label == name else "baseline", metrics=metrics)
-            for label, metrics in numbers.items()
-        ]
         comparison = Comparison(title=data.title, rows=rows)
         comparison.write(results)
         return comparison.frame()

@@ -51,7 +51,7 @@ class VolumeProtocol(Protocol):
         options: EvaluationOptions = FULL_EVALUATION,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
-        """As `metasiren.Protocol.evaluate`; writes figure.png too.
+        """As `metasiren.Protocol.evaluate`; writes figure.png, and value.png: the middle slice of axis 0.
 
         Raises:
             DataError: data that are no volume.
@@ -87,7 +87,7 @@ class VolumeProtocol(Protocol):
             for plane in (coords.select(axis, index) for axis, index in slices)
         ]
         true = [np.take(dataset.whole, index, axis) for axis, index in slices]
-        side = max(max(shape), 1)
+        side = max(shape)
         page = sheet(
             [("truth", [_grey(each, side) for each in true]), ("field", [_grey(each, side) for each in made])],
             [f"axis {axis}, slice {index}" for axis, index in slices],
