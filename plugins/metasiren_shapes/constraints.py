@@ -97,12 +97,12 @@ class Occupancy(Constraint):
 
     def __call__(self, prediction: Prediction) -> Tensor:
         """A scalar, in nats."""
-        known = prediction.batch.points[self.at].known
-        if "inside" not in known:
-            found = f"nothing says what is inside there; known: {sorted(known)}."
+        targets = prediction.batch.points[self.at].targets
+        if "inside" not in targets:
+            found = f"these points have no target `inside`; they have {', '.join(targets) or 'none'}."
             advice = "Give data: labelled a number of points, and name that set."
             raise RecipeError(f"constraints: occupancy: at: {self.at}", found, advice)
-        return binary_cross_entropy_with_logits(prediction.jets[self.at].value, 1 - known["inside"])
+        return binary_cross_entropy_with_logits(prediction.jets[self.at].value, 1 - targets["inside"])
 
 
 class OffSurface(Constraint):

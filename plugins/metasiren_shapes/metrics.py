@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,10 +91,10 @@ class NormalConsistency(_AtPoints):
 
     def __call__(self, prediction: Prediction) -> Tensor:
         """(batch,) numbers, one for each item; NaN where no normals are known."""
-        known = prediction.batch.points[self.at].known
-        if "normals" not in known:
+        targets = prediction.batch.points[self.at].targets
+        if "normals" not in targets:
             return _unknown(prediction, self.at)
-        return agreement(gradient(prediction, self.at), known["normals"], cosine=True).mean(dim=1)
+        return agreement(gradient(prediction, self.at), targets["normals"], cosine=True).mean(dim=1)
 
 
 class EikonalResidual(Metric):
@@ -115,8 +116,8 @@ class EikonalResidual(Metric):
         return residual.mean(dim=1)
 
 
-class SdfError(Metric):
-    """Mean of |Phi - the exact signed distance|, in coordinate units, where that is known: closed meshes and solids.
+class _BesideExact(Metric):
+    """A metric beside the exact signed distance, where that is known: closed meshes and solids.
 
     Args:
         at: the point set.
@@ -129,31 +130,39 @@ class SdfError(Metric):
 
     def __call__(self, prediction: Prediction) -> Tensor:
         """(batch,) numbers, one for each item; NaN (null in files) where no exact distance is known."""
-        known = prediction.batch.points[self.at].known
-        if "sdf" not in known:
+        targets = prediction.batch.points[self.at].targets
+        if "sdf" not in targets:
             return _unknown(prediction, self.at)
-        return (prediction.jets[self.at].value - known["sdf"]).abs().flatten(1).mean(dim=1)
+        return self._compared(prediction.jets[self.at].value, targets["sdf"])
+
+    @abstractmethod
+    def _compared(self, made: Tensor, exact: Tensor) -> Tensor:
+        """(batch,) from values and exact distances (batch, points, 1)."""
 
 
-class Iou(Metric):
+class SdfError(_BesideExact):
+    """Mean of |Phi - the exact signed distance|, in coordinate units, where that is known: closed meshes and solids.
+
+    Args:
+        at: the point set.
+    """
+
+    def _compared(self, made: Tensor, exact: Tensor) -> Tensor:
+        return (made - exact).abs().flatten(1).mean(dim=1)
+
+
+class Iou(_BesideExact):
     """Intersection over union of the two insides, by the share of points: 1 is best. The inside is where Phi < 0.
+
+    NaN where both insides are empty.
 
     Args:
         at: the point set, uniform in space.
     """
 
-    at: str
-
-    def __init__(self, *, at: str = "space") -> None:
-        self.at = at
-
-    def __call__(self, prediction: Prediction) -> Tensor:
-        """(batch,) numbers, one for each item; NaN where no exact distance is known, or both insides are empty."""
-        known = prediction.batch.points[self.at].known
-        if "sdf" not in known:
-            return _unknown(prediction, self.at)
-        made, true = prediction.jets[self.at].value < 0, known["sdf"] < 0
-        return (made & true).flatten(1).sum(1) / (made | true).flatten(1).sum(1)
+    def _compared(self, made: Tensor, exact: Tensor) -> Tensor:
+        inside, true = made < 0, exact < 0
+        return (inside & true).flatten(1).sum(1) / (inside | true).flatten(1).sum(1)
 
 
 def _unknown(prediction: Prediction, at: str) -> Tensor:

@@ -47,7 +47,7 @@ def reference_of(dataset: Dataset, count: int, device: torch.device | str) -> Re
         found = f"{dataset.title} has no surface in space; its point sets are {', '.join(sorted(sets))}."
         raise DataError("evaluate: shape", found, "Name another protocol.")
     points = sets["surface"].coords[0, :count].double().cpu().numpy()
-    normals = sets["surface"].known.get("normals")
+    normals = sets["surface"].targets.get("normals")
     kept = None if normals is None else normals[0, :count].double().cpu().numpy()
     return Reference(frame_of(dataset.metadata).to_input(points), kept)
 

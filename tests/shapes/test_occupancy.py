@@ -87,7 +87,7 @@ def test_the_overlap_of_two_balls_is_the_ratio_of_their_volumes() -> None:
 
 def test_what_has_no_inside_is_refused(tmp_path: object) -> None:
     batch = sphere().batch("train", ONE, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(ms.RecipeError, match="nothing says what is inside"):
+    with pytest.raises(ms.RecipeError, match="these points have no target `inside`; they have none"):
         Occupancy(at="space")(prediction(batch, "space", torch.zeros(1, 4000, 1)))
     with pytest.raises(ms.DataError, match="data: labelled"):
         sphere(labelled=-1)

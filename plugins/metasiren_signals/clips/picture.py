@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from metasiren import picture_sheet
 from metasiren_signals.clips.selection import Frame
-
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 GAIN = 4
 LEAST, MOST = 192, 320
@@ -49,7 +46,7 @@ def clip_figure(strips: Sequence[Strip]) -> Image.Image:
     )
 
 
-def fitted(picture: Frame) -> Pixels:
+def fitted(picture: Frame) -> Frame:
     """A picture at a size for pages: small ones in square blocks, large ones averaged down."""
     rows, columns = picture.shape[:2]
     side = max(rows, columns)
