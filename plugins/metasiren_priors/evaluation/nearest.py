@@ -8,7 +8,7 @@ from torch import Tensor
 
 from metasiren import Dataset
 from metasiren_priors.encoders.gaussian import training_vectors
-from metasiren_priors.evaluation.pictures import HIDDEN, colours, sheet
+from metasiren_priors.evaluation.pictures import TRIO, colours, enlargement, sheet, trio
 
 
 def nearest_training(dataset: Dataset, images: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -46,13 +46,10 @@ def nearest_figure(
         truth: of the same shape.
         grid: (rows, columns) of an image.
         count: number of training images.
-        least: smallest side of an enlarged image, in pixels.
+        least: smallest length of the longer side of an enlarged image, in pixels.
     """
     near, _ = nearest_training(dataset, made, count)
-    hidden = torch.tensor(HIDDEN).view(3, 1, 1)
-    whole = colours(truth, grid)
-    shown = torch.where(seen.cpu().view(-1, 1, *grid), whole, hidden)
     others = colours(near.flatten(0, 1), grid).view(*near.shape[:2], 3, *grid)
-    tiles = torch.cat([torch.stack([shown, colours(made, grid), whole], dim=1), others], dim=1)
-    heads = ("context", "reconstruction", "truth", *(f"training {i + 1}" for i in range(near.shape[1])))
-    return sheet(tiles, [str(i) for i in range(len(tiles))], heads, max(1, -(-least // max(grid))))
+    tiles = torch.cat([trio(seen, made, truth, grid), others], dim=1)
+    heads = (*TRIO, *(f"training {i + 1}" for i in range(near.shape[1])))
+    return sheet(tiles, [str(i) for i in range(len(tiles))], heads, enlargement(grid, least))

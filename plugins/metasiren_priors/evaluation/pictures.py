@@ -15,6 +15,8 @@ from torchvision.utils import make_grid
 HIDDEN = (0.16, 0.20, 0.42)
 """Colour of hidden pixels (red, green, blue): a deep blue that faces lack, so that seen black, grey and white show."""
 
+TRIO = ("context", "reconstruction", "truth")
+
 GAP = 2
 MARGIN = 64
 HEAD = 22
@@ -42,17 +44,22 @@ def figure(strips: Sequence[Strip], truth: Tensor, grid: tuple[int, int], *, lea
         strips: the rows.
         truth: (images, pixels, channels) in [-1, 1].
         grid: (rows, columns) of an image.
-        least: smallest side of an enlarged image, in pixels; pixels stay square blocks.
+        least: smallest length of the longer side of an enlarged image, in pixels; pixels stay square blocks.
     """
-    factor = max(1, -(-least // max(grid)))
-    hidden = torch.tensor(HIDDEN).view(3, 1, 1)
-    tiles = []
-    for strip in strips:
-        seen = rearrange(strip.seen.cpu(), "n (h w) -> n 1 h w", h=grid[0])
-        whole, guess = colours(truth, grid), colours(strip.predictions, grid)
-        trio = torch.stack([torch.where(seen, whole, hidden), guess, whole], dim=1)
-        tiles.append(trio.flatten(0, 1))
-    return sheet(torch.stack(tiles), [s.label for s in strips], ("context", "reconstruction", "truth"), factor)
+    rows = [trio(strip.seen, strip.predictions, truth, grid).flatten(0, 1) for strip in strips]
+    return sheet(torch.stack(rows), [s.label for s in strips], TRIO, enlargement(grid, least))
+
+
+def trio(seen: Tensor, predictions: Tensor, truth: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Context, reconstruction and truth of each image, (images, 3, 3, rows, columns) in [0, 1]; see `Strip`."""
+    whole, hidden = colours(truth, grid), torch.tensor(HIDDEN).view(3, 1, 1)
+    context = torch.where(seen.cpu().view(-1, 1, *grid), whole, hidden)
+    return torch.stack([context, colours(predictions, grid), whole], dim=1)
+
+
+def enlargement(grid: tuple[int, int], least: int) -> int:
+    """The smallest factor that makes the longer side of an image at least so many pixels."""
+    return max(1, -(-least // max(grid)))
 
 
 def sheet(tiles: Tensor, labels: Sequence[str], heads: Sequence[str], factor: int) -> Image.Image:
@@ -92,7 +99,7 @@ def panels(labels: Sequence[str], count: int, grid: tuple[int, int], *, least: i
         for each picture its row's label as `group`, the image's number as `item`, its `role` (`context`, `field` or
         `truth`), and its `box`: left, top, right and bottom in pixels of the sheet.
     """
-    factor = max(1, -(-least // max(grid)))
+    factor = enlargement(grid, least)
     high, wide = grid[0] * factor, grid[1] * factor
     found = []
     for row, label in enumerate(labels):

@@ -14,7 +14,6 @@ from typing import ClassVar, Literal
 
 import pandas as pd
 import torch
-from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
@@ -114,9 +113,7 @@ class Exact(Protocol):
             DataError: signals that are not images, or a split that is missing or empty.
             RecipeError: contexts that these images cannot have.
         """
-        shape = dataset.domain.grid
-        if shape is None or len(shape) != 2:
-            raise DataError(f"evaluate: {self.title}", f"{dataset.title} holds no images.", "Name another protocol.")
+        shape = self._grid(dataset)
         columns = tuple(views(self.contexts, shape))
         split = self._split(dataset)
         limit, refine = options.limit, options.refine
@@ -153,11 +150,15 @@ class Exact(Protocol):
         )
         write_table(table, results)
         if self.pictures > 0:
-            shown, labels = min(count, self.pictures), [view.label for view in evaluation.columns]
-            self._figure(evaluation, predict, shown, shape).save(results / "figure6.png")
-            where = {"figure6.png": panels(labels, shown, (shape[0], shape[1]))}
+            shown = min(count, self.pictures)
+            strips, truth = self._strips(evaluation, predict, shown)
+            figure(strips, truth, shape).save(results / "figure6.png")
+            where = {"figure6.png": panels([strip.label for strip in strips], shown, shape)}
             (results / "panels.json").write_text(json.dumps(where) + "\n", "utf-8")
-            self._nearest(evaluation, predict, shown, (shape[0], shape[1])).save(results / "figure_nearest.png")
+            # The second of the columns, beside the training images that are nearest to its reconstructions.
+            one = strips[min(1, len(strips) - 1)]
+            near = nearest_figure(evaluation.dataset, one.seen, one.predictions, truth, shape)
+            near.save(results / "figure_nearest.png")
         return table_frame(table)
 
     def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
@@ -166,29 +167,28 @@ class Exact(Protocol):
         Returns:
             The same picture, uint8 (3, rows, columns).
         """
-        shape, split = dataset.domain.grid, self._split(dataset)
-        if shape is None or len(shape) != 2:
-            raise DataError(f"evaluate: {self.title}", f"{dataset.title} holds no images.", "Name another protocol.")
+        shape, split = self._grid(dataset), self._split(dataset)
         evaluation = Evaluation(
             dataset, split, tuple(views(self.contexts, shape)), DRAWS[self.draws], 1, self.batch, device
         )
         count = min(dataset.splits[split], max(1, self.pictures))
-        page = self._figure(evaluation, self.predictor(model, shape), count, shape)
+        page = figure(*self._strips(evaluation, self.predictor(model, shape), count), shape)
         page.save(path)
         picture: Tensor = pil_to_tensor(page)
         return picture
 
-    def _figure(self, evaluation: Evaluation, predict: Predict, count: int, shape: tuple[int, ...]) -> Image.Image:
+    def _grid(self, dataset: Dataset) -> tuple[int, int]:
+        shape = dataset.domain.grid
+        if shape is None or len(shape) != 2:
+            raise DataError(f"evaluate: {self.title}", f"{dataset.title} holds no images.", "Name another protocol.")
+        return shape[0], shape[1]
+
+    @staticmethod
+    def _strips(evaluation: Evaluation, predict: Predict, count: int) -> tuple[list[Strip], Tensor]:
+        """The first images at every context, and their true values."""
         items, values = evaluation.values(0, count)
         masks = [(view.label, evaluation.mask(view, items, 0)) for view in evaluation.columns]
-        strips = [Strip(label, seen, predict(values, seen, items)) for label, seen in masks]
-        return figure(strips, values, (shape[0], shape[1]))
-
-    def _nearest(self, evaluation: Evaluation, predict: Predict, count: int, shape: tuple[int, int]) -> Image.Image:
-        """Reconstructions from the second of the columns, beside the training images that are nearest to them."""
-        items, values = evaluation.values(0, count)
-        seen = evaluation.mask(evaluation.columns[min(1, len(evaluation.columns) - 1)], items, 0)
-        return nearest_figure(evaluation.dataset, seen, predict(values, seen, items), values, shape)
+        return [Strip(label, seen, predict(values, seen, items)) for label, seen in masks], values
 
     @staticmethod
     def _likelihood(images: int) -> str:
