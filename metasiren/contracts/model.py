@@ -188,6 +188,13 @@ class Encoder(nn.Module, ABC):
         """Compute the parameters that have a closed form; called once, before the first step."""
         return None
 
+    def draws(self, context: Context, count: int, generator: torch.Generator | None = None) -> Tensor | None:
+        """Latents (count, batch, latent_dim) of signals drawn from the posterior, given the context.
+
+        None, the default, where the encoder has no distribution over latents.
+        """
+        return None
+
     def training_pair(
         self, batch: Batch, decoder: Decoder, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Batch]:

@@ -26,7 +26,7 @@ from metasiren_priors.photograph import (
     read_mask,
     shrink,
 )
-from metasiren_priors.posterior_draws import field_deviation, has_posterior, in_parts, sampled_fields
+from metasiren_priors.posterior_draws import field_deviation, in_parts, sampled_fields
 
 PRIORS = "celeba_mixture, celeba_gaussian, celeba_cnn, celeba_pconv, celeba_set_sine or celeba_set_relu"
 
@@ -105,18 +105,18 @@ def inpaint(
         model, there = run.model(device=place), context.to(place)
         latent = model.encoder(there, model.decoder)
         _demand_looking(run, model, there, latent)
-        if (samples or deviation) and not has_posterior(model):
-            found = f"its encoder {run.recipe.encoder.name!r} gives a mean without a posterior."
-            advice = "Leave out --samples and --std, or give a run of celeba_mixture or celeba_gaussian."
-            raise RunError(str(run.path), found, advice)
         coords = coords.to(place)
         made = _drawn(model.decoder.field(latent), coords, target)[0]
         drawn = made.new_zeros(0, *made.shape)
         if samples:
-            drawn = _drawn(sampled_fields(model, there, samples, generator), coords, target)
+            if (fields := sampled_fields(model, there, samples, generator)) is None:
+                raise _no_posterior(run)
+            drawn = _drawn(fields, coords, target)
         spread = None
         if deviation:
-            each = field_deviation(model, there, coords, generator).cpu() / 2  # values in [0, 1] are half as wide
+            if (each := field_deviation(model, there, coords, generator)) is None:
+                raise _no_posterior(run)
+            each = each.cpu() / 2  # values in [0, 1] are half as wide
             spread = each.square().mean(dim=1).sqrt().view(1, *target)
 
     seen_picture = torch.where(seen.view(1, *shape), _picture(values[0], shape), torch.tensor(0.5))
@@ -158,6 +158,12 @@ def _chosen(count: int, keep: int, seed: int) -> Tensor:
 def _drawn(field: Field, coords: Tensor, shape: tuple[int, int]) -> Tensor:
     """Pictures (batch, channels, rows, columns) in [0, 1]."""
     return _unit(rearrange(in_parts(field, coords).cpu(), "b (h w) c -> b c h w", h=shape[0]))
+
+
+def _no_posterior(run: Run) -> RunError:
+    found = f"its encoder {run.recipe.encoder.name!r} gives a mean without a posterior."
+    advice = "Leave out --samples and --std, or give a run of celeba_mixture or celeba_gaussian."
+    return RunError(str(run.path), found, advice)
 
 
 def _demand_looking(run: Run, model: Model, context: Context, latent: Tensor) -> None:

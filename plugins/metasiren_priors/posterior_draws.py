@@ -1,7 +1,6 @@
 """Uncertainty of a reconstruction: signals drawn from an encoder's posterior, and the standard deviation of the field.
 
-An encoder with a distribution over latents has a method `draws(context, count, generator)`, which gives latents
-(count, batch, latent_dim) of signals drawn from its posterior, given the context.
+Both need an encoder with a distribution over latents: see `metasiren.Encoder.draws`.
 """
 
 from __future__ import annotations
@@ -18,33 +17,29 @@ DRAWS = 64
 """Signals drawn for a standard deviation where it has no closed form: it is then known to about one part in eleven."""
 
 
-def has_posterior(model: Model) -> bool:
-    """Whether signals can be drawn from the encoder's posterior."""
-    return callable(getattr(model.encoder, "draws", None))
-
-
 def in_parts(evaluate: Callable[[Tensor], Tensor], coords: Tensor) -> Tensor:
     """`evaluate` at coords (points, d_in), some points at a time; it returns (batch, points, channels)."""
     return torch.cat([evaluate(part) for part in torch.split(coords, POINTS_AT_ONCE)], dim=1)
 
 
-def sampled_fields(model: Model, context: Context, count: int, generator: torch.Generator | None) -> Field:
-    """Fields of `count` signals drawn from the posterior, given the context of one item.
+def sampled_fields(model: Model, context: Context, count: int, generator: torch.Generator | None) -> Field | None:
+    """Fields of `count` signals drawn from the posterior, given the context of one item; None where there is none.
 
     Args:
-        model: with a posterior (`has_posterior`).
+        model: encoder and decoder.
         context: of one item.
         count: number of draws.
         generator: source of randomness.
     """
-    latents: Tensor = model.encoder.draws(context, count, generator)  # type: ignore[operator]
-    return model.decoder.field(latents[:, 0])
+    latents = model.encoder.draws(context, count, generator)
+    return None if latents is None else model.decoder.field(latents[:, 0])
 
 
-def field_deviation(model: Model, context: Context, coords: Tensor, generator: torch.Generator | None) -> Tensor:
+def field_deviation(model: Model, context: Context, coords: Tensor, generator: torch.Generator | None) -> Tensor | None:
     """Standard deviation (points, channels) of the field at coords (points, d_in), given the context of one item.
 
-    In closed form where encoder and decoder have one (`mixture` with `last_layer`), else over 64 draws.
+    In closed form where encoder and decoder have one (`mixture` with `last_layer`), else over 64 draws; None where
+    there is no posterior.
     """
     posteriors, deviation = getattr(model.encoder, "posteriors", None), getattr(model.decoder, "deviation", None)
     if posteriors is not None and deviation is not None and context.cells is not None:
@@ -53,4 +48,4 @@ def field_deviation(model: Model, context: Context, coords: Tensor, generator: t
         covariance = posterior.covariance().to(coords.device)
         return in_parts(lambda part: deviation(covariance, part), coords)[0].to(coords.dtype)
     field = sampled_fields(model, context, DRAWS, generator)
-    return in_parts(lambda part: field(part).std(dim=0, keepdim=True), coords)[0]
+    return None if field is None else in_parts(lambda part: field(part).std(dim=0, keepdim=True), coords)[0]

@@ -141,8 +141,9 @@ def test_the_gaussian_draws_too(gaussian: ms.Run, photo: Path) -> None:
 def test_an_encoder_without_a_posterior_says_so(tmp_path: Path, photo: Path) -> None:
     small = {"siren.hidden_features": 8, "encoder.latent_dim": 8, "decoder.hidden_features": 8, "train.steps": 1}
     run = trained(tmp_path, "celeba_set_relu", {**small, "train.epochs": None, "train.batch": 8})
-    with pytest.raises(ms.RunError, match=r"encoder 'set' gives a mean without a posterior[\s\S]*celeba_mixture"):
-        inpaint.inpaint(run, photo, box=BOX, pixels=20, samples=1)
+    for wanted in ({"samples": 1}, {"deviation": True}):
+        with pytest.raises(ms.RunError, match=r"encoder 'set' gives a mean without a posterior[\s\S]*celeba_mixture"):
+            inpaint.inpaint(run, photo, box=BOX, pixels=20, **wanted)
 
 
 def test_boxes_and_masks_that_do_not_fit(mixture: ms.Run, photo: Path) -> None:

@@ -29,8 +29,9 @@ class Completion:
 
     Attributes:
         picture: (size, size, 3) in [0, 1].
-        sigma: (side, side), the standard deviation over samples, averaged over channels, or None.
-        samples: a few pictures drawn from the posterior.
+        sigma: (rows, rows) as `samples`, the standard deviation over them, averaged over channels. None where
+            there are none.
+        samples: a few pictures (rows, rows, 3) drawn from the posterior; rows are those of the picture, at most 64.
         latent: (1, latent_dim), of the picture.
     """
 
@@ -79,6 +80,15 @@ class Prior(ABC):
         unit = ((values.double() + 1) / 2).clamp(0, 1).reshape(len(latent), size, size, 3)
         return list(unit.numpy())
 
+    def _completion(self, latent: Tensor, drawn: Tensor | None, size: int) -> Completion:
+        """Of a latent (1, latent_dim), and of those drawn from the posterior (samples, latent_dim), where there are."""
+        picture = self.draw(latent, size)[0]
+        if drawn is None:
+            return Completion(picture, None, (), latent)
+        samples = self.draw(drawn, min(size, COARSE))
+        sigma = np.stack(samples).std(0, ddof=1).mean(-1)
+        return Completion(picture, sigma, tuple(samples[:SHOWN]), latent)
+
 
 class SmallPrior(Prior):
     """The prior over cartoon faces in the package: probabilistic PCA of the observed pixels, and a hypernetwork.
@@ -114,11 +124,7 @@ class SmallPrior(Prior):
         noise = torch.randn(len(mean), SAMPLES, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
         # The precision is L Lᵀ, so that L⁻ᵀ noise has its inverse as covariance.
         draws = mean[:, None] + torch.linalg.solve_triangular(factor.T, noise, upper=True)
-        latent = self._latents(mean[None])
-        picture = self.draw(latent, size)[0]
-        samples = self.draw(self._latents(draws.T), min(size, COARSE))
-        sigma = np.stack(samples).std(0, ddof=1).mean(-1)
-        return Completion(picture, sigma, tuple(samples[:SHOWN]), latent)
+        return self._completion(self._latents(mean[None]), self._latents(draws.T), size)
 
     def posterior(self, values: Pixels, seen: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
         """Mean (K,) of the coefficients given observed pixels, and the Cholesky factor of their precision (K, K)."""
@@ -145,8 +151,8 @@ class SmallPrior(Prior):
 class ModelPrior(Prior):
     """The prior of a trained model over square colour pictures.
 
-    An encoder with a method `draws(context, count, generator)`, which gives latents (count, batch, latent_dim) drawn
-    from its posterior, gives samples and a standard deviation over eight of them. Other encoders give neither.
+    An encoder with a distribution over latents (`metasiren.Encoder.draws`) gives samples and a standard deviation over
+    eight of them. Other encoders give neither.
 
     Args:
         name: as the app lists it.
@@ -159,16 +165,11 @@ class ModelPrior(Prior):
 
     def complete(self, values: Pixels, seen: NDArray[np.bool_], size: int, seed: int = 0) -> Completion:
         """As `Prior.complete`."""
-        context, draws = self._context(values, seen), getattr(self._model.encoder, "draws", None)
+        context, encoder = self._context(values, seen), self._model.encoder
         with torch.no_grad():
-            latent = self._model.encoder(context, self._model.decoder)
-            picture = self.draw(latent, size)[0]
-            if draws is None:
-                return Completion(picture, None, (), latent)
-            latents = draws(context, SAMPLES, torch.Generator().manual_seed(seed))[:, 0]
-        samples = self.draw(latents, min(size, COARSE))
-        sigma = np.stack(samples).std(0, ddof=1).mean(-1)
-        return Completion(picture, sigma, tuple(samples[:SHOWN]), latent)
+            latent = encoder(context, self._model.decoder)
+            drawn = encoder.draws(context, SAMPLES, torch.Generator().manual_seed(seed))
+        return self._completion(latent, None if drawn is None else drawn[:, 0], size)
 
     def latent(self, values: Pixels) -> Tensor:
         """As `Prior.latent`."""
