@@ -144,10 +144,10 @@ class Gaussian(nn.Module):
         variances, basis = torch.linalg.eigh(self._ridged())
         return basis.flip(1)[:, :count], variances.flip(0)[:count].clamp_min(self.ridge)
 
-    def _ridged(self) -> Tensor:
+    def _ridged(self, ridge: float | None = None) -> Tensor:
         # A copy, in float64 too: the ridge is no part of the statistics.
         covariance = self.covariance.to(torch.float64, copy=True)
-        covariance.diagonal().add_(self.ridge)
+        covariance.diagonal().add_(self.ridge if ridge is None else ridge)
         return covariance
 
     def precision(self) -> Tensor:
@@ -167,7 +167,17 @@ class Gaussian(nn.Module):
             (batch, pixels, channels); observed pixels are returned as they are.
         """
         known = seen.unsqueeze(-1).expand_as(values).flatten(1)
-        deviation = torch.where(known, values.flatten(1).double() - self.mean.double(), 0.0)
+        expected = self.mean.double() + self._expected(values.flatten(1).double() - self.mean.double(), known)
+        return torch.where(known, values.flatten(1), expected.to(values.dtype)).view_as(values)
+
+    def _expected(self, deviation: Tensor, known: Tensor) -> Tensor:
+        """E[x - m | the known values of x - m], (batch, size) float64.
+
+        Args:
+            deviation: x - m, (batch, size) float64; hidden values are not used.
+            known: (batch, size) bool.
+        """
+        deviation = torch.where(known, deviation, 0.0)
         few = known.sum(1) * 2 <= self.size
         expected = torch.empty_like(deviation)
         if bool(few.any()):
@@ -176,7 +186,7 @@ class Gaussian(nn.Module):
         if not bool(few.all()):
             many, precision = ~few, self.precision()
             expected[many] = -solve_within(precision, ~known[many], deviation[many] @ precision)
-        return self._restore(values, known, expected)
+        return expected
 
     def sample(self, values: Tensor, seen: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Whole images drawn given the observed pixels, without the noise of the ridge at the hidden ones.
@@ -193,18 +203,16 @@ class Gaussian(nn.Module):
         Returns:
             (batch, pixels, channels); observed pixels are returned as they are.
         """
-        clean, noise = (part.view_as(values) for part in self.draw(len(values), generator))
-        expected, of_draw = (self.conditional_mean(x, seen).double() for x in (values.double(), clean + noise))
-        return torch.where(seen.unsqueeze(-1), values, (clean + expected - of_draw).to(values.dtype))
+        clean, noise = self.draw(len(values), generator)
+        known, observed = seen.unsqueeze(-1).expand_as(values).flatten(1), values.flatten(1)
+        # Both expectations at once: they are linear in what is observed.
+        drawn = clean + self._expected(observed.double() - (clean + noise), known)
+        return torch.where(known, observed, drawn.to(values.dtype)).view_as(values)
 
     def draw(self, count: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Images (count, size) of the prior without noise, and the noise, both float64."""
         # A part of the ridge stays with the images: their covariance alone need not have full rank.
         kept = 0.02 * self.ridge
-        factor = torch.linalg.cholesky(self.covariance.double() + kept * torch.eye(self.size).to(self.covariance))
+        factor = torch.linalg.cholesky(self._ridged(kept))
         clean, noise = standard_normal((2, count, self.size), generator, factor)
         return self.mean.double() + clean @ factor.T, noise * (self.ridge - kept) ** 0.5
-
-    def _restore(self, values: Tensor, known: Tensor, expected: Tensor) -> Tensor:
-        whole = (self.mean.double() + expected).to(values.dtype)
-        return torch.where(known, values.flatten(1), whole).view_as(values)

@@ -76,10 +76,9 @@ class FactorGaussian(Gaussian):
         clean = standard_normal((count, self.rank), generator, spread) @ spread.T
         return self.mean.double() + clean, standard_normal((count, self.size), generator, spread) * noise.sqrt()
 
-    def conditional_mean(self, values: Tensor, seen: Tensor) -> Tensor:
-        """As `Gaussian.conditional_mean`."""
-        known = seen.unsqueeze(-1).expand_as(values).flatten(1)
-        deviation = torch.where(known, values.flatten(1).double() - self.mean.double(), 0.0)
+    def _expected(self, deviation: Tensor, known: Tensor) -> Tensor:
+        """As `Gaussian._expected`."""
+        deviation = torch.where(known, deviation, 0.0)
         basis, noise = self.basis.double(), self.noise.double()
         # Directions that vary no more than the noise cannot be distinguished from it.
         damping = (noise / (self.variances.double() - noise).clamp_min(1e-6 * noise)).diag()
@@ -90,7 +89,7 @@ class FactorGaussian(Gaussian):
         else:
             grams = torch.stack([basis[one].T @ basis[one] for one in known]) + damping
             expected = torch.cholesky_solve(projected.unsqueeze(2), torch.linalg.cholesky(grams)).squeeze(2)
-        return self._restore(values, known, expected @ basis.T)
+        return expected @ basis.T
 
 
 DENSE_LIMIT = 8192

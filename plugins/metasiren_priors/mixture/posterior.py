@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from metasiren_priors.mixture.clusters import Clusters
-from metasiren_priors.mixture.rest import Rest, Seen
+from metasiren_priors.mixture.rest import Rest, Seen, standard_normal
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Posterior:
         device = self.means.device if generator is None else generator.device
         count, _, size = self.means.shape
         component = torch.multinomial(self.weights.to(device), 1, generator=generator).squeeze(1).to(self.means.device)
-        normal = torch.randn(count, size, 1, generator=generator, dtype=torch.float64, device=device).to(self.means)
+        normal = standard_normal((count, size, 1), generator, self.means)
         spread = torch.linalg.solve_triangular(self.factors[component].mT, normal, upper=True).squeeze(2)
         c = self.means[torch.arange(count, device=component.device), component] + spread
         # A draw of the rest, corrected by the difference between its observed part and the observations.
