@@ -344,3 +344,11 @@ def test_a_loaded_state_gives_the_same() -> None:
     other.mean(values, seen)
     other.load_state_dict(mixture.state_dict())
     assert torch.equal(other.mean(values, seen), mixture.mean(values, seen))
+
+
+def test_a_mixture_that_moves_keeps_no_matrices_where_it_was() -> None:
+    mixture = fitted(2)
+    assert mixture.rest(mixture.density_ridge) is mixture.rest(mixture.density_ridge)
+    moved = mixture.to("meta")
+    assert moved.rest(moved.density_ridge).basis.device.type == "meta"
+    assert len(moved._rests) == 1

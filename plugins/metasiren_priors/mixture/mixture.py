@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from metasiren_priors.encoders.gaussian import Gaussian, Stream
 from metasiren_priors.encoders.gaussian_factors import FactorGaussian, gaussian_of
 from metasiren_priors.mixture.clusters import Clusters, cluster, maximise
-from metasiren_priors.mixture.posterior import Posterior, Prior, Scales, condition
+from metasiren_priors.mixture.posterior import Posterior, Prior, condition
 from metasiren_priors.mixture.rest import DenseRest, IsotropicRest, Rest
 
 
@@ -80,7 +80,7 @@ class Mixture(nn.Module):
         self.register_buffer("weights", torch.full((components,), 1 / components))
         self.register_buffer("means", torch.zeros(components, self.coordinates))
         self.register_buffer("covariances", torch.eye(self.coordinates).repeat(components, 1, 1))
-        self._rests: dict[tuple[float, torch.device], Rest] = {}
+        self._rests: dict[float, Rest] = {}
         self.register_load_state_dict_post_hook(lambda *_: self._forget())  # type: ignore[no-untyped-call]
 
     @classmethod
@@ -99,7 +99,7 @@ class Mixture(nn.Module):
         made.covariances.fill_(1e-9 * gaussian.ridge)
         covariance = gaussian.covariance.to(torch.float64, copy=True)
         covariance.diagonal().add_(gaussian.ridge)
-        made._rests[made._key(gaussian.ridge)] = DenseRest(made.basis, covariance, gaussian.ridge)
+        made._rests[gaussian.ridge] = DenseRest(made.basis, covariance, gaussian.ridge)
         return made
 
     def _forget(self) -> None:
@@ -159,13 +159,10 @@ class Mixture(nn.Module):
 
     def rest(self, ridge: float) -> Rest:
         """What the coordinates leave, with noise of variance `ridge` (values in [-1, 1]); made when first needed."""
-        key = self._key(ridge)
-        if key not in self._rests:
-            self._rests[key] = self._made_rest(ridge)
-        return self._rests[key]
-
-    def _key(self, ridge: float) -> tuple[float, torch.device]:
-        return ridge, self.basis.device
+        found = self._rests.get(ridge)
+        if found is None or found.basis.device != self.basis.device:
+            found = self._rests[ridge] = self._made_rest(ridge)
+        return found
 
     def _made_rest(self, ridge: float) -> Rest:
         basis = self.basis.double()
@@ -204,10 +201,10 @@ class Mixture(nn.Module):
             return
         masks, owner = torch.unique(seen, dim=0, return_inverse=True)
         prior, centre, rest = Prior.of(self.clusters), self.gaussian.mean.double(), self.rest(ridge)
-        weighted = Scales.equal(torch.tensor(scales, dtype=torch.float64, device=values.device))
+        factors = torch.tensor(scales, dtype=torch.float64, device=values.device)
         for number, mask in enumerate(masks):
             rows = (owner == number).nonzero().squeeze(1)
-            yield rows, condition(prior, centre, rest, values[rows], mask, weighted)
+            yield rows, condition(prior, centre, rest, values[rows], mask, factors)
 
     def mean(self, values: Tensor, seen: Tensor) -> Tensor:
         """Expected vectors (vectors, size) with `ridge`, in the dtype of `values`; observed values are returned."""

@@ -165,31 +165,12 @@ class Prior:
         return cls(clusters.weights.double().log(), precisions, drift, fixed)
 
 
-@dataclass(frozen=True)
-class Scales:
-    """A signal's rest has the covariance s R, where s is one of a few numbers: a Gaussian scale mixture.
-
-    Andrews and Mallows 1974; of natural images, Wainwright and Simoncelli 2000. Sharp and noisy signals then have as
-    good a density as smooth ones.
-
-    Attributes:
-        values: s, (scales,), positive.
-        log_weights: of the values, (scales,).
-    """
-
-    values: Tensor
-    log_weights: Tensor
-
-    @classmethod
-    def equal(cls, values: Tensor) -> Scales:
-        """Scales (scales,) of equal weights."""
-        return cls(values.double(), values.new_full(values.shape, -log(len(values)), dtype=torch.float64))
-
-
-def condition(
-    prior: Prior, centre: Tensor, rest: Rest, values: Tensor, mask: Tensor, scales: Scales | None = None
-) -> Posterior:
+def condition(prior: Prior, centre: Tensor, rest: Rest, values: Tensor, mask: Tensor, scales: Tensor) -> Posterior:
     """Condition a mixture on observed values.
+
+    A signal's rest has the covariance s R, where s is one of a few numbers of equal weights: a Gaussian scale mixture
+    (Andrews and Mallows 1974; of natural images, Wainwright and Simoncelli 2000). Sharp and noisy signals then have as
+    good a density as smooth ones.
 
     With component k of weight w, mean mu and covariance S, and with the scale s of the rest, the coordinates have the
     posterior precision P = S^-1 + B_o^T R_oo^-1 B_o / s and mean P^-1 (S^-1 mu + B_o^T R_oo^-1 r / s), and the n
@@ -204,15 +185,13 @@ def condition(
         rest: the Gaussian that the coordinates leave.
         values: (vectors, size); hidden values are not used.
         mask: (size,) bool, True where observed; all vectors share it.
-        scales: of the rest's covariance; 1 alone where left out.
+        scales: s, (scales,) float64, positive.
     """
     values = torch.where(mask, values.double(), 0.0)
     seen = rest.observe(torch.where(mask, values - centre, 0.0), mask)
-    if scales is None:
-        scales = Scales.equal(centre.new_ones(1))
     observed, components = int(mask.sum()), len(prior.log_weights)
     factors, means, log_joint = [], [], []
-    for scale, log_weight in zip(scales.values, scales.log_weights, strict=True):
+    for scale in scales:
         factor = torch.linalg.cholesky(prior.precisions + seen.gram / scale)
         right = seen.projection.unsqueeze(0) / scale + prior.drift.unsqueeze(1)
         mean = torch.cholesky_solve(right.mT, factor).mT
@@ -220,7 +199,7 @@ def condition(
         twice = fixed.unsqueeze(1) + seen.square / scale - (right * mean).sum(2)
         factors.append(factor)
         means.append(mean)
-        log_joint.append(log_weight + prior.log_weights.unsqueeze(1) - twice / 2)
+        log_joint.append(prior.log_weights.unsqueeze(1) - log(len(scales)) - twice / 2)
     joint = torch.cat(log_joint).T
     return Posterior(
         values=values,
@@ -231,7 +210,7 @@ def condition(
         log_weights=joint.log_softmax(1),
         means=torch.cat(means).transpose(0, 1),
         factors=torch.cat(factors),
-        scales=scales.values.repeat_interleave(components),
+        scales=scales.repeat_interleave(components),
         evidence=joint.logsumexp(1),
     )
 
