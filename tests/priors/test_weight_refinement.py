@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 import metasiren as ms
 from metasiren import Context, Field, Siren
 from metasiren_basics.hypernetwork import Hypernetwork
+from metasiren_priors.evaluation import weight_refinement
 from metasiren_priors.evaluation.refinement import observed_errors
 from metasiren_priors.evaluation.weight_refinement import refine_weights
 
@@ -56,6 +59,24 @@ def test_one_step_is_the_ridge_regression_of_the_output_layer(field: Field, cont
     torch.testing.assert_close(gradient, torch.zeros_like(gradient), rtol=0, atol=1e-10)
     for name in ("0.weight", "1.bias"):
         assert torch.equal(found.params[name], field.params[name])
+
+
+def test_a_step_takes_two_passes(field: Field, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for errors and their gradients, one for the features; the first errors take one more."""
+    passes = {"values": 0, "features": 0}
+    evaluate, features = Siren.evaluate, weight_refinement.feature_jet
+
+    def counted(name: str, function: Any) -> Any:
+        def call(*given: Any) -> Any:
+            passes[name] += 1
+            return function(*given)
+
+        return call
+
+    monkeypatch.setattr(Siren, "evaluate", counted("values", evaluate))
+    monkeypatch.setattr(weight_refinement, "feature_jet", counted("features", features))
+    refine_weights(field, context, 5)
+    assert passes == {"values": 6, "features": 5}
 
 
 def test_items_do_not_influence_one_another(field: Field, context: Context) -> None:
