@@ -1,16 +1,16 @@
-"""Pictures of fields over the square, side by side, each with its title and its scale."""
+"""Maps of fields in colours: one tile for each, with its title and its scale, and pages of tiles."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from metasiren import DataError
+from metasiren import DataError, picture_sheet
 from metasiren_physics.arrays import Real
 
 DIVERGING = ((5, 48, 97), (67, 147, 195), (247, 247, 247), (214, 96, 77), (103, 0, 31))
@@ -19,63 +19,95 @@ DIVERGING = ((5, 48, 97), (67, 147, 195), (247, 247, 247), (214, 96, 77), (103, 
 SEQUENTIAL = ((13, 8, 55), (94, 24, 120), (190, 55, 82), (243, 135, 47), (252, 253, 191))
 """From dark by red to pale yellow: magnitudes."""
 
-SIDE, GAP, HEAD, FOOT = 256, 12, 24, 34
+SIDE, FOOT = 256, 34
+LETTERS, LARGE_LETTERS = 10, 14
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture.
+    """One map.
 
     Attributes:
         title: above it.
-        values: (rows, columns), indexed [i, j] with coordinate 0 along rows; it is drawn to the right, coordinate 1 up.
-        signed: colours are symmetric about zero.
+        values: (rows, columns); values that are not finite are grey.
+        signed: whether colours show signs, symmetric about zero, or magnitudes.
         limits: the ends of the colours; by default those of the values.
+        dots: positions in [-1, 1]² that are marked, such as sources: along the rows, along the columns.
     """
 
     title: str
     values: Real
     signed: bool = False
     limits: tuple[float, float] | None = None
+    dots: Sequence[tuple[float, float]] = ()
 
 
 def draw(panels: Sequence[Panel], columns: int | None = None, sides: tuple[int, int] = (SIDE, SIDE)) -> Image.Image:
-    """Panels in rows of `columns`, by default all in one row; values that are not finite are grey.
+    """Panels with their scales in rows of `columns`, by default all in one row.
 
-    Each is `sides` pixels wide and high.
+    Values are indexed [i, j] with coordinate 0 along i; it is drawn to the right, coordinate 1 up.
+
+    Args:
+        panels: without dots.
+        columns: number of panels in a row.
+        sides: width and height of each map in pixels.
 
     Raises:
         DataError: a panel that is empty or not two-dimensional.
     """
     columns = columns or len(panels)
-    rows = -(-len(panels) // columns)
-    across, up = sides
-    wide, high = across + GAP, HEAD + up + FOOT
-    page = Image.new("RGB", (GAP + columns * wide, rows * high + GAP // 2), "white")
-    pen, font, small = ImageDraw.Draw(page), ImageFont.load_default(14), ImageFont.load_default(11)
-    for number, panel in enumerate(panels):
-        left, top = GAP + number % columns * wide, number // columns * high
-        low, top_value = limits(panel)
-        table = DIVERGING if panel.signed else SEQUENTIAL
-        pen.text((left + across // 2, top + HEAD // 2), panel.title, "black", font, anchor="mm")
-        picture = Image.fromarray(coloured(panel.values, low, top_value, table))
-        page.paste(picture.resize(sides, Image.Resampling.BILINEAR), (left, top + HEAD))
-        ramp = np.broadcast_to(np.linspace(low, top_value, across), (8, across))
-        bar = top + HEAD + up + 4
-        page.paste(Image.fromarray(colours(ramp, low, top_value, table)), (left, bar))
-        for place, anchor, value in ((left, "la", low), (left + across, "ra", top_value)):
-            pen.text((place, bar + 10), f"{value:.3g}", "black", small, anchor=anchor)
+    upright = [replace(panel, values=np.asarray(panel.values).T[::-1]) for panel in panels]
+    tiles: list[Image.Image | None] = [tile(p, sides, letters=LARGE_LETTERS, scale=True) for p in upright]
+    tiles += [None] * (-len(tiles) % columns)
+    rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
+    return picture_sheet(rows, [""] * len(rows), [""] * columns)
+
+
+def tile(
+    panel: Panel, sides: tuple[int, int] = (SIDE, SIDE), *, letters: int = LETTERS, scale: bool = False
+) -> Image.Image:
+    """A map below its title; the first row of its values is on top.
+
+    Args:
+        panel: what is drawn.
+        sides: width and height of the map in pixels.
+        letters: height of the title's letters in pixels.
+        scale: draw the colours and the values of both ends below the map.
+
+    Raises:
+        DataError: a panel that is empty or not two-dimensional.
+    """
+    (wide, high), top = sides, letters + 8
+    low, most = limits(panel)
+    page = Image.new("RGB", (wide, top + high + (FOOT if scale else 0)), "white")
+    pen, small = ImageDraw.Draw(page), ImageFont.load_default(11)
+    pen.text((0, 2), panel.title, "black", ImageFont.load_default(letters))
+    page.paste(paint(panel, sides), (0, top))
+    for along_rows, along_columns in panel.dots:
+        u, v = (along_columns + 1) / 2 * wide, top + (along_rows + 1) / 2 * high
+        pen.ellipse((u - 3, v - 3, u + 3, v + 3), fill=(30, 150, 60), outline="white")
+    if scale:
+        ramp = Panel("", np.linspace(low, most, wide)[None], panel.signed, (low, most))
+        page.paste(paint(ramp, (wide, 8)), (0, top + high + 4))
+        for place, anchor, value in ((3, "la", low), (wide - 3, "ra", most)):
+            pen.text((place, top + high + 14), f"{value:.3g}", "black", small, anchor=anchor)
     return page
+
+
+def paint(panel: Panel, sides: tuple[int, int] = (SIDE, SIDE)) -> Image.Image:
+    """The colours of one map; the first row of its values is on top."""
+    pixels = colours(panel.values, *limits(panel), DIVERGING if panel.signed else SEQUENTIAL)
+    return Image.fromarray(pixels).resize(sides, Image.Resampling.BICUBIC)
 
 
 def limits(panel: Panel) -> tuple[float, float]:
     """The ends of a panel's colours.
 
     Raises:
-        DataError: no value is finite, or they have no two axes.
+        DataError: the values have no two axes, or none is finite and no limits are given.
     """
     values = np.asarray(panel.values)
-    if values.ndim != 2 or not np.isfinite(values).any():
+    if values.ndim != 2 or (panel.limits is None and not np.isfinite(values).any()):
         raise DataError(f"picture: {panel.title}", f"shape {values.shape}, or no finite value.", "Nothing to draw.")
     if panel.limits is not None:
         return panel.limits
@@ -86,11 +118,6 @@ def limits(panel: Panel) -> tuple[float, float]:
         return -most, most
     low, high = float(seen.min()), float(seen.max())
     return (low, high) if high > low else (low - 0.5, high + 0.5)
-
-
-def coloured(values: Real, low: float, high: float, table: Sequence[tuple[int, int, int]]) -> NDArray[np.uint8]:
-    """Values [i, j] as uint8 (rows, columns, 3) for a page: coordinate 0 to the right, coordinate 1 up."""
-    return colours(np.asarray(values).T[::-1], low, high, table)
 
 
 def colours(values: Real, low: float, high: float, table: Sequence[tuple[int, int, int]]) -> NDArray[np.uint8]:

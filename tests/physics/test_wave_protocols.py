@@ -20,9 +20,10 @@ from metasiren_basics.free import FreeDecoder
 from metasiren_physics.datasets.helmholtz import HelmholtzDataset
 from metasiren_physics.datasets.inversion import InversionDataset
 from metasiren_physics.datasets.wave import WaveDataset
+from metasiren_physics.panels import SIDE, paint
 from metasiren_physics.protocols import helmholtz, inversion, wave
 from metasiren_physics.protocols.measures import cells, on_grid, sample, truth_at
-from metasiren_physics.protocols.pictures import SIDE, draw, paint, size_panel, wave_panel
+from metasiren_physics.protocols.pictures import draw, error_panel, size_panel, wave_panel
 from metasiren_physics.reference.helmholtz_grid import grid_points
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -207,5 +208,14 @@ def test_maps_show_signs_and_sizes() -> None:
     assert signed[-1, -1, 0] > signed[-1, -1, 2]  # positive: red
     sizes = np.asarray(paint(size_panel("e", abs(ramp), 1.0))).sum(-1).astype(float)
     assert sizes[0, 0] > sizes[SIDE // 2, 0]
-    page = draw([[wave_panel("u", ramp, ramp, [(0.5, -0.5)]), size_panel("flat", 0 * ramp, 0.0)]])
+    page = draw(
+        [[wave_panel("u", ramp, ramp, [(0.5, -0.5)]), size_panel("flat", 0 * ramp, 0.0)], [size_panel("", ramp, 1)]]
+    )
     assert page.width > 2 * SIDE
+
+
+def test_an_error_is_drawn_in_colours_up_to_a_tenth_of_the_wave() -> None:
+    ramp = np.linspace(-1, 1, 33)[:, None] * np.ones(33)
+    panel = error_panel(ramp + 0.1j, ramp, ramp)
+    np.testing.assert_allclose(panel.values, 0.1)
+    np.testing.assert_allclose(panel.limits, (0, 0.1))

@@ -24,6 +24,7 @@ from metasiren import (
 )
 from metasiren_physics.arrays import Complex, Real
 from metasiren_physics.datasets.inversion import InversionDataset
+from metasiren_physics.panels import Panel
 from metasiren_physics.problems import InversionProblem
 from metasiren_physics.protocols.measures import (
     as_tensor,
@@ -35,7 +36,7 @@ from metasiren_physics.protocols.measures import (
     truth_at,
     waves_of,
 )
-from metasiren_physics.protocols.pictures import Panel, draw, size_panel, wave_panel
+from metasiren_physics.protocols.pictures import draw, error_panel, size_panel, wave_panel
 
 
 class InversionProtocol(Protocol):
@@ -183,12 +184,12 @@ def figure(problem: InversionProblem, speed: Real, found: Real, truth: Complex, 
     sounding = [(s.position[0] / scale, s.position[1] / scale) for s in problem.sources]
     high = max(2.0, float(speed.max()))
     shown = wave_panel("exact wave, real part", truth.real, truth.real, sounding[:1])
-    true_speed = Panel("true speed", speed, 0.0, high, signed=False, dots=[*received, *sounding])
+    true_speed = Panel("true speed", speed, limits=(0.0, high), dots=[*received, *sounding])
     return [
         [true_speed, size_panel("found speed", found, high), size_panel("difference", abs(found - speed), high / 2)],
         [
             shown,
             wave_panel("found wave, real part", made.real, truth.real),
-            size_panel("error / 10 % of the wave", np.abs(made - truth), shown.high / 10),
+            error_panel(made, truth, truth.real),
         ],
     ]

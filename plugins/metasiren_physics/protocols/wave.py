@@ -27,7 +27,7 @@ from metasiren_physics.media import Uniform
 from metasiren_physics.problems import WaveProblem
 from metasiren_physics.protocols.animation import moments, write_animation
 from metasiren_physics.protocols.measures import as_tensor, relative, require, sample, single
-from metasiren_physics.protocols.pictures import draw, size_panel, wave_panel
+from metasiren_physics.protocols.pictures import draw, error_panel, wave_panel
 from metasiren_physics.reference.helmholtz_grid import grid_points
 from metasiren_physics.reference.leapfrog import leapfrog_wave
 from metasiren_physics.reference.wave_exact import transform_wave
@@ -87,8 +87,8 @@ class WaveProtocol(Protocol):
         for t, exact, ours in zip(times, truth, made, strict=True):
             # One range of colours for all times, so that the pictures can be compared.
             shown = wave_panel(f"exact, t = {t:g}", exact, truth)
-            error = size_panel("error / 10 % of the wave", abs(ours - exact), shown.high / 10)
-            lines.append([shown, wave_panel(f"field, t = {t:g}", ours, truth), error])
+            field = wave_panel(f"field, t = {t:g}", ours, truth)
+            lines.append([shown, field, error_panel(ours, exact, truth)])
         draw([list(row) for row in zip(*lines, strict=True)]).save(results / "figure.png")
         comparison = Comparison(title=f"{dataset.title}, start of height {problem.peak:g}; against {origin}", rows=rows)
         comparison.write(results)
