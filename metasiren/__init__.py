@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from metasiren.registry.extras import load_extra
     from metasiren.registry.hookspecs import hookimpl
     from metasiren.results.comparison import Comparison, ComparisonRow, write_metrics
-    from metasiren.results.sheet import picture_sheet
+    from metasiren.results.sheet import picture_boxes, picture_sheet
     from metasiren.results.table import (
         Table,
         TableRow,
@@ -102,7 +102,7 @@ _HOMES = {
     "registry.extras": "load_extra",
     "registry.hookspecs": "hookimpl",
     "results.comparison": "Comparison ComparisonRow write_metrics",
-    "results.sheet": "picture_sheet",
+    "results.sheet": "picture_boxes picture_sheet",
     "results.table": "Table TableRow join_tables read_table render_table table_frame write_table",
     "runs.directory": "Run open_run",
 }
@@ -170,6 +170,7 @@ __all__ = [
     "load_recipe",
     "open_run",
     "pick_device",
+    "picture_boxes",
     "picture_sheet",
     "progress_bar",
     "psnr",

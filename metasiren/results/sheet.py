@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    Rows = Sequence[Sequence[Image | None]]
+
 GAP, LETTERS = 6, 13
+Box = tuple[int, int, int, int]
 
 
-def picture_sheet(
-    rows: Sequence[Sequence[Image | None]], labels: Sequence[str], heads: Sequence[str], *, letters: int = LETTERS
-) -> Image:
+def picture_sheet(rows: Rows, labels: Sequence[str], heads: Sequence[str], *, letters: int = LETTERS) -> Image:
     """A table of pictures with headings, each picture in the middle of its cell.
 
     Args:
@@ -22,6 +24,68 @@ def picture_sheet(
         heads: of the columns.
         letters: height of the words in pixels.
     """
+    from PIL import Image, ImageDraw, ImageFont
+
+    font, layout = ImageFont.load_default(letters), _layout(rows, labels, heads, letters)
+    page = Image.new("RGB", layout.size, "white")
+    pen = ImageDraw.Draw(page)
+    for row, boxes in zip(rows, layout.boxes(rows), strict=True):
+        for picture, box in zip(row, boxes, strict=True):
+            if picture is not None and box is not None:
+                page.paste(picture, box[:2])
+    for label, top, height in zip(labels, layout.tops, layout.heights, strict=True):
+        pen.multiline_text((GAP, top + height // 2), label, "black", font, anchor="lm")
+    for words, left, width in zip(heads, layout.lefts, layout.widths, strict=True):
+        pen.text((left + width // 2, layout.head // 2), words, "black", font, anchor="mm")
+    return page
+
+
+def picture_boxes(
+    rows: Rows, labels: Sequence[str], heads: Sequence[str], *, letters: int = LETTERS
+) -> list[list[Box | None]]:
+    """Where `picture_sheet` of the same arguments puts each picture: left, top, right, bottom, in pixels of the page.
+
+    Viewers cut a page apart by them. An empty cell has None.
+    """
+    return _layout(rows, labels, heads, letters).boxes(rows)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Cells of a page; `margin` is the width of the labels' column, `head` the height of the headings' row."""
+
+    widths: list[int]
+    heights: list[int]
+    margin: int
+    head: int
+
+    @property
+    def lefts(self) -> list[int]:
+        return [self.margin + sum(self.widths[:i]) + GAP * i for i in range(len(self.widths))]
+
+    @property
+    def tops(self) -> list[int]:
+        return [self.head + sum(self.heights[:i]) + GAP * i for i in range(len(self.heights))]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        wide = self.margin + sum(self.widths) + GAP * len(self.widths)
+        return wide, self.head + sum(self.heights) + GAP * len(self.heights)
+
+    def boxes(self, rows: Rows) -> list[list[Box | None]]:
+        def box(picture: Image | None, left: int, top: int, width: int, height: int) -> Box | None:
+            if picture is None:
+                return None
+            x, y = left + (width - picture.width) // 2, top + (height - picture.height) // 2
+            return x, y, x + picture.width, y + picture.height
+
+        return [
+            [box(p, left, top, width, height) for p, left, width in zip(row, self.lefts, self.widths, strict=True)]
+            for row, top, height in zip(rows, self.tops, self.heights, strict=True)
+        ]
+
+
+def _layout(rows: Rows, labels: Sequence[str], heads: Sequence[str], letters: int) -> _Layout:
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(letters)
@@ -38,21 +102,4 @@ def picture_sheet(
     margin, head = (
         n + 2 * GAP if n else GAP for n in (max(size(x)[0] for x in labels), max(size(x)[1] for x in heads))
     )
-    page = Image.new(
-        "RGB", (margin + sum(widths) + GAP * len(widths), head + sum(heights) + GAP * len(heights)), "white"
-    )
-    pen = ImageDraw.Draw(page)
-    top = head
-    for row, label, height in zip(rows, labels, heights, strict=True):
-        pen.multiline_text((GAP, top + height // 2), label, "black", font, anchor="lm")
-        left = margin
-        for picture, width in zip(row, widths, strict=True):
-            if picture is not None:
-                page.paste(picture, (left + (width - picture.width) // 2, top + (height - picture.height) // 2))
-            left += width + GAP
-        top += height + GAP
-    left = margin
-    for words, width in zip(heads, widths, strict=True):
-        pen.text((left + width // 2, head // 2), words, "black", font, anchor="mm")
-        left += width + GAP
-    return page
+    return _Layout(widths, heights, margin, head)

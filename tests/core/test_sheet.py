@@ -32,6 +32,14 @@ def test_pictures_lie_in_rows_and_columns_whatever_their_size() -> None:
     assert abs(first[1] + first[3] - second[1] - second[3]) <= 1
 
 
+def test_boxes_are_where_the_pictures_are() -> None:
+    red, blue = (255, 0, 0), (0, 0, 255)
+    rows = [[Image.new("RGB", (40, 20), red), None], [None, Image.new("RGB", (25, 15), blue)]]
+    words = ["one", "two\nlines"], ["a", "wide heading"]
+    page, boxes = ms.picture_sheet(rows, *words), ms.picture_boxes(rows, *words)
+    assert boxes == [[places(page, red), None], [None, places(page, blue)]]
+
+
 def test_without_words_there_is_no_room_for_them() -> None:
     page = ms.picture_sheet([[Image.new("RGB", (8, 8), "black")]], [""], [""])
     assert places(page, (0, 0, 0)) == (6, 6, 14, 14)

@@ -33,7 +33,7 @@ from metasiren.nn.layers import Params
 from metasiren_priors.data.imageset import ImageSet, observe
 from metasiren_priors.evaluation.baselines import BASELINES, MeanImage, NearestPixel
 from metasiren_priors.evaluation.masks import DRAWS, bernoulli, cells_of, exact, views
-from metasiren_priors.evaluation.pictures import HIDDEN, Strip, figure
+from metasiren_priors.evaluation.pictures import HIDDEN, Strip, figure, panels
 from metasiren_priors.evaluation.protocols import Exact, Siren2020
 from metasiren_priors.evaluation.refinement import refine
 from metasiren_priors.evaluation.scoring import errors
@@ -429,13 +429,16 @@ def test_the_picture_shows_hidden_pixels_in_a_colour_of_their_own() -> None:
     seen = torch.zeros(2, PIXELS, dtype=torch.bool)
     seen[:, 0] = True
     page = figure([Strip("1", seen, truth + 1)], truth, GRID, least=96)
+    where = panels([Strip("1", seen, truth + 1)], truth, GRID, least=96)
+    assert [(each["item"], each["role"]) for each in where] == [
+        (item, role) for item in range(2) for role in ("context", "field", "truth")
+    ]
+    context, reconstruction, _ = (np.asarray(page.crop(each["box"])) for each in where[:3])
     factor = 12
-    left, top = page.width - 6 * (6 * factor + 2) - 2 + 2, page.height - 8 * factor - 2
-    corner, other = page.getpixel((left + 3, top + 3)), page.getpixel((left + 3 + factor, top + 3))
-    assert corner == (0, 0, 0)
-    assert other == tuple(round(255 * c) for c in HIDDEN)
-    middle = page.getpixel((left + 6 * factor + 5, top + 3))
-    assert middle == (128, 128, 128)
+    assert context.shape == (GRID[0] * factor, GRID[1] * factor, 3)
+    assert (context[:factor, :factor] == 0).all()
+    assert (context[:factor, factor:] == [round(255 * c) for c in HIDDEN]).all()
+    assert (reconstruction == 128).all()
 
 
 # Real faces

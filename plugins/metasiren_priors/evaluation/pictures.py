@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from einops import rearrange, repeat
-from PIL import Image, ImageDraw, ImageFont
+from einops import rearrange
+from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid
+
+from metasiren import picture_boxes, picture_sheet
 
 HIDDEN = (0.16, 0.20, 0.42)
 """Colour of hidden pixels (red, green, blue): a deep blue that faces lack, so that seen black, grey and white show."""
 
 TRIO = ("context", "reconstruction", "truth")
-
-GAP = 2
-MARGIN = 64
-HEAD = 22
 
 
 @dataclass(frozen=True)
@@ -46,8 +43,29 @@ def figure(strips: Sequence[Strip], truth: Tensor, grid: tuple[int, int], *, lea
         grid: (rows, columns) of an image.
         least: smallest length of the longer side of an enlarged image, in pixels; pixels stay square blocks.
     """
+    return picture_sheet(_tiles(strips, truth, grid, least), [s.label for s in strips], TRIO * len(truth))
+
+
+def panels(strips: Sequence[Strip], truth: Tensor, grid: tuple[int, int], *, least: int = 96) -> list[dict[str, Any]]:
+    """Where `figure` of the same arguments puts each picture, for viewers that cut the sheet apart.
+
+    Returns:
+        for each picture its row's label as `group`, the image's number as `item`, its `role` (`context`, `field` or
+        `truth`), and its `box`: left, top, right and bottom in pixels of the sheet.
+    """
+    labels = [s.label for s in strips]
+    boxes = picture_boxes(_tiles(strips, truth, grid, least), labels, TRIO * len(truth))
+    roles = ("context", "field", "truth")
+    return [
+        {"group": label, "item": column // 3, "role": roles[column % 3], "box": box}
+        for label, row in zip(labels, boxes, strict=True)
+        for column, box in enumerate(row)
+    ]
+
+
+def _tiles(strips: Sequence[Strip], truth: Tensor, grid: tuple[int, int], least: int) -> list[list[Image.Image]]:
     rows = [trio(strip.seen, strip.predictions, truth, grid).flatten(0, 1) for strip in strips]
-    return sheet(torch.stack(rows), [s.label for s in strips], TRIO, enlargement(grid, least))
+    return enlarged(torch.stack(rows), enlargement(grid, least))
 
 
 def trio(seen: Tensor, predictions: Tensor, truth: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -68,47 +86,17 @@ def sheet(tiles: Tensor, labels: Sequence[str], heads: Sequence[str], factor: in
     Args:
         tiles: (rows, columns, 3, height, width) in [0, 1].
         labels: of the rows.
-        heads: of the columns; they start again where there are more columns.
+        heads: of the columns.
         factor: how many pixels of the sheet a pixel takes along each axis.
     """
-    large = repeat(tiles.flatten(0, 1), "n c h w -> n c (h a) (w b)", a=factor, b=factor)
-    whole = make_grid(large, nrow=tiles.shape[1], padding=GAP, pad_value=1.0)
-    pixels = rearrange((whole * 255).round().byte(), "c h w -> h w c").numpy()
-    page = Image.new("RGB", (pixels.shape[1] + MARGIN, pixels.shape[0] + HEAD), "white")
-    page.paste(Image.fromarray(pixels), (MARGIN, HEAD))
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
-    high, wide = large.shape[2] + GAP, large.shape[3] + GAP
-    for row, label in enumerate(labels):
-        draw.text((4, HEAD + row * high + high // 2), label, "black", font, anchor="lm")
-    for column in range(tiles.shape[1]):
-        word = heads[column % len(heads)]
-        draw.text((MARGIN + column * wide + wide // 2, HEAD // 2), word, "black", font, anchor="mm")
-    return page
+    return picture_sheet(enlarged(tiles, factor), labels, heads)
 
 
-def panels(labels: Sequence[str], count: int, grid: tuple[int, int], *, least: int = 96) -> list[dict[str, Any]]:
-    """Where `figure` puts each picture, for viewers that cut the sheet apart.
-
-    Args:
-        labels: of the rows.
-        count: number of images.
-        grid: (rows, columns) of an image.
-        least: as for `figure`.
-
-    Returns:
-        for each picture its row's label as `group`, the image's number as `item`, its `role` (`context`, `field` or
-        `truth`), and its `box`: left, top, right and bottom in pixels of the sheet.
-    """
-    factor = enlargement(grid, least)
-    high, wide = grid[0] * factor, grid[1] * factor
-    found = []
-    for row, label in enumerate(labels):
-        for column in range(3 * count):
-            left, top = MARGIN + GAP + column * (wide + GAP), HEAD + GAP + row * (high + GAP)
-            role = ("context", "field", "truth")[column % 3]
-            box = [left, top, left + wide, top + high]
-            found.append({"group": label, "item": column // 3, "role": role, "box": box})
-    return found
+def enlarged(tiles: Tensor, factor: int) -> list[list[Image.Image]]:
+    """Rows of pictures (rows, columns, 3, height, width) in [0, 1], whose pixels become squares of `factor` pixels."""
+    pixels = rearrange((tiles * 255).round().byte(), "n m c h w -> n m h w c").numpy()
+    large = pixels.repeat(factor, axis=2).repeat(factor, axis=3)
+    return [[Image.fromarray(picture) for picture in row] for row in large]
 
 
 def colours(values: Tensor, grid: tuple[int, int]) -> Tensor:

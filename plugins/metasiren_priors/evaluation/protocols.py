@@ -153,7 +153,7 @@ class Exact(Protocol):
             shown = min(count, self.pictures)
             strips, truth = self._strips(evaluation, predict, shown)
             figure(strips, truth, shape).save(results / "figure6.png")
-            where = {"figure6.png": panels([strip.label for strip in strips], shown, shape)}
+            where = {"figure6.png": panels(strips, truth, shape)}
             (results / "panels.json").write_text(json.dumps(where) + "\n", "utf-8")
             # The second of the columns, beside the training images that are nearest to its reconstructions.
             one = strips[min(1, len(strips) - 1)]
