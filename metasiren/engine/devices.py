@@ -80,10 +80,14 @@ def peak_memory(device: torch.device) -> int | None:
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
 
 
-def pick_device(word: str) -> torch.device:
+def pick_device(word: str, where: str = "--device") -> torch.device:
     """The device that a word means: `auto`, `cpu`, `cuda` or `cuda:1`.
 
     Under torchrun, `auto` and `cuda` are the GPU of this process's number on its machine.
+
+    Args:
+        word: the device.
+        where: the option that errors name.
 
     Raises:
         RecipeError: no such device here.
@@ -95,9 +99,41 @@ def pick_device(word: str) -> torch.device:
     try:
         device = torch.device(word)
     except RuntimeError:
-        raise RecipeError("--device", f"{word!r} is no device.", "Use auto, cpu, cuda or cuda:1.") from None
+        raise RecipeError(where, f"{word!r} is no device.", "Use auto, cpu, cuda or cuda:1.") from None
     if device.type not in ("cpu", "cuda"):
-        raise RecipeError("--device", f"{word!r} cannot be trained on.", "Use auto, cpu, cuda or cuda:1.")
+        raise RecipeError(where, f"{word!r} cannot be trained on.", "Use auto, cpu, cuda or cuda:1.")
     if device.type == "cuda" and not (torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()):
-        raise RecipeError("--device", f"{word!r} is not here; torch sees {torch.cuda.device_count()} GPUs.", "Use cpu.")
+        raise RecipeError(where, f"{word!r} is not here; torch sees {torch.cuda.device_count()} GPUs.", "Use cpu.")
     return device
+
+
+def pick_devices(words: str) -> tuple[str, ...]:
+    """The devices of a queue of processes, one process for each word.
+
+    Args:
+        words: such as `cuda:0,cuda:1`, or `cpu,cpu` for two processes on the CPU. `all` stands for every GPU that torch
+            sees, or for the CPU where it sees none; a device named twice runs two processes.
+
+    Raises:
+        RecipeError: no word, a device that is not here, or more processes on the CPU than it has cores.
+    """
+    where, listed = "--devices", [word.strip() for word in words.split(",") if word.strip()]
+    if not listed:
+        raise RecipeError(where, "no device.", "Give cuda:0,cuda:1, or cpu,cpu, or all.")
+    if "all" in listed:
+        if len(listed) > 1:
+            raise RecipeError(where, f"{words!r} names all and others.", "Give all alone, or name the devices.")
+        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        return tuple(f"cuda:{number}" for number in range(gpus)) or ("cpu",)
+    if listed.count("cuda") > 1:
+        raise RecipeError(where, f"{words!r} does not say which GPU.", "Give cuda:0,cuda:1, or all.")
+    found = tuple(str(pick_device(word, where)) for word in listed)
+    if found.count("cpu") > cores():
+        advice = f"Name cpu {cores()} times at most; more processes would only slow one another."
+        raise RecipeError(where, f"{found.count('cpu')} processes on a CPU of {cores()} cores.", advice)
+    return found
+
+
+def cores() -> int:
+    """Number of the processor's cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

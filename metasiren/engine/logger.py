@@ -119,8 +119,8 @@ class RunLogger:
 
 
 @contextmanager
-def noted_signals() -> Iterator[list[str]]:
-    """SIGTERM and SIGINT are noted, so that training can end with a checkpoint; a second one acts as usual."""
+def noted_signals(*more: signal.Signals) -> Iterator[list[str]]:
+    """SIGTERM, SIGINT and `more` are noted, so that training can end with a checkpoint; a second one acts as usual."""
     noted: list[str] = []
     if threading.current_thread() is not threading.main_thread():
         yield noted
@@ -132,7 +132,7 @@ def noted_signals() -> Iterator[list[str]]:
         for each, handler in before.items():
             signal.signal(each, handler)
 
-    for each in (signal.SIGTERM, signal.SIGINT):
+    for each in (signal.SIGTERM, signal.SIGINT, *more):
         before[each] = signal.signal(each, note)
     try:
         yield noted

@@ -34,8 +34,12 @@ from metasiren.runs.lock import locked
 from metasiren.runs.status import StatusFile
 
 
-def seconds_of(text: str) -> float:
+def seconds_of(text: str, where: str = "--max-time") -> float:
     """The seconds of a duration such as "90", "90s", "5m" or "1h30m".
+
+    Args:
+        text: the duration.
+        where: the option that errors name.
 
     Raises:
         RecipeError: anything else, or nothing positive.
@@ -43,7 +47,7 @@ def seconds_of(text: str) -> float:
     match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
     total = sum(float(n or 0) * unit for n, unit in zip(match.groups(), (3600, 60, 1), strict=True)) if match else 0.0
     if total <= 0:
-        raise RecipeError("--max-time", f"{text!r} is no duration.", "Write 90s, 5m or 1h30m.")
+        raise RecipeError(where, f"{text!r} is no duration.", "Write 90s, 5m or 1h30m.")
     return total
 
 

@@ -12,7 +12,10 @@ import click
 @click.option("-o", "--out", type=click.Path(path_type=Path), default="reproduction", show_default=True, metavar="DIR")
 @click.option("--time", "time_", default="1h", show_default=True, help="How long all of it may take, such as 10m.")
 @click.option(
-    "--devices", default="auto", show_default=True, help="One process each, such as cpu,cpu or cuda:0,cuda:1."
+    "--devices",
+    default="auto",
+    show_default=True,
+    help="One process at a time on each, such as cuda:0,cuda:1 or cpu,cpu; all takes every GPU.",
 )
 @click.option("--data", multiple=True, metavar="NAME=PATH", help="Data that is not shipped; may be given again.")
 @click.option("--list", "only_list", is_flag=True, help="Show what would run and how long it takes, and stop.")
@@ -25,8 +28,10 @@ def reproduce(
     on. Writes DIR/index.html: the paper's numbers beside ours.
     """
     from metasiren import RunError
+    from metasiren.engine.devices import pick_devices
+    from metasiren.engine.running import seconds_of
     from metasiren_report.reproduction.page import write_page
-    from metasiren_report.reproduction.planning import plan
+    from metasiren_report.reproduction.planning import Step, plan
     from metasiren_report.reproduction.running import Outcome, run_all
 
     files = {}
@@ -35,9 +40,7 @@ def reproduce(
         if not equals:
             raise RunError(f"reproduce --data {pair}", "not NAME=PATH.", "Write it as --data bach=gt_bach.wav.")
         files[name] = Path(path)
-    seconds, workers = _seconds(time_), [word.strip() for word in devices.split(",") if word.strip()]
-    if not workers:
-        raise RunError("reproduce --devices", "no device.", "Give auto, cpu, or cuda:0,cuda:1.")
+    seconds, workers = seconds_of(time_, "--time"), pick_devices(devices)
     steps = plan(names, seconds / 60, files, workers=len(workers))
     for step in steps:
         way = f"{step.way.preset:<7} {step.way.minutes:>5g} min" if step.way else "not in this time or place"
@@ -51,27 +54,14 @@ def reproduce(
     out.mkdir(parents=True, exist_ok=True)
 
     def watch(outcome: Outcome) -> None:
-        click.echo(f"{outcome.step.name}: {outcome.state} {outcome.reason}".rstrip(), err=True)
+        reason = f": {outcome.reason}" if outcome.reason else ""
+        click.echo(f"{outcome.step.name}: {outcome.state} on {outcome.device}{reason}", err=True)
         write_page(steps, out)
 
-    outcomes = run_all(steps, out, devices=workers, seconds=seconds, files=files, watch=watch)
+    def begun(step: Step, device: str) -> None:
+        click.echo(f"{step.name}: begins on {device}", err=True)
+
+    outcomes = run_all(steps, out, devices=workers, seconds=seconds, files=files, begun=begun, watch=watch)
     click.echo(write_page(steps, out))
     if any(outcome.state == "failed" for outcome in outcomes):
         raise SystemExit(1)
-
-
-def _seconds(text: str) -> float:
-    """Seconds of 90s, 10m or 1h30m.
-
-    Raises:
-        RunError: anything else.
-    """
-    import re
-
-    from metasiren import RunError
-
-    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip())
-    total = sum(int(n or 0) * unit for n, unit in zip(match.groups(), (3600, 60, 1), strict=True)) if match else 0
-    if total <= 0:
-        raise RunError("reproduce --time", f"{text!r} is no duration.", "Write 90s, 10m or 1h30m.")
-    return float(total)

@@ -25,6 +25,11 @@ POSITIVE = click.FloatRange(min=0, min_open=True, max=1e6)
 @click.option("--seeds", type=click.IntRange(min=1), default=1, metavar="N", help="Train every variant with N seeds.")
 @device_option
 @click.option(
+    "--devices",
+    metavar="cuda:0,cuda:1",
+    help="In place of --device: one training at a time on each, in processes of their own; cpu,cpu or all, too.",
+)
+@click.option(
     "--max-time",
     metavar="5m",
     help="Stop each training cleanly after this long, then evaluate it; not those of --tune.",
@@ -47,6 +52,7 @@ def compare(
     seed: int | None,
     seeds: int,
     device: str,
+    devices: str | None,
     max_time: str | None,
     tune: bool,
     tune_steps: int | None,
@@ -69,6 +75,7 @@ def compare(
     from rich.console import Console
 
     from metasiren.engine.choosing import choose_preset
+    from metasiren.engine.devices import pick_devices
     from metasiren.engine.processor import prepare_processor
     from metasiren.engine.progress import Shown, announce
     from metasiren.recipe import read_overrides
@@ -81,6 +88,9 @@ def compare(
     for name, option in (("tune_steps", "--tune-steps"), ("by", "--by")):
         if not tune and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise RecipeError(option, "given without --tune.", "Give --tune too, or leave it out.")
+    if devices is not None and ctx.get_parameter_source("device") is ParameterSource.COMMANDLINE:
+        raise RecipeError("--devices", "given beside --device.", "Give one of them.")
+    places = pick_devices(devices) if devices is not None else ()
     search = Search(tune_steps, by, tuned) if tune or tuned is not None else None
     prepare_processor()
     progress, catalogue = Shown(Console(stderr=True)), catalogue_of(ctx)
@@ -90,7 +100,8 @@ def compare(
     announce(progress, recipe, choice)
     folder, comparison = comparing.compare(
         recipe, over, out, preset=choice.preset, overrides=choice.overrides, seed=seed, seeds=seeds, device=device,
-        max_time=max_time, search=search, catalogue=catalogue, progress=progress,
+        devices=places, max_time=max_time, search=search, without=ctx.find_root().params.get("without", ()),
+        catalogue=catalogue, progress=progress,
     )  # fmt: skip
     click.echo(comparison.render())
     click.echo(folder)

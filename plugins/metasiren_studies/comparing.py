@@ -28,9 +28,11 @@ from metasiren.errors import InterruptedRunError, MetasirenError, RecipeError, R
 from metasiren.recipe import Recipe, load_recipe
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.results.comparison import Comparison
+from metasiren.runs.directory import Run
 from metasiren_studies.curves import plotting
 from metasiren_studies.members import Member, reason, write
 from metasiren_studies.search_space import changed
+from metasiren_studies.spread import Training, spread
 from metasiren_studies.tuning import Search, tune_all
 from metasiren_studies.variants import Variant, cross, own_defaults, read_axes
 
@@ -102,12 +104,14 @@ def compare(
     seed: int | None = None,
     seeds: int = 1,
     device: str = "auto",
+    devices: Sequence[str] = (),
     max_time: str | float | None = None,
     search: Search | None = None,
+    without: Sequence[str] = (),
     catalogue: Catalogue | None = None,
     progress: Progress | None = None,
 ) -> tuple[Path, Comparison]:
-    """Train variants of one recipe with the same seeds, steps and data, one after another.
+    """Train variants of one recipe with the same seeds, steps and data.
 
     Args:
         recipe: a path, or the name of a shipped recipe.
@@ -117,9 +121,12 @@ def compare(
         overrides: dotted keys to values, for all variants.
         seed: the first seed, in place of the recipe's.
         seeds: train every variant with so many seeds, one up each time.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`: where all are trained in this process, one after another.
+        devices: from `pick_devices`, in place of `device`: each training is a process of its own, one at a time on
+            each device. A search runs in this process, on the first of them.
         max_time: for each training but those of a search, as `run` takes it.
         search: tune the learning rate and the scale of every variant first, with equally many steps; None does not.
+        without: plugins that processes on `devices` leave out.
         catalogue: the plugins; all that are installed by default.
         progress: receives messages and steps.
 
@@ -132,6 +139,7 @@ def compare(
             that could be trained.
     """
     catalogue, progress = catalogue or load_catalogue(), progress or Silent()
+    device = devices[0] if devices else device
     pick_device(device)
     limit = seconds_of(max_time) if isinstance(max_time, str) else max_time
     plotting()
@@ -144,31 +152,50 @@ def compare(
         tunings = tune_all(varied, search, folder, seed=seed, catalogue=catalogue, progress=progress, device=device)
         notes = {title: tuning.note for title, tuning in tunings.items()}
         varied = [(v, changed(r, tunings[v.title].chosen, f"variant {v.title}: tuned")) for v, r in varied]
-    train = partial(run, device=device, max_time=limit, catalogue=catalogue, progress=progress)
-    members: dict[str, list[Member]] = {}
+    trainings = []
+    for variant, varied_recipe in varied:
+        first = varied_recipe.train.seed if seed is None else seed
+        for each in range(first, first + seeds):
+            name, title = (variant.name, variant.title)
+            if seeds > 1:
+                name, title = f"{name}-seed{each}", f"{title}, seed {each}"
+            trainings.append(Training(title, variant.title, varied_recipe, folder / name, each))
+    members: dict[str, list[Member]] = {variant.title: [] for variant, _ in varied}
     try:
-        for number, (variant, varied_recipe) in enumerate(varied, 1):
-            members[variant.title] = []
-            first = varied_recipe.train.seed if seed is None else seed
-            for each in range(first, first + seeds):
-                path = folder / (variant.name if seeds == 1 else f"{variant.name}-seed{each}")
-                progress.say(f"[{number}/{len(varied)}] {variant.title}" + (f", seed {each}" if seeds > 1 else ""))
-                error = None
-                try:
-                    train(varied_recipe, path, seed=each)
-                except InterruptedRunError:
-                    members[variant.title].append(Member(path, "interrupted"))
-                    raise
-                except Exception as problem:  # a failure of one variant does not affect the others
-                    error = reason(problem)
-                    progress.say(f"{variant.title} failed: {error}")
-                members[variant.title].append(Member(path, error))
+        if devices:
+            spread(trainings, recipe, devices, members, limit=limit, without=without, progress=progress)
+        else:
+            train = partial(run, device=device, max_time=limit, catalogue=catalogue, progress=progress)
+            _in_turn(trainings, train, members, progress)
     finally:
-        comparison = write(folder, members, notes)
+        if begun := {title: each for title, each in members.items() if each}:
+            comparison = write(folder, begun, notes)
     if all(member.error is not None for each in members.values() for member in each):
         reasons = "\n".join(f"{row.name}: {row.note}" for row in comparison.rows)
         raise RunError(str(folder), "no variant could be trained.", reasons)
     return folder, comparison
+
+
+def _in_turn(
+    trainings: Sequence[Training], train: Callable[..., Run], members: Mapping[str, list[Member]], progress: Progress
+) -> None:
+    """Train one after another in this process.
+
+    Raises:
+        InterruptedRunError: stopped by a signal.
+    """
+    for number, each in enumerate(trainings, 1):
+        progress.say(f"[{number}/{len(trainings)}] {each.title}")
+        error = None
+        try:
+            train(each.recipe, each.path, seed=each.seed)
+        except InterruptedRunError:
+            members[each.variant].append(Member(each.path, "interrupted"))
+            raise
+        except Exception as problem:  # a failure of one variant does not affect the others
+            error = reason(problem)
+            progress.say(f"{each.title} failed: {error}")
+        members[each.variant].append(Member(each.path, error))
 
 
 def _folder(recipe: Recipe, out: Path | None) -> Path:

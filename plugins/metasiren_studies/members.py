@@ -27,10 +27,12 @@ class Member:
     Attributes:
         path: its run directory.
         error: why it failed, or None.
+        device: on which it ran, where several were given.
     """
 
     path: Path
     error: str | None = None
+    device: str = ""
 
     @property
     def recorded(self) -> dict[str, float | None]:
@@ -106,8 +108,9 @@ def _row(title: str, members: Sequence[Member], note: str) -> ComparisonRow:
             metrics[f"{name}_std"] = stdev(values) if len(values) > 1 else None
     notes = list(dict.fromkeys(m.note for m in members if m.note))
     failed = sum(m.error is not None for m in members)
+    devices = ", ".join(dict.fromkeys(m.device for m in members if m.device))
     lead = f"{failed} of {len(members)} seeds failed; " if failed > 0 and len(members) > 1 else ""
-    said = "; ".join(filter(None, [note, lead + "; ".join(notes)]))
+    said = "; ".join(filter(None, [note, devices and f"on {devices}", lead + "; ".join(notes)]))
     return ComparisonRow(name=title, kind="model", metrics=metrics, note=said)
 
 
@@ -126,7 +129,8 @@ def _title(folder: Path, members: Mapping[str, Sequence[Member]]) -> str:
     )
     first = made[0].environment
     recipe = " ".join(filter(None, [first["recipe"], first["preset"] and f"({first['preset']})"]))
-    return f"{first['dataset']['title']}: {recipe}; {words}; on {first['device']}"
+    devices = ", ".join(dict.fromkeys(str(r.environment["device"]) for r in made))
+    return f"{first['dataset']['title']}: {recipe}; {words}; on {devices}"
 
 
 def _of_pictures(members: Mapping[str, Sequence[Member]]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 import metasiren as ms
 from metasiren.cli.commands import cli
+from metasiren.runs.lock import locked
 from metasiren_report.reproduction import running
 from metasiren_report.reproduction.page import entries_of, write_page
 from metasiren_report.reproduction.planning import Result, Step, Way, all_results, plan
@@ -135,25 +136,34 @@ def test_a_failure_is_told_with_its_reason_and_the_others_go_on(
     monkeypatch.setattr(running, "command_of", lambda step, *rest: started.append(step.name) or original(step, *rest))
     bad, good = run_all(steps, tmp_path, devices=["cpu", "cpu"], seconds=300, files={})
     assert (bad.state, good.state) == (FAILED, DONE)
+    assert "nowhere.png" in bad.reason
     assert sorted(started) == ["bad", "good"]
     assert "nowhere.png" in (tmp_path / "logs" / "bad-quick.log").read_text()
 
 
-def test_workers_report_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    inside, most = [], []
+def test_each_step_says_where_it_began_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [sys.executable, "-c", "print('nowhere.png: no file.'); exit(1)"]
+    monkeypatch.setattr(running, "command_of", lambda *_: words)
+    steps, said = [_step(f"step{i}") for i in range(2)], list[str]()
+    outcomes = run_all(
+        steps, tmp_path, devices=["cpu", "cpu"], seconds=300, files={},
+        begun=lambda step, device: said.append(f"{step.name} begins on {device}"),
+        watch=lambda outcome: said.append(f"{outcome.step.name} {outcome.state} on {outcome.device}"),
+    )  # fmt: skip
+    assert [outcome.step.name for outcome in outcomes] == ["step0", "step1"]
+    assert sorted(said[:2]) == ["step0 begins on cpu", "step1 begins on cpu"]
+    assert sorted(said[2:]) == ["step0 failed on cpu", "step1 failed on cpu"]
+    assert {outcome.reason for outcome in outcomes} == {"nowhere.png: no file."}
 
-    def watch(outcome: running.Outcome) -> None:
-        inside.append(outcome)
-        most.append(len(inside))
-        time.sleep(0.01)
-        write_page(steps, tmp_path)
-        inside.pop()
 
-    steps = [_step(f"step{i}") for i in range(12)]
-    monkeypatch.setattr(running, "_run", lambda step, *_: running.Outcome(step, DONE))
-    outcomes = run_all(steps, tmp_path, devices=["cpu"] * 4, seconds=9, files={}, watch=watch)
-    assert [outcome.step.name for outcome in outcomes] == [step.name for step in steps]
-    assert most == [1] * 12
+def test_a_run_that_another_process_writes_is_left_to_it(tmp_path: Path) -> None:
+    step = _step()
+    (tmp_path / step.folder).mkdir()
+    with locked(tmp_path / step.folder):
+        (outcome,) = run_all([step], tmp_path, devices=["cpu"], seconds=300, files={})
+    assert outcome.state == FAILED
+    assert "in use by process" in outcome.reason
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir() and path.name != "logs"] == [step.folder]
 
 
 def test_nothing_starts_after_the_time(tmp_path: Path) -> None:
@@ -175,5 +185,5 @@ def test_the_list_says_what_takes_how_long(tmp_path: Path) -> None:
 )
 def test_wrong_options_are_errors(arguments: list[str], words: str) -> None:
     done = CliRunner().invoke(cli, ["reproduce", "--list", *arguments])
-    assert isinstance(done.exception, ms.RunError)
+    assert isinstance(done.exception, ms.MetasirenError)
     assert words in str(done.exception)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import queue
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from metasiren.engine.processes import Ended, Job, resume_words, run_jobs, run_words
+from metasiren.runs.lock import locked
 from metasiren_report.reproduction.planning import Step
 from metasiren_report.summary import read_json
 
@@ -22,11 +17,12 @@ DONE, FAILED, LEFT = "done", "failed", "left for another time"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a step ended: `done`, `failed` (with the last line of its log) or `left for another time`."""
+    """How a step ended on a device: `done`, `failed` or `left for another time`, with the reason."""
 
     step: Step
     state: str
     reason: str = ""
+    device: str = ""
 
 
 def run_all(
@@ -36,6 +32,7 @@ def run_all(
     devices: Sequence[str],
     seconds: float,
     files: Mapping[str, Path],
+    begun: Callable[[Step, str], None] = lambda step, device: None,
     watch: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Outcome]:
     """Run the steps that are not done yet.
@@ -43,43 +40,64 @@ def run_all(
     Args:
         steps: from `plan`.
         out: a folder; runs that finished there are not repeated, and those with a checkpoint go on.
-        devices: one worker for each, such as ["cpu", "cpu"] or ["cuda:0", "cuda:1"].
+        devices: from `pick_devices`; one process at a time on each.
         seconds: no step starts after this time, and trainings stop then and are evaluated.
         files: data by name.
-        watch: called when a step has ended, by one worker at a time.
+        begun: called when a step's process has started, with its device.
+        watch: called when a step has ended.
 
     Returns:
         an outcome for each step that has a way, in the order of `steps`.
+
+    Raises:
+        InterruptedRunError: stopped by a signal; the processes have ended, each with a checkpoint.
     """
-    todo: queue.SimpleQueue[Step] = queue.SimpleQueue()
     planned = [step for step in steps if step.way is not None]
-    for step in planned:
-        todo.put(step)
-    ended: dict[str, Outcome] = {}
-    until, telling = time.monotonic() + seconds, threading.Lock()
+    outcomes: dict[str, Outcome] = {}
+    until = time.monotonic() + seconds
+    by_folder = {out / step.folder: step for step in planned}
 
-    def work(device: str) -> None:
-        while True:
-            try:
-                step = todo.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                outcome = _run(step, out, device, until, files, len(devices))
-            except OSError as error:
-                outcome = Outcome(step, FAILED, str(error))
-            with telling:
-                ended[step.name] = outcome
-                watch(outcome)
+    def job(step: Step) -> Job:
+        folder = out / step.folder
 
-    (out / "logs").mkdir(parents=True, exist_ok=True)
-    workers = [threading.Thread(target=work, args=(device,), daemon=True) for device in devices]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        while worker.is_alive():
-            worker.join(0.5)
-    return [ended[step.name] for step in planned]
+        def words(device: str) -> list[str] | None:
+            left = until - time.monotonic()
+            if is_done(folder) or left <= 0:
+                return None
+            command = command_of(step, folder, device, left, files)
+            if "--resume" not in command and folder.exists():
+                _set_aside(folder)
+            return command
+
+        return Job(step.name, folder, out / "logs" / f"{step.folder}.log", words)
+
+    def ended(one: Ended) -> None:
+        step = by_folder[one.job.folder]
+        outcomes[step.name] = outcome = _outcome(step, one)
+        watch(outcome)
+
+    run_jobs(
+        [job(step) for step in planned], devices, begun=lambda job, device: begun(by_folder[job.folder], device),
+        ended=ended, where=str(out),
+        advice="Run the same command again: what is finished stays, and what has a checkpoint goes on.",
+    )  # fmt: skip
+    return [outcomes[step.name] for step in planned]
+
+
+def _outcome(step: Step, ended: Ended) -> Outcome:
+    if ended.reason:
+        state, reason = FAILED, ended.reason
+    elif is_done(ended.job.folder):
+        state, reason = DONE, ""
+    elif ended.stopped:
+        state, reason = LEFT, f"stopped by {ended.stopped}"
+    elif ended.code is None:
+        state, reason = LEFT, "the time is up"
+    elif has_results(ended.job.folder):
+        state, reason = LEFT, "training was cut short by the time; it goes on when you run this again"
+    else:
+        state, reason = FAILED, "its process ended without results"
+    return Outcome(step, state, reason, ended.device)
 
 
 def has_results(folder: Path) -> bool:
@@ -98,45 +116,23 @@ def is_done(folder: Path) -> bool:
 def command_of(step: Step, folder: Path, device: str, seconds: float, files: Mapping[str, Path]) -> list[str]:
     """The words of the process that runs a step, or goes on with it."""
     assert step.way is not None
-    limits = ["--device", device, "--max-time", f"{max(1, round(seconds))}s"]
-    start = [sys.executable, "-m", "metasiren", "run"]
+    limits = ["--max-time", f"{max(1, round(seconds))}s"]
     if list((folder / "checkpoints").glob("step-*.safetensors")):
-        return [*start, "--resume", str(folder), *limits]
+        return resume_words(folder, device=device, more=limits)
     changes = dict(step.way.set)
     if step.way.file:
         changes["data.path"] = str(files[step.way.file].resolve())
-    pairs = [
-        f"{key}={yaml.safe_dump(value, default_flow_style=True).split(chr(10))[0]}" for key, value in changes.items()
-    ]
-    words = [*start, step.result.recipe, "--preset", step.way.preset, "--out", str(folder), *limits]
-    return words + [word for pair in pairs for word in ("--set", pair)]
-
-
-def _run(step: Step, out: Path, device: str, until: float, files: Mapping[str, Path], workers: int) -> Outcome:
-    folder, log = out / step.folder, out / "logs" / f"{step.folder}.log"
-    if is_done(folder):
-        return Outcome(step, DONE)
-    left = until - time.monotonic()
-    if left <= 0:
-        return Outcome(step, LEFT, "the time is up")
-    command = command_of(step, folder, device, left, files)
-    if "--resume" not in command and folder.exists():
-        _set_aside(folder)
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
-    with log.open("a", encoding="utf-8") as file:
-        code = subprocess.run(command, stdout=file, stderr=file, env=environment, check=False).returncode  # noqa: S603
-    if code == 0 and is_done(folder):
-        return Outcome(step, DONE)
-    if code == 0 and has_results(folder):
-        return Outcome(step, LEFT, "training was cut short by the time; it goes on when you run this again")
-    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
-    return Outcome(step, FAILED, lines[-1][:300] if lines else f"exit status {code}")
+    return run_words(step.result.recipe, folder, device=device, preset=step.way.preset, changes=changes, more=limits)
 
 
 def _set_aside(folder: Path) -> None:
-    """A run that stopped before its first checkpoint makes room for a new one."""
+    """A run that stopped before its first checkpoint makes room for a new one.
+
+    Raises:
+        RunError: another process writes into it.
+    """
     number = 1
     while (other := folder.with_name(f"{folder.name}.stopped-{number}")).exists():
         number += 1
-    folder.rename(other)
+    with locked(folder):
+        folder.rename(other)

@@ -1,0 +1,236 @@
+"""Runs in processes of their own: a queue of `metasiren run`, one process at a time on each device."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metasiren.engine.logger import noted_signals
+from metasiren.errors import InterruptedRunError, MetasirenError
+
+POLL_SECONDS = 0.05
+LAST_SECONDS = 30.0
+"""For a process that was asked to end, before it is ended."""
+_HANG_UP = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that a process of its own makes.
+
+    Attributes:
+        name: as messages call it.
+        folder: the run directory.
+        log: the file to which all that the process prints is appended.
+        command: device -> the words of the process, asked for when its turn has come; None where nothing is to do.
+    """
+
+    name: str
+    folder: Path
+    log: Path
+    command: Callable[[str], Sequence[str] | None]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a job ended.
+
+    Attributes:
+        job: the job.
+        device: on which it ran.
+        code: the exit status of its process, the negative number of the signal that ended it, or None where no
+            process was started.
+        seconds: from the start of the process to its end.
+        reason: why it failed, in one line; empty where it did not.
+        stopped: the signal on which the process stopped with the whole queue, or None.
+    """
+
+    job: Job
+    device: str
+    code: int | None
+    seconds: float = 0.0
+    reason: str = ""
+    stopped: str | None = None
+
+
+def run_words(
+    recipe: str | Path,
+    out: Path,
+    *,
+    device: str,
+    preset: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    more: Sequence[str] = (),
+    without: Sequence[str] = (),
+) -> list[str]:
+    """The words of a process that makes a run.
+
+    Args:
+        recipe: a path, or the name of a shipped recipe.
+        out: the run directory, which must not exist yet.
+        device: where to train.
+        preset: of the recipe.
+        changes: dotted keys to values, as `--set` takes them.
+        more: further options.
+        without: plugins to leave out.
+    """
+    left_out = [word for name in without for word in ("--without", name)]
+    words = [sys.executable, "-m", "metasiren", *left_out, "run", str(recipe), "--out", str(out), "--device", device]
+    words += ["--preset", preset] if preset is not None else []
+    # JSON is YAML, on one line.
+    pairs = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in (changes or {}).items()]
+    return [*words, *more, *(word for pair in pairs for word in ("--set", pair))]
+
+
+def resume_words(folder: Path, *, device: str, more: Sequence[str] = ()) -> list[str]:
+    """The words of a process that goes on with a run."""
+    return [sys.executable, "-m", "metasiren", "run", "--resume", str(folder), "--device", device, *more]
+
+
+def run_jobs(
+    jobs: Iterable[Job],
+    devices: Sequence[str],
+    *,
+    begun: Callable[[Job, str], None] = lambda job, device: None,
+    ended: Callable[[Ended], None] = lambda _: None,
+    where: str = "queue",
+    advice: str = "",
+) -> list[Ended]:
+    """Run jobs in order, one process at a time on each device; the failure of one does not end the others.
+
+    The threads of this process are divided among those that it starts. SIGINT, SIGTERM and SIGHUP are passed on to
+    them, so that each ends as `metasiren run` does, with a checkpoint; a second signal ends them at once.
+
+    Args:
+        jobs: the queue.
+        devices: from `pick_devices`.
+        begun: called when a process has started.
+        ended: called when a job has ended.
+        where: what the error of an interruption names.
+        advice: how to go on after an interruption.
+
+    Returns:
+        how each job ended, in the order of their ends.
+
+    Raises:
+        InterruptedRunError: a signal ended the queue. All processes have ended by then, and were reported to `ended`.
+    """
+    waiting, running, found, told = deque(jobs), dict[int, _Process](), list[Ended](), False
+    count, threads = len(waiting), max(1, torch.get_num_threads() // len(devices))
+
+    def note(one: Ended) -> None:
+        found.append(one)
+        ended(one)
+
+    with noted_signals(*_HANG_UP) as signalled:
+        try:
+            while waiting or running:
+                if signalled and not told:
+                    told = True
+                    waiting.clear()
+                    for process in running.values():
+                        process.stop(signalled[0])
+                for slot, device in enumerate(devices):
+                    if slot in running and (one := running[slot].ended()) is not None:
+                        del running[slot]
+                        note(one)
+                    while waiting and slot not in running:
+                        job = waiting.popleft()
+                        try:
+                            words = job.command(device)
+                            if words is None:
+                                note(Ended(job, device, None))
+                                continue
+                            running[slot] = _Process(job, device, words, threads)
+                        except (MetasirenError, OSError) as error:
+                            note(Ended(job, device, None, reason=_one_line(str(error))))
+                            continue
+                        begun(job, device)
+                if running:
+                    time.sleep(POLL_SECONDS)
+        finally:
+            for process in running.values():
+                process.process.terminate()
+            for process in running.values():
+                process.end()
+    if signalled:
+        whole = sum(one.stopped is None for one in found)
+        raise InterruptedRunError(where, f"stopped by {signalled[0]}; {whole} of {count} runs are done.", advice)
+    return found
+
+
+class _Process:
+    """A process that has started.
+
+    Raises:
+        OSError: it cannot be started, or its log cannot be written.
+    """
+
+    def __init__(self, job: Job, device: str, words: Sequence[str], threads: int) -> None:
+        self.job, self.device = job, device
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        self.began, self.at = time.monotonic(), time.time()
+        self.signal: str | None = None
+        with job.log.open("ab") as log:
+            self.offset = log.tell()
+            # A group of its own: a terminal's Ctrl-C reaches it once, through this process.
+            self.process = subprocess.Popen(  # noqa: S603 (words of this package)
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0,
+                env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            )  # fmt: skip
+
+    def stop(self, name: str) -> None:
+        """Pass a signal on; the end of a terminal ends training as SIGTERM does."""
+        self.signal = name
+        self.process.send_signal(signal.SIGINT if name == "SIGINT" else signal.SIGTERM)
+
+    def ended(self) -> Ended | None:
+        """How it ended, or None while it runs."""
+        code = self.process.poll()
+        if code is None:
+            return None
+        stopped = self.signal if code != 0 else None
+        reason = "" if code == 0 or stopped else self._reason(code)
+        return Ended(self.job, self.device, code, time.monotonic() - self.began, reason, stopped)
+
+    def end(self) -> None:
+        """Wait until it has ended after a signal; kill it where it does not."""
+        try:
+            self.process.wait(LAST_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _reason(self, code: int) -> str:
+        """Why it failed: from its run's status.json, or else from the last message in its log."""
+        if code < 0:
+            return f"ended by {signal.Signals(-code).name}"
+        with suppress(OSError, ValueError):
+            path = self.job.folder / "status.json"
+            status = json.loads(path.read_text("utf-8"))
+            if status["state"] == "failed" and path.stat().st_mtime >= self.at:
+                return _one_line(status["reason"])
+        lines = [line for line in self._printed().splitlines() if line.strip()]
+        first = max((n for n, line in enumerate(lines) if not line.startswith(" ")), default=0)
+        return _one_line(" ".join(lines[first:])) or f"exit status {code}"
+
+    def _printed(self) -> str:
+        with self.job.log.open("rb") as log:
+            log.seek(self.offset)
+            return log.read().decode("utf-8", "replace")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:1000]
