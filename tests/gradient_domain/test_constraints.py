@@ -80,7 +80,7 @@ LEVELS = torch.tensor([[5.0, -2.0], [1.0, 4.0]], dtype=torch.float64).repeat(2, 
 """A constant for each line: integrals are known up to it, and so is growth."""
 
 
-def test_growth_over_spans_is_the_integral_s() -> None:
+def test_differences_over_pixel_pairs_are_those_of_the_integral() -> None:
     exact = {"integral": torch.sin(ENDS @ K.T) + LEVELS}
     assert DifferenceMse(at="pixels")(fit(sines(), ENDS, exact, "value")).item() < 1e-20
     half = {"integral": torch.sin(ENDS @ K.T) / 2 + LEVELS}
@@ -92,8 +92,9 @@ def test_growth_over_spans_is_the_integral_s() -> None:
     torch.testing.assert_close(residuals.square().sum(-1).mean(), DifferenceMse(at="pixels")(made))
 
 
-def test_spans_without_integrals_are_refused() -> None:
-    with pytest.raises(RecipeError, match=r"difference_mse: at: pixels: .*known: \['values'\]\.\n.*data: spans"):
+def test_pixel_pairs_without_integrals_are_refused() -> None:
+    assert DifferenceMse(at="spans").at == DifferenceMse().at == "pixel_pairs"
+    with pytest.raises(RecipeError, match=r"difference_mse: at: pixels: .*known: \['values'\]\.\n.*data: pixel_pairs"):
         DifferenceMse(at="pixels")(fit(sines(), COORDS, {"values": PHASE}, "value"))
 
 

@@ -178,10 +178,12 @@ def test_a_preview_is_a_picture_and_other_data_is_refused(tmp_path: Path) -> Non
         EditingProtocol().evaluate(model(Ripples()), Ripples(), tmp_path, name="ours")
 
 
-def test_spans_of_a_mixture_are_the_integral_of_its_gradient() -> None:
-    dataset = Editing(photograph="camera", second_photograph="brick", size=(12, 10), grey=True, alpha=0.5, spans=9)
+def test_pixel_pairs_of_a_mixture_have_the_integral_of_its_gradient() -> None:
+    dataset = Editing(
+        photograph="camera", second_photograph="brick", size=(12, 10), grey=True, alpha=0.5, pixel_pairs=9
+    )
     batch = dataset.batch("train", torch.zeros(1, dtype=torch.long), generator=torch.Generator().manual_seed(0))
-    start, end = batch.points["spans"].known["integral"][0].chunk(2)
+    start, end = batch.points["pixel_pairs"].known["integral"][0].chunk(2)
     composite = torch.from_numpy(dataset.composite).float().flatten(0, 1)
-    places = torch.cdist(batch.points["spans"].coords[0], grid((12, 10))).argmin(1).chunk(2)
+    places = torch.cdist(batch.points["pixel_pairs"].coords[0], grid((12, 10))).argmin(1).chunk(2)
     torch.testing.assert_close(end - start, composite[places[1]] - composite[places[0]], atol=1e-5, rtol=0)

@@ -63,33 +63,33 @@ def test_a_step_s_pixels_are_drawn_by_the_generator_alone() -> None:
     assert torch.equal(once.targets["gradient"][0], whole.targets["gradient"][0, cells])
 
 
-@pytest.mark.parametrize("option", ["points", "spans"])
+@pytest.mark.parametrize("option", ["points", "pixel_pairs", "spans"])
 @pytest.mark.parametrize("number", [0, -3])
 def test_a_draw_of_nothing_is_refused(option: str, number: int) -> None:
     with pytest.raises(RecipeError, match=rf"data: {option}: .*below one"):
         Poisson(size=16, **{option: number})  # type: ignore[arg-type]
 
 
-def test_spans_lie_in_one_row_or_column_and_know_how_the_picture_grows() -> None:
-    dataset = Poisson(photograph="coffee", size=(10, 14), crop="none", grey=False, spans=31, points=5)
-    spans = dataset.batch("train", ITEM, generator=random()).points["spans"]
-    assert spans.coords.shape == (1, 62, 2)
-    assert set(spans.targets) == {"integral"}
-    start, end = spans.coords[0].chunk(2)
+def test_pixel_pairs_lie_in_one_row_or_column_and_know_how_the_picture_grows() -> None:
+    dataset = Poisson(photograph="coffee", size=(10, 14), crop="none", grey=False, pixel_pairs=31, points=5)
+    pairs = dataset.batch("train", ITEM, generator=random()).points["pixel_pairs"]
+    assert pairs.coords.shape == (1, 62, 2)
+    assert set(pairs.targets) == {"integral"}
+    start, end = pairs.coords[0].chunk(2)
     same = start == end
     assert bool(same[:16, 1].all())
     assert bool(same[16:, 0].all())
     assert float(same.float().mean()) < 0.7
     whole = dataset.batch("test", ITEM).points["pixels"]
-    values = whole.values[0, torch.cdist(spans.coords[0], whole.coords[0]).argmin(1)]
-    growth, targets = (torch.sub(*each.chunk(2)) for each in (values, spans.targets["integral"][0]))
+    values = whole.values[0, torch.cdist(pairs.coords[0], whole.coords[0]).argmin(1)]
+    growth, targets = (torch.sub(*each.chunk(2)) for each in (values, pairs.targets["integral"][0]))
     torch.testing.assert_close(targets, growth, atol=1e-5, rtol=0)
 
 
-def test_spans_are_drawn_by_the_generator_alone() -> None:
-    dataset = Poisson(size=16, spans=20)
-    once, twice = (dataset.batch("train", ITEM, generator=random()).points["spans"] for _ in range(2))
-    assert torch.equal(once.coords, twice.coords)
+def test_pixel_pairs_are_drawn_by_the_generator_alone_whatever_their_option_is_called() -> None:
+    named, formerly = Poisson(size=16, pixel_pairs=20), Poisson(size=16, spans=20)
+    once, *others = (d.batch("train", ITEM, generator=random()).points["pixel_pairs"] for d in (named, named, formerly))
+    assert all(torch.equal(once.coords, other.coords) for other in others)
 
 
 def test_pictures_that_cannot_be_are_refused(tmp_path: Path) -> None:

@@ -89,8 +89,8 @@ SMALL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("dataset", "shape"): {"options": {"solid": "sphere", "points": 32, "samples": 1000}},
     ("constraint", "gradient_mse"): PHOTOGRAPH,
     ("constraint", "laplacian_mse"): PHOTOGRAPH,
-    ("constraint", "difference_mse"): {"dataset": data("poisson", photograph="camera", size=16, spans=24)},
-    ("constraint", "growth_mse"): {"dataset": data("poisson", photograph="camera", size=16, spans=24)},
+    ("constraint", "difference_mse"): {"dataset": data("poisson", photograph="camera", size=16, pixel_pairs=24)},
+    ("constraint", "growth_mse"): {"dataset": data("poisson", photograph="camera", size=16, pixel_pairs=24)},
     ("constraint", "normal_alignment"): SHAPE,
     ("metric", "normal_consistency"): SHAPE,
     ("metric", "sdf_error"): {**SHAPE, "expected_failures": dict.fromkeys(NUMBERS, "distances are known in `test`")},
@@ -127,7 +127,7 @@ VARIANTS = (
     Part("encoder", "partial_conv", {"features": 8, "latent_dim": 8, "blocks": 1, "norm": "batch"}),
     Part("encoder", "set", {"hidden_features": 32, "latent_dim": 16}, Ripples(Domain(1, 1, None, 6))),
     Part("decoder", "hypernetwork", {"hidden_features": 32, "start": "siren"}),
-    Part("dataset", "poisson", {"size": 16, "points": 20, "spans": 12}),
+    Part("dataset", "poisson", {"size": 16, "points": 20, "pixel_pairs": 12}),
 )
 # Data sets that read files are checked on files made for them, below; CelebA with its own tests.
 FROM_FILES = {"folder", "npz", "celeba", "faces", "weights"}

@@ -92,14 +92,15 @@ class DifferenceMse(_Squares):
     of the fields that are near to them.
 
     Args:
-        at: the point set: all starts, then as many ends, with the target `integral` (batch, points, channels).
+        at: the point set: all starts, then as many ends, with the target `integral` (batch, points, channels). `spans`
+            is the former name of `pixel_pairs`.
     """
 
     name = "difference_mse"
     pointwise = False  # a pair has two points
 
-    def __init__(self, *, at: str = "spans") -> None:
-        super().__init__(at=at)
+    def __init__(self, *, at: str = "pixel_pairs") -> None:
+        super().__init__(at="pixel_pairs" if at == "spans" else at)
 
     def residuals(self, prediction: Prediction) -> Tensor:
         """(batch, pairs, channels): the error of each difference, over the square root of the number of channels."""
@@ -107,7 +108,7 @@ class DifferenceMse(_Squares):
             prediction,
             "integral",
             "no integrals of the gradient are known there",
-            "Give data: spans, a number of them, to poisson or editing.",
+            "Give data: pixel_pairs, a number of them, to poisson or editing.",
         )
         start, end = (prediction.jets[self.at].value - integral).chunk(2, dim=1)
         residuals: Tensor = (end - start) / integral.shape[-1] ** 0.5

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from metasiren import Batch, Context, Dataset, Domain, RecipeError, grid
 from metasiren_images.gradient_domain.mixing import Mix, Mixture, Region, overlay
-from metasiren_images.gradient_domain.pixel_pairs import PixelPairs
+from metasiren_images.gradient_domain.pixel_pairs import PixelPairs, pairs_asked_for
 from metasiren_images.gradient_domain.poisson import metadata_of
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives
 from metasiren_images.single.photograph import Crop
@@ -43,12 +43,14 @@ class Editing(Dataset):
         offset: rows and columns by which the first picture is moved; with it sizes may differ.
         derivatives: `spectral` or `central`, per unit of the coordinates, or `sobel`, times 10, as in the paper.
         points: random pixels of a training step; left out, all of them.
-        spans: pairs of pixels of one row or column in a training step: the point set `spans` has the integral of the
-            gradient between them as target (`integral`), for the constraint `difference_mse`. None by default.
+        pixel_pairs: pairs of pixels of one row or column in a training step: the point set `pixel_pairs` has the
+            integral of the gradient between them as target (`integral`), for the constraint `difference_mse`. None by
+            default.
+        spans: the former name of `pixel_pairs`.
 
     Raises:
         DataError: a picture that cannot be read; sizes that do not fit; nothing left to mix.
-        RecipeError: alpha outside [0, 1] or beside `max`; fewer than one point or span.
+        RecipeError: alpha outside [0, 1] or beside `max`; fewer than one point or pair.
     """
 
     renderer = "levelled_picture"
@@ -70,10 +72,11 @@ class Editing(Dataset):
         offset: tuple[int, int] | None = None,
         derivatives: Derivatives = "spectral",
         points: int | None = None,
+        pixel_pairs: int | None = None,
         spans: int | None = None,
     ) -> None:
         check_points(points)
-        check_points(spans, "spans")
+        pairs = pairs_asked_for(pixel_pairs, spans)
         if mix == "max" and alpha is not None:
             raise RecipeError("data: alpha", "`max` takes no shares.", "Leave alpha out, or give mix: alpha.")
         given = alpha if alpha is not None else 0.5 if mask is None else 1.0
@@ -96,7 +99,7 @@ class Editing(Dataset):
         self.provenance = {"derivatives": derivatives}
         self.metadata = metadata_of(self.title, self.contrast * self.composite, self.contrast)
         self._sets = {"pixels": Sample(grid(shape), {"gradient": flat(self.gradient)})}
-        self._spans = PixelPairs.of(self.gradient, spans) if spans else None
+        self._pairs = PixelPairs.of(self.gradient, pairs) if pairs else None
         outside = torch.from_numpy(~self.overlay.region).flatten()
         if bool(outside.any()):
             values = flat(self.contrast * self.overlay.second)
@@ -115,8 +118,8 @@ class Editing(Dataset):
         empty = Context.empty(items, self.domain)
         if split == "train":
             sets = {name: each.draw(self.points, generator) for name, each in self._sets.items()}
-            if self._spans:
-                sets["spans"] = self._spans.draw(generator)
+            if self._pairs:
+                sets["pixel_pairs"] = self._pairs.draw(generator)
             return Batch(empty, sets)
         pixels = self._sets["pixels"]
         whole = Sample(pixels.coords, {**pixels.targets, "composite": self._composite})
@@ -126,7 +129,7 @@ class Editing(Dataset):
         """Move everything, and return the data set."""
         self._sets = {name: each.to(device) for name, each in self._sets.items()}
         self._composite = self._composite.to(device)
-        self._spans = self._spans.to(device) if self._spans else None
+        self._pairs = self._pairs.to(device) if self._pairs else None
         return self
 
     @classmethod

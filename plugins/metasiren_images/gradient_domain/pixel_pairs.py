@@ -15,6 +15,18 @@ from torch import Tensor
 
 from metasiren import Points, grid
 from metasiren_images.gradient_domain.schemes import Values, antiderivative
+from metasiren_images.single.sampling import check_points
+
+
+def pairs_asked_for(pixel_pairs: int | None, spans: int | None) -> int | None:
+    """The number of pairs in a draw, under its name or its former one, `spans`; None for none.
+
+    Raises:
+        RecipeError: a number below one.
+    """
+    check_points(pixel_pairs, "pixel_pairs")
+    check_points(spans, "spans")
+    return pixel_pairs if spans is None else spans
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Batch, Context, Dataset, Domain, grid
-from metasiren_images.gradient_domain.pixel_pairs import PixelPairs
+from metasiren_images.gradient_domain.pixel_pairs import PixelPairs, pairs_asked_for
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives, Scheme, Values
 from metasiren_images.single.photograph import Crop
 from metasiren_images.single.picture import Picture
@@ -34,12 +34,14 @@ class Poisson(Dataset):
             `central`, differences of neighbours per unit of the coordinates; `sobel`, as in the paper: Sobel filters
             times 10 and the five-point Laplacian times 10,000, both per pixel.
         points: random pixels of a training step; left out, all of them.
-        spans: pairs of pixels of one row or column in a training step: the point set `spans` has the integral of the
-            gradient between them as target (`integral`), for the constraint `difference_mse`. None by default.
+        pixel_pairs: pairs of pixels of one row or column in a training step: the point set `pixel_pairs` has the
+            integral of the gradient between them as target (`integral`), for the constraint `difference_mse`. None by
+            default.
+        spans: the former name of `pixel_pairs`.
 
     Raises:
         DataError: a picture that cannot be read, or of less than 4 x 4 pixels; `sobel` where it is not square.
-        RecipeError: fewer than one point or span.
+        RecipeError: fewer than one point or pair.
     """
 
     renderer = "levelled_picture"
@@ -54,10 +56,11 @@ class Poisson(Dataset):
         grey: bool = True,
         derivatives: Derivatives = "spectral",
         points: int | None = None,
+        pixel_pairs: int | None = None,
         spans: int | None = None,
     ) -> None:
         check_points(points)
-        check_points(spans, "spans")
+        pairs = pairs_asked_for(pixel_pairs, spans)
         pixels = pixels_of(photograph, path, size=size, crop=crop, grey=grey)
         self.picture = 2 * pixels - 1
         self.scheme: Scheme = SCHEMES[derivatives]
@@ -72,7 +75,7 @@ class Poisson(Dataset):
         self.metadata = metadata_of(name, contrast * self.picture, contrast)
         derived = {"gradient": self.scheme.gradient(self.picture), "laplacian": self.scheme.laplacian(self.picture)}
         self._pixels = Sample(grid(shape), {name: flat(values) for name, values in derived.items()})
-        self._spans = PixelPairs.of(derived["gradient"], spans) if spans else None
+        self._pairs = PixelPairs.of(derived["gradient"], pairs) if pairs else None
         self._values = flat(self.picture)
 
     def batch(
@@ -87,8 +90,8 @@ class Poisson(Dataset):
         empty = Context.empty(items, self.domain)
         if split == "train":
             sets = {"pixels": self._pixels.draw(self.points, generator)}
-            if self._spans:
-                sets["spans"] = self._spans.draw(generator)
+            if self._pairs:
+                sets["pixel_pairs"] = self._pairs.draw(generator)
             return Batch(empty, sets)
         whole = Sample(self._pixels.coords, {**self._pixels.targets, "values": self._values})
         return Batch(empty, {"pixels": whole.all()})
@@ -96,7 +99,7 @@ class Poisson(Dataset):
     def to(self, device: torch.device | str) -> Poisson:
         """Move everything, and return the data set."""
         self._pixels, self._values = self._pixels.to(device), self._values.to(device)
-        self._spans = self._spans.to(device) if self._spans else None
+        self._pairs = self._pairs.to(device) if self._pairs else None
         return self
 
     @classmethod
