@@ -11,8 +11,11 @@ from typing import Any
 
 import torch
 
+from metasiren.contracts import Model
 from metasiren.engine.distributed import local_rank
 from metasiren.errors import RecipeError
+from metasiren.nn import derivatives
+from metasiren.recipe import Recipe
 
 _NO_ALGORITHM = re.compile(r"(\S+) does not have a deterministic implementation")
 
@@ -67,6 +70,16 @@ def deterministic(wanted: bool) -> Iterator[list[str]]:
         finally:
             torch.use_deterministic_algorithms(before[0], warn_only=before[1])
             cudnn.deterministic, cudnn.benchmark = chosen
+
+
+def demand_kernels(recipe: Recipe, model: Model, device: torch.device) -> None:
+    """Refuse a recipe that asks for Triton's kernels where they cannot run.
+
+    Raises:
+        RecipeError: another activation than sine, no Triton, or no GPU.
+    """
+    if recipe.train.kernels == "triton":
+        derivatives.demand_kernels(device, model.decoder.siren.activation, "train.kernels: triton")
 
 
 def forget_peak_memory(device: torch.device) -> None:

@@ -11,6 +11,7 @@ import torch
 from metasiren.assembly.experiment import Experiment, active_in, assemble
 from metasiren.contracts import Dataset
 from metasiren.contracts.optimizer import Weighted
+from metasiren.engine.devices import demand_kernels
 from metasiren.engine.distributed import Ranks
 from metasiren.engine.estimate import CLEARLY, Estimate, bytes_in_words, free_memory, words_of
 from metasiren.engine.progress import Progress, Silent
@@ -123,6 +124,7 @@ def dry_run(recipe: Recipe, catalogue: Catalogue, device: torch.device, *, progr
     except _DoesNotFitError:
         stages = len(recipe.train.stages or [None])
         return DryRun(recipe, device, title, cost, free, advice, recipe.train.steps, None, stages)
+    demand_kernels(recipe, experiment.model, device)
     if cost is None:
         cost = Estimate.of(experiment, catalogue, device).cost()
     seconds = _timed(experiment, catalogue, device, progress) if experiment.steps else None

@@ -13,14 +13,23 @@ from metasiren.contracts import Batch, Model, orders_of, predict
 from metasiren.contracts.optimizer import Losses, Weighted
 from metasiren.engine.compilation import compiled
 from metasiren.engine.sharding import Factors
+from metasiren.nn.derivatives import fused
 
 
 class Objective(nn.Module):
     """Batch -> losses: the whole path from context to scalar, as one module (so that it can be wrapped)."""
 
-    def __init__(self, model: Model, constraints: tuple[Weighted, ...], *, bf16: bool = False, compile: bool = False):
+    def __init__(
+        self,
+        model: Model,
+        constraints: tuple[Weighted, ...],
+        *,
+        bf16: bool = False,
+        compile: bool = False,
+        triton: bool = False,
+    ):
         super().__init__()
-        self.model, self.constraints, self.bf16 = model, constraints, bf16
+        self.model, self.constraints, self.bf16, self.triton = model, constraints, bf16, triton
         self.orders = orders_of(each.constraint for each in constraints)
         self.whole = {w.constraint.at for w in constraints if w.constraint.at and not w.constraint.pointwise}
         self._losses = compiled(self.losses, compile)
@@ -35,7 +44,8 @@ class Objective(nn.Module):
         # bfloat16 is for encoder and trunk: emitted weights, coordinates and the arguments of sines stay float32.
         with lower:
             latent, batch = model.encoder.training_pair(batch, model.decoder, generator)
-        losses: Losses = self._losses(latent, batch, factors or {})
+        with fused(self.triton):
+            losses: Losses = self._losses(latent, batch, factors or {})
         return losses
 
     def losses(self, latent: Tensor, batch: Batch, factors: Factors) -> Losses:

@@ -15,7 +15,7 @@ from metasiren.assembly.experiment import Experiment, assemble
 from metasiren.assembly.parts import make_optimizer
 from metasiren.contracts import Dataset
 from metasiren.engine.bar import named_work
-from metasiren.engine.devices import deterministic, peak_memory, pick_device
+from metasiren.engine.devices import demand_kernels, deterministic, peak_memory, pick_device
 from metasiren.engine.distributed import Ranks, joined
 from metasiren.engine.estimate import demand_fits, out_of_memory_explained
 from metasiren.engine.evaluation import evaluate as evaluate
@@ -90,6 +90,7 @@ def run(
     progress.say(f"assembling {recipe.name}")
     check = partial(demand_fits, catalogue=catalogue, device=place)
     experiment = assemble(recipe, catalogue, check=check, named=partial(named_work, say=progress.say))
+    demand_kernels(experiment.recipe, experiment.model, place)
     with joined(place) as ranks:
         if not ranks.first:
             return _follow(Path(ranks.shared("")), experiment, catalogue, place, ranks, resumed=False)
@@ -119,6 +120,7 @@ def resume(
             return _follow(Path(ranks.shared("")), experiment, catalogue, place, ranks, resumed=True)
         with locked(made.path):
             experiment = assemble(made.recipe, catalogue, named=partial(named_work, say=progress.say))
+            demand_kernels(made.recipe, experiment.model, place)
             demand_same_data(str(made.path), made.environment, experiment.dataset, made.recipe.data)
             checkpoints.clean(made.checkpoints)
             checkpoint = checkpoints.latest(made.checkpoints)

@@ -120,7 +120,8 @@ def step_cost(
     with _pretended(gpu) as place:
         made = _emptied(model, place)
         part = part._map(lambda t: torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=place))
-        objective = Objective(made, constraints, bf16=recipe.train.precision == "bf16")
+        bf16, triton = recipe.train.precision == "bf16", recipe.train.kernels == "triton"
+        objective = Objective(made, constraints, bf16=bf16, triton=triton)
         trained = [p for p in made.parameters() if p.requires_grad]
         solver = make_optimizer(recipe, catalogue, trained or [nn.Parameter(torch.zeros(0))], optimizer)
         if gpu:

@@ -71,8 +71,9 @@ class Trainer:
         """Begin a stage: its constraints, and a fresh optimiser."""
         train = self.experiment.recipe.train
         self._number, self.stage = number, self.experiment.stages[number]
+        bf16, triton = train.precision == "bf16", train.kernels == "triton"
         self.objective = Objective(
-            self.experiment.model, self.stage.constraints, bf16=train.precision == "bf16", compile=train.compile
+            self.experiment.model, self.stage.constraints, bf16=bf16, compile=train.compile, triton=triton
         )
         self.optimizer = self.make_optimizer(self.stage.optimizer)
         self._demand_gradients()

@@ -121,6 +121,7 @@ class Train(_Strict):
     tf32: bool = False
     deterministic: bool = False
     compile: bool = False
+    kernels: Literal["plain", "triton"] = "plain"
     accumulate: int = Field(1, ge=1)
     dtype: Literal["float32", "float64"] = "float32"
     seed: int = Field(0, ge=0, lt=2**32)
@@ -139,6 +140,8 @@ class Train(_Strict):
         names = [stage.name for stage in self.stages or []]
         if len(set(names)) < len(names):
             raise ValueError(f"stages must have names of their own; found {', '.join(names)}")
+        if self.compile and self.kernels == "triton":
+            raise ValueError("compile and kernels: triton exclude each other; the compiler makes kernels of its own")
         if self.context is not None and not 0 <= self.context[0] <= self.context[1]:
             raise ValueError(f"context is {list(self.context)}; expected [least, most] with 0 <= least <= most")
         return self

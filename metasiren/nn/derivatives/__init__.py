@@ -5,7 +5,9 @@ second derivatives. `jet_columns` says which, `input_columns` starts them, `affi
 them through a layer, and `read_columns` names them. Optimisers that linearise a network layer by layer use these.
 """
 
-from metasiren.nn.derivatives.forward import Columns, activate_columns, affine_columns
+from metasiren.nn.derivatives.columns import Columns
+from metasiren.nn.derivatives.elementwise import demand_kernels, fused
+from metasiren.nn.derivatives.forward import activate_columns, affine_columns
 from metasiren.nn.derivatives.jets import feature_jet, input_columns, jet, jet_columns, order_for, read_columns
 from metasiren.nn.derivatives.orders import ORDERS, Jet, Order, SecondSums, highest
 
@@ -17,7 +19,9 @@ __all__ = [
     "SecondSums",
     "activate_columns",
     "affine_columns",
+    "demand_kernels",
     "feature_jet",
+    "fused",
     "highest",
     "input_columns",
     "jet",

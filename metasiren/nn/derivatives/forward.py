@@ -12,14 +12,13 @@ layers' pre-activations and nothing else; sine and cosine are computed again, to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from metasiren.nn.activations import Activation, Derivatives
+from metasiren.nn.activations import Activation
 from metasiren.nn.derivatives.blocks import (
     Block,
     Gradients,
@@ -30,28 +29,10 @@ from metasiren.nn.derivatives.blocks import (
     plain_wanted,
     product,
 )
+from metasiren.nn.derivatives.columns import Columns, activate, deactivate, quadratics
+from metasiren.nn.derivatives.elementwise import serves, sine_columns, sine_columns_back
 from metasiren.nn.derivatives.taylor import AxisColumns
 from metasiren.nn.layers import exact_affine
-
-Term = tuple[int, int, float]
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which derivatives travel: the value, `tangents` first derivatives, then the second-order columns.
-
-    Attributes:
-        tangents: dimension d of the coordinates.
-        second: for each second-order column its terms (i, j, w): the column carries the sum of w u_ij.
-    """
-
-    tangents: int
-    second: tuple[tuple[Term, ...], ...] = ()
-
-    @property
-    def count(self) -> int:
-        """Number of columns."""
-        return 1 + self.tangents + len(self.second)
 
 
 def pass_columns(features: Tensor, layers: Layers, activation: Activation, columns: Columns) -> Tensor:
@@ -69,11 +50,12 @@ def pass_columns(features: Tensor, layers: Layers, activation: Activation, colum
     """
     if plain_wanted():
         return plain_columns(features, layers, activation, columns)
-    tensors = (features, *layers.tensors)
+    tensors, kernels = (features, *layers.tensors), serves(features, activation)
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-        out: Tensor = _Pass.apply(activation, columns, *tensors)
+        out: Tensor = _Pass.apply(activation, columns, kernels, *tensors)
         return out
-    return _forward(features, layers, activation, columns, blocks(features, layers.width, columns.count), None)
+    cuts = blocks(features, layers.width, columns.count)
+    return _forward(features, layers, activation, columns, cuts, None, kernels)
 
 
 def plain_columns(features: Tensor, layers: Layers, activation: Activation, columns: Columns | AxisColumns) -> Tensor:
@@ -102,11 +84,11 @@ def activate_columns(z: Tensor, activation: Activation, columns: Columns | AxisC
         return torch.stack(columns.activated(z.unbind(1), activation), 1)
     if columns.count == 1:
         return activation.value(z)
-    f, quadratics = activation.derivatives(z[:, 0], 2 if columns.second else 1), _quadratics(z, columns)
+    f, forms = activation.derivatives(z[:, 0], 2 if columns.second else 1), quadratics(z, columns)
     first, second = z[:, 1 : 1 + columns.tangents], z[:, 1 + columns.tangents :]
     h = [f[0].unsqueeze(1), f[1].unsqueeze(1) * first]
-    if quadratics:
-        h.append(f[1].unsqueeze(1) * second + f[2].unsqueeze(1) * torch.stack(quadratics, 1))
+    if forms:
+        h.append(f[1].unsqueeze(1) * second + f[2].unsqueeze(1) * torch.stack(forms, 1))
     return torch.cat(h, 1)
 
 
@@ -135,21 +117,6 @@ def _biased(z: Tensor, bias: Tensor) -> Tensor:
     return z + torch.nn.functional.pad(bias.unsqueeze(1), (0, 0, 0, z.shape[1] - 1)).unsqueeze(2)
 
 
-def _quadratics(z: Tensor, columns: Columns) -> list[Tensor]:
-    """For every second-order column the sum of w z_i z_j, each (instances, points, features)."""
-
-    def form(terms: tuple[Term, ...]) -> Tensor:
-        (i, j, w), *rest = terms
-        total = z[:, 1 + i] * z[:, 1 + j]
-        if w != 1:
-            total = total * w
-        for i, j, w in rest:
-            total = torch.addcmul(total, z[:, 1 + i], z[:, 1 + j], value=w)
-        return total
-
-    return [form(terms) for terms in columns.second]
-
-
 # By hand, without a graph.
 
 
@@ -167,37 +134,6 @@ def _enter(features: Tensor, layers: Layers, columns: Columns) -> Tensor:
     return z
 
 
-def _activate(z: Tensor, f: Derivatives, quadratics: list[Tensor]) -> Tensor:
-    h = torch.empty_like(z)
-    h[:, 0] = f[0]
-    torch.mul(z[:, 1:], f[1].unsqueeze(1), out=h[:, 1:])
-    for column, form in enumerate(quadratics, z.shape[1] - len(quadratics)):
-        h[:, column].addcmul_(f[2], form)
-    return h
-
-
-def _deactivate(z: Tensor, f: Derivatives, quadratics: list[Tensor], columns: Columns, g: Tensor) -> Tensor:
-    """Turn the gradient g of activated columns into that of pre-activations, in place."""
-    value = z[:, 1] * g[:, 1]
-    for c in range(2, columns.count):
-        value.addcmul_(z[:, c], g[:, c])
-    value *= f[2]
-    start, curved = 1 + columns.tangents, []
-    for c, form in enumerate(quadratics, start):
-        value.addcmul_(f[3], form.mul_(g[:, c]))
-        curved.append(f[2] * g[:, c])
-    g *= f[1].unsqueeze(1)
-    g[:, 0] += value
-    for terms, bend in zip(columns.second, curved, strict=True):
-        for i, j, w in terms:
-            if i == j:
-                g[:, 1 + i].addcmul_(z[:, 1 + i], bend, value=2 * w)
-            else:
-                g[:, 1 + i].addcmul_(z[:, 1 + j], bend, value=w)
-                g[:, 1 + j].addcmul_(z[:, 1 + i], bend, value=w)
-    return g
-
-
 def _forward(
     features: Tensor,
     layers: Layers,
@@ -205,6 +141,7 @@ def _forward(
     columns: Columns,
     cuts: list[Block],
     kept: list[Tensor] | None,
+    kernels: bool,
 ) -> Tensor:
     order = 2 if columns.second else 1
     out = features.new_empty(features.shape[0], columns.count, features.shape[2], layers.weights[-1].shape[1])
@@ -212,7 +149,10 @@ def _forward(
         part = layers.of(block.instances)
         z = _enter(features[block.instances, :, block.points], part, columns)
         for weight, bias in zip(part.weights[1:], part.biases[1:], strict=True):
-            h = _activate(z, activation.derivatives(z[:, 0], order), _quadratics(z, columns))
+            if kernels:
+                h = sine_columns(z, columns)
+            else:
+                h = activate(z, activation.derivatives(z[:, 0], order), quadratics(z, columns))
             z = product(h, weight)
             z[:, 0] += bias.unsqueeze(1)
             if kept is not None:
@@ -225,11 +165,13 @@ def _forward(
 
 class _Pass(Function):
     @staticmethod
-    def forward(ctx: Any, activation: Activation, columns: Columns, features: Tensor, *tensors: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, activation: Activation, columns: Columns, kernels: bool, features: Tensor, *tensors: Tensor
+    ) -> Tensor:
         layers, kept = Layers.from_tensors(tensors), list[Tensor]()
-        ctx.activation, ctx.columns, ctx.inputs = activation, columns, 1 + len(tensors)
+        ctx.activation, ctx.columns, ctx.kernels, ctx.inputs = activation, columns, kernels, 1 + len(tensors)
         ctx.cuts = blocks(features, layers.width, columns.count)
-        out = _forward(features, layers, activation, columns, ctx.cuts, kept)
+        out = _forward(features, layers, activation, columns, ctx.cuts, kept, kernels)
         ctx.save_for_backward(features, *tensors, *kept)
         return out
 
@@ -246,14 +188,14 @@ class _Pass(Function):
                 )
             else:
                 found = _backward(ctx, inputs[0], Layers.from_tensors(inputs[1:]), kept, grads[0])
-        return None, None, *found
+        return None, None, None, *found
 
 
 def _backward(ctx: Any, features: Tensor, layers: Layers, kept: Any, grad: Tensor) -> Gradients:
     columns: Columns = ctx.columns
     order = 3 if columns.second else 2
     total = layers.zeros()
-    total_x = torch.zeros_like(features) if ctx.needs_input_grad[2] else None
+    total_x = torch.zeros_like(features) if ctx.needs_input_grad[3] else None
     for block in ctx.cuts:
         part, sums = layers.of(block.instances), total.of(block.instances)
         x = features[block.instances, :, block.points]
@@ -261,10 +203,15 @@ def _backward(ctx: Any, features: Tensor, layers: Layers, kept: Any, grad: Tenso
         g = grad[block.instances, :, block.points]
         for k in range(len(layers) - 1, 0, -1):
             z = pre.pop()
-            f, quadratics = ctx.activation.derivatives(z[:, 0], order), _quadratics(z, columns)
-            accumulate(sums.weights[k], g, _activate(z, f, quadratics))
             sums.biases[k].add_(g[:, 0].sum(1))
-            g = _deactivate(z, f, quadratics, columns, product(g, part.weights[k].mT))
+            if ctx.kernels:
+                into = product(g, part.weights[k].mT)
+                accumulate(sums.weights[k], g, sine_columns_back(z, into, columns))
+                g = into
+            else:
+                f, forms = ctx.activation.derivatives(z[:, 0], order), quadratics(z, columns)
+                accumulate(sums.weights[k], g, activate(z, f, forms))
+                g = deactivate(z, f, forms, columns, product(g, part.weights[k].mT))
         sums.biases[0].add_(g[:, 0].sum(1))
         if x.shape[1] == columns.count:
             accumulate(sums.weights[0], g, x)

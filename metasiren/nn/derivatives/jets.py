@@ -16,7 +16,8 @@ from torch import Tensor
 
 from metasiren.errors import RecipeError
 from metasiren.nn.derivatives.blocks import Layers
-from metasiren.nn.derivatives.forward import Columns, Term, feature_columns, pass_columns, plain_columns, with_tangents
+from metasiren.nn.derivatives.columns import Columns, Term
+from metasiren.nn.derivatives.forward import feature_columns, pass_columns, plain_columns, with_tangents
 from metasiren.nn.derivatives.orders import ORDERS, Jet, Order, SecondSums, rank, weighted
 from metasiren.nn.derivatives.reverse import pass_adjoint
 from metasiren.nn.derivatives.taylor import HIGHER, AxisColumns

@@ -1,0 +1,120 @@
+"""Triton's kernels of jets: equal to plain jets under the interpreter, compiled for a GPU that is not here, refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from metasiren import Siren, load_recipe
+from metasiren.engine import running
+from metasiren.errors import RecipeError
+from metasiren.nn.activations import Sine
+from metasiren.nn.derivatives import demand_kernels, elementwise, fused
+
+HERE = Path(__file__).parents[1]
+needs_triton = pytest.mark.skipif(
+    find_spec("triton") is None, reason="NO TRITON: the kernels of jets are neither run nor compiled on this machine"
+)
+
+
+def said_by(script: str, **environment: str) -> Any:
+    """What a script of this folder prints, as a process of its own: triton reads its settings when it is imported."""
+    kept = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    done = subprocess.run(
+        [sys.executable, str(HERE / script)], env=kept | environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@needs_triton
+def test_interpreted_kernels_equal_plain_jets() -> None:
+    found = said_by("interpreted_kernels.py", TRITON_INTERPRET="1")
+    for dtype, tolerance in (("float32", 2e-5), ("float64", 1e-13)):
+        for case, row in found[dtype].items():
+            assert row.pop("launched") == 4, f"{case}: two sines, forward and backward"
+            assert max(row.values()) < tolerance, (dtype, case, row)
+    assert found["twice"]["gradients"] < 1e-12
+    assert found["transformed"] == {"fields": 0.0, "launched": 0}
+    assert found["other activation"] == {"fields": 0.0, "launched": 0}
+    plain, ours = found["trained"]["losses"]
+    assert ours == pytest.approx(plain, rel=1e-12)
+    assert len(set(plain)) == 3
+    assert found["trained"]["launched"] == 3 * 2 * 4, "three steps of four sines, forward and backward"
+
+
+@needs_triton
+def test_kernels_compile_for_a_gpu_that_is_not_here(tmp_path: Path) -> None:
+    for kernel, found in said_by("compiled_kernels.py", TRITON_CACHE_DIR=str(tmp_path)).items():
+        assert found["cubin"] > 0, kernel
+        # CUDA's fast sine is wrong far from zero, where sirens live; the accurate one has a table of 2 / pi.
+        assert found["accurate"], kernel
+        assert not found["fast"], kernel
+        # 16 bytes at a time, each column read once and written once.
+        assert found["wide_loads"] == found["wide_stores"] == found["stores"] == found["expected"], kernel
+        # A weight of the equation keeps its digits in float64.
+        assert set(found["constants"]) <= {"-3.000000e-01", "0.000000e+00"}, kernel
+
+
+def test_kernels_are_off_unless_asked_for_and_where_they_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    here, meta = torch.zeros(1), torch.zeros(1, device="meta")
+    assert not elementwise.serves(meta, Sine())
+    with fused():
+        assert elementwise.serves(meta, Sine())
+        assert not elementwise.serves(meta.to(torch.bfloat16), Sine())
+        assert not elementwise.serves(here, Sine())
+        with fused(False):
+            assert not elementwise.serves(meta, Sine())
+    assert not elementwise.serves(meta, Sine())
+
+
+def test_what_kernels_cannot_do_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    gpu, relu = torch.device("cuda"), Siren(in_features=2, out_features=1, nonlinearity="relu").activation
+    with pytest.raises(
+        RecipeError, match=r"train\.kernels: the kernels compute sines; the activation is Relu\.\n.*plain"
+    ):
+        demand_kernels(gpu, relu, "train.kernels")
+    monkeypatch.setattr(elementwise, "find_spec", lambda name: None)
+    with pytest.raises(RecipeError, match=r"'triton' is not installed\.\n.*plain"):
+        demand_kernels(gpu, Sine(), "train.kernels")
+    monkeypatch.setattr(elementwise, "find_spec", lambda name: name)
+    with pytest.raises(RecipeError, match=r"run on a GPU; the device is 'cpu'\.\n.*plain"):
+        demand_kernels(torch.device("cpu"), Sine(), "train.kernels")
+    demand_kernels(gpu, Sine(), "train.kernels")
+
+
+def test_a_run_that_cannot_have_kernels_is_refused_before_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    recipe = load_recipe("image", preset="quick", overrides={"train.kernels": "triton"})
+    with pytest.raises(RecipeError, match=r"train\.kernels: triton: "):
+        running.run(recipe, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_compiler_makes_kernels_of_its_own() -> None:
+    with pytest.raises(RecipeError, match="compile and kernels: triton exclude each other"):
+        load_recipe("image", preset="quick", overrides={"train.kernels": "triton", "train.compile": True})
+
+
+def test_kernels_move_fewer_bytes_and_need_no_gpu_to_count_them() -> None:
+    """Each column is read and written once forward (2), and backward read twice and written twice (4)."""
+    from metasiren.engine.counting import OperationCount
+
+    columns, shape = elementwise.Columns(2, (((0, 0, 1.0), (1, 1, 1.0)),)), (1, 4, 10, 8)
+    z, g = torch.empty(shape, device="meta"), torch.empty(shape, device="meta")
+    with OperationCount(z.device) as count:
+        elementwise.sine_columns(z, columns)
+        elementwise.sine_columns_back(z, g, columns)
+    assert (count.kernels, count.traffic) == (2, 6 * z.numel() * 4)
