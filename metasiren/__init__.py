@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from metasiren.engine.running import run
     from metasiren.errors import (
         DataError,
+        InterruptedRunError,
         MetasirenError,
         PluginError,
         RecipeError,
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     from metasiren.nn.layers import Layer, Params
     from metasiren.nn.siren import Siren
     from metasiren.recipe import Recipe, read_overrides
-    from metasiren.registry.catalogue import load_catalogue
+    from metasiren.registry.catalogue import Catalogue, load_catalogue
     from metasiren.registry.extras import load_extra
     from metasiren.registry.hookspecs import hookimpl
     from metasiren.results.comparison import Comparison, ComparisonRow, write_metrics
@@ -86,7 +87,8 @@ _HOMES = {
     "contracts.modules": "as_module from_module",
     "engine.devices": "pick_device",
     "engine.running": "run",
-    "errors": "DataError MetasirenError PluginError RecipeError RunError RunWarning TrainingError did_you_mean",
+    "errors": "DataError InterruptedRunError MetasirenError PluginError RecipeError RunError RunWarning TrainingError "
+    "did_you_mean",
     "nn.activations": "Activation Sine",
     "nn.cholesky": "damped_cholesky",
     "nn.derivatives.exact": "ExactConditions",
@@ -98,7 +100,7 @@ _HOMES = {
     "nn.layers": "Layer Params",
     "nn.siren": "Siren",
     "recipe": "Recipe read_overrides",
-    "registry.catalogue": "load_catalogue",
+    "registry.catalogue": "Catalogue load_catalogue",
     "registry.extras": "load_extra",
     "registry.hookspecs": "hookimpl",
     "results.comparison": "Comparison ComparisonRow write_metrics",
@@ -113,6 +115,7 @@ __all__ = [
     "Activation",
     "Batch",
     "BatchOptimizer",
+    "Catalogue",
     "Comparison",
     "ComparisonRow",
     "Constraint",
@@ -127,6 +130,7 @@ __all__ = [
     "Expansion",
     "Field",
     "InputLayer",
+    "InterruptedRunError",
     "Jet",
     "Layer",
     "MetasirenError",

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from metasiren import RecipeError, RunError
 from metasiren.cli.options import catalogue_of
 from metasiren.cli.options import device as device_option
-from metasiren.errors import RecipeError, RunError
 
 POSITIVE = click.FloatRange(min=0, min_open=True, max=1e6)
 
@@ -74,11 +74,11 @@ def compare(
     """  # noqa: D301 (click's own mark keeps the lines above as they are)
     from rich.console import Console
 
+    from metasiren import read_overrides
     from metasiren.engine.choosing import choose_preset
     from metasiren.engine.devices import pick_devices
     from metasiren.engine.processor import prepare_processor
     from metasiren.engine.progress import Shown, announce
-    from metasiren.recipe import read_overrides
     from metasiren_studies import comparing
     from metasiren_studies.search_space import with_a_scale
     from metasiren_studies.tuning import Search
@@ -144,7 +144,7 @@ def init(
     before and after the activation, their Kolmogorov-Smirnov distances from N(0, 1) and from the arcsine law, and the
     gradient of the output with respect to the activations.
     """
-    from metasiren.nn.siren import Siren
+    from metasiren import Siren
     from metasiren_studies import initialisation_report as report
 
     depths = list(dict.fromkeys(layers))

@@ -11,6 +11,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from metasiren import (
+    Catalogue,
+    Comparison,
+    InterruptedRunError,
+    MetasirenError,
+    Recipe,
+    RecipeError,
+    Run,
+    RunError,
+    load_catalogue,
+    pick_device,
+    run,
+)
 from metasiren.assembly.first_omega import resolved
 from metasiren.assembly.parts import (
     check_options,
@@ -21,14 +34,9 @@ from metasiren.assembly.parts import (
     make_protocol,
 )
 from metasiren.contracts import Dataset
-from metasiren.engine.devices import pick_device
 from metasiren.engine.progress import Progress, Silent
-from metasiren.engine.running import run, seconds_of
-from metasiren.errors import InterruptedRunError, MetasirenError, RecipeError, RunError
-from metasiren.recipe import Recipe, load_recipe
-from metasiren.registry.catalogue import Catalogue, load_catalogue
-from metasiren.results.comparison import Comparison
-from metasiren.runs.directory import Run
+from metasiren.engine.running import seconds_of
+from metasiren.recipe import load_recipe
 from metasiren_studies.curves import plotting
 from metasiren_studies.members import Member, reason, write
 from metasiren_studies.search_space import changed

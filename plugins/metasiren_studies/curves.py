@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from metasiren.registry.extras import load_extra
+from metasiren import load_extra
 
 COLOURS = 10  # of matplotlib's own cycle, C0 to C9; further curves change their dashes
 STYLES = ("-", "--", ":", "-.")

@@ -21,9 +21,8 @@ from math import exp, pi, sqrt
 import torch
 from torch import Tensor
 
-from metasiren.nn.activations import Sine
-from metasiren.nn.layers import Layer, Params, affine
-from metasiren.nn.siren import Siren
+from metasiren import Layer, Params, Sine, Siren
+from metasiren.nn.layers import affine
 
 ARCSINE_STD = sqrt(1 / 2)
 

@@ -9,11 +9,7 @@ from typing import Any
 
 import torch
 
-from metasiren import grid
-from metasiren.errors import RecipeError
-from metasiren.nn.activations import Sine
-from metasiren.nn.siren import Siren
-from metasiren.registry.extras import load_extra
+from metasiren import RecipeError, Sine, Siren, grid, load_extra
 from metasiren_studies.initialisation import (
     LayerStatistics,
     Prediction,

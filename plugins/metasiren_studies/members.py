@@ -10,9 +10,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from metasiren.errors import MetasirenError
-from metasiren.results.comparison import Comparison, ComparisonRow
-from metasiren.runs.directory import Run, open_run
+from metasiren import Comparison, ComparisonRow, MetasirenError, Run, open_run
 from metasiren_studies.curves import Curve, draw_curves
 from metasiren_studies.montage import draw_montage
 

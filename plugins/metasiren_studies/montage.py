@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metasiren.results.sheet import picture_sheet
+from metasiren import picture_sheet
 
 if TYPE_CHECKING:
     from PIL.Image import Image

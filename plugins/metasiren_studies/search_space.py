@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from metasiren.errors import RecipeError
-from metasiren.recipe import Recipe
-from metasiren.recipe.loading import validate
-from metasiren.registry.catalogue import Catalogue, options_model
+from metasiren import Catalogue, Recipe, RecipeError
+from metasiren.recipe import validate
+from metasiren.registry.catalogue import options_model
 
 RATES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Factors on the recipe's learning rates."""

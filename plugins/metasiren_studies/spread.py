@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from metasiren import Recipe
 from metasiren.engine.processes import Ended, Job, run_jobs, run_words
 from metasiren.engine.progress import Progress
-from metasiren.recipe import BASE, Recipe, presets_of
+from metasiren.recipe import BASE, presets_of
 from metasiren_studies.members import Member
 
 

@@ -17,11 +17,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from metasiren import Catalogue, InterruptedRunError, Recipe, RecipeError, run
 from metasiren.engine.progress import Progress
-from metasiren.engine.running import run
-from metasiren.errors import InterruptedRunError, RecipeError
-from metasiren.recipe import Recipe
-from metasiren.registry.catalogue import Catalogue
 from metasiren_studies.members import Member, reason
 from metasiren_studies.search_space import KEPT, RATES, SCALES, Options, candidates, changed, groups, rungs
 from metasiren_studies.variants import Variant

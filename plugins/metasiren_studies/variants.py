@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from metasiren.errors import PluginError, RecipeError, did_you_mean
-from metasiren.recipe import Recipe, nested, parse_yaml
-from metasiren.registry.catalogue import Catalogue, options_model
+from metasiren import Catalogue, PluginError, Recipe, RecipeError, did_you_mean
+from metasiren.recipe import nested, parse_yaml
+from metasiren.registry.catalogue import options_model
 
 if TYPE_CHECKING:
     from metasiren.contracts import Domain
