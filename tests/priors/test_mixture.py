@@ -9,11 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from metasiren import DataError, Domain, RecipeError
 from metasiren_priors.encoders.gaussian import Gaussian
 from metasiren_priors.encoders.gaussian_factors import FactorGaussian
+from metasiren_priors.encoders.mixture_encoder import MixtureEncoder
 from metasiren_priors.mixture.clusters import cluster, k_means, log_densities, maximise
 from metasiren_priors.mixture.mixture import Mixture
-from metasiren_priors.mixture.posterior import Posterior
+from metasiren_priors.mixture.posterior import Posterior, Prior
 from metasiren_priors.mixture.rest import DenseRest, IsotropicRest
 
 SIZE = 12
@@ -203,6 +205,37 @@ def test_the_ridge_of_densities_is_added_to_every_variance_that_few_directions_l
     torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.parametrize("scales", [(1.0,), (0.5, 2.0)])
+def test_narrowed_posteriors_are_those_of_scaled_covariances_under_the_same_weights(scales: tuple[float, ...]) -> None:
+    mixture, values, seen = fitted(3, scales=scales), draw()[::67].double(), masks(12)
+    prior, basis = Prior.of(mixture.clusters), mixture.basis.double()
+    centre, rest = mixture.gaussian.mean.double(), mixture.rest(mixture.density_ridge)
+    assert isinstance(rest, DenseRest)
+    for rows, posterior in mixture.posteriors(values, seen):
+        narrow = posterior.narrowed(prior, 0.6)
+        assert torch.equal(narrow.log_weights, posterior.log_weights)
+        torch.testing.assert_close(posterior.narrowed(prior, 1.0).means, posterior.means, rtol=1e-12, atol=1e-12)
+        o, expected = posterior.mask, torch.zeros_like(values[rows])
+        for part, scale in enumerate(posterior.scales):
+            k = part % mixture.components
+            mean = centre + basis @ mixture.clusters.means[k]
+            covariance = 0.6 * basis @ mixture.clusters.covariances[k] @ basis.T + scale * rest.covariance
+            gain = covariance[:, o] @ torch.linalg.inv(covariance[o][:, o])
+            expected += posterior.weights[:, part : part + 1] * (mean + (values[rows][:, o] - mean[o]) @ gain.T)
+        torch.testing.assert_close(narrow.mean()[:, ~o], expected[:, ~o], rtol=1e-6, atol=1e-8)
+
+
+def test_the_scale_of_means_changes_means_of_partly_seen_vectors_alone() -> None:
+    usual, other = fitted(3), fitted(3, mean_scale=0.5)
+    values, seen = draw()[::67].double(), masks(12)
+    assert torch.equal(usual.mean(values, seen), fitted(3, mean_scale=1.0).mean(values, seen))
+    assert not torch.allclose(usual.mean(values, seen), other.mean(values, seen), atol=1e-3)
+    assert torch.equal(usual.log_density(values, seen), other.log_density(values, seen))
+    nothing, everything = torch.zeros_like(seen), torch.ones_like(seen)
+    torch.testing.assert_close(other.mean(values, nothing), usual.mean(values, nothing), rtol=1e-9, atol=1e-9)
+    assert torch.equal(other.mean(values, everything), values)
+
+
 def test_hidden_values_are_not_used() -> None:
     mixture, values, seen = fitted(3), draw()[::67].double(), masks(12)
     other = torch.where(seen, values, 7.0)
@@ -352,3 +385,26 @@ def test_a_mixture_that_moves_keeps_no_matrices_where_it_was() -> None:
     moved = mixture.to("meta")
     assert moved.rest(moved.density_ridge).basis.device.type == "meta"
     assert len(moved._rests) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"components": 0}, r"mixture: components: 0 is below 1"),
+        ({"directions": 0}, r"mixture: directions: 0 is below 1"),
+        ({"pooled": -1.0}, r"mixture: pooled: -1.0 is below 0"),
+        ({"ridge": 0.0}, r"mixture: ridge: 0.0 is not positive"),
+        ({"density_ridge": -1e-4}, r"mixture: density_ridge: -0.0001 is not positive"),
+        ({"mean_scale": 0.0}, r"mixture: mean_scale: 0.0 is not positive"),
+        ({"scales": [1.0, 0.0]}, r"mixture: scales: \[1.0, 0.0\] must be positive numbers"),
+    ],
+)
+def test_options_out_of_range_are_errors_with_advice(options: dict[str, Any], message: str) -> None:
+    domain = Domain(d_in=2, d_out=3, grid=(2, 2))
+    with pytest.raises(RecipeError, match=message):
+        MixtureEncoder(domain, **options)
+
+
+def test_signals_that_lie_on_no_grid_are_an_error() -> None:
+    with pytest.raises(DataError, match="do not lie on a grid"):
+        MixtureEncoder(Domain(d_in=2, d_out=3))

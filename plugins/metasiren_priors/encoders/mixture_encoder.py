@@ -35,6 +35,8 @@ class MixtureEncoder(Encoder):
         seed: of the start of k-means.
         density_ridge: the ridge of densities, deviations and samples; `ridge` where left out. A small one gives
             higher densities, a larger one better means.
+        mean_scale: multiplies the components' covariances in posterior means, once their weights are known. Below one,
+            hidden values keep nearer to the components' means: better where whole parts are hidden.
         scales: in densities, deviations and samples, the covariance of what the coordinates leave is multiplied by
             one of these numbers, signal by signal: sharp signals vary more there than smooth ones.
 
@@ -58,6 +60,7 @@ class MixtureEncoder(Encoder):
         mirror: bool = False,
         seed: int = 0,
         density_ridge: float | None = None,
+        mean_scale: float = 1.0,
         scales: Sequence[float] = (1.0,),
     ) -> None:
         super().__init__()
@@ -80,6 +83,9 @@ class MixtureEncoder(Encoder):
             if variance is not None and variance <= 0:
                 found = f"{variance} is not positive."
                 raise RecipeError(f"encoder: mixture: {option}", found, "Give a variance such as 1e-3.")
+        if mean_scale <= 0:
+            found = f"{mean_scale} is not positive."
+            raise RecipeError("encoder: mixture: mean_scale", found, "Give a number such as 0.8, or 1.")
         self.grid, self.mirror, self.latent_dim = domain.grid, mirror, prod(domain.grid) * domain.d_out
         self.mixture = Mixture(
             self.latent_dim,
@@ -91,6 +97,7 @@ class MixtureEncoder(Encoder):
             directions=directions,
             seed=seed,
             density_ridge=density_ridge,
+            mean_scale=mean_scale,
             scales=scales,
         )
         self.register_buffer("fitted", torch.tensor(False))

@@ -40,6 +40,7 @@ class Mixture(nn.Module):
             512 where vectors are too long.
         seed: of the start of k-means.
         density_ridge: ridge of densities, deviations and samples; `ridge` where left out.
+        mean_scale: number that multiplies the components' covariances in posterior means, once their weights are known.
         scales: numbers a of equal weights, for densities, deviations and samples: the covariance of a vector's rest,
             its noise included, is one of them times R.
 
@@ -67,10 +68,11 @@ class Mixture(nn.Module):
         directions: int | None = None,
         seed: int = 0,
         density_ridge: float | None = None,
+        mean_scale: float = 1.0,
         scales: Sequence[float] = (1.0,),
     ) -> None:
         super().__init__()
-        self.scales = tuple(float(scale) for scale in scales)
+        self.mean_scale, self.scales = mean_scale, tuple(float(scale) for scale in scales)
         self.gaussian: Gaussian = gaussian_of(size, ridge, directions)
         # The width of [-1, 1] is twice that of [0, 1].
         self.density_ridge = self.gaussian.ridge if density_ridge is None else 4 * density_ridge
@@ -207,9 +209,15 @@ class Mixture(nn.Module):
             yield rows, condition(prior, centre, rest, values[rows], mask, factors)
 
     def mean(self, values: Tensor, seen: Tensor) -> Tensor:
-        """Expected vectors (vectors, size) with `ridge`, in the dtype of `values`; observed values are returned."""
+        """Expected vectors (vectors, size), in the dtype of `values`; observed values are returned.
+
+        `ridge` and `mean_scale` count here, `density_ridge` and `scales` do not.
+        """
         expected = torch.zeros_like(values)
+        prior = None if self.mean_scale == 1 else Prior.of(self.clusters)
         for rows, posterior in self._conditioned(values, seen, self.gaussian.ridge, (1.0,)):
+            if prior:
+                posterior = posterior.narrowed(prior, self.mean_scale)
             expected[rows] = posterior.mean().to(values.dtype)
         return torch.where(seen, values, expected)
 
