@@ -39,6 +39,18 @@ class _OnDevice:
                 elif isinstance(each, Tensor):
                     yield each
 
+    def named_tensors(self) -> dict[str, Tensor]:
+        """Every tensor by its dotted name, such as `points.interior.coords`."""
+        found: dict[str, Tensor] = {}
+        for name, value in vars(self).items():
+            for key, each in value.items() if isinstance(value, Mapping) else [("", value)]:
+                dotted = f"{name}.{key}" if key else name
+                if isinstance(each, _OnDevice):
+                    found |= {f"{dotted}.{inner}": tensor for inner, tensor in each.named_tensors().items()}
+                elif isinstance(each, Tensor):
+                    found[dotted] = each
+        return found
+
     def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
         def over(value: Any) -> Any:
             if isinstance(value, _OnDevice):

@@ -23,9 +23,18 @@ class MovingAverage(AveragedModel):
         self._blend = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         super().__init__(model, multi_avg_fn=self._blend, use_buffers=True)
 
-    @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
-        """Move the average towards the model's present values."""
+        """Move the average towards the model's present values, and count that."""
+        self.blend(model)
+        self.count()
+
+    def count(self) -> None:
+        """One more update; on the host, so that `blend` may be part of a captured step."""
+        self.n_averaged += 1
+
+    @torch.no_grad()
+    def blend(self, model: nn.Module) -> None:
+        """Move the average towards the model's present values; the first time it begins there."""
         mine, theirs = _tensors(self.module), _tensors(model)
         if int(self.n_averaged) == 0:
             for average, value in zip(mine, theirs, strict=True):
@@ -38,7 +47,6 @@ class MovingAverage(AveragedModel):
                 pair[1].append(value)
             for averages, values in kinds.values():
                 self._blend(averages, values, self.n_averaged)
-        self.n_averaged += 1
 
 
 def _tensors(model: nn.Module) -> list[Tensor]:

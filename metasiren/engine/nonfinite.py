@@ -7,9 +7,8 @@ rollback   training goes back to its last checkpoint with half the learning rate
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -87,22 +86,10 @@ class Recovery:
 def keep_batch(folder: Path, step: int, batch: Batch, model: torch.nn.Module, reason: str, *, most: int = 3) -> Path:
     """Write a step's batch and weights, so that the step can be repeated; only the newest few files are kept."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"batch.{name}": value for name, value in _tensors(batch)}
+    tensors |= {f"batch.{name}": value for name, value in batch.named_tensors().items()}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step:08d}.safetensors"
     save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, path, metadata={"reason": reason})
     for old in sorted(folder.glob("step-*.safetensors"), key=lambda p: p.stat().st_mtime_ns)[:-most]:
         old.unlink(missing_ok=True)
     return path
-
-
-def _tensors(value: Any, prefix: str = "") -> Iterable[tuple[str, Tensor]]:
-    """The tensors in nested dataclasses and mappings, by dotted names."""
-    if isinstance(value, Tensor):
-        yield prefix.rstrip("."), value
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            yield from _tensors(each, f"{prefix}{key}.")
-    elif hasattr(value, "__dataclass_fields__"):
-        for each in fields(value):
-            yield from _tensors(getattr(value, each.name), f"{prefix}{each.name}.")

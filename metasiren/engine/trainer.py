@@ -19,9 +19,11 @@ from metasiren.assembly.experiment import Experiment
 from metasiren.contracts import Batch, Model
 from metasiren.contracts.optimizer import BatchOptimizer, Losses, Problem
 from metasiren.engine.averaging import MovingAverage
+from metasiren.engine.captured import CapturedStep, draws_alike
 from metasiren.engine.devices import forget_peak_memory, precision
 from metasiren.engine.distributed import Ranks
 from metasiren.engine.errors_at import errors_at
+from metasiren.engine.gradients import Gradients
 from metasiren.engine.nonfinite import ADVICE, NonFiniteError, Notify, Recovery, demand_finite, demand_finite_gradients
 from metasiren.engine.objective import Objective as Objective
 from metasiren.engine.objective import evaluating
@@ -29,8 +31,7 @@ from metasiren.engine.outcome import Outcome as Outcome
 from metasiren.engine.outcome import Watcher as Watcher
 from metasiren.engine.schedule import Items as Items
 from metasiren.engine.schedule import learning_rate as learning_rate
-from metasiren.engine.sharding import part_of
-from metasiren.errors import RecipeError
+from metasiren.engine.serving import demand_served
 from metasiren.recipe import Part
 from metasiren.runs.checkpoints import Checkpoint, nonfinite, optimizer_tensors, restore_optimizer
 
@@ -76,25 +77,9 @@ class Trainer:
             self.experiment.model, self.stage.constraints, bf16=bf16, compile=train.compile, triton=triton
         )
         self.optimizer = self.make_optimizer(self.stage.optimizer)
-        self._demand_gradients()
-        self._forward: nn.Module | None = None
+        demand_served(train, self.stage.optimizer.name, self.optimizer, self.device, self.ranks)
+        self._gradients = Gradients(self.objective, self.ranks, pieces=train.accumulate, seed=train.seed)
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
-        if isinstance(self.optimizer, BatchOptimizer) and train.clip is not None:
-            found = f"{self.stage.optimizer.name} chooses its steps itself; there is no gradient to clip."
-            raise RecipeError("train.clip", found, "Leave clip out.")
-        if isinstance(self.optimizer, BatchOptimizer) and train.on_nonfinite == "skip":
-            found = f"{self.stage.optimizer.name} has changed the weights by the time its losses are known."
-            raise RecipeError("train.on_nonfinite: skip", found, "Use rollback or stop.")
-
-    def _demand_gradients(self) -> None:
-        """Parts of a batch give a step's gradient, not the steps of an optimiser that takes the whole problem."""
-        train = self.experiment.recipe.train
-        if not isinstance(self.optimizer, BatchOptimizer) or train.accumulate == self.ranks.count == 1:
-            return
-        where = "torchrun" if self.ranks.count > 1 else "train.accumulate"
-        found = f"{self.stage.optimizer.name} needs the whole batch of a step in one process."
-        advice = "Use an optimiser of gradients such as adam, or one process without accumulate."
-        raise RecipeError(where, found, advice)
 
     @property
     def best_model(self) -> Model:
@@ -125,10 +110,10 @@ class Trainer:
         """
         experiment, train = self.experiment, self.experiment.recipe.train
         steps = experiment.steps
+        captured = self._captured()
         items = Items(experiment.dataset.splits["train"], train.batch, train.seed, self.device)
         mark, seen = time.perf_counter(), 0
         began = mark - self.seconds
-        dtype = getattr(torch, train.dtype)
         saved, reason = self.step if self.step else None, None
         experiment.model.train()
         self.recovery.keep(self.checkpoint())
@@ -142,18 +127,18 @@ class Trainer:
                     break
                 if self.step == self.stage.stop:
                     self._enter(self._number + 1)
+                    captured = self._captured()
                 batch_items = items.at(self.step)
-                dataset = experiment.dataset.at_progress(self.step / steps)
-                dataset = dataset.at_errors(partial(errors_at, experiment.model, self.stage.constraints, batch_items))
-                batch = dataset.batch("train", batch_items, context=train.context, generator=self.generator)
-                for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
-                    within, length = self.step - self.stage.start, self.stage.stop - self.stage.start
-                    group["lr"] = rate * self.recovery.rate * learning_rate(self.stage.schedule, within, length)
+                self._set_rates()
                 # On a GPU a check would wait for the device: there it is made when losses are read anyway.
                 logged = self.step % train.log_every == 0 or self.step + 1 == steps
                 check = logged or self.device.type == "cpu" or train.on_nonfinite != "stop"
+                batch, losses = captured(batch_items) if captured else (self._draw(batch_items), None)
                 try:
-                    losses = self._update(batch := batch.cast(dtype), check=check)
+                    if losses is None:
+                        losses = self._update(batch, check=check)
+                    elif check:
+                        demand_finite(self.step + 1, losses)
                     if (self.step + 1) % train.checkpoint_every == 0 or self.step + 1 == steps:
                         self._demand_finite_weights(losses)
                 except NonFiniteError as error:
@@ -161,7 +146,7 @@ class Trainer:
                     self._recover(error)
                     continue
                 if self.average is not None:
-                    self.average.update_parameters(experiment.model)
+                    self.average.count() if captured else self.average.update_parameters(experiment.model)
                 self.step += 1
                 seen += len(batch_items)
                 if logged:
@@ -184,6 +169,45 @@ class Trainer:
             save(self.checkpoint())
         return Outcome(self.step, self.seconds, reason)
 
+    def _draw(self, items: Tensor) -> Batch:
+        """The batch of this step in the recipe's dtype."""
+        experiment, train = self.experiment, self.experiment.recipe.train
+        dataset = experiment.dataset.at_progress(self.step / experiment.steps)
+        dataset = dataset.at_errors(partial(errors_at, experiment.model, self.stage.constraints, items))
+        batch = dataset.batch("train", items, context=train.context, generator=self.generator)
+        return batch.cast(getattr(torch, train.dtype))
+
+    def _set_rates(self) -> None:
+        """Give the optimiser the learning rates of this step: numbers, or tensors that a captured step reads."""
+        within, length = self.step - self.stage.start, self.stage.stop - self.stage.start
+        factor = self.recovery.rate * learning_rate(self.stage.schedule, within, length)
+        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate * factor)
+            else:
+                group["lr"] = rate * factor
+
+    def _captured(self) -> CapturedStep | None:
+        """The stage's step as a CUDA graph, where the recipe asks for one."""
+        if not self.experiment.recipe.train.graph:
+            return None
+        data, size = self.experiment.dataset, self.experiment.recipe.train.batch
+        return CapturedStep(
+            self._draw,
+            self._advance,
+            alike=draws_alike(data),
+            size=min(size, data.splits["train"]),
+            optimizer=self.optimizer,
+            generator=self.generator,
+        )
+
+    def _advance(self, batch: Batch) -> Losses:
+        """All of a step that happens on the device."""
+        losses = self._update(batch, check=False)
+        if self.average is not None:
+            self.average.blend(self.experiment.model)
+        return losses
+
     def _update(self, batch: Batch, *, check: bool) -> Losses:
         """One step of the optimiser; the losses are those before it."""
         objective, clip = self.objective, self.experiment.recipe.train.clip
@@ -196,7 +220,8 @@ class Trainer:
                 demand_finite(self.step + 1, losses)
             return losses
         with self.ranks.explained():
-            losses = self._gradients(batch)
+            self.optimizer.zero_grad(set_to_none=True)
+            losses = self._gradients.fill(batch, self.step, self.generator)
         if check:
             losses = self.ranks.mean(losses)
         if clip is not None:
@@ -207,30 +232,6 @@ class Trainer:
             demand_finite_gradients(self.step + 1, self.experiment.model.parameters())
         self.optimizer.step()
         return losses
-
-    def _gradients(self, batch: Batch) -> Losses:
-        """Fill the gradients of the batch, part by part; the losses are those of this process's parts together."""
-        pieces, generator = self.experiment.recipe.train.accumulate, self.generator
-        if self.ranks.count > 1:
-            # Batches are drawn alike in all processes; what encoders draw for their parts differs, by step and process.
-            seed = (self.experiment.recipe.train.seed * 1_000_003 + self.step) * self.ranks.count + self.ranks.rank
-            generator = torch.Generator(self.device).manual_seed(seed)
-        if self._forward is None:
-            # Here, not where a stage begins: encoders may be fitted, or weights restored, in between.
-            self._forward = self.ranks.wrap(self.objective, self.device)
-        self.optimizer.zero_grad(set_to_none=True)
-        found: list[Losses] = []
-        for piece in range(pieces):
-            part, factors = part_of(
-                batch, self.ranks.rank * pieces + piece, self.ranks.count * pieces, self.objective.whole
-            )
-            losses: Losses = self._forward(part, generator, factors)
-            loss = losses["loss"] / pieces if pieces > 1 else losses["loss"]
-            loss.backward()  # type: ignore[no-untyped-call]
-            found.append({name: value.detach() for name, value in losses.items()} if pieces > 1 else losses)
-        if pieces == 1:
-            return found[0]
-        return {name: torch.stack([each[name] for each in found]).mean() for name in found[0]}
 
     def _demand_finite_weights(self, losses: Losses) -> None:
         """Before a checkpoint: the loss, every weight and the optimiser's state are finite."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 
 import torch
@@ -32,7 +34,24 @@ def kept(make: Callable[..., Tensor], *arguments: Hashable, like: Tensor) -> Ten
     if active or isinstance(like, FakeTensor):
         # Not to be kept: it belongs to a graph or a transform, or has no numbers.
         return _made(make, arguments, like.dtype, like.device)
-    return _once(make, arguments, like.dtype, like.device)
+    found = _once(make, arguments, like.dtype, like.device)
+    if (held := _held.get()) is not None:
+        held.append(found)
+    return found
+
+
+_held: ContextVar[list[Tensor] | None] = ContextVar("held", default=None)
+
+
+@contextmanager
+def constants_held() -> Iterator[list[Tensor]]:
+    """The constants that are asked for within a `with` block, for those who read them after the cache dropped them."""
+    held: list[Tensor] = []
+    token = _held.set(held)
+    try:
+        yield held
+    finally:
+        _held.reset(token)
 
 
 def _made(

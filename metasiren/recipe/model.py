@@ -122,6 +122,7 @@ class Train(_Strict):
     deterministic: bool = False
     compile: bool = False
     kernels: Literal["plain", "triton"] = "plain"
+    graph: bool = False
     accumulate: int = Field(1, ge=1)
     dtype: Literal["float32", "float64"] = "float32"
     seed: int = Field(0, ge=0, lt=2**32)

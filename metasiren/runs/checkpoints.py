@@ -177,7 +177,16 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tenso
             else:
                 plain[f"{index}.{name}"] = value
     strides = {name: list(tensor.stride()) for name, tensor in tensors.items() if not tensor.is_contiguous()}
-    return tensors, {"groups": state["param_groups"], "plain": plain, "strides": strides}
+    # A captured step reads its learning rate from a tensor; the schedule sets it anew in each step.
+    groups = [
+        {key: float(value) if isinstance(value, Tensor) else value for key, value in group.items()}
+        for group in state["param_groups"]
+    ]
+    return tensors, {"groups": groups, "plain": plain, "strides": strides}
+
+
+OF_THE_DEVICE = ("fused", "foreach", "capturable")
+"""Settings of torch's optimisers that the device decides, not the run."""
 
 
 def restore_optimizer(
@@ -200,6 +209,7 @@ def restore_optimizer(
             state.setdefault(int(index), {})[name] = value
     groups = [
         {k: tuple(v) if isinstance(now.get(k), tuple) else v for k, v in group.items()}
+        | {k: now[k] for k in OF_THE_DEVICE if k in now}
         for group, now in zip(settings["groups"], optimizer.state_dict()["param_groups"], strict=True)
     ]
     optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -16,6 +16,9 @@ class Lbfgs(BatchOptimizer):
     Curvature measured on one batch is wrong for the next, so that each step begins without memory: one step of
     many iterations on many points is what this is for. The authors' code takes 50,000 iterations.
 
+    It is PyTorch's `LBFGS`, which reads numbers from the device: in each iteration two for each pair of the history and
+    at most 13 more. A GPU waits each time, so a short history pays where evaluations are short.
+
     Args:
         parameters: on their device already.
         lr: length that each line search tries first.
@@ -47,8 +50,7 @@ class Lbfgs(BatchOptimizer):
 
     def step_on(self, problem: Problem) -> dict[str, Tensor]:
         """Minimise the loss on this batch; returns the losses before."""
-        with torch.no_grad():
-            before = {name: value.detach() for name, value in problem.losses().items()}
+        before: dict[str, Tensor] = {}
         parameters = [p for group in self.param_groups for p in group["params"]]
         inner = torch.optim.LBFGS(
             parameters,
@@ -63,9 +65,11 @@ class Lbfgs(BatchOptimizer):
 
         def evaluate() -> Tensor:
             inner.zero_grad(set_to_none=True)
-            loss = problem.losses()["loss"]
-            loss.backward()  # type: ignore[no-untyped-call]
-            return loss
+            losses = problem.losses()
+            if not before:
+                before.update({name: value.detach().clone() for name, value in losses.items()})
+            losses["loss"].backward()  # type: ignore[no-untyped-call]
+            return losses["loss"]
 
         inner.step(evaluate)  # type: ignore[no-untyped-call]
         return before

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from metasiren import RecipeError, load_extra
 
@@ -16,6 +16,11 @@ Parameters = Iterable[nn.Parameter]
 def _fused(parameters: list[nn.Parameter]) -> bool:
     """Whether PyTorch has a fused step for all of them: a third of the memory traffic of separate passes."""
     return all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters)
+
+
+def _capturable(parameters: list[nn.Parameter]) -> bool:
+    """Whether a step may be part of a CUDA graph: all parameters lie on a GPU."""
+    return _fused(parameters) and all(p.device.type == "cuda" for p in parameters)
 
 
 def adam(
@@ -50,11 +55,15 @@ def adamw(
         weight_decay: fraction, times `lr`, by which a step shrinks every parameter.
     """
     chosen = list(parameters)
-    fused = _fused(chosen)
     # Capturable steps keep their count on the GPU, so that a step may be part of a CUDA graph.
-    graphs = fused and all(p.device.type == "cuda" for p in chosen)
     return torch.optim.AdamW(
-        chosen, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=fused, capturable=graphs
+        chosen,
+        lr=lr,
+        betas=betas,
+        eps=eps,
+        weight_decay=weight_decay,
+        fused=_fused(chosen),
+        capturable=_capturable(chosen),
     )
 
 
@@ -68,7 +77,10 @@ def sgd(parameters: Parameters, *, lr: float, momentum: float = 0.0, nesterov: b
         nesterov: look ahead along it.
     """
     chosen = list(parameters)
-    return torch.optim.SGD(chosen, lr=lr, momentum=momentum, nesterov=nesterov, fused=_fused(chosen))
+    made = torch.optim.SGD(chosen, lr=lr, momentum=momentum, nesterov=nesterov, fused=_fused(chosen))
+    # The fused step reads a rate that is a tensor on the device.
+    made.param_groups[0]["capturable"] = _capturable(chosen)
+    return made
 
 
 def muon(
@@ -150,6 +162,7 @@ class MuonWithAdam(torch.optim.Optimizer):
                     hidden, lr=matrix_lr, momentum=momentum, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
                 )
             )
+            self.parts[0].param_groups[0]["capturable"] = _capturable(hidden)
         if rest:
             self.parts.append(adamw(rest, lr=lr, betas=betas, weight_decay=weight_decay))
         super().__init__(parameters, {"lr": lr})
@@ -159,7 +172,10 @@ class MuonWithAdam(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """One step of each."""
         for part in self.parts:
-            part.step()
+            if isinstance(part, torch.optim.Muon) and isinstance(part.param_groups[0]["lr"], Tensor):
+                _muon_step(part)
+            else:
+                part.step()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients."""
@@ -194,6 +210,27 @@ class MuonWithAdam(torch.optim.Optimizer):
             )
             first, position = first + count, position + len(own)
         self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+
+@torch.no_grad()
+def _muon_step(muon: torch.optim.Muon) -> None:
+    """Muon's step with a rate that is a tensor, which torch's own would read on the host.
+
+    From zero, with rate 1 and without decay, a step gives the update alone, and both are linear in the rate.
+    """
+    (group,) = muon.param_groups
+    rate, decay = group["lr"], group["weight_decay"]
+    weights = [p for p in group["params"] if p.grad is not None]
+    before = [weight.clone() for weight in weights]
+    for weight in weights:
+        weight.zero_()
+    group |= {"lr": 1.0, "weight_decay": 0.0}
+    try:
+        muon.step()  # type: ignore[no-untyped-call]
+    finally:
+        group |= {"lr": rate, "weight_decay": decay}
+    for weight, old in zip(weights, before, strict=True):
+        weight.mul_(rate).add_(old * (1 - rate * decay))
 
 
 # Signals have at most so many dimensions and channels; hidden layers are wider.

@@ -59,3 +59,13 @@ def test_a_run_on_the_gpu_resumes(tmp_path: Path) -> None:
 
     # Rounding on a GPU differs from run to run; another order of items, or a fresh optimiser, would be as far away.
     assert apart(resumed.part("model"), expected) < 0.1 * apart(half.part("model"), expected)
+
+
+def test_captured_steps_are_plain_steps(tmp_path: Path) -> None:
+    losses = []
+    for graph in (False, True):
+        overrides = {"data.size": 32, "train.steps": 12, "train.log_every": 1, "train.ema": 0.9, "train.graph": graph}
+        recipe = ms.load_recipe("image", preset="quick", overrides=overrides)
+        made = ms.run(recipe, tmp_path / str(graph), device="cuda")
+        losses.append([line["loss"] for line in made.losses()])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)

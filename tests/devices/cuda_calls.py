@@ -9,13 +9,14 @@ from typing import Any
 from unittest import mock
 
 import torch
-from devices.emulated import CUDA, GENERATORS, LEDGER, Capture, EmulatedTensor, indexed
+from devices.captures import Capture
+from devices.emulated import CUDA, GENERATORS, EmulatedTensor, indexed, wait
 
 CALLS: dict[str, Any] = {
     "is_available": True, "device_count": 1, "current_device": 0, "get_device_name": "Emulated GPU",
     "mem_get_info": (80 << 30, 80 << 30), "memory_allocated": 0, "is_initialized": True,
     "_lazy_init": None, "manual_seed": None, "manual_seed_all": None, "empty_cache": None, "set_rng_state": None,
-    "is_current_stream_capturing": False, "get_device_capability": (9, 0), "is_bf16_supported": True,
+    "get_device_capability": (9, 0), "is_bf16_supported": True,
 }  # fmt: skip
 
 
@@ -40,7 +41,7 @@ class Stream:
     def wait_stream(self, other: Any) -> None: ...
 
     def synchronize(self) -> None:
-        LEDGER.wait("synchronize")
+        wait("synchronize")
 
 
 class Memory:
@@ -60,11 +61,16 @@ class Memory:
 @contextlib.contextmanager
 def capture(graph: Capture, *_: Any, **__: Any) -> Iterator[None]:
     """`torch.cuda.graph`."""
-    Capture.current = graph
+    graph.begin()
     try:
         yield
     finally:
-        Capture.current = None
+        graph.end()
+
+
+def capturing() -> bool:
+    """`torch.cuda.is_current_stream_capturing`."""
+    return Capture.current is not None
 
 
 @contextlib.contextmanager
@@ -91,10 +97,11 @@ def patched_cuda() -> Iterator[None]:
 
         for name, answer in CALLS.items():
             put(torch.cuda, name, lambda *_, answer=answer, **__: answer)
-        put(torch.cuda, "synchronize", lambda *_: LEDGER.wait("synchronize"))
+        put(torch.cuda, "synchronize", lambda *_: wait("synchronize"))
         put(torch.cuda, "get_rng_state", lambda *_: torch.get_rng_state())
         put(torch.cuda, "reset_peak_memory_stats", Memory.reset)
         put(torch.cuda, "max_memory_allocated", Memory.most)
+        put(torch.cuda, "is_current_stream_capturing", capturing)
         put(torch.cuda, "Stream", Stream)
         put(torch.cuda, "CUDAGraph", Capture)
         put(torch.cuda, "graph", capture)
@@ -104,7 +111,7 @@ def patched_cuda() -> Iterator[None]:
         put(torch, "autocast", Autocast)
         put(torch, "is_autocast_enabled", lambda device="cpu": enabled("cpu" if device == "cuda" else device))
         put(torch.accelerator, "current_accelerator", lambda *_, **__: torch.device("cuda"))
-        put(torch.accelerator, "current_stream", lambda *_: types.SimpleNamespace(is_capturing=lambda: False))
+        put(torch.accelerator, "current_stream", lambda *_: types.SimpleNamespace(is_capturing=capturing))
         put(torch._C, "_group_tensors_by_device_and_dtype", grouped)
         supported = [torch.Tensor, torch.nn.Parameter, EmulatedTensor]
         stack.enter_context(mock.patch("torch.utils._foreach_utils._foreach_supported_types", supported))

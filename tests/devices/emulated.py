@@ -16,10 +16,12 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from functools import partial
 from types import FrameType
 from typing import Any
 
 import torch
+from devices.captures import Capture
 from devices.ledger import DeviceRuleError, Ledger, site
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -86,7 +88,7 @@ class EmulatedTensor(torch.Tensor):
         return self.numpy()
 
     def tolist(self) -> Any:
-        LEDGER.wait("tolist")
+        wait("tolist")
         return self.host.tolist()
 
     def cpu(self, *_: Any, **__: Any) -> Tensor:
@@ -129,8 +131,7 @@ class _Download(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Any) -> Tensor:
-        LEDGER.wait("a tensor is copied to the host")
-        refuse_while_captured("a copy to the host")
+        wait("a tensor is copied to the host")
         with _disable_current_modes():
             copied: Tensor = x.host.clone()
             return copied
@@ -138,34 +139,6 @@ class _Download(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         return EmulatedTensor(grads[0])
-
-
-class Capture:
-    """`torch.cuda.CUDAGraph`: what is dispatched while it captures, replayed on the same memory."""
-
-    current: Capture | None = None
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        self.calls: list[tuple[Any, Any, Any, Any]] = []
-
-    def register_generator_state(self, generator: Any) -> None:
-        """Draws of this generator go on from replay to replay; here they do anyway."""
-
-    def replay(self) -> None:
-        with _disable_current_modes():
-            for func, args, kwargs, out in self.calls:
-                again = func(*args, **kwargs)
-                for old, new in zip(tree_leaves(out), tree_leaves(again), strict=True):
-                    if isinstance(old, Tensor) and old is not new and old.data_ptr() != new.data_ptr():
-                        old.copy_(new)
-
-    def reset(self) -> None:
-        self.calls.clear()
-
-
-def refuse_while_captured(what: str) -> None:
-    if Capture.current is not None:
-        raise DeviceRuleError(f"{what} is not permitted while a graph is captured, at {site()}")
 
 
 def indexed(value: Any) -> Any:
@@ -208,6 +181,18 @@ class DispatchMode(TorchDispatchMode):
         return dispatch(func, args, kwargs or {})
 
 
+def wait(reason: str) -> None:
+    """The host waits for the device here, which it may not do while a graph is captured."""
+    LEDGER.wait(reason)
+    Capture.refuse(reason)
+
+
+def upload() -> None:
+    """Pageable host memory is copied to the device here."""
+    LEDGER.uploads[site()] += 1
+    Capture.refuse("an upload")
+
+
 def dispatch(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Check one operation against the device's rules, count it, and compute it on the CPU."""
     name = func._schema.name.split("::")[-1]
@@ -221,19 +206,25 @@ def dispatch(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         wanted, found = ("cuda" if on_device else "cpu"), GENERATORS.get(generator._cdata, "cpu")
         if found != wanted:
             raise DeviceRuleError(f"expected a generator of {wanted}, found one of {found}, at {site()}")
+        if on_device and Capture.current is not None and not Capture.current.knows(generator):
+            raise DeviceRuleError(f"a generator that the captured graph does not know draws, at {site()}")
     _count(name, func, args, kwargs, there, on_device)
-    if there:
-        args = _rounded(name, args)
     args, kwargs = tree_map_only(EmulatedTensor, lambda x: x.host, (args, kwargs))
     if kwargs.get("device") is not None:
         kwargs["device"] = torch.device("cpu")
     kwargs.pop("pin_memory", None)
-    out = func(*args, **kwargs)
+    capture = Capture.current if on_device and not _is_view(func) else None
+    if capture is not None:
+        capture.prepare(func, args, kwargs)
+    out = func(*(_rounded(name, args) if there else args), **kwargs)
+    if capture is not None:
+        # A number of the host stays as it is now, whatever becomes of it there.
+        numbers = {id(x): x.clone() for x in tensors if not isinstance(x, EmulatedTensor) and not x.dim()}
+        args, kwargs = tree_map_only(Tensor, lambda x: numbers.get(id(x), x), (args, kwargs))
+        capture.record(partial(_computed, func, name), args, kwargs, out)
     if name in _RESHAPES and isinstance(tensors[0], EmulatedTensor):
         with torch._C._DisableTorchDispatch():
             func(tensors[0], *args[1:], **kwargs)  # the wrapper's own shape
-    if Capture.current is not None and on_device and not _is_view(func):
-        Capture.current.calls.append((func, args, kwargs, out))
     if not on_device and name != "copy_":
         return out
     known = {id(x.host if isinstance(x, EmulatedTensor) else x): x for x in tensors}
@@ -283,24 +274,26 @@ def _count(name: str, func: Any, args: Any, kwargs: Any, there: list[Any], on_de
     if name in ("_to_copy", "copy_"):
         source = args[0] if name == "_to_copy" else args[1]
         if isinstance(source, EmulatedTensor) and not on_device:
-            LEDGER.wait("a tensor is copied to the host")
-            refuse_while_captured("a copy to the host")
+            wait("a tensor is copied to the host")
         elif not isinstance(source, EmulatedTensor) and on_device:
-            LEDGER.uploads[site()] += 1
-            refuse_while_captured("an upload")
+            upload()
     if name.lstrip("_").startswith("index") and name in BOTH_DEVICES and isinstance(args[0], EmulatedTensor):
         for index in (i for i in args[1] if i is not None):
             if not isinstance(index, EmulatedTensor):
-                LEDGER.uploads[site()] += 1
+                upload()
             if index.dtype in (torch.bool, torch.uint8):
-                LEDGER.wait("a mask is an index")
+                wait("a mask is an index")
     if there and name in WAITS:
-        LEDGER.wait(WAITS[name])
-        refuse_while_captured(WAITS[name])
+        wait(WAITS[name])
     if name == "repeat_interleave" and on_device and kwargs.get("output_size") is None:
-        LEDGER.wait("repeat_interleave without output_size")
+        wait("repeat_interleave without output_size")
     if on_device and name not in NO_KERNEL and not _is_view(func):
         LEDGER.kernels[name] += 1
+
+
+def _computed(func: Any, name: str, args: Any, kwargs: Any) -> Any:
+    """An operation's result on tensors of the host."""
+    return func(*_rounded(name, args), **kwargs)
 
 
 def tf32(x: Tensor) -> Tensor:
@@ -315,10 +308,7 @@ def _rounded(name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
         places = FACTORS[name]
     if name in ("convolution", "convolution_backward") and torch.backends.cudnn.allow_tf32:
         places = (0, 1) if name == "convolution" else (0, 1, 2)
-    return tuple(
-        tf32(x.host if isinstance(x, EmulatedTensor) else x) if i in places and x.dtype == torch.float32 else x
-        for i, x in enumerate(args)
-    )
+    return tuple(tf32(x) if i in places and x.dtype == torch.float32 else x for i, x in enumerate(args))
 
 
 @contextlib.contextmanager

@@ -85,13 +85,34 @@ def test_products_are_rounded_where_tf32_is_allowed() -> None:
     assert 1e-5 < error < 1e-3
 
 
-def test_a_captured_graph_replays_on_the_same_memory_and_may_not_wait() -> None:
+def test_a_captured_graph_computes_on_replay_and_may_not_wait() -> None:
     with emulated_gpu():
-        x, graph = torch.ones(3, device="cuda"), torch.cuda.CUDAGraph()
+        x, count, graph = torch.ones(3, device="cuda"), torch.tensor(1.0), torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
+            assert torch.cuda.is_current_stream_capturing()
             y = x * 2
-            x += 1
+            x += count
+        count += 5  # a number of the host is that of the capture
+        assert x.tolist() == [1.0, 1.0, 1.0]
+        assert bool(y.isnan().all())
         graph.replay()
-        assert y.tolist() == [4.0, 4.0, 4.0]
+        graph.replay()
+        assert (x.tolist(), y.tolist()) == ([3.0, 3.0, 3.0], [4.0, 4.0, 4.0])
         with torch.cuda.graph(torch.cuda.CUDAGraph()), pytest.raises(DeviceRuleError, match="captured"):
             float(x.sum())
+
+
+def test_a_captured_graph_draws_anew_from_generators_that_it_knows() -> None:
+    with emulated_gpu():
+        known, other, graph = torch.Generator("cuda"), torch.Generator("cuda"), torch.cuda.CUDAGraph()
+        graph.register_generator_state(known.manual_seed(3))
+        with torch.cuda.graph(graph):
+            x = torch.rand(2, generator=known, device="cuda")
+            with pytest.raises(DeviceRuleError, match="does not know"):
+                torch.rand(2, generator=other, device="cuda")
+        found = []
+        for _ in range(3):
+            graph.replay()
+            found.append(x.tolist())
+    plain = torch.Generator().manual_seed(3)
+    assert found == [torch.rand(2, generator=plain).tolist() for _ in range(3)]

@@ -180,6 +180,23 @@ def test_muon_moves_hidden_matrices_by_orthogonal_steps_and_all_else_as_adam_doe
             torch.testing.assert_close(p, twin)
 
 
+def test_muon_takes_a_rate_that_is_a_tensor() -> None:
+    moved = []
+    for rate in (0.01, torch.tensor(0.01, dtype=torch.float64)):
+        torch.manual_seed(0)
+        weights = [nn.Parameter(torch.randn(14, 20, dtype=torch.float64)) for _ in range(2)]
+        made = muon(weights, lr=0.01, weight_decay=0.1)
+        made.param_groups[0]["lr"] = rate
+        for _ in range(3):
+            made.zero_grad()
+            (weights[0] ** 2).sum().backward()  # the second has no gradient, and stays
+            made.step()
+        moved.append([w.detach() for w in weights])
+        assert made.param_groups[0]["lr"] is rate
+    for there, here in zip(*moved, strict=True):
+        torch.testing.assert_close(there, here, rtol=1e-12, atol=1e-14)
+
+
 def test_muon_resumes_where_it_was_and_heeds_the_schedule() -> None:
     def go(steps: int, state: Any = None, parameters: Any = None) -> tuple[Any, Any]:
         torch.manual_seed(1)
