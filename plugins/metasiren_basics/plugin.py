@@ -56,6 +56,7 @@ def metasiren_optimizers() -> Mapping[str, str]:
         **{name: f"metasiren_basics.optimizers:{name}" for name in ("adam", "adamw", "muon", "sgd")},
         "balanced_adam": "metasiren_basics.balanced:BalancedAdam",
         "soap": "metasiren_basics.optimizers:soap",
+        "meta_adam": "metasiren_basics.meta_adam:MetaAdam",
         "gauss_newton": "metasiren_basics.gauss_newton:GaussNewton",
         "lbfgs": "metasiren_basics.lbfgs:Lbfgs",
         "self_scaled": "metasiren_basics.self_scaled:SelfScaled",

@@ -19,6 +19,7 @@ def metasiren_datasets() -> Mapping[str, str]:
         "faces": "metasiren_priors.data.faces:Faces",
         "folder": "metasiren_priors.data.folder:Folder",
         "npz": "metasiren_priors.data.npz:Npz",
+        "stacked_pictures": "metasiren_priors.data.stacked:StackedPictures",
         "sketch_faces": "metasiren_priors.data.sketch_faces:SketchFaces",
     }
 

@@ -12,8 +12,12 @@ from safetensors.torch import load_file
 import metasiren as ms
 from metasiren.cli.commands import cli
 from metasiren.testing import check_dataset
+from metasiren_basics.fixed import FixedEncoder
+from metasiren_basics.free import FreeDecoder
 from metasiren_fields.zoo import fit_together, making, read_zoo
+from metasiren_fields.zoo.starting import StartProtocol
 from metasiren_fields.zoo.weights import Weights
+from metasiren_priors.data.sketch_faces import SketchFaces
 
 SIREN = ms.Siren(in_features=2, out_features=1, hidden_features=8, hidden_layers=1, first_omega=6.0)
 OVERRIDES = {"siren.hidden_features": 8, "siren.hidden_layers": 1, "data.train": 12, "data.val": 2, "data.test": 0}
@@ -172,3 +176,36 @@ def test_the_command(tmp_path: Path) -> None:
     assert len(read_zoo(out)) == 2
     again = CliRunner().invoke(cli, [*command, *options])
     assert isinstance(again.exception, ms.DataError)
+
+
+def test_errors_are_kept_after_the_steps_asked_for_and_change_nothing() -> None:
+    coords, values = signals(3)
+    options = {"lr": 1e-2, "until": 0.05, "check_every": 10}
+    plain = fit_together(SIREN, stacked(3), coords, values, steps=60, **options)
+    made = fit_together(SIREN, stacked(3), coords, values, steps=60, marks=(0, 7, 60), **options)
+    assert torch.equal(made.mse, plain.mse)
+    assert torch.equal(made.steps, plain.steps)
+    torch.testing.assert_close(made.marked[0], (SIREN(stacked(3), coords) - values).square().mean((1, 2)))
+    seven = fit_together(SIREN, stacked(3), coords, values, steps=7, lr=1e-2)
+    torch.testing.assert_close(made.marked[1], seven.mse)
+    assert torch.equal(made.marked[2], made.mse), "an item that stopped keeps its last error"
+
+
+def test_the_start_protocol_fits_from_the_model_and_from_drawn_weights(tmp_path: Path) -> None:
+    data = SketchFaces(train=2, val=3, test=0, size=8)
+    siren = ms.Siren(in_features=2, out_features=3, hidden_features=8, hidden_layers=1)
+    model = ms.Model(FixedEncoder(data.domain), FreeDecoder(siren, 0))
+    with torch.no_grad():
+        drawn = siren.init(generator=torch.Generator().manual_seed(5))
+        for weight, value in zip(model.parameters(), drawn.values(), strict=True):
+            weight.copy_(value[0])
+    frame = StartProtocol(steps=(0, 4), items=2, seed=5).evaluate(model.eval(), data, tmp_path, name="learned")
+    # Drawn by the same seed, so that both rows are of the same fits.
+    assert frame.loc["learned"].tolist() == frame.loc["drawn"].tolist()
+    values = data.batch("val", torch.arange(2)).points["pixels"].values
+    first = ms.psnr((siren(dict(model.signal(data.domain).params), ms.grid((8, 8))) - values).square().mean((1, 2)))
+    assert frame.loc["learned", "psnr_db_after_0"] == pytest.approx(float(first.mean().detach()), abs=1e-4)
+    with pytest.raises(ms.DataError, match="test or val"):
+        StartProtocol().evaluate(model, SketchFaces(train=2, val=0, test=0, size=8), tmp_path, name="learned")
+    with pytest.raises(ms.RecipeError, match=r"start: steps: \[50, 10\]"):
+        StartProtocol(steps=(50, 10))

@@ -12,6 +12,8 @@ import metasiren as ms
 from metasiren_basics.free import FreeDecoder
 from metasiren_fields.export.hub import write_folder
 from metasiren_images.single.noise import NoisePictures, pink
+from metasiren_priors.data.sketch_faces import SketchFaces
+from metasiren_priors.data.stacked import StackedPictures
 
 
 def field(out: int, seed: int = 0, width: int = 12) -> ms.Field:
@@ -86,3 +88,30 @@ def test_pink_noise_falls_as_one_over_f_and_uniform_noise_does_not() -> None:
 def test_noise_of_no_size_is_refused() -> None:
     with pytest.raises(ms.RecipeError, match="noise_pictures"):
         NoisePictures(pictures=0)
+
+
+def test_stacked_pictures_are_the_pictures_one_after_another(tmp_path: Path) -> None:
+    faces, stacked = SketchFaces(train=4, val=0, test=0, size=8), StackedPictures(pictures=4, size=8)
+    values = stacked.batch("test", torch.zeros(1, dtype=torch.long)).points["pixels"].values
+    assert stacked.domain.d_out == 12
+    for i in range(4):
+        assert torch.equal(values[0, :, 3 * i : 3 * i + 3], faces.values("train")[i])
+    np.savez(tmp_path / "grey.npz", images=np.arange(5 * 9 * 9, dtype=np.uint8).reshape(5, 9, 9, 1))
+    few = StackedPictures(path=tmp_path / "grey.npz", pictures=2, points=7)
+    batch = few.batch("train", torch.zeros(1, dtype=torch.long), generator=torch.Generator().manual_seed(0))
+    assert batch.points["pixels"].values.shape == (1, 7, 2)
+    for options, found in (({"pictures": 0}, "0 pictures"), ({"points": 0}, "0 points")):
+        with pytest.raises(ms.DataError, match=found):
+            StackedPictures(**options)
+    with pytest.raises(ms.DataError, match=r"training pictures, 50 asked for[\s\S]*data\.pictures"):
+        StackedPictures(path=tmp_path / "grey.npz", pictures=50)
+
+
+def test_a_shared_trunk_begins_a_picture_of_other_channels(tmp_path: Path) -> None:
+    overrides = {"data.size": 8, "data.pictures": 2, "siren.hidden_features": 8, "train.steps": 2}
+    made = ms.run(ms.load_recipe("trunk_start", preset="quick", overrides=overrides), tmp_path / "run", device="cpu")
+    file = write_folder(made.field(), tmp_path / "trunk") / "model.safetensors"
+    one = ms.Siren(in_features=2, out_features=1, hidden_features=8, hidden_layers=2)
+    begun = FreeDecoder(one, 0, start=file)(torch.zeros(1, 0))
+    for name in ("0.weight", "1.bias", "2.weight"):
+        assert torch.equal(begun[name], made.field().params[name])

@@ -45,12 +45,12 @@ def write(run: str | Path, out: str | Path, *, function: str = "field") -> Path:
 
 
 def single(run: Run) -> Field:
-    """The field of a run of one signal.
+    """The field of a run of one signal, or of weights that many signals begin with.
 
     Raises:
-        RunError: the run learned many signals, so that no one field is its result.
+        RunError: each of the run's many signals has a field of its own.
     """
-    if run.domain.items != 1:
+    if run.domain.items != 1 and run.model().encoder.latent_dim:
         found = f"the run learned {run.domain.items} signals."
         raise RunError(str(run.path), found, "Only a run of a single signal has one field to export.")
     return run.field()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,11 +19,13 @@ class Fits:
         params: (items, ...) as `Siren.init` lays them out.
         mse: (items,) mean squared error over points and channels, in the signals' own range.
         steps: (items,) steps taken.
+        marked: (marks, items) the mean squared error after each number of steps that was asked for.
     """
 
     params: dict[str, Tensor]
     mse: Tensor
     steps: Tensor
+    marked: Tensor
 
 
 def fit_together(
@@ -37,6 +40,7 @@ def fit_together(
     check_every: int = 10,
     points: int | None = None,
     seed: int = 0,
+    marks: Sequence[int] = (),
 ) -> Fits:
     """Fit every item as if it were alone.
 
@@ -54,6 +58,7 @@ def fit_together(
         check_every: steps between two looks at the errors, which are those of all points.
         points: random points of each step, the same for all items; all of them by default.
         seed: of the random points.
+        marks: numbers of steps after which all errors are kept; an item that stopped before keeps its last.
 
     Raises:
         TrainingError: an item's error is not finite; it names the items.
@@ -61,6 +66,7 @@ def fit_together(
     count = values.shape[0]
     final = {name: p.detach().clone() for name, p in params.items()}
     mse, taken = values.new_zeros(count), torch.zeros(count, dtype=torch.long, device=values.device)
+    marked = values.new_zeros(len(marks), count)
     active = torch.arange(count, device=values.device)
     weights = {name: p.clone().requires_grad_() for name, p in final.items()}
     adam = torch.optim.Adam(weights.values(), lr=lr)
@@ -70,13 +76,17 @@ def fit_together(
         return (siren(weights, coords[:, chosen]) - values[:, chosen]).square().mean((1, 2))
 
     for step in range(steps + 1):
-        if step == steps or (until > 0 and step % check_every == 0):
+        looks = step == steps or (until > 0 and step % check_every == 0)
+        if looks or step in marks:
             with torch.no_grad():
-                losses = errors(slice(None))
+                losses = mse[active] = errors(slice(None))
+            for row, mark in zip(marked, marks, strict=True):
+                if step == mark:
+                    row[:] = mse
             ended = (losses <= until) | (step == steps)
-            if ended.any():
+            if looks and ended.any():
                 gone = active[ended]
-                mse[gone], taken[gone] = losses[ended], step
+                taken[gone] = step
                 for name, p in weights.items():
                     final[name][gone] = p.detach()[ended]
                 if ended.all():
@@ -89,10 +99,13 @@ def fit_together(
         adam.zero_grad()
         errors(chosen).sum().backward()  # type: ignore[no-untyped-call]
         adam.step()
+    for row, mark in zip(marked, marks, strict=True):
+        if mark > step:
+            row[:] = mse
     if not bool(mse.isfinite().all()):
         wrong = (~mse.isfinite()).nonzero().flatten().tolist()
         raise TrainingError("zoo", f"the error of items {wrong} is not finite.", "Lower the learning rate.")
-    return Fits(final, mse, taken)
+    return Fits(final, mse, taken, marked)
 
 
 def _only(
