@@ -119,6 +119,16 @@ def test_a_runs_folder_is_its_field(photograph_run: Path, tmp_path: Path) -> Non
     assert "metasiren run image" in (tmp_path / "hub" / "README.md").read_text("utf-8")
 
 
+def test_many_signals_have_no_one_field(tmp_path: Path) -> None:
+    overrides = {
+        "siren.hidden_features": 8, "encoder.latent_dim": 4, "data.train": 4,
+        "data.val": 2, "data.test": 0, "data.size": 8, "train.steps": 1, "train.batch": 2, "evaluate.protocol": None,
+    }  # fmt: skip
+    made = ms.run(ms.load_recipe("celeba_cavia", preset="quick", overrides=overrides), tmp_path / "run", device="cpu")
+    with pytest.raises(ms.RunError, match=r"learned 4 signals[\s\S]*single signal"):
+        formats.write(made.path, tmp_path / "u.glsl")
+
+
 def test_what_cannot_be_written_is_refused(photograph_run: Path, tmp_path: Path) -> None:
     with pytest.raises(ms.RunError, match=r"\.png"):
         formats.write(photograph_run, tmp_path / "u.png")

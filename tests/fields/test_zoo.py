@@ -202,6 +202,7 @@ def test_the_start_protocol_fits_from_the_model_and_from_drawn_weights(tmp_path:
     frame = StartProtocol(steps=(0, 4), items=2, seed=5).evaluate(model.eval(), data, tmp_path, name="learned")
     # Drawn by the same seed, so that both rows are of the same fits.
     assert frame.loc["learned"].tolist() == frame.loc["drawn"].tolist()
+    assert (tmp_path / "figure.png").is_file()
     values = data.batch("val", torch.arange(2)).points["pixels"].values
     first = ms.psnr((siren(dict(model.signal(data.domain).params), ms.grid((8, 8))) - values).square().mean((1, 2)))
     assert frame.loc["learned", "psnr_db_after_0"] == pytest.approx(float(first.mean().detach()), abs=1e-4)

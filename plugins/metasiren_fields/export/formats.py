@@ -52,5 +52,5 @@ def single(run: Run) -> Field:
     """
     if run.domain.items != 1 and run.model().encoder.latent_dim:
         found = f"the run learned {run.domain.items} signals."
-        raise RunError(str(run.path), found, "Only a run of a single signal has one field to export.")
+        raise RunError(str(run.path), found, "Only a run of a single signal, or of a start, has one field.")
     return run.field()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor
 
 from metasiren import (
@@ -19,12 +21,17 @@ from metasiren import (
     EvaluationOptions,
     Model,
     Params,
+    Points,
     Protocol,
     RecipeError,
+    picture_sheet,
     psnr,
     write_metrics,
 )
 from metasiren_fields.zoo.fit import fit_together
+
+SHOWN, SIDE = 6, 96
+"""Pictures of figure.png, and the pixels of their longer side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +39,7 @@ class StartProtocol(Protocol):
     """PSNR after some steps of Adam from the model's weights, the mean over signals; beside it from drawn weights.
 
     The signals are those of the split `test`, or else `val`: values in [-1, 1]. All points are fitted, and compared
-    without clipping.
+    without clipping. For pictures, figure.png shows them after the second of the numbers of steps.
 
     Args:
         steps: the numbers of steps, ascending.
@@ -90,9 +97,27 @@ class StartProtocol(Protocol):
             numbers |= {prefix + key: value for key, value in metrics.items()}
             rows.append(ComparisonRow(name=label, kind="baseline" if prefix else "model", metrics=metrics))
         write_metrics(results, numbers)
+        if dataset.domain.grid is not None and len(dataset.domain.grid) == 2:
+            self._draw(model, starts, points, dataset.domain.grid, results / "figure.png")
         comparison = Comparison(title=f"{count} signals of {dataset.title}, fitted from a start", rows=rows)
         comparison.write(results)
         return comparison.frame()
+
+    def _draw(
+        self, model: Model, starts: Mapping[str, Params], points: Points, shape: Sequence[int], path: Path
+    ) -> None:
+        """Write the truth, and fits of it from each start, as rows of one picture."""
+        truth = points.values[:SHOWN]
+        after, siren = self.steps[:2][-1], model.decoder.siren
+        rows = [truth]
+        for params in starts.values():
+            stacked = {name: p.detach().expand(len(truth), *p.shape[1:]) for name, p in params.items()}
+            with torch.enable_grad():
+                made = fit_together(siren, stacked, points.coords[:SHOWN], truth, steps=after, lr=self.lr)
+            rows.append(siren(made.params, points.coords[:SHOWN]))
+        labels = ["truth", *(f"{name.split(' (')[0]},\n{after} steps" for name in starts)]
+        pictures = [[_picture(values, shape) for values in row] for row in rows]
+        picture_sheet(pictures, labels, [""] * len(truth)).save(path)
 
     def _reached(self, model: Model, params: Params, coords: Tensor, values: Tensor, count: int) -> list[float]:
         """PSNR in dB after each number of steps, the mean over signals."""
@@ -103,3 +128,12 @@ class StartProtocol(Protocol):
             )
         reached: list[float] = psnr(made.marked).mean(1).tolist()
         return reached
+
+
+def _picture(values: Tensor, shape: Sequence[int]) -> Image.Image:
+    """Values (points, channels) in [-1, 1] as a picture; the first channel alone where there are not three."""
+    colours = values if values.shape[-1] == 3 else values[:, :1].expand(-1, 3)
+    pixels = ((colours.clamp(-1, 1) + 1) * 127.5).round().byte().cpu().numpy().reshape(*shape, 3)
+    scale = SIDE / max(shape)
+    size = (max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale)))
+    return Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST)
