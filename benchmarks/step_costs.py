@@ -75,10 +75,10 @@ CASES = (
 )
 
 
-def cost_of(case: Case) -> StepCost:
+def cost_of(case: Case, kernels: str = "plain") -> StepCost:
     """The cost of one step of the case's preset `paper_text`, in the form that it has on a GPU."""
     catalogue = load_catalogue()
-    recipe = load_recipe(case.recipe, preset="paper_text", overrides=case.train)
+    recipe = load_recipe(case.recipe, preset="paper_text", overrides={**case.train, "train.kernels": kernels})
     if case.data is not None:
         stand_in = load_recipe(case.recipe, preset="quick", overrides=case.data).data
         recipe = recipe.model_copy(update={"data": stand_in})
@@ -107,6 +107,11 @@ def resized(points: Points, size: int | None) -> Points:
     return points._map(take)
 
 
+def moved(cost: StepCost) -> dict[str, int]:
+    """What `train.kernels` changes."""
+    return {"kernels": cost.kernels, "bytes": cost.traffic, "peak_bytes": cost.peak}
+
+
 def row(case: Case, cost: StepCost) -> dict[str, Any]:
     """The numbers of a case as they are stored."""
     return {
@@ -114,10 +119,8 @@ def row(case: Case, cost: StepCost) -> dict[str, Any]:
         "preset": "paper_text",
         "steps": case.steps,
         "parameters": sum(cost.trained.values()),
-        "kernels": cost.kernels,
         "flop": cost.flops,
-        "bytes": cost.traffic,
-        "peak_bytes": cost.peak,
+        **moved(cost),
     }
 
 
@@ -144,6 +147,27 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join([*lines, f"| all | | | | | | {total:.1f} | |"])
 
 
+def triton_table(rows: list[dict[str, Any]]) -> str:
+    """What `train.kernels: triton` changes, as Markdown; recipes that it leaves as they are do not appear."""
+    head = "| recipe | kernels | GB moved | ratio | peak GB | H100 hours, at least | limit |"
+    lines = [head, "|---|---|---|---|---|---|---|"]
+    for entry in rows:
+        if fused := entry.get("triton"):
+            (before, _), (least, limit) = hours(entry), hours({**entry, **fused})
+            size, peak = (f"{entry[key] / 1e9:.2f} → {fused[key] / 1e9:.2f}" for key in ("bytes", "peak_bytes"))
+            lines.append(
+                f"| `{entry['recipe']}` | {entry['kernels']} → {fused['kernels']} | {size} | "
+                f"{entry['bytes'] / fused['bytes']:.2f} | {peak} | {before:.2f} → {least:.2f} | {limit} |"
+            )
+    return "\n".join(lines)
+
+
+def between(text: str, mark: str, content: str) -> str:
+    """A page with new content between its marks."""
+    begin, end = f"<!-- {mark} -->\n", f"<!-- end of {mark} -->"
+    return f"{text.partition(begin)[0]}{begin}{content}\n{end}{text.partition(end)[2]}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="store the numbers, and the table in docs/scale.md")
@@ -151,15 +175,16 @@ def main() -> None:
     rows = []
     for case in CASES:
         rows.append(row(case, cost_of(case)))
+        fused = moved(cost_of(case, "triton"))
+        if any(fused[key] != rows[-1][key] for key in fused):
+            rows[-1]["triton"] = fused
         print(json.dumps(rows[-1]), flush=True)
     if options.write:
         stored = {"torch": torch.__version__.partition("+")[0], "rows": rows}
         FILE.write_text(json.dumps(stored, indent=1) + "\n", "utf-8")
-        begin, end = "<!-- step costs -->\n", "<!-- end of step costs -->"
-        text = PAGE.read_text("utf-8")
-        before, after = text.partition(begin)[0], text.partition(end)[2]
-        PAGE.write_text(f"{before}{begin}{table(rows)}\n{end}{after}", "utf-8")
-    print(table(rows))
+        text = between(PAGE.read_text("utf-8"), "step costs", table(rows))
+        PAGE.write_text(between(text, "costs with kernels", triton_table(rows)), "utf-8")
+    print(table(rows), triton_table(rows), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -16,19 +17,20 @@ import torch
 from torch import Tensor
 
 from metasiren import Siren, load_recipe
-from metasiren.assembly.experiment import assemble
-from metasiren.engine.distributed import Ranks
-from metasiren.engine.running import make_trainer
+from metasiren.engine import selfcheck
 from metasiren.nn.derivatives import SecondSums, elementwise, fused
 from metasiren.nn.derivatives.orders import Order
 from metasiren.registry.catalogue import load_catalogue
 
-ORDERS: dict[str, Order] = {
-    "gradient": "gradient",
-    "laplacian": "laplacian",
-    "hessian_diagonal": "hessian_diagonal",
-    "hessian": "hessian",
-    "sums": SecondSums(((1, 0, 0), (0, 1, -0.3))),
+# Outputs, of which fewer than the three coordinates take the reverse route for gradients; and the order.
+CASES: dict[str, tuple[int, Order]] = {
+    "gradient of one output": (1, "gradient"),
+    "gradient of two outputs": (2, "gradient"),
+    "gradient of four outputs": (4, "gradient"),
+    "laplacian": (2, "laplacian"),
+    "hessian_diagonal": (1, "hessian_diagonal"),
+    "hessian": (2, "hessian"),
+    "sums": (1, SecondSums(((1, 0, 0), (0, 1, -0.3)))),
 }
 # (instances, width, points): one program of a kernel; two for each instance, the last partly filled; none.
 SHAPES = {torch.float32: ((1, 7, 5),), torch.float64: ((1, 7, 5), (2, 23, 31), (2, 6, 0))}
@@ -66,11 +68,11 @@ def fields(siren: Siren, params: dict[str, Tensor], x: Tensor, order: Order, ker
         return [field for field in vars(siren.jet(params, x, order)).values() if field is not None]
 
 
-def jets(dtype: torch.dtype) -> Iterator[tuple[str, dict[str, float]]]:
+def jets(dtype: torch.dtype) -> Iterator[tuple[str, dict[str, Any]]]:
     """Differences of fields with and without gradients, of gradients, and launches of one jet with its gradient."""
-    for name, order in ORDERS.items():
+    for name, (out, order) in CASES.items():
         for instances, width, points in SHAPES[dtype]:
-            siren, params = net(4, width, instances, dtype)
+            siren, params = net(out, width, instances, dtype)
             x = torch.rand(instances, points, 3, dtype=dtype, generator=torch.Generator().manual_seed(1)) * 2 - 1
             inputs = [x.requires_grad_(), *params.values()]
             truth = fields(siren, params, x, order, False)
@@ -87,7 +89,7 @@ def jets(dtype: torch.dtype) -> Iterator[tuple[str, dict[str, float]]]:
                     "fields": max(distance(a, b) for a, b in zip(found, truth, strict=True)),
                     "without gradients": max(distance(a, b) for a, b in zip(bare, truth, strict=True)),
                     "gradients": max(distance(a, b) for a, b in zip(ours, theirs, strict=True)),
-                    "launched": len(launched),
+                    "launched": launched,
                 },
             )
 
@@ -128,18 +130,14 @@ def other_activation() -> dict[str, float]:
 
 
 def trained() -> dict[str, Any]:
-    """The losses of two trainings of one recipe after three steps, by plain operations and by kernels."""
-    small = {"siren.hidden_features": 8, "train.steps": 3, "train.dtype": "float64", "train.log_every": 1}
-    catalogue, losses = load_catalogue(), []
-    with counted() as launched:
-        for kernels in ("plain", "triton"):
-            changes = {**small, "data.size": 16, "train.kernels": kernels}
-            recipe = load_recipe("poisson_laplacian", preset="quick", overrides=changes)
-            trainer = make_trainer(assemble(recipe, catalogue), catalogue, torch.device("cpu"), Ranks())
-            seen: list[float] = []
-            trainer.train(watch=lambda step, found, *_, seen=seen: seen.append(found["loss"]), save=lambda _: None)
-            losses.append(seen)
-    return {"losses": losses, "launched": len(launched)}
+    """Steps of two small recipes by plain operations and by kernels, as `metasiren selfcheck` takes them on a GPU."""
+    small = {"siren.hidden_features": 8, "train.dtype": "float64", "data.size": 8}
+    with (
+        counted() as launched,
+        patch.multiple(selfcheck, STEPS=2, TIMED=1, _recipe=partial(load_recipe, preset="quick", overrides=small)),
+    ):
+        rows = selfcheck._kernel_times(torch.device("cpu"), load_catalogue())
+    return {"rows": rows, "launched": len(launched)}
 
 
 def main() -> None:

@@ -36,6 +36,8 @@ class OperationCount(TorchDispatchMode):  # type: ignore[no-untyped-call]
         before = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
         for tensor in before:
             self._note(tensor, new=False)
+        if kwargs and "out" in kwargs:  # written, not read
+            before = [t for t in before if t is not kwargs["out"]]
         out = func(*args, **(kwargs or {}))
         after = [t for t in tree_leaves(out) if isinstance(t, Tensor)]
         for tensor in after:

@@ -21,7 +21,7 @@ import torch
 from metasiren.assembly.experiment import Experiment, assemble
 from metasiren.contracts import Batch, Encoder
 from metasiren.engine.compilation import compiled
-from metasiren.engine.devices import forget_peak_memory, peak_memory, precision
+from metasiren.engine.devices import demand_kernels, forget_peak_memory, peak_memory, precision
 from metasiren.engine.distributed import Ranks
 from metasiren.engine.running import make_trainer
 from metasiren.engine.trainer import Trainer
@@ -73,6 +73,7 @@ def selfcheck(
         "recipes": rows,
         "counts": {state: states.count(state) for state in sorted(set(states))},
         "compile": _compile_times(device, catalogue) if device.type == "cuda" else None,
+        "kernels": _kernel_times(device, catalogue) if device.type == "cuda" else None,
         "seconds": round(time.monotonic() - began, 1),
     }
 
@@ -161,6 +162,30 @@ def _compile_times(device: torch.device, catalogue: Catalogue) -> dict[str, Any]
     if reasons := [str(w.message) for w in noted if str(w.message).startswith("compile:")]:
         return {"available": False, "reason": reasons[0]}
     return {"available": True, "first_step_seconds": times[0], "step_seconds": median(times[1:])}
+
+
+def _kernel_times(device: torch.device, catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Losses and seconds of a step by plain operations and by Triton's kernels: forward jets, and the reverse route."""
+    rows = []
+    for name in ("poisson_laplacian", "poisson_gradient"):
+        experiment = assemble(_recipe(name), catalogue)
+        batch = experiment.dataset.batch("train", torch.arange(1))
+        row: dict[str, Any] = {"recipe": name}
+        try:
+            for kernels in ("plain", "triton"):
+                train = experiment.recipe.train.model_copy(update={"kernels": kernels})
+                changed = replace(experiment, recipe=experiment.recipe.model_copy(update={"train": train}))
+                demand_kernels(changed.recipe, changed.model, device)
+                forget_peak_memory(device)
+                with precision(tf32=False):
+                    trainer = _trainer(changed, catalogue, device, train.dtype)
+                    row[f"{kernels}_losses"], times = _steps(trainer, [batch.to(device)] * STEPS, TIMED)
+                row[f"{kernels}_step_seconds"] = median(times[1:])
+                row[f"{kernels}_peak_memory_bytes"] = peak_memory(device)
+        except Exception as error:  # of a compiler, or of a driver: it is what the report is for
+            row["reason"] = f"{type(error).__name__}: {error}"
+        rows.append(row)
+    return rows
 
 
 def _machine(device: torch.device) -> dict[str, Any]:

@@ -76,7 +76,9 @@ class Sine(Activation):
         if order == 0:
             return (torch.sin(z),)
         s, c = torch.sin(z), torch.cos(z)
-        return (s, c, -s, -c)[: order + 1] if order > 1 else (s, c)
+        if order == 1:
+            return s, c
+        return (s, c, -s) if order == 2 else (s, c, -s, -c)
 
     def initial_weights(self, layer: Layer, hidden_omega: float) -> Uniform:
         """U(-1/n, 1/n) in the first layer, U(-sqrt(6/n)/omega, sqrt(6/n)/omega) in the others, n being the fan-in."""

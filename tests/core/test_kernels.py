@@ -6,15 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 
-from metasiren import Siren, load_recipe
-from metasiren.engine import running
+from metasiren import Siren, load_catalogue, load_recipe
+from metasiren.engine import running, selfcheck
+from metasiren.engine.counting import OperationCount
 from metasiren.errors import RecipeError
 from metasiren.nn.activations import Sine
 from metasiren.nn.derivatives import demand_kernels, elementwise, fused
@@ -40,15 +42,20 @@ def test_interpreted_kernels_equal_plain_jets() -> None:
     found = said_by("interpreted_kernels.py", TRITON_INTERPRET="1")
     for dtype, tolerance in (("float32", 2e-5), ("float64", 1e-13)):
         for case, row in found[dtype].items():
-            assert row.pop("launched") == 4, f"{case}: two sines, forward and backward"
+            reverse = ["sine_adjoint"] * 2 + ["sine_adjoint_back"] * 2 + ["sine_back"] * 2
+            forward = ["sine_columns"] * 2 + ["sine_columns_back"] * 2
+            few = case.startswith(("gradient of one", "gradient of two"))
+            assert row.pop("launched") == (reverse if few else forward), f"{case}: two sines"
             assert max(row.values()) < tolerance, (dtype, case, row)
     assert found["twice"]["gradients"] < 1e-12
     assert found["transformed"] == {"fields": 0.0, "launched": 0}
     assert found["other activation"] == {"fields": 0.0, "launched": 0}
-    plain, ours = found["trained"]["losses"]
-    assert ours == pytest.approx(plain, rel=1e-12)
-    assert len(set(plain)) == 3
-    assert found["trained"]["launched"] == 3 * 2 * 4, "three steps of four sines, forward and backward"
+    columns, reverse = found["trained"]["rows"]
+    for row in (columns, reverse):
+        assert row["triton_losses"] == pytest.approx(row["plain_losses"], rel=1e-12)
+        assert len(set(row["plain_losses"])) == 2
+    # Three steps of four sines: forward and backward; forward and two passes backward.
+    assert found["trained"]["launched"] == 3 * 4 * (2 + 3)
 
 
 @needs_triton
@@ -58,8 +65,9 @@ def test_kernels_compile_for_a_gpu_that_is_not_here(tmp_path: Path) -> None:
         # CUDA's fast sine is wrong far from zero, where sirens live; the accurate one has a table of 2 / pi.
         assert found["accurate"], kernel
         assert not found["fast"], kernel
-        # 16 bytes at a time, each column read once and written once.
-        assert found["wide_loads"] == found["wide_stores"] == found["stores"] == found["expected"], kernel
+        # 16 bytes at a time, each number read once and written once.
+        assert found["loads"] == found["expected_loads"], kernel
+        assert found["stores"] == found["all_stores"] == found["expected_stores"], kernel
         # A weight of the equation keeps its digits in float64.
         assert set(found["constants"]) <= {"-3.000000e-01", "0.000000e+00"}, kernel
 
@@ -103,18 +111,48 @@ def test_a_run_that_cannot_have_kernels_is_refused_before_it_begins(
     assert not (tmp_path / "run").exists()
 
 
+def test_selfcheck_says_why_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    small = {"siren.hidden_features": 8, "data.size": 8}
+    monkeypatch.setattr(selfcheck, "_recipe", partial(load_recipe, preset="quick", overrides=small))
+    for row in selfcheck._kernel_times(torch.device("cpu"), load_catalogue()):
+        assert row["plain_step_seconds"] > 0
+        assert row["reason"].startswith("RecipeError: train.kernels: triton: ")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("order", ["gradient", "hessian"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_kernels_on_a_gpu_equal_plain_jets(order: Literal["gradient", "hessian"], dtype: torch.dtype) -> None:
+    siren = Siren(in_features=3, out_features=2, hidden_features=37)
+    params = {k: v.cuda().requires_grad_() for k, v in siren.init(2, dtype=dtype).items()}
+    x, found = torch.rand(2, 1000, 3, dtype=dtype, device="cuda") * 2 - 1, []
+    for kernels in (False, True):
+        with fused(kernels):
+            fields = [field for field in vars(siren.jet(params, x, order)).values() if field is not None]
+        grads = torch.autograd.grad(sum(f.square().sum() for f in fields), list(params.values()))
+        found.append([*fields, *grads])
+    for truth, ours in zip(*found, strict=True):
+        assert (ours - truth).norm() <= (1e-4 if dtype == torch.float32 else 1e-11) * truth.norm()
+
+
 def test_a_compiler_makes_kernels_of_its_own() -> None:
     with pytest.raises(RecipeError, match="compile and kernels: triton exclude each other"):
         load_recipe("image", preset="quick", overrides={"train.kernels": "triton", "train.compile": True})
 
 
 def test_kernels_move_fewer_bytes_and_need_no_gpu_to_count_them() -> None:
-    """Each column is read and written once forward (2), and backward read twice and written twice (4)."""
-    from metasiren.engine.counting import OperationCount
-
+    """Forward z is read and h written; backward z and the gradient are read, and h and the gradient written."""
     columns, shape = elementwise.Columns(2, (((0, 0, 1.0), (1, 1, 1.0)),)), (1, 4, 10, 8)
     z, g = torch.empty(shape, device="meta"), torch.empty(shape, device="meta")
     with OperationCount(z.device) as count:
         elementwise.sine_columns(z, columns)
         elementwise.sine_columns_back(z, g, columns)
     assert (count.kernels, count.traffic) == (2, 6 * z.numel() * 4)
+    # Of the reverse route z, a, p; z, a, g, p, g, bend; z, bend, g, h, bend.
+    z, a = z[:, 0], z[:, :1]
+    with OperationCount(z.device) as count:
+        p = elementwise.sine_adjoint(z, a)
+        _, bend = elementwise.sine_adjoint_back(z, a, p)
+        elementwise.sine_back(z, bend, torch.empty_like(z))
+    assert (count.kernels, count.traffic) == (3, (3 + 6 + 5) * z.numel() * 4)

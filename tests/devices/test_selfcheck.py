@@ -47,6 +47,7 @@ def test_on_a_cpu_float32_is_compared_with_float64(tmp_path: Path) -> None:
 
 def test_on_a_gpu_it_is_compared_with_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_compile_times", lambda device, catalogue: {"available": False})
+    monkeypatch.setattr(module, "_kernel_times", lambda device, catalogue: [])
     with emulated_gpu():
         report = selfcheck(torch.device("cuda", 0), ms.load_catalogue(), names=["image", "helmholtz"])
     assert report["counts"] == {"agrees": 2}, report["recipes"]

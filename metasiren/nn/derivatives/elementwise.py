@@ -1,4 +1,4 @@
-"""The elementwise work of jets through sines, fused: one Triton kernel forward, one backward.
+"""The elementwise work of jets through sines, fused: a Triton kernel forward, and one for each pass backward.
 
 Off unless asked for by `fused`, and then only where the kernels can run: sines, float32 or float64, on a GPU (or on a
 CPU with Triton's interpreter, TRITON_INTERPRET=1, which is for tests). Everything else takes the plain operations, and
@@ -10,7 +10,7 @@ The kernels are operations of torch (`torch.ops.metasiren`), which on `meta` ten
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.util import find_spec
@@ -92,6 +92,38 @@ def sine_columns_back(z: Tensor, grad: Tensor, columns: Columns) -> Tensor:
     return h
 
 
+def sine_adjoint(z: Tensor, adjoint: Tensor) -> Tensor:
+    """The adjoint of pre-activations: a cos z.
+
+    Args:
+        z: pre-activations (instances, points, features), contiguous.
+        adjoint: of activations (instances, outputs, points, features), or with one point for all.
+
+    Returns:
+        (instances, outputs, points, features)
+    """
+    p: Tensor = torch.ops.metasiren.sine_adjoint(z, adjoint.contiguous())
+    return p
+
+
+def sine_adjoint_back(z: Tensor, adjoint: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn the gradient of `sine_adjoint(z, adjoint)` into that of the adjoint, in place.
+
+    Returns:
+        `sine_adjoint(z, adjoint)`, made on the way, and the gradient of z.
+    """
+    p: Tensor
+    bend: Tensor
+    _, p, bend = torch.ops.metasiren.sine_adjoint_back_(z, adjoint.contiguous(), grad)
+    return p, bend
+
+
+def sine_back(z: Tensor, bend: Tensor, grad: Tensor) -> Tensor:
+    """Add what the gradient of sin z gives z to `bend`, in place; returns sin z, made on the way."""
+    h: Tensor = torch.ops.metasiren.sine_back_(z, bend, grad.contiguous())[1]
+    return h
+
+
 def _interpreted() -> bool:
     return os.environ.get("TRITON_INTERPRET") == "1"
 
@@ -100,35 +132,74 @@ def _interpreted() -> bool:
 
 _ops = torch.library.Library("metasiren", "DEF")
 _TERMS = "int tangents, int[] ends, int[] first, int[] second, float[] weights"
-_ops.define(f"sine_columns(Tensor z, {_TERMS}) -> Tensor")
-_ops.define(f"sine_columns_back_(Tensor z, Tensor(a!) grad, {_TERMS}) -> (Tensor(a!), Tensor)")
 
 
-def _launch(kernel: str, z: Tensor, others: tuple[Tensor, ...], terms: tuple[Any, ...]) -> None:
+def _operation(schema: str, run: Callable[..., Any], shape: Callable[..., Any]) -> None:
+    name = schema.partition("(")[0]
+    _ops.define(schema)
+    _ops.impl(name, run, "CUDA")
+    _ops.impl(name, run, "CPU")  # for the interpreter
+    _ops.impl(name, shape, "Meta")
+
+
+def _launch(kernel: str, tensors: tuple[Tensor, ...], instances: int, numbers: int, *rest: Any) -> None:
     from metasiren.nn.derivatives import kernels  # imports triton
 
-    tangents, *lists = terms
-    numbers = z.shape[2] * z.shape[3]
-    if programs := z.shape[0] * -(-numbers // SIZE):
-        assert all(t.is_contiguous() and t.shape == z.shape for t in (z, *others))
-        with torch.cuda.device_of(z):
-            getattr(kernels, kernel)[(programs,)](z, *others, numbers, tangents, *map(tuple, lists), SIZE)
+    if programs := instances * -(-numbers // SIZE):
+        assert all(t.is_contiguous() for t in tensors), f"{kernel}: strides {[t.stride() for t in tensors]}"
+        with torch.cuda.device_of(tensors[0]):
+            getattr(kernels, kernel)[(programs,)](*tensors, numbers, *rest, SIZE)
 
 
-def _forward(z: Tensor, *terms: Any) -> Tensor:
+def _columns(z: Tensor, tangents: int, *terms: Any) -> Tensor:
     h = torch.empty_like(z)
-    _launch("sine_columns", z, (h,), terms)
+    _launch("sine_columns", (z, h), len(z), z.shape[2:].numel(), tangents, *map(tuple, terms))
     return h
 
 
-def _backward(z: Tensor, grad: Tensor, *terms: Any) -> tuple[Tensor, Tensor]:
+def _columns_back(z: Tensor, grad: Tensor, tangents: int, *terms: Any) -> tuple[Tensor, Tensor]:
     h = torch.empty_like(z)
-    _launch("sine_columns_back", z, (grad, h), terms)
+    _launch("sine_columns_back", (z, grad, h), len(z), z.shape[2:].numel(), tangents, *map(tuple, terms))
     return grad, h
 
 
-for _device in ("CUDA", "CPU"):
-    _ops.impl("sine_columns", _forward, _device)
-    _ops.impl("sine_columns_back_", _backward, _device)
-_ops.impl("sine_columns", lambda z, *terms: torch.empty_like(z), "Meta")
-_ops.impl("sine_columns_back_", lambda z, grad, *terms: (grad, torch.empty_like(z)), "Meta")
+def _of_outputs(z: Tensor, adjoint: Tensor) -> Tensor:
+    return z.new_empty(len(z), adjoint.shape[1], *z.shape[1:])
+
+
+def _adjoint(z: Tensor, adjoint: Tensor) -> Tensor:
+    p, row = _of_outputs(z, adjoint), adjoint.shape[2] != z.shape[1]
+    _launch("sine_adjoint", (z, adjoint, p), len(z), z.shape[1:].numel(), z.shape[2], adjoint.shape[1], row)
+    return p
+
+
+def _adjoint_back(z: Tensor, adjoint: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    p, bend, row = torch.empty_like(grad), torch.empty_like(z), adjoint.shape[2] != z.shape[1]
+    tensors = (z, adjoint, grad, p, bend)
+    _launch("sine_adjoint_back", tensors, len(z), z.shape[1:].numel(), z.shape[2], adjoint.shape[1], row)
+    return grad, p, bend
+
+
+def _back(z: Tensor, bend: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+    h = torch.empty_like(z)
+    _launch("sine_back", (z, bend, grad, h), 1, z.numel())
+    return bend, h
+
+
+_operation(f"sine_columns(Tensor z, {_TERMS}) -> Tensor", _columns, lambda z, *_: torch.empty_like(z))
+_operation(
+    f"sine_columns_back_(Tensor z, Tensor(a!) grad, {_TERMS}) -> (Tensor(a!), Tensor)",
+    _columns_back,
+    lambda z, grad, *_: (grad, torch.empty_like(z)),
+)
+_operation("sine_adjoint(Tensor z, Tensor adjoint) -> Tensor", _adjoint, _of_outputs)
+_operation(
+    "sine_adjoint_back_(Tensor z, Tensor adjoint, Tensor(a!) grad) -> (Tensor(a!), Tensor, Tensor)",
+    _adjoint_back,
+    lambda z, adjoint, grad: (grad, torch.empty_like(grad), torch.empty_like(z)),
+)
+_operation(
+    "sine_back_(Tensor z, Tensor(a!) bend, Tensor grad) -> (Tensor(a!), Tensor)",
+    _back,
+    lambda z, bend, grad: (bend, torch.empty_like(z)),
+)

@@ -27,6 +27,7 @@ from metasiren.nn.derivatives.blocks import (
     plain_wanted,
     product,
 )
+from metasiren.nn.derivatives.elementwise import serves, sine_adjoint, sine_adjoint_back, sine_back
 from metasiren.nn.layers import exact_affine
 
 Pair = tuple[Tensor, Tensor]
@@ -45,11 +46,11 @@ def pass_adjoint(features: Tensor, layers: Layers, activation: Activation) -> Pa
     """
     if plain_wanted():
         return plain_adjoint(features, layers, activation)
-    tensors = (features, *layers.tensors)
+    tensors, kernels = (features, *layers.tensors), serves(features, activation)
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-        pair: Pair = _Adjoint.apply(activation, *tensors)
+        pair: Pair = _Adjoint.apply(activation, kernels, *tensors)
         return pair
-    return _forward(features, layers, activation, _cuts(features, layers), None)
+    return _forward(features, layers, activation, _cuts(features, layers), None, kernels)
 
 
 def plain_adjoint(features: Tensor, layers: Layers, activation: Activation) -> Pair:
@@ -87,7 +88,12 @@ def _cuts(features: Tensor, layers: Layers) -> list[Block]:
 
 
 def _forward(
-    features: Tensor, layers: Layers, activation: Activation, cuts: list[Block], kept: list[Tensor] | None
+    features: Tensor,
+    layers: Layers,
+    activation: Activation,
+    cuts: list[Block],
+    kept: list[Tensor] | None,
+    kernels: bool,
 ) -> Pair:
     instances, points, size = features.shape
     outputs = layers.weights[-1].shape[1]
@@ -96,9 +102,9 @@ def _forward(
     for block in cuts:
         part = layers.of(block.instances)
         z = exact_affine(features[block.instances, block.points], part.weights[0], part.biases[0])
-        slopes = []
+        slopes = []  # of kernels the pre-activations, from which they compute them
         for weight, bias in zip(part.weights[1:], part.biases[1:], strict=True):
-            h, slope = activation.derivatives(z, 1)
+            h, slope = (torch.sin(z), z) if kernels else activation.derivatives(z, 1)
             slopes.append(slope)
             z = _affine(h, weight, bias)
             if kept is not None:
@@ -108,19 +114,24 @@ def _forward(
         values[block.instances, block.points] = z
         a = part.weights[-1].unsqueeze(2)
         for k in range(len(slopes) - 1, 0, -1):
-            a = product(a * slopes[k].unsqueeze(1), part.weights[k].mT)
+            a = product(_sloped(a, slopes[k], kernels), part.weights[k].mT)
             if kept is not None:
                 kept.append(a)
-        gradients[block.instances, :, block.points] = _exact_last(a * slopes[0].unsqueeze(1), part.weights[0])
+        gradients[block.instances, :, block.points] = _exact_last(_sloped(a, slopes[0], kernels), part.weights[0])
     return values, gradients
+
+
+def _sloped(a: Tensor, slope: Tensor, kernels: bool) -> Tensor:
+    return sine_adjoint(slope, a) if kernels else a * slope.unsqueeze(1)
 
 
 class _Adjoint(Function):
     @staticmethod
-    def forward(ctx: Any, activation: Activation, features: Tensor, *tensors: Tensor) -> Pair:
+    def forward(ctx: Any, activation: Activation, kernels: bool, features: Tensor, *tensors: Tensor) -> Pair:
         layers, kept = Layers.from_tensors(tensors), list[Tensor]()
-        ctx.activation, ctx.inputs, ctx.cuts = activation, 1 + len(tensors), _cuts(features, layers)
-        pair = _forward(features, layers, activation, ctx.cuts, kept)
+        ctx.activation, ctx.kernels, ctx.inputs = activation, kernels, 1 + len(tensors)
+        ctx.cuts = _cuts(features, layers)
+        pair = _forward(features, layers, activation, ctx.cuts, kept, kernels)
         ctx.save_for_backward(features, *tensors, *kept)
         return pair
 
@@ -133,8 +144,8 @@ class _Adjoint(Function):
 
         with torch.autocast(grads[0].device.type, enabled=False):
             if torch.is_grad_enabled():
-                return None, *differentiate(again, inputs, grads)
-            return None, *_backward(ctx, inputs[0], Layers.from_tensors(inputs[1:]), kept, *grads)
+                return None, None, *differentiate(again, inputs, grads)
+            return None, None, *_backward(ctx, inputs[0], Layers.from_tensors(inputs[1:]), kept, *grads)
 
 
 def _backward(
@@ -142,32 +153,44 @@ def _backward(
 ) -> Gradients:
     depth = len(layers) - 1
     total = layers.zeros()
-    total_x = torch.zeros_like(features) if ctx.needs_input_grad[1] else None
+    total_x = torch.zeros_like(features) if ctx.needs_input_grad[2] else None
     for block in ctx.cuts:
         part, sums = layers.of(block.instances), total.of(block.instances)
         x = features[block.instances, block.points]
         pre = [exact_affine(x, part.weights[0], part.biases[0]), *(next(kept) for _ in range(depth - 1))]
         adjoints = [*reversed([next(kept) for _ in range(depth - 1)]), part.weights[-1].unsqueeze(2)]
-        f = [ctx.activation.derivatives(z, 2) for z in pre]
+        f = [] if ctx.kernels else [ctx.activation.derivatives(z, 2) for z in pre]
 
         # The adjoint pass ran from the last layer to the first, so its gradient runs from the first to the last.
         bends = []
         g = grad_gradients[block.instances, :, block.points]
         for k in range(depth):
-            slope = f[k][1].unsqueeze(1)
-            accumulate(sums.weights[k], adjoints[k] * slope, g)
-            g = product(g, part.weights[k])
-            both = g * adjoints[k]
-            bends.append((both.sum(1) if both.shape[1] > 1 else both[:, 0]).mul_(f[k][2]))
-            g *= slope
+            if ctx.kernels:
+                into = product(g, part.weights[k])
+                p, bend = sine_adjoint_back(pre[k], adjoints[k], into)
+                accumulate(sums.weights[k], p, g)
+                g = into
+            else:
+                slope = f[k][1].unsqueeze(1)
+                accumulate(sums.weights[k], adjoints[k] * slope, g)
+                g = product(g, part.weights[k])
+                both = g * adjoints[k]
+                bend = (both.sum(1) if both.shape[1] > 1 else both[:, 0]).mul_(f[k][2])
+                g *= slope
+            bends.append(bend)
         sums.weights[-1].add_(g.sum(2))
 
         # Then the gradient of the values' pass, which adds at every layer the gradient of the slopes.
         g = grad_values[block.instances, block.points]
         for k in range(depth, 0, -1):
-            accumulate(sums.weights[k], g, f[k - 1][0])
             sums.biases[k].add_(g.sum(1))
-            g = bends[k - 1].addcmul_(g @ part.weights[k], f[k - 1][1])
+            if ctx.kernels:
+                into = g @ part.weights[k]
+                accumulate(sums.weights[k], g, sine_back(pre[k - 1], bends[k - 1], into))
+                g = bends[k - 1]
+            else:
+                accumulate(sums.weights[k], g, f[k - 1][0])
+                g = bends[k - 1].addcmul_(g @ part.weights[k], f[k - 1][1])
         accumulate(sums.weights[0], g, x)
         sums.biases[0].add_(g.sum(1))
         if total_x is not None:
