@@ -116,7 +116,6 @@ def test_selfcheck_says_why_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch
     small = {"siren.hidden_features": 8, "data.size": 8}
     monkeypatch.setattr(selfcheck, "_recipe", partial(load_recipe, preset="quick", overrides=small))
     for row in selfcheck._kernel_times(torch.device("cpu"), load_catalogue()):
-        assert row["plain_step_seconds"] > 0
         assert row["reason"].startswith("RecipeError: train.kernels: triton: ")
 
 
