@@ -23,9 +23,11 @@ from metasiren import (
     Points,
     Prediction,
     Protocol,
+    Recipe,
     Siren,
     hookimpl,
 )  # fmt: skip
+from metasiren.recipe import validate
 
 
 class Waves(Dataset):
@@ -109,6 +111,21 @@ class Judge(Protocol):
 
 def adam(parameters: Any, *, lr: float = 1e-3) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=lr)
+
+
+def recipe(train: dict[str, Any], where: str = "toy", **changes: Any) -> Recipe:
+    """A recipe of the parts here; `changes` replace its keys."""
+    tree = {
+        "data": "waves",
+        "siren": {"hidden_features": 8, "hidden_layers": 1, "first_omega": 5},
+        "encoder": {"name": "mean_pair", "latent_dim": 3},
+        "decoder": "shift",
+        "constraints": {"squares": {"weight": 2.0}},
+        "train": {"batch": 4, "optimizer": {"name": "toy_adam", "lr": 1e-3}, **train},
+        "evaluate": {"protocol": "judge"},
+        **changes,
+    }
+    return validate(tree, where, name="toy")
 
 
 def plugin() -> ModuleType:

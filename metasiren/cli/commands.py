@@ -118,7 +118,7 @@ def run(
         os.environ["METASIREN_NO_REPORT"] = "1"
     prepare_processor()
     catalogue = catalogue_of(ctx)
-    # Under torchrun the first process alone speaks.
+    # Under torchrun the first process alone prints.
     first = os.environ.get("RANK", "0") == "0"
     progress = Shown(console()) if first else Silent()
     if resumed is not None:

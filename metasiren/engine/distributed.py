@@ -1,7 +1,7 @@
 """Several processes that train one model, started by torchrun: `torchrun --nproc_per_node=N -m metasiren run RECIPE`.
 
 Every process draws the same batch and takes its part; DistributedDataParallel averages the gradients. The first process
-alone writes. Processes speak over NCCL on GPUs and over gloo on CPUs.
+alone writes. Processes communicate by NCCL on GPUs and by gloo on CPUs.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def scaffold(kind: str, name: str, out: Path, *, taken: Collection[str] = ()) ->
     where = f"new {kind} {name}"
     if names.module in taken:
         found = f"{kind} {names.module!r} is installed already."
-        raise PluginError(where, found, "Recipes could not tell the two apart: choose another name.")
+        raise PluginError(where, found, "Recipes could not distinguish the two: choose another name.")
     folder = out / names.distribution
     words = {
         **vars(names),

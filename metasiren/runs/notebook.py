@@ -9,7 +9,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-FIGURES = ("figure6.png", "figure.png", "shaded.png", "preview.png")
 MOST_BYTES = 2_000_000
 
 
@@ -21,13 +20,18 @@ def run_html(label: str, path: Path, environment: Mapping[str, Any]) -> str:
     if rows:
         cells = "".join(f"<tr><td>{escape(name)}</td><td>{value:.6g}</td></tr>" for name, value in rows)
         parts.append(f"<table>{cells}</table>")
-    for name in FIGURES:
-        file = path / "results" / name
-        if file.is_file() and file.stat().st_size <= MOST_BYTES:
+    for file in figures(path / "results"):
+        if file.stat().st_size <= MOST_BYTES:
             data = base64.b64encode(file.read_bytes()).decode("ascii")
             parts.append(f'<img alt="figure" style="max-width:100%" src="data:image/png;base64,{data}">')
             break
     return "".join(parts)
+
+
+def figures(results: Path) -> list[Path]:
+    """The pictures of a run, the one that shows most first: `figure*.png`, others by name, `preview.png` last."""
+    found = [file for file in results.glob("*.png") if file.is_file()]
+    return sorted(found, key=lambda file: (file.name == "preview.png", not file.name.startswith("figure"), file.name))
 
 
 def _metrics(results: Path) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from metasiren.nn.initial import Normal, Uniform
 from metasiren.nn.siren import Siren
 from metasiren.testing import common
 from metasiren.testing.common import compare, finite
-from metasiren.testing.overfit import Centred, learns
+from metasiren.testing.overfit import network_learns
 from metasiren.testing.part import Part, seeded
 from metasiren.testing.report import demand, fail
-from metasiren.testing.signals import LastLayer
 
 EXACT = 1e-9
 """Difference, relative to the largest entry, that float64 arithmetic in another order may make."""
@@ -122,18 +121,12 @@ def initialisation(part: Part) -> None:
 
 def overfit(part: Part) -> None:
     """A network with it fits a signal in fifty steps better than a constant does."""
-    from metasiren.contracts import Model
-    from metasiren.testing.overfit import Memory
-
     domain = part.dataset.domain
     siren = Siren(
         in_features=domain.d_in, out_features=domain.d_out, hidden_features=64, hidden_layers=1, first_omega=10.0,
         hidden_omega=10.0, nonlinearity=part.make(),
     )  # fmt: skip
-    with seeded(0):
-        model = Model(Memory(domain, 0), LastLayer(siren, 0))
-    batch = part.dataset.batch("train", torch.arange(1), generator=torch.Generator().manual_seed(0))
-    learns(model, Centred(part.dataset, batch, "pixels"), 1, at="pixels")
+    network_learns(part, siren)
 
 
 CHECKS = (

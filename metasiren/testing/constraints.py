@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from metasiren.contracts import Constraint
 from metasiren.testing import common, fits
 from metasiren.testing.common import compare, finite
-from metasiren.testing.fits import Bench
+from metasiren.testing.fits import Bench, asked_twice
 from metasiren.testing.overfit import STEPS
-from metasiren.testing.part import Part, seeded
+from metasiren.testing.part import Part
 from metasiren.testing.report import NotApplicable, demand
 from metasiren.testing.signals import capacity
 
@@ -63,13 +63,11 @@ def batch_mean(part: Part) -> None:
 
 def determinism(part: Part) -> None:
     """The same fit gives the same loss."""
-    bench = Bench(part, part.make())
-    found = []
-    for seed in (1, 2):
-        made = part.make()
-        with seeded(seed):
-            found.append(made(bench.fit()))
-    demand(torch.equal(found[0], found[1]), "a second call gives another loss.", "Draw random points in the data set.")
+    demand(
+        torch.equal(*asked_twice(part, lambda made, bench: made(bench.fit()))),
+        "a second call gives another loss.",
+        "Draw random points in the data set.",
+    )
 
 
 def gradients(part: Part) -> None:

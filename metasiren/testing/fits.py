@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,6 +13,16 @@ from metasiren.testing.common import compare
 from metasiren.testing.part import Part, seeded
 from metasiren.testing.report import NotApplicable, demand
 from metasiren.testing.signals import LastLayer
+
+
+def asked_twice(part: Part, ask: Callable[[Any, Bench], Tensor]) -> list[Tensor]:
+    """What two constraints or metrics of the same options give for one fit, under two seeds of torch's generator."""
+    bench, found = Bench(part, part.make()), []
+    for seed in (1, 2):
+        made = part.make()
+        with seeded(seed):
+            found.append(ask(made, bench))
+    return found
 
 
 class Bench:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from metasiren.contracts import Model
 from metasiren.nn.derivatives.jets import jet
 from metasiren.nn.encodings import InputLayer
 from metasiren.nn.siren import Siren
 from metasiren.testing import common
 from metasiren.testing.activations import EXACT
 from metasiren.testing.common import compare, finite
-from metasiren.testing.overfit import Centred, Memory, learns
+from metasiren.testing.overfit import network_learns
 from metasiren.testing.part import Part, seeded
 from metasiren.testing.report import demand, fail
-from metasiren.testing.signals import LastLayer
 
 
 def construction(part: Part) -> None:
@@ -125,10 +123,7 @@ def overfit(part: Part) -> None:
         in_features=domain.d_in, out_features=domain.d_out, hidden_features=64, hidden_layers=1,
         nonlinearity="relu", input_layer=part.make(),
     )  # fmt: skip
-    with seeded(0):
-        model = Model(Memory(domain, 0), LastLayer(siren, 0))
-    batch = part.dataset.batch("train", torch.arange(1), generator=torch.Generator().manual_seed(0))
-    learns(model, Centred(part.dataset, batch, "pixels"), 1, at="pixels")
+    network_learns(part, siren)
 
 
 CHECKS = (

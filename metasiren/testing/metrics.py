@@ -10,8 +10,8 @@ from torch import Tensor
 from metasiren.contracts import Metric
 from metasiren.testing import common, fits
 from metasiren.testing.common import compare, finite
-from metasiren.testing.fits import Bench
-from metasiren.testing.part import Part, seeded
+from metasiren.testing.fits import Bench, asked_twice
+from metasiren.testing.part import Part
 from metasiren.testing.report import demand
 from metasiren.testing.signals import capacity
 
@@ -61,13 +61,7 @@ def independence(part: Part) -> None:
 
 def determinism(part: Part) -> None:
     """The same fit gives the same numbers."""
-    bench = Bench(part, part.make())
-    found = []
-    for seed in (1, 2):
-        made = part.make()
-        with seeded(seed):
-            found.append(_ask(made, bench))
-    demand(torch.equal(found[0], found[1]), "a second call gives other numbers.", "Draw nothing at random.")
+    demand(torch.equal(*asked_twice(part, _ask)), "a second call gives other numbers.", "Draw nothing at random.")
 
 
 def heeds_field(part: Part) -> None:

@@ -12,9 +12,10 @@ from metasiren.contracts import Batch, Dataset, Decoder, Domain, Encoder, Model,
 from metasiren.contracts import Context as Seen
 from metasiren.contracts.optimizer import Weighted
 from metasiren.engine.trainer import Objective
-from metasiren.testing.part import seeded
+from metasiren.nn.siren import Siren
+from metasiren.testing.part import Part, seeded
 from metasiren.testing.report import fail
-from metasiren.testing.signals import SquaredError
+from metasiren.testing.signals import LastLayer, SquaredError
 
 STEPS = 50
 RATES = (1e-3, 1e-2, 3e-3)
@@ -89,6 +90,14 @@ def learns(
     tried = ", ".join(f"{error:.3g} at {rate:g}" for rate, error in errors.items())
     found = f"after {STEPS} steps the error is {tried}; {words[against]} {bar:.3g}."
     fail(found, "Expected at most half of that. Look at the size of outputs and gradients at the start.")
+
+
+def network_learns(part: Part, siren: Siren) -> None:
+    """Demand of a network by itself that 50 steps fit a signal of the part's data better than a constant does."""
+    with seeded(0):
+        model = Model(Memory(part.dataset.domain, 0), LastLayer(siren, 0))
+    batch = part.dataset.batch("train", torch.arange(1), generator=torch.Generator().manual_seed(0))
+    learns(model, Centred(part.dataset, batch, "pixels"), 1, at="pixels")
 
 
 def _train(model: Model, batch: Batch, at: str, rate: float) -> tuple[float, float]:

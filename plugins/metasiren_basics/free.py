@@ -17,7 +17,7 @@ class FreeDecoder(Decoder):
 
     Args:
         siren: the architecture.
-        latent_dim: zero; free weights heed no latent.
+        latent_dim: zero; free weights ignore the latent.
         start: weights to begin with, in place of drawn ones: the file model.safetensors that
             `metasiren export RUN -o FOLDER/` writes. The last layer is drawn anew unless `keep_last` is set. A run
             opens the file again when it is opened.
@@ -38,7 +38,7 @@ class FreeDecoder(Decoder):
                 "Use the encoder `fixed` with it, or the decoder `hypernetwork`.",
             )
         # Modules may not have dots in the names of their parameters: a list, in the order of `siren.shapes`.
-        # Matrices are kept as matrices, without the instance dimension: some optimisers heed them (Muon).
+        # Matrices are kept as matrices, without the instance dimension: Muon updates them in another way.
         self.weights = nn.ParameterList(value[0] for value in siren.init().values())
         if start is not None:
             self._begin(str(start), keep_last)

@@ -35,7 +35,7 @@ class Hypernetwork(Decoder):
             uniform in +-1/n, where n is the fan-in of the SIREN's layer for its weights and `hidden_features` for
             its biases. The emitted weights are then *near* the initialisation of a SIREN: hidden ones somewhat
             smaller, biases almost zero, plus what the latent adds. `siren`: biases a draw of `Siren.init`, weights
-            `spread` times a normal draw, and heads speak in units of the standard deviation with which
+            `spread` times a normal draw, and the outputs of heads are in units of the standard deviation with which
             `Siren.init` draws their tensor, so that one learning rate moves all tensors in proportion.
         spread: with `siren`, the standard deviation of what a trunk of unit size adds at the start, in those units.
             With 0, *every* latent begins exactly at the same initialised SIREN; the first step moves the heads

@@ -97,18 +97,27 @@ class NormalConsistency(_AtPoints):
         return agreement(gradient(prediction, self.at), targets["normals"], cosine=True).mean(dim=1)
 
 
-class EikonalResidual(Metric):
-    """Mean of | |grad Phi| - 1 |.
+class _InSpace(Metric):
+    """A metric at one point set, around the surface unless another is named.
 
     Args:
         at: the point set.
     """
 
     at: str
-    order = "gradient"
 
     def __init__(self, *, at: str = "space") -> None:
         self.at = at
+
+
+class EikonalResidual(_InSpace):
+    """Mean of | |grad Phi| - 1 |.
+
+    Args:
+        at: the point set.
+    """
+
+    order = "gradient"
 
     def __call__(self, prediction: Prediction) -> Tensor:
         """(batch,) numbers, one for each item."""
@@ -116,17 +125,12 @@ class EikonalResidual(Metric):
         return residual.mean(dim=1)
 
 
-class _BesideExact(Metric):
+class _BesideExact(_InSpace):
     """A metric beside the exact signed distance, where that is known: closed meshes and solids.
 
     Args:
         at: the point set.
     """
-
-    at: str
-
-    def __init__(self, *, at: str = "space") -> None:
-        self.at = at
 
     def __call__(self, prediction: Prediction) -> Tensor:
         """(batch,) numbers, one for each item; NaN (null in files) where no exact distance is known."""

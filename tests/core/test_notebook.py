@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 import metasiren as ms
+from metasiren.runs.notebook import figures
 
 
 def _linear(d_in: int, weights: list[list[float]]) -> ms.Field:
@@ -65,6 +66,14 @@ def test_other_fields_are_words() -> None:
 def test_values_that_are_not_finite_are_said() -> None:
     field = _linear(2, [[float("nan"), 0.0]])
     assert "not finite" in field._repr_html_()
+
+
+def test_the_first_picture_of_a_run_is_its_figure(tmp_path: Path) -> None:
+    for name in ("preview.png", "shaded.png", "truth_value.png", "figure_nearest.png", "figure6.png", "figure.txt"):
+        (tmp_path / name).write_bytes(b"")
+    names = ["figure6.png", "figure_nearest.png", "shaded.png", "truth_value.png", "preview.png"]
+    assert [file.name for file in figures(tmp_path)] == names
+    assert figures(tmp_path / "none") == []
 
 
 def test_a_run_shows_its_metrics_and_figure_escaped(tmp_path: Path) -> None:

@@ -60,16 +60,7 @@ def catalogue() -> Catalogue:
 
 
 def recipe(**evaluate: Any) -> ms.Recipe:
-    tree = {
-        "data": "waves",
-        "encoder": "mean_pair",
-        "decoder": "shift",
-        "siren": {"hidden_features": 8, "hidden_layers": 1},
-        "constraints": {"squares": 1.0},
-        "train": {"steps": 2, "batch": 4, "optimizer": {"name": "toy_adam", "lr": 1e-3}},
-        "evaluate": evaluate,
-    }
-    return validate(tree, "a test")
+    return toys.recipe({"steps": 2}, "a test", evaluate=evaluate)
 
 
 def numbers(run: ms.Run) -> dict[str, float]:
@@ -145,7 +136,7 @@ def test_a_recipe_with_metrics_reads_back_unchanged() -> None:
     from metasiren.recipe import parse_yaml
 
     first = recipe(protocol="judge", seeds=2, metrics={"index": None, "x": {"name": "slope", "at": "pixels"}})
-    assert validate(parse_yaml(first.to_yaml(), "again"), "again") == first
+    assert validate(parse_yaml(first.to_yaml(), "again"), "again", name="toy") == first
     assert first.evaluate.options == {"seeds": 2}
 
 

@@ -30,17 +30,7 @@ def catalogue() -> Catalogue:
 
 
 def recipe(**train: Any) -> ms.Recipe:
-    options = {"steps": 12, "batch": 4, "optimizer": {"name": "toy_adam", "lr": 1e-2}, "log_every": 1, **train}
-    tree = {
-        "data": "waves",
-        "siren": {"hidden_features": 8, "hidden_layers": 1, "first_omega": 5},
-        "encoder": {"name": "mean_pair", "latent_dim": 3},
-        "decoder": "shift",
-        "constraints": {"squares": {"weight": 2.0}},
-        "train": options,
-        "evaluate": {"protocol": "judge"},
-    }
-    return validate(tree, "toy", name="toy")
+    return toys.recipe({"steps": 12, "optimizer": {"name": "toy_adam", "lr": 1e-2}, "log_every": 1, **train})
 
 
 def final(run: ms.Run) -> checkpoints.Checkpoint:

@@ -16,7 +16,6 @@ from pages import DOCS, blocks
 from metasiren import Recipe, Run
 from metasiren.cli.commands import cli
 from metasiren.engine import running
-from metasiren.recipe import validate
 from metasiren.registry import hookspecs
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.testing import CHECKS, Part, parametrize_with_checks
@@ -40,16 +39,8 @@ def parts(hook: str) -> Mapping[str, Any]:
 
 def train(folder: Path, module: ModuleType, **changes: Any) -> Run:
     """Four steps of a toy recipe, with the plugin there."""
-    tree = {
-        "data": "waves",
-        "encoder": "mean_pair",
-        "decoder": "shift",
-        "siren": {"hidden_features": 8, "hidden_layers": 1},
-        "constraints": {"squares": 1.0},
-        "train": {"steps": 4, "batch": 4, "optimizer": {"name": "toy_adam", "lr": 1e-3}, "log_every": 2},
-        **changes,
-    }
-    recipe: Recipe = validate(tree, "a page")
+    options = {"evaluate": {}, **changes}
+    recipe: Recipe = toys.recipe(options.pop("train", {"steps": 4, "log_every": 2}), "a page", **options)
     catalogue: Catalogue = load_catalogue(extra=[toys.plugin(), module])
     assert not [plugin.error for plugin in catalogue.plugins if plugin.error]
     return running.run(recipe, folder / "run", device="cpu", catalogue=catalogue)

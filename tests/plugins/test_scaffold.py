@@ -108,7 +108,7 @@ def test_a_name_that_cannot_be_used_is_refused(name: str, expected: str, tmp_pat
 def test_the_name_of_an_installed_part_is_refused(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["new", "encoder", "cnn", "--out", str(tmp_path)])
     assert isinstance(done.exception, PluginError)
-    assert "could not tell the two apart" in str(done.exception)
+    assert "could not distinguish the two" in str(done.exception)
 
 
 def test_an_encoding_is_short_for_an_input_encoding(tmp_path: Path) -> None:

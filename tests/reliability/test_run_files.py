@@ -15,7 +15,6 @@ from PIL import Image
 
 import metasiren as ms
 from metasiren.engine import running
-from metasiren.recipe import validate
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.runs import creation, lock
 
@@ -26,16 +25,7 @@ def catalogue() -> Catalogue:
 
 
 def toy(**train: Any) -> ms.Recipe:
-    tree = {
-        "data": "waves",
-        "siren": {"hidden_features": 8, "hidden_layers": 1, "first_omega": 5},
-        "encoder": {"name": "mean_pair", "latent_dim": 3},
-        "decoder": "shift",
-        "constraints": {"squares": 2.0},
-        "train": {"steps": 4, "batch": 4, "optimizer": {"name": "sgd", "lr": 1e-3}, "log_every": 1, **train},
-        "evaluate": {"protocol": "judge"},
-    }
-    return validate(tree, "toy", name="toy")
+    return toys.recipe({"steps": 4, "optimizer": {"name": "sgd", "lr": 1e-3}, "log_every": 1, **train})
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Closeness of two pictures of which one is known up to scale and offset.
 
-A picture's derivatives do not tell its mean, and targets in other units make it brighter or duller; so a result is
+A picture's derivatives do not determine its mean, and targets in other units make it brighter or duller; so a result is
 aligned before it is evaluated: one scale for all channels and an offset for each, by least squares. From a Laplacian
 alone a picture is known up to any harmonic function (a slope, a saddle, ...), of which alignment removes the constant
 only: the rest counts as error.

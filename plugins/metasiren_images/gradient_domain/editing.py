@@ -16,7 +16,7 @@ from metasiren_images.gradient_domain.poisson import metadata_of
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives
 from metasiren_images.single.photograph import Crop
 from metasiren_images.single.picture import Picture
-from metasiren_images.single.pixels import flat, pixels_of
+from metasiren_images.single.pixels import flat, name_of, pixels_of
 from metasiren_images.single.sampling import Sample, check_points
 
 
@@ -91,7 +91,7 @@ class Editing(Dataset):
         self.contrast = self.scheme.contrast(shape, 1)
         self.gradient = self.overlay.gradient(self.scheme)
         self.composite = self.overlay.composite()
-        names = [p.stem if p else name for p, name in ((path, photograph), (second_path, second_photograph))]
+        names = [name_of(photograph, path), name_of(second_photograph, second_path)]
         rule = "longer gradient" if mix == "max" else f"alpha {given:g}"
         self.title = f"{names[0]} over {names[1]}, {shape[0]} x {shape[1]}, {rule}"
         self.splits = {"train": 1, "test": 1}

@@ -13,7 +13,7 @@ from metasiren_images.gradient_domain.pixel_pairs import PixelPairs, pairs_asked
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives, Scheme, Values
 from metasiren_images.single.photograph import Crop
 from metasiren_images.single.picture import Picture
-from metasiren_images.single.pixels import flat, pixels_of
+from metasiren_images.single.pixels import flat, name_of, pixels_of
 from metasiren_images.single.sampling import Sample, check_points
 
 
@@ -67,7 +67,7 @@ class Poisson(Dataset):
         self.points = points
         shape = (pixels.shape[0], pixels.shape[1])
         contrast = self.scheme.contrast(shape, 1)
-        name = path.stem if path is not None else photograph
+        name = name_of(photograph, path)
         self.title = f"{name}, {shape[0]} x {shape[1]}, from {derivatives} derivatives"
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=2, d_out=pixels.shape[2], grid=shape)

@@ -12,7 +12,7 @@ from skimage.transform import resize
 from metasiren import Points, RecipeError, grid
 from metasiren_images.measured.picture import MeasuredPicture
 from metasiren_images.single.photograph import Crop
-from metasiren_images.single.pixels import flat, pixels_of, size_in_words
+from metasiren_images.single.pixels import flat, name_of, pixels_of, size_in_words
 from metasiren_images.single.sampling import check_points
 from metasiren_images.single.views import Array
 
@@ -57,7 +57,7 @@ class LargerPixels(MeasuredPicture):
             found = f"{factor}, of {whole.shape[0]} x {whole.shape[1]} pixels."
             raise RecipeError("data: factor", found, "Give two or more, and at most half of the shorter side.")
         truth = whole[: rows * factor, : columns * factor]
-        name = path.stem if path is not None else photograph
+        name = name_of(photograph, path)
         super().__init__(truth, f"{name}, {size_in_words(truth.shape)} from {rows} x {columns}", name, prior_points)
         self.provenance = {"source": str(path or photograph), "measured": f"means of {factor} x {factor} pixels"}
         self.factor, self.pixels = factor, pixels

@@ -12,7 +12,7 @@ from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 from metasiren import Points, RecipeError, grid
 from metasiren_images.measured.picture import MeasuredPicture
 from metasiren_images.single.photograph import Crop
-from metasiren_images.single.pixels import flat, pixels_of, size_in_words
+from metasiren_images.single.pixels import flat, name_of, pixels_of, size_in_words
 from metasiren_images.single.sampling import Sample, check_points
 from metasiren_images.single.views import Array
 
@@ -53,7 +53,7 @@ class NoisyPicture(MeasuredPicture):
             raise RecipeError("data: sigma", f"{sigma}.", "Give a number above 0; 0.1 is a tenth of white.")
         check_points(points)
         truth = pixels_of(photograph, path, size=size, crop=crop, grey=grey)
-        name = path.stem if path is not None else photograph
+        name = name_of(photograph, path)
         super().__init__(truth, f"{name}, {size_in_words(truth.shape)}, noise of {sigma:g}", name, prior_points)
         self.provenance = {"source": str(path or photograph), "noise": f"sigma {sigma:g}, seed {noise_seed}"}
         self.sigma, self.points = sigma, points

@@ -14,7 +14,7 @@ from metasiren_images.restoration.blurring import jittered
 from metasiren_images.restoration.mask_files import Mask, Polarity, read_mask
 from metasiren_images.single.photograph import Crop, read_photograph
 from metasiren_images.single.picture import Picture
-from metasiren_images.single.pixels import flat, pixels_of, size_in_words
+from metasiren_images.single.pixels import flat, name_of, pixels_of, size_in_words
 from metasiren_images.single.sampling import Sample, check_points
 
 
@@ -96,7 +96,7 @@ class MaskedPicture(Dataset):
                 "White in a mask hides; data.mask_polarity=white_seen turns it.",
             )
         self.picture = pixels
-        name = path.stem if path is not None else photograph
+        name = name_of(photograph, path)
         cut = "" if full == shape else f" (of {full[0]} x {full[1]})"
         self.title = f"{name}, {size_in_words(pixels.shape)}{cut}, {100 * self.seen.mean():.3g} % of the pixels seen"
         self.splits = {"train": 1, "test": 1}

@@ -35,6 +35,11 @@ def pixels_of(photograph: str, path: Path | None, **options: Any) -> Array:
     return pixels.astype(np.float64)
 
 
+def name_of(photograph: str, path: Path | None) -> str:
+    """What titles call a picture: the photograph, or the file without its folder and ending."""
+    return photograph if path is None else Path(path).stem
+
+
 def size_in_words(shape: tuple[int, ...]) -> str:
     """Of a picture of shape (rows, columns, channels), such as `128 x 96 grey`; or `RGB` of several channels."""
     rows, columns, channels = shape

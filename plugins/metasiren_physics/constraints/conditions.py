@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from metasiren import Jet, Points, Residual
-from metasiren_physics.constraints.wave import Norm
+from metasiren import Jet, Points
+from metasiren_physics.constraints.wave import BoundaryResidual
 
 
-class Prescribed(Residual):
+class Prescribed(BoundaryResidual):
     """The field equals the target `values`: an initial value, a Dirichlet side, readings.
 
     Args:
@@ -22,16 +22,13 @@ class Prescribed(Residual):
 
     title = "prescribed"
 
-    def __init__(self, *, at: str = "boundary", norm: Norm = "l2", scale: float = 1.0) -> None:
-        super().__init__(at=at, norm=norm, scale=scale)
-
     def residual(self, jet: Jet, points: Points) -> Tensor:
         """The difference u - values; values may have fewer channels than the field, whose first ones are compared."""
         values = self.target(points, "values")
         return jet.value[..., : values.shape[-1]] - values
 
 
-class PrescribedFlux(Residual):
+class PrescribedFlux(BoundaryResidual):
     """The derivative along the outward normal equals the target `flux`, or else zero: a Neumann side.
 
     Args:
@@ -45,9 +42,6 @@ class PrescribedFlux(Residual):
 
     order = "gradient"
     title = "prescribed_flux"
-
-    def __init__(self, *, at: str = "boundary", norm: Norm = "l2", scale: float = 1.0) -> None:
-        super().__init__(at=at, norm=norm, scale=scale)
 
     def residual(self, jet: Jet, points: Points) -> Tensor:
         """∂u/∂n - flux."""

@@ -69,7 +69,39 @@ class WaveEquation(Residual):
         return u_tt - laplacian / slowness if self.form == "speed" else slowness * u_tt - laplacian
 
 
-class InitialValue(Residual):
+class InitialResidual(Residual):
+    """A residual at the point set `initial`, unless another is named.
+
+    Args:
+        at: the point set.
+        norm: `l2`, the mean square, which suits gauss_newton; or `l1`, the mean absolute value.
+        scale: what residuals are divided by.
+
+    Raises:
+        RecipeError: a scale that is not positive.
+    """
+
+    def __init__(self, *, at: str = "initial", norm: Norm = "l2", scale: float = 1.0) -> None:
+        super().__init__(at=at, norm=norm, scale=scale)
+
+
+class BoundaryResidual(Residual):
+    """A residual at the point set `boundary`, unless another is named.
+
+    Args:
+        at: the point set.
+        norm: `l2`, the mean square, which suits gauss_newton; or `l1`, the mean absolute value.
+        scale: what residuals are divided by.
+
+    Raises:
+        RecipeError: a scale that is not positive.
+    """
+
+    def __init__(self, *, at: str = "boundary", norm: Norm = "l2", scale: float = 1.0) -> None:
+        super().__init__(at=at, norm=norm, scale=scale)
+
+
+class InitialValue(InitialResidual):
     """The wave minus its initial value, at t = 0.
 
     Args:
@@ -83,15 +115,12 @@ class InitialValue(Residual):
 
     title = "initial_value"
 
-    def __init__(self, *, at: str = "initial", norm: Norm = "l2", scale: float = 1.0) -> None:
-        super().__init__(at=at, norm=norm, scale=scale)
-
     def residual(self, jet: Jet, points: Points) -> Tensor:
         """The difference u - f."""
         return jet.value - self.target(points, "values")
 
 
-class InitialVelocity(Residual):
+class InitialVelocity(InitialResidual):
     """u_t at t = 0, which vanishes for a wave that starts at rest.
 
     Args:
@@ -106,16 +135,13 @@ class InitialVelocity(Residual):
     order = "gradient"
     title = "initial_velocity"
 
-    def __init__(self, *, at: str = "initial", norm: Norm = "l2", scale: float = 1.0) -> None:
-        super().__init__(at=at, norm=norm, scale=scale)
-
     def residual(self, jet: Jet, points: Points) -> Tensor:
         """The rate u_t."""
         assert jet.gradient is not None
         return jet.gradient[..., 0]
 
 
-class Dirichlet(Residual):
+class Dirichlet(BoundaryResidual):
     """u on the border, which a fixed border holds at zero.
 
     Args:
@@ -129,15 +155,12 @@ class Dirichlet(Residual):
 
     title = "dirichlet"
 
-    def __init__(self, *, at: str = "boundary", norm: Norm = "l2", scale: float = 1.0) -> None:
-        super().__init__(at=at, norm=norm, scale=scale)
-
     def residual(self, jet: Jet, points: Points) -> Tensor:
         """The value u."""
         return jet.value
 
 
-class Neumann(Residual):
+class Neumann(BoundaryResidual):
     """The slope of u across the border, which a free border holds at zero.
 
     Args:
@@ -151,9 +174,6 @@ class Neumann(Residual):
 
     order = "gradient"
     title = "neumann"
-
-    def __init__(self, *, at: str = "boundary", norm: Norm = "l2", scale: float = 1.0) -> None:
-        super().__init__(at=at, norm=norm, scale=scale)
 
     def residual(self, jet: Jet, points: Points) -> Tensor:
         """∂u/∂n, the normals being those of space."""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import (
     FULL_EVALUATION,
@@ -25,7 +26,7 @@ from metasiren_physics.arrays import Real
 from metasiren_physics.datasets.box import BoxDataset
 from metasiren_physics.expressions import Expression
 from metasiren_physics.protocols.box_pictures import picture
-from metasiren_physics.protocols.measures import as_tensor, relative, require, sample, single
+from metasiren_physics.protocols.measures import relative, require, sample, single
 from metasiren_physics.reference.known import known_solution
 
 WHERE = "evaluate: equation"
@@ -108,7 +109,8 @@ class EquationProtocol(Protocol):
         found = sample(single(model, dataset), np.stack(np.meshgrid(*grid, indexing="ij"), -1))
         page = picture(dataset.names, dataset.time, grid, found, None)
         page.save(path)
-        return as_tensor(page)
+        drawn: Tensor = pil_to_tensor(page)
+        return drawn
 
     def known(self, dataset: BoxDataset, grid: list[Real]) -> tuple[Real, str] | None:
         """The solution (..., channels) on the grid, and where it is from; None where none is given.

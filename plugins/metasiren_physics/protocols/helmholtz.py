@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import (
     FULL_EVALUATION,
@@ -27,7 +28,6 @@ from metasiren_physics.datasets.helmholtz import HelmholtzDataset
 from metasiren_physics.panels import Panel
 from metasiren_physics.problems import HelmholtzProblem
 from metasiren_physics.protocols.measures import (
-    as_tensor,
     cells,
     on_grid,
     relative,
@@ -107,7 +107,8 @@ class HelmholtzProtocol(Protocol):
         _, _, made = self._made(model, dataset, 64)
         page = draw([[wave_panel("real part", made.real, made.real), wave_panel("imaginary", made.imag, made.imag)]])
         page.save(path)
-        return as_tensor(page)
+        drawn: Tensor = pil_to_tensor(page)
+        return drawn
 
     def numbers(self, model: Model, dataset: Dataset) -> dict[str, float | None]:
         """`relative_l2` and `mse` of a model, without solving or writing anything else.

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import (
     FULL_EVALUATION,
@@ -27,7 +28,6 @@ from metasiren_physics.datasets.inversion import InversionDataset
 from metasiren_physics.panels import Panel
 from metasiren_physics.problems import InversionProblem
 from metasiren_physics.protocols.measures import (
-    as_tensor,
     cells,
     relative,
     require,
@@ -123,7 +123,8 @@ class InversionProtocol(Protocol):
         first = waves[..., 0].real
         page = draw([[size_panel("speed", found, 2.2), wave_panel("first wave, real part", first, first)]])
         page.save(path)
-        return as_tensor(page)
+        drawn: Tensor = pil_to_tensor(page)
+        return drawn
 
     def _admm(
         self, problem: InversionProblem, points: Real, speed: Real, truth: Complex, evaluated: Real

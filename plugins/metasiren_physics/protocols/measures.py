@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from metasiren import Dataset, Field, Model, RecipeError
 from metasiren_physics.arrays import Complex, Real
@@ -75,8 +74,3 @@ def single(model: Model, dataset: Dataset) -> Field:
     """The fitted field."""
     with torch.no_grad():
         return model.signal(dataset.domain)
-
-
-def as_tensor(page: object) -> Tensor:
-    """A picture as uint8 (3, rows, columns)."""
-    return torch.from_numpy(np.array(page)).permute(2, 0, 1).contiguous()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import (
     FULL_EVALUATION,
@@ -26,7 +27,7 @@ from metasiren_physics.datasets.wave import WaveDataset
 from metasiren_physics.media import Uniform
 from metasiren_physics.problems import WaveProblem
 from metasiren_physics.protocols.animation import moments, write_animation
-from metasiren_physics.protocols.measures import as_tensor, relative, require, sample, single
+from metasiren_physics.protocols.measures import relative, require, sample, single
 from metasiren_physics.protocols.pictures import draw, error_panel, wave_panel
 from metasiren_physics.reference.helmholtz_grid import grid_points
 from metasiren_physics.reference.leapfrog import leapfrog_wave
@@ -101,7 +102,8 @@ class WaveProtocol(Protocol):
         _, times, made = self._made(model, dataset, 96)
         page = draw([[wave_panel(f"t = {t:g}", wave, wave) for t, wave in zip(times, made, strict=True)]])
         page.save(path)
-        return as_tensor(page)
+        drawn: Tensor = pil_to_tensor(page)
+        return drawn
 
     def numbers(self, model: Model, dataset: Dataset) -> dict[str, float | None]:
         """The errors of a model by time, and the worst, without writing anything.
