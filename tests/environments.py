@@ -16,6 +16,17 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 OFFLINE = ("--no-index", "--no-deps", "--no-build-isolation", "--quiet", "--disable-pip-version-check")
 
 
+def lay_distribution(site: Path, distribution: str, version: str, source: str, *, entry: str | None = None) -> str:
+    """Lay a distribution of one module out as pip does: the module, and metadata with an entry point; its name."""
+    module = distribution.replace("-", "_")
+    (site / f"{module}.py").write_text(source)
+    info = site / f"{module}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text(f"[metasiren]\n{entry or module} = {module}\n")
+    return module
+
+
 @dataclass(frozen=True)
 class Environment:
     """A virtual environment."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from environments import lay_distribution
 
 from metasiren import PluginError, RecipeError, open_run
 from metasiren.cli.commands import cli
@@ -42,14 +43,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     laid = []
 
     def lay(distribution: str, source: str, *, name: str | None = None, version: str = "1.0") -> None:
-        module = distribution.replace("-", "_")
+        module = lay_distribution(site, distribution, version, source, entry=name)
         sys.modules.pop(module, None)
         laid.append(module)
-        (site / f"{module}.py").write_text(source)
-        info = site / f"{module}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[metasiren]\n{name or module} = {module}\n")
 
     yield lay
     # What was imported from here must not be found by tests of other names.

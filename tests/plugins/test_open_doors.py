@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from environments import lay_distribution
 from jsonschema import Draft7Validator
 from pages import DOCS, blocks
 
@@ -34,11 +35,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for hook in ("metasiren_activations", "metasiren_input_encodings"):
         (block,) = [b for b in blocks(DOCS / "hooks" / f"{hook}.md") if b.language == "python"]
         sources.append(block.text)
-    (site / "acme_doors.py").write_text("\n\n".join(sources))
-    info = site / "acme_doors-1.5.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-doors\nVersion: 1.5\n")
-    (info / "entry_points.txt").write_text("[metasiren]\nacme_doors = acme_doors\n")
+    lay_distribution(site, "acme-doors", "1.5", "\n\n".join(sources))
     monkeypatch.syspath_prepend(str(site))
     yield tmp_path
     sys.modules.pop("acme_doors", None)
