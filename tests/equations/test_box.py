@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,40 @@ def test_points_are_drawn_anew_or_stay() -> None:
     assert torch.equal(draw(box())["interior"].coords, draw(box())["interior"].coords)
 
 
+def test_points_stay_for_some_steps_of_training_and_are_kept_meanwhile() -> None:
+    data = box(points={"interior": 50, "boundary": 12}, redraw=3, targets={"boundary": "x"})
+    training = data.at_errors(lambda at, points: points.coords[..., 0])
+    generator = torch.Generator().manual_seed(0)
+
+    def step() -> dict[str, Points]:
+        return dict(training.batch("train", ONE, generator=generator).points)
+
+    drawn = [step() for _ in range(4)]
+    state, seed = data.state(), generator.get_state()
+    drawn += [step() for _ in range(5)]
+    coords = [sets["interior"].coords for sets in drawn]
+    assert [torch.equal(a, b) for a, b in pairwise(coords)] == [True, True, False] * 2 + [True, True]
+    # Elsewhere, an evaluation or a check, every draw is new and the training's points stay.
+    one, two = (data.batch("train", ONE, generator=generator).points["interior"].coords for _ in range(2))
+    assert not torch.equal(one, two)
+    other = box(points={"interior": 50, "boundary": 12}, redraw=3, targets={"boundary": "x"})
+    other.restore(state)
+    training = other.at_errors(lambda at, points: points.coords[..., 0])
+    generator.set_state(seed)
+    for expected in drawn[4:]:
+        found = step()
+        assert found.keys() == expected.keys()
+        for at, points in found.items():
+            assert torch.equal(points.coords, expected[at].coords)
+            assert points.targets.keys() == expected[at].targets.keys()
+            assert all(torch.equal(points.targets[n], expected[at].targets[n]) for n in points.targets)
+
+
+def test_a_number_of_steps_between_draws_is_at_least_one() -> None:
+    with pytest.raises(RecipeError, match="redraw: 0 is below one"):
+        box(redraw=0)
+
+
 def test_readings_are_drawn_once_with_their_noise() -> None:
     data = box(points={"readings": 4000}, planes={"readings": {}}, targets={"readings": "x*y"}, noise={"readings": 0.1})
     one, two = (draw(data, split, seed)["readings"] for split, seed in (("train", 0), ("test", 1)))
@@ -115,8 +150,10 @@ def test_adaptive_points_follow_the_error() -> None:
     assert broken["interior"].coords.shape == (1, 2000, 3)
 
 
-def test_a_run_with_adaptive_points_resumes_as_if_it_had_never_stopped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("redraw", [True, 2, 4])
+def test_a_run_with_adaptive_points_resumes_as_if_it_had_never_stopped(tmp_path: Path, redraw: bool | int) -> None:
     options = {
+        "data.redraw": redraw,
         "siren.hidden_features": 6, "siren.hidden_layers": 0, "data.points.interior": 40, "evaluate.nodes": 9,
         "train.checkpoint_every": 3, "train.steps": 6, "train.log_every": 1,
     }  # fmt: skip

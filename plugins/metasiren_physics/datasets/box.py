@@ -17,6 +17,7 @@ from metasiren_physics.datasets.adaptive import Adaptive
 from metasiren_physics.datasets.box_options import WHERE, Formula, check_axes, check_names, check_noise, read_targets
 from metasiren_physics.datasets.designs import Design, spread
 from metasiren_physics.datasets.exact_sides import Exact, ExactSides
+from metasiren_physics.datasets.kept_points import KeptPoints
 from metasiren_physics.datasets.point_weights import Attention, Causal
 from metasiren_physics.datasets.sourced import A_FEW, check_count
 from metasiren_physics.expressions import Expression
@@ -42,7 +43,7 @@ class BoxDataset(Dataset):
         periodic: axes whose sides are no boundary.
         planes: further sets, by name, with the coordinates that are fixed there, such as {wall: {x: 1.0}}.
         design: `even` (a shifted lattice), `uniform`, `latin` or `sobol`; see `metasiren_physics.datasets.designs`.
-        redraw: draw new points at each step; if not, the same points throughout.
+        redraw: true draws new points at each step, a number of steps after so many; false keeps the same throughout.
         noise: standard deviation, by point set, of normal noise on its `values`: readings. Such points
             and their noise are drawn once and stay.
         adaptive: points that follow the residual, see `metasiren_physics.datasets.adaptive`; {} for its defaults.
@@ -68,7 +69,7 @@ class BoxDataset(Dataset):
         periodic: Sequence[str] = (),
         planes: dict[str, dict[str, float]] | None = None,
         design: Design = "even",
-        redraw: bool = True,
+        redraw: bool | int = True,
         noise: dict[str, float] | None = None,
         adaptive: Adaptive | None = None,
         exact: Exact | None = None,
@@ -96,11 +97,11 @@ class BoxDataset(Dataset):
         check_noise(self.noise, self.targets)
         if adaptive is not None:
             check_names(f"{WHERE}: adaptive: sets", adaptive.sets, list(points), "point set")
-            if not redraw:
+            if redraw is False:
                 raise RecipeError(f"{WHERE}: adaptive", "redraw is off, so points stay.", "Leave one of them out.")
         if attention is not None:
             check_names(f"{WHERE}: attention: sets", attention.sets, list(points), "point set")
-            if redraw:
+            if redraw is not False:
                 raise RecipeError(
                     f"{WHERE}: attention", "points are drawn anew.", "Set redraw: false, or leave it out."
                 )
@@ -114,6 +115,7 @@ class BoxDataset(Dataset):
         self._levels: dict[str, Tensor] = {}
         self.errors: Callable[[str, Points], Tensor] | None = None
         self.counts, self.design, self.redraw = dict(points), design, redraw
+        self._kept = None if isinstance(redraw, bool) else KeptPoints(check_count(f"{WHERE}: redraw", redraw))
         span = ", ".join(f"{n} in [{a:g}, {b:g}]" for n, (a, b) in self.axes.items())
         self.exact_conditions(axes=self.axes, channels=channels, exact=exact)
         self.title, self.domain = f"Box {span}", Domain(len(self.axes), channels)
@@ -128,24 +130,36 @@ class BoxDataset(Dataset):
         context: tuple[int, int] | None = None,
         generator: torch.Generator | None = None,
     ) -> Batch:
-        """`train` draws points; `test`, and `train` with `redraw: false`, give the same points at every call."""
-        if split != "train" or not self.redraw:
+        """`train` draws points; `test`, and `train` with `redraw: false`, give the same points at every call.
+
+        In training (`at_errors`), points stay for as many steps as `redraw` says.
+        """
+        if split != "train" or self.redraw is False:
             generator = torch.Generator(items.device).manual_seed(0 if split == "train" else 1)
-        sets = {}
-        for at, count in self.counts.items():
-            errors = partial(self.errors, at) if split == "train" and self.errors is not None else None
-            if errors and self.adaptive and at in self.adaptive.sets:
-                pool = self.draw(at, self.adaptive.candidates * count, generator, items.device)
-                sets[at] = self.adaptive.choose(pool, errors, count, generator)
-            else:
-                sets[at] = self.draw(at, count, generator, items.device)
-            if errors:
-                sets[at] = self._weighted(at, sets[at], errors)
+        if split != "train" or self.errors is None:
+            sets = self._sets(generator, items.device, None)
+        else:
+            draw = partial(self._sets, generator, items.device, self.errors)
+            sets = draw() if self._kept is None else self._kept.serve(draw, items.device)
+            sets = {at: self._weighted(at, points, partial(self.errors, at)) for at, points in sets.items()}
         return Batch(Context.empty(items, self.domain), sets)
 
+    def _sets(
+        self, generator: torch.Generator | None, device: torch.device, errors: Callable[[str, Points], Tensor] | None
+    ) -> dict[str, Points]:
+        """Points of every set; where errors are given, those of `adaptive` follow them."""
+        sets = {}
+        for at, count in self.counts.items():
+            if errors and self.adaptive and at in self.adaptive.sets:
+                pool = self.draw(at, self.adaptive.candidates * count, generator, device)
+                sets[at] = self.adaptive.choose(pool, partial(errors, at), count, generator)
+            else:
+                sets[at] = self.draw(at, count, generator, device)
+        return sets
+
     def at_errors(self, errors: Callable[[str, Points], Tensor]) -> BoxDataset:
-        """The same with points or weights that follow the errors, where an option asks for it."""
-        if self.adaptive is None and self.causal is None and self.attention is None:
+        """The same in training: with points that stay, and points or weights that follow the errors, as options ask."""
+        if self.adaptive is None and self.causal is None and self.attention is None and self._kept is None:
             return self
         seeing = copy.copy(self)
         seeing.errors = errors
@@ -162,13 +176,21 @@ class BoxDataset(Dataset):
         return ExactSides(exact, options["axes"], options.get("channels", 1)) if exact is not None else None
 
     def state(self) -> dict[str, Tensor]:
-        """The attention of each point by its set."""
-        return {f"attention.{at}": level.clone() for at, level in self._levels.items()}
+        """The attention of each point by its set, and points that stay for some steps."""
+        kept = {} if self._kept is None else self._kept.state()
+        levels = {f"attention.{at}": level.clone() for at, level in self._levels.items()}
+        return levels | {f"kept.{name}": value for name, value in kept.items()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """See `Dataset.restore`."""
+        parts: dict[str, dict[str, Tensor]] = {"attention": {}, "kept": {}}
+        for name, value in state.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = value
         self._levels.clear()
-        self._levels.update({name.removeprefix("attention."): level.clone() for name, level in state.items()})
+        self._levels.update({at: level.clone() for at, level in parts["attention"].items()})
+        if self._kept is not None:
+            self._kept.restore(parts["kept"])
 
     def _weighted(self, at: str, points: Points, errors: Callable[[Points], Tensor]) -> Points:
         """The points with the weights that `causal` and `attention` give them, times those that they have."""
