@@ -60,16 +60,19 @@ def test_interpreted_kernels_equal_plain_jets() -> None:
 
 @needs_triton
 def test_kernels_compile_for_a_gpu_that_is_not_here(tmp_path: Path) -> None:
-    for kernel, found in said_by("compiled_kernels.py", TRITON_CACHE_DIR=str(tmp_path)).items():
-        assert found["cubin"] > 0, kernel
+    made = said_by("compiled_kernels.py", TRITON_CACHE_DIR=str(tmp_path))
+    assert len(made) == 12
+    for found in made:
+        assert found["cubin"] > 0
         # CUDA's fast sine is wrong far from zero, where sirens live; the accurate one has a table of 2 / pi.
-        assert found["accurate"], kernel
-        assert not found["fast"], kernel
-        # 16 bytes at a time, each number read once and written once.
-        assert found["loads"] == found["expected_loads"], kernel
-        assert found["stores"] == found["all_stores"] == found["expected_stores"], kernel
+        assert found["accurate"]
+        assert not found["fast"]
         # A weight of the equation keeps its digits in float64.
-        assert set(found["constants"]) <= {"-3.000000e-01", "0.000000e+00"}, kernel
+        assert set(found["constants"]) <= {"-3.000000e-01", "0.000000e+00"}
+    # 16 bytes at a time, each number read once and written once: of six columns in float32, of four in float64 (which
+    # take two loads each), of the reverse route for two outputs.
+    moved = [(found["wide_loads"], found["wide_stores"], found["stores"]) for found in made[:7]]
+    assert moved == [(6, 6, 6), (12, 12, 12), (8, 8, 8), (16, 16, 16), (3, 2, 2), (5, 5, 5), (3, 2, 2)]
 
 
 def test_kernels_are_off_unless_asked_for_and_where_they_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
