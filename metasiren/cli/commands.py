@@ -77,7 +77,12 @@ def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
 @click.option("--resume", "resumed", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run.")
 @device_option
 @click.option("--seed", type=click.IntRange(min=0), help="In place of the recipe's.")
-@click.option("--max-time", metavar="5m", help="Stop training cleanly after this long, then evaluate.")
+@click.option(
+    "--max-time", metavar="5m", help="Train for this long at most, with as many steps as fit a whole schedule."
+)
+@click.option(
+    "--fit/--no-fit", default=True, help="--no-fit: keep the steps, and stop in the midst of them; go on by --resume."
+)
 @click.option("--no-report", is_flag=True, help="Write no results/report.html at the end.")
 @click.option("--compile/--no-compile", "compile_", default=None, help="Compile the evaluator with torch.compile.")
 @click.option("--deterministic", is_flag=True, help="Only algorithms that repeat their results, where torch has them.")
@@ -93,6 +98,7 @@ def run(
     device: str,
     seed: int | None,
     max_time: str | None,
+    no_fit: bool,
     no_report: bool,
     compile_: bool | None,
     deterministic: bool,
@@ -100,6 +106,7 @@ def run(
 ) -> None:
     """Train RECIPE (a file, or the name of a shipped recipe), evaluate it, write a run directory."""
     changed = recipe or preset or pairs or out or seed is not None or compile_ is not None or deterministic or dry_run
+    changed = changed or no_fit
     if resumed is not None and changed:
         advice = "Give --resume RUN alone (with --device and --max-time if you like); the run holds its recipe."
         raise RecipeError("run --resume", "a resumed run cannot be changed.", advice)
@@ -142,7 +149,14 @@ def run(
             click.echo(planned(loaded, catalogue, pick_device(device), progress=progress).text())
             return
         made = running.run(
-            loaded, out, device=device, seed=seed, max_time=max_time, catalogue=catalogue, progress=progress
+            loaded,
+            out,
+            device=device,
+            seed=seed,
+            max_time=max_time,
+            fit=not no_fit,
+            catalogue=catalogue,
+            progress=progress,
         )
     if first:
         show_results(made.results)

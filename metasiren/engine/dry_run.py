@@ -14,7 +14,7 @@ from metasiren.contracts.optimizer import Weighted
 from metasiren.engine.devices import demand_kernels
 from metasiren.engine.distributed import Ranks
 from metasiren.engine.estimate import CLEARLY, Estimate, bytes_in_words, free_memory, words_of
-from metasiren.engine.progress import Progress, Silent
+from metasiren.engine.progress import Progress, Silent, duration
 from metasiren.engine.running import begin, make_trainer
 from metasiren.engine.step_cost import StepCost
 from metasiren.recipe import Recipe
@@ -79,7 +79,7 @@ class DryRun:
             first = " of the first stage" if self.stages > 1 else ""
             lines.append(f"time of a step{first}, measured on {self.device}: {self.step_seconds:.3g} s")
             lines.append(
-                f"{self.steps:,} steps: {_duration(total)}; begun now, training ends at about {end:%Y-%m-%d %H:%M}, "
+                f"{self.steps:,} steps: {duration(total)}; begun now, training ends at about {end:%Y-%m-%d %H:%M}, "
                 "then it is evaluated"
             )
         lines.append("Nothing was written.")
@@ -152,9 +152,3 @@ def _timed(experiment: Experiment, catalogue: Catalogue, device: torch.device, p
     if len(moments) > 2:
         return (moments[-1] - moments[1]) / (len(moments) - 2)
     return (time.perf_counter() - began) / max(1, outcome.step)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{seconds:.2g} s"

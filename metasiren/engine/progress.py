@@ -103,3 +103,13 @@ def announce(progress: Progress, recipe: str, choice: Choice) -> None:
     progress.say(f"{recipe}: preset {choice.preset}" + (f" ({choice.cost})" if choice.cost else ""))
     for name, reasons in choice.missing.items():
         progress.say(f"{name} cannot run here: " + "; ".join(reasons))
+
+
+def duration(seconds: float) -> str:
+    """A duration in words: 0.35 s, 5 min, 1 min 30 s, 2 h 5 min."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if not hours and not minutes:
+        return f"{seconds:.2g} s"
+    parts = [(hours, "h"), (minutes, "min")] if hours else [(minutes, "min"), (rest, "s")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number)

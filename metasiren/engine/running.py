@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,6 @@ import torch
 
 from metasiren.assembly.experiment import Experiment, assemble
 from metasiren.assembly.parts import make_optimizer
-from metasiren.contracts import Dataset
 from metasiren.engine.bar import named_work
 from metasiren.engine.devices import demand_kernels, deterministic, peak_memory, pick_device
 from metasiren.engine.distributed import Ranks, joined
@@ -22,9 +20,10 @@ from metasiren.engine.evaluation import evaluate as evaluate
 from metasiren.engine.evaluation import write_evaluated, write_scores, write_table
 from metasiren.engine.logger import RunLogger, noted_signals
 from metasiren.engine.progress import Progress, Silent
-from metasiren.engine.trainer import Outcome, Trainer, learning_rate
+from metasiren.engine.time_limit import SHORTEN, TimeLimit, fitted_words, what_was_cut
+from metasiren.engine.trainer import Outcome, Trainer
 from metasiren.errors import InterruptedRunError, RecipeError
-from metasiren.recipe import Part, Recipe, validate
+from metasiren.recipe import Part, Recipe, changed
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.runs import checkpoints, directory
 from metasiren.runs.creation import created
@@ -32,6 +31,9 @@ from metasiren.runs.directory import Run, open_run
 from metasiren.runs.fingerprint import demand_same_data
 from metasiren.runs.lock import locked
 from metasiren.runs.status import StatusFile
+
+RESUMED, UNWANTED = "the run is resumed", "--no-fit was given"
+"""Why the length of a training is not fitted to `max_time`."""
 
 
 def seconds_of(text: str, where: str = "--max-time") -> float:
@@ -58,6 +60,7 @@ def run(
     device: str = "auto",
     seed: int | None = None,
     max_time: str | float | None = None,
+    fit: bool = True,
     catalogue: Catalogue | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -68,7 +71,10 @@ def run(
         out: a directory that does not exist yet; None takes the next free name under `runs/`.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
         seed: in place of the recipe's.
-        max_time: training stops cleanly after so many seconds ("5m" too), and is then evaluated.
+        max_time: training ends within so many seconds ("5m" too), and is then evaluated. Where a schedule or a
+            curriculum depends on the number of steps, this is lowered to what fits, estimated from the first steps;
+            the run's recipe has the new number. Training stops at that time in any case.
+        fit: leave the number of steps as it is, and stop in the midst of it, where false.
         catalogue: the plugins; all that are installed by default.
         progress: receives messages and steps; None shows nothing.
 
@@ -80,12 +86,8 @@ def run(
     """
     limit = seconds_of(max_time) if isinstance(max_time, str) else max_time
     place, catalogue = pick_device(device), catalogue or load_catalogue()
-    if seed is not None:
-        changes = {**recipe.changes, "train.seed": seed} if seed != recipe.train.seed else recipe.changes
-        tree = recipe.model_dump()
-        tree["train"]["seed"] = seed
-        recipe = validate(tree, "--seed", name=recipe.name, preset=recipe.preset)
-        recipe._changes = changes
+    if seed is not None and seed != recipe.train.seed:
+        recipe = changed(recipe, {"train.seed": seed}, "--seed")
     progress = progress or Silent()
     progress.say(f"assembling {recipe.name}")
     check = partial(demand_fits, catalogue=catalogue, device=place)
@@ -97,7 +99,8 @@ def run(
         with created(experiment, catalogue, Path(out) if out is not None else None, device=place) as made:
             ranks.shared(str(made.path.resolve()))
             catalogue.manager.hook.metasiren_run_started(run=made)
-            return _carry_out(made, experiment, catalogue, place, limit, progress, None, ranks)
+            unfitted = "" if fit else UNWANTED
+            return _carry_out(made, experiment, catalogue, place, limit, unfitted, progress, None, ranks)
 
 
 def resume(
@@ -127,7 +130,7 @@ def resume(
             ranks.shared(str(made.path.resolve()))
             for fault in checkpoint.passed_over if checkpoint else ():
                 progress.say(f"passed over {fault}")
-            return _carry_out(made, experiment, catalogue, place, limit, progress, checkpoint, ranks)
+            return _carry_out(made, experiment, catalogue, place, limit, RESUMED, progress, checkpoint, ranks)
 
 
 def _follow(
@@ -152,6 +155,7 @@ def _carry_out(
     catalogue: Catalogue,
     device: torch.device,
     limit: float | None,
+    unfitted: str,
     progress: Progress,
     checkpoint: checkpoints.Checkpoint | None,
     ranks: Ranks,
@@ -163,7 +167,7 @@ def _carry_out(
             StatusFile(made.path, experiment.steps, checkpoint.step if checkpoint else 0) as status,
             deterministic(experiment.recipe.train.deterministic) as unrepeatable,
         ):
-            return _train(made, trainer, catalogue, limit, progress, checkpoint, status, unrepeatable)
+            return _train(made, trainer, catalogue, limit, unfitted, progress, checkpoint, status, unrepeatable)
 
 
 def _train(
@@ -171,38 +175,27 @@ def _train(
     trainer: Trainer,
     catalogue: Catalogue,
     limit: float | None,
+    unfitted: str,
     progress: Progress,
     checkpoint: checkpoints.Checkpoint | None,
     status: StatusFile,
     unrepeatable: list[str],
 ) -> Run:
     device, experiment = trainer.device, trainer.experiment
-    dataset, model = experiment.dataset, experiment.model
+    dataset = experiment.dataset
     if checkpoint is None:
         progress.say(f"{dataset.title}: {', '.join(f'{n:,} {s}' for s, n in dataset.splits.items())}")
     with named_work(f"fitting the encoder {experiment.recipe.encoder.name}", progress.say):
         begin(trainer, checkpoint)
-    with RunLogger(made, catalogue, progress, experiment.steps, trainer.step) as logger, noted_signals() as signalled:
-        deadline = None if limit is None else time.monotonic() + limit
-
-        def stop() -> str | None:
-            if signalled:
-                return signalled[0]
-            status.step(trainer.step)
-            return "the time is up" if deadline is not None and time.monotonic() >= deadline else None
-
-        outcome = trainer.train(
-            watch=logger.step,
-            save=lambda c: logger.saved(checkpoints.save(made.checkpoints, c)),
-            preview=logger.preview(experiment, dataset, device),
-            stop=stop,
-            notify=logger.nonfinite(model),
-        )
+    time_limit = TimeLimit(limit, trainer, unwanted=unfitted)
+    outcome = _steps(made, trainer, catalogue, time_limit, progress, status)
+    if outcome.stopped == SHORTEN:
+        made = time_limit.shorten(made)
+        status.steps = trainer.experiment.steps
+        progress.say(fitted_words(made.environment))
+        outcome = _steps(made, trainer, catalogue, time_limit, progress, status)
     trainer.ranks.leave()
-    if signalled:
-        advice = f"Go on with: metasiren run --resume {made.path}"
-        raise InterruptedRunError(str(made.path), f"stopped by {signalled[0]} after step {outcome.step}.", advice)
-    cut = what_was_cut(trainer) if outcome.stopped else ""
+    cut = what_was_cut(trainer, time_limit.why_not) if outcome.stopped else ""
     _write_summary(made, outcome, trainer, cut, unrepeatable)
     if cut:
         progress.say(cut)
@@ -219,6 +212,41 @@ def _train(
     status.write("stopped early" if outcome.stopped else "finished", **ended)
     catalogue.manager.hook.metasiren_run_ended(run=made)
     return made
+
+
+def _steps(
+    made: Run, trainer: Trainer, catalogue: Catalogue, limit: TimeLimit, progress: Progress, status: StatusFile
+) -> Outcome:
+    """Train with curves, checkpoints and pictures, until the end, a signal or the time stops it.
+
+    Raises:
+        InterruptedRunError: a signal.
+    """
+    experiment = trainer.experiment
+    with RunLogger(made, catalogue, progress, experiment.steps, trainer.step) as logger, noted_signals() as signalled:
+
+        def stop() -> str | None:
+            if signalled:
+                return signalled[0]
+            status.step(trainer.step)
+            return limit.reason()
+
+        def save(checkpoint: checkpoints.Checkpoint) -> None:
+            if not limit.shortens:
+                logger.saved(checkpoints.save(made.checkpoints, checkpoint))
+
+        outcome = trainer.train(
+            watch=logger.step,
+            save=save,
+            preview=logger.preview(experiment, experiment.dataset, trainer.device),
+            stop=stop,
+            notify=logger.nonfinite(experiment.model),
+        )
+    if signalled:
+        trainer.ranks.leave()
+        advice = f"Go on with: metasiren run --resume {made.path}"
+        raise InterruptedRunError(str(made.path), f"stopped by {signalled[0]} after step {outcome.step}.", advice)
+    return outcome
 
 
 def make_trainer(experiment: Experiment, catalogue: Catalogue, device: torch.device, ranks: Ranks) -> Trainer:
@@ -244,28 +272,13 @@ def begin(trainer: Trainer, checkpoint: checkpoints.Checkpoint | None) -> None:
         trainer.restore(checkpoint)
 
 
-def what_was_cut(trainer: Trainer) -> str:
-    """A line about the steps and schedules that a training stopped early did not finish."""
-    experiment, step, steps = trainer.experiment, trainer.step, trainer.experiment.steps
-    words = [f"stopped after step {step:,} of {steps:,}"]
-    schedule, within = trainer.stage.schedule, step - trainer.stage.start
-    if schedule.name != "constant":
-        rate = learning_rate(schedule, within, trainer.stage.stop - trainer.stage.start)
-        words.append(
-            f"the learning rate was still {100 * rate:.0f} % of its peak (the schedule ends at {schedule.final:.0%})"
-        )
-    if type(experiment.dataset).at_progress is not Dataset.at_progress:
-        words.append(f"the data's curriculum was at {step / max(1, steps):.0%}")
-    if step and trainer.seconds:
-        words.append(f"all steps take about {trainer.seconds * steps / step:,.0f} s here")
-    return "; ".join(words) + ". For a whole schedule in less time, lower train.steps."
-
-
 def _write_summary(made: Run, outcome: Outcome, trainer: Trainer, cut: str, unrepeatable: list[str]) -> None:
     seen = outcome.step * min(trainer.experiment.recipe.train.batch, trainer.experiment.dataset.splits["train"])
     summary: dict[str, Any] = {"steps": outcome.step, "seconds": round(outcome.seconds, 3), "stopped": outcome.stopped}
     if cut:
         summary["cut"] = cut
+    if fitted := fitted_words(made.environment):
+        summary["fitted"] = fitted
     summary["steps_per_second"] = round(outcome.step / outcome.seconds, 3) if outcome.seconds else None
     if trainer.experiment.dataset.splits["train"] > 1:
         summary["images_per_second"] = round(seen / outcome.seconds, 2) if outcome.seconds else None

@@ -4,6 +4,7 @@ from metasiren.recipe.explanation import explain
 from metasiren.recipe.loading import (
     BASE,
     aliases_of,
+    changed,
     find_recipe,
     load_recipe,
     presets_of,
@@ -41,6 +42,7 @@ __all__ = [
     "Stage",
     "Train",
     "aliases_of",
+    "changed",
     "explain",
     "find_recipe",
     "load_recipe",

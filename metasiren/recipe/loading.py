@@ -162,3 +162,25 @@ def validate(tree: Mapping[str, Any], where: str, *, name: str = "recipe", prese
         raise explain(error, where, Recipe) from None
     recipe._name, recipe._preset = name, preset
     return recipe
+
+
+def changed(recipe: Recipe, options: Mapping[str, Any], where: str) -> Recipe:
+    """A recipe with values set at dotted keys, each in place of what was there; its `changes` have them too.
+
+    Raises:
+        RecipeError: a value that does not fit.
+    """
+    tree = recipe.model_dump()
+    for key, value in options.items():
+        *path, last = key.split(".")
+        place = tree
+        for word in path:
+            if isinstance(place[word], str):
+                place[word] = {"name": place[word]}
+            place = place[word]
+        place[last] = value
+    if options.get("train.steps") is not None:
+        tree["train"] |= {"epochs": None, "stages": None}
+    made = validate(tree, where, name=recipe.name, preset=recipe.preset)
+    made._changes = {**recipe.changes, **options}
+    return made

@@ -32,7 +32,7 @@ POSITIVE = click.FloatRange(min=0, min_open=True, max=1e6)
 @click.option(
     "--max-time",
     metavar="5m",
-    help="Stop each training cleanly after this long, then evaluate it; not those of --tune.",
+    help="For each training at most, with as many steps as fit a whole schedule; not for those of --tune.",
 )
 @click.option("--tune", is_flag=True, help="Search the learning rate and the scale of every variant first.")
 @click.option("--tune-steps", type=click.IntRange(min=1), metavar="N", help="Steps to search each; twice the recipe's.")

@@ -36,10 +36,9 @@ from metasiren.assembly.parts import (
 from metasiren.contracts import Dataset
 from metasiren.engine.progress import Progress, Silent
 from metasiren.engine.running import seconds_of
-from metasiren.recipe import load_recipe
+from metasiren.recipe import changed, load_recipe
 from metasiren_studies.curves import plotting
 from metasiren_studies.members import Member, reason, write
-from metasiren_studies.search_space import changed
 from metasiren_studies.spread import Training, spread
 from metasiren_studies.tuning import Search, tune_all
 from metasiren_studies.variants import Variant, cross, own_defaults, read_axes

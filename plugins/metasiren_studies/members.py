@@ -58,11 +58,12 @@ class Member:
 
     @property
     def note(self) -> str:
-        """Why it failed or ended early; empty otherwise."""
+        """Why it failed or ended early, and whether its length was fitted to a time; empty otherwise."""
         if self.error is not None:
             return f"failed: {self.error}"
-        stopped = _json(self.path / "results" / "training.json").get("stopped")
-        return f"stopped early: {stopped}" if stopped else ""
+        training = _json(self.path / "results" / "training.json")
+        stopped = training.get("stopped")
+        return "; ".join(filter(None, [training.get("fitted"), stopped and f"stopped early: {stopped}"]))
 
 
 def reason(problem: Exception) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from metasiren import Catalogue, Recipe, RecipeError
-from metasiren.recipe import validate
 from metasiren.registry.catalogue import options_model
 
 RATES = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -110,23 +109,3 @@ def rungs(count: int, budget: int, longest: int) -> list[tuple[int, int]]:
         least = sum(c * KEPT**i for i, c in enumerate(counts))
         raise RecipeError("--tune-steps", f"{budget} steps for {count} candidates.", f"Give {least} or more.")
     return [(c, min(unit * KEPT**i, longest)) for i, c in enumerate(counts)]
-
-
-def changed(recipe: Recipe, options: Mapping[str, Any], where: str) -> Recipe:
-    """A recipe with dotted keys set.
-
-    Raises:
-        RecipeError: a value that does not fit.
-    """
-    tree = recipe.model_dump()
-    for key, value in options.items():
-        *path, last = key.split(".")
-        place = tree
-        for step in path:
-            if isinstance(place[step], str):
-                place[step] = {"name": place[step]}
-            place = place[step]
-        place[last] = value
-    made = validate(tree, where, name=recipe.name, preset=recipe.preset)
-    made._changes = {**recipe.changes, **options}
-    return made

@@ -19,8 +19,9 @@ from typing import Any
 
 from metasiren import Catalogue, InterruptedRunError, Recipe, RecipeError, run
 from metasiren.engine.progress import Progress
+from metasiren.recipe import changed
 from metasiren_studies.members import Member, reason
-from metasiren_studies.search_space import KEPT, RATES, SCALES, Options, candidates, changed, groups, rungs
+from metasiren_studies.search_space import KEPT, RATES, SCALES, Options, candidates, groups, rungs
 from metasiren_studies.variants import Variant
 
 FILE = "tuning.json"

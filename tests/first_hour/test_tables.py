@@ -33,7 +33,7 @@ def test_two_encoders_of_one_recipe_have_names_of_their_own(typed: Typed) -> Non
 
 def test_a_run_cut_by_the_clock_is_marked_with_its_steps_and_says_what_was_cut(typed: Typed) -> None:
     changes = small("data.size=16", "train.schedule=cosine", steps=100_000)
-    run = path_of(done := typed("metasiren run image --preset quick --max-time 1s", *changes))
+    run = path_of(done := typed("metasiren run image --preset quick --max-time 1s --no-fit", *changes))
     said = " ".join(done.stderr.split())
     assert "stopped after step" in said
     assert "of 100,000" in said
@@ -45,6 +45,15 @@ def test_a_run_cut_by_the_clock_is_marked_with_its_steps_and_says_what_was_cut(t
     assert status["steps"] == 100_000
     assert 0 < status["step"] < 100_000
     assert status["reason"] == "the time is up"
+
+
+def test_a_run_fitted_to_the_clock_is_a_finished_one(typed: Typed) -> None:
+    changes = small("data.size=16", "train.schedule=cosine", steps=1_000_000)
+    run = path_of(done := typed("metasiren run image --preset quick --max-time 2s", *changes))
+    steps = ms.open_run(run).recipe.train.steps
+    assert steps is not None
+    assert f"fitted to 2 s: {steps:,} of 1,000,000 steps" in " ".join(done.stderr.split())
+    assert f"steps={steps}" in typed(f"metasiren table {run}").stdout
 
 
 def test_every_run_has_a_status(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:

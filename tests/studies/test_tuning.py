@@ -16,11 +16,11 @@ from click.testing import CliRunner
 import metasiren as ms
 from metasiren.engine import running
 from metasiren.errors import InterruptedRunError, RecipeError, RunError
-from metasiren.recipe import Recipe
+from metasiren.recipe import Recipe, changed
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren_studies import commands as cli_studies
 from metasiren_studies.comparing import compare
-from metasiren_studies.search_space import candidates, changed, groups, rungs, with_a_scale
+from metasiren_studies.search_space import candidates, groups, rungs, with_a_scale
 from metasiren_studies.tuning import Search, more_is_better, read_tunings
 
 

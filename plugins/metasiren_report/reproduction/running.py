@@ -116,13 +116,15 @@ def is_done(folder: Path) -> bool:
 def command_of(step: Step, folder: Path, device: str, seconds: float, files: Mapping[str, Path]) -> list[str]:
     """The words of the process that runs a step, or goes on with it."""
     assert step.way is not None
-    limits = ["--max-time", f"{max(1, round(seconds))}s"]
+    more = ["--max-time", f"{max(1, round(seconds))}s"]
     if list((folder / "checkpoints").glob("step-*.safetensors")):
-        return resume_words(folder, device=device, more=limits)
+        return resume_words(folder, device=device, more=more)
     changes = dict(step.way.set)
     if step.way.file:
         changes["data.path"] = str(files[step.way.file].resolve())
-    return run_words(step.result.recipe, folder, device=device, preset=step.way.preset, changes=changes, more=limits)
+    # What the time cuts goes on in another call.
+    more.append("--no-fit")
+    return run_words(step.result.recipe, folder, device=device, preset=step.way.preset, changes=changes, more=more)
 
 
 def _set_aside(folder: Path) -> None:

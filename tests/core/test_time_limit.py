@@ -1,0 +1,261 @@
+"""`--max-time` by a clock of the test: as many steps as fit, and the same run as with that number from the start."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+import toys
+from torch import Tensor
+
+import metasiren as ms
+from metasiren import BatchOptimizer, Dataset, Problem
+from metasiren.engine import running
+from metasiren.recipe import validate
+from metasiren.registry.catalogue import Catalogue, load_catalogue
+
+
+class Clock:
+    """Seconds that pass with the steps."""
+
+    def __init__(self) -> None:
+        self.now, self.each, self.steps = 100.0, 0.1, -1
+
+    def __call__(self) -> float:
+        self.steps = max(0, self.steps)
+        return self.now
+
+    def step(self) -> None:
+        if self.steps >= 0:
+            self.steps += 1
+            self.now += self.each * (5 if self.steps == 1 else 1)  # a first step takes longer
+
+
+CLOCK = Clock()
+
+
+class Timed(toys.Waves):
+    """A batch takes time."""
+
+    def batch(self, split: str, items: Tensor, **rest: Any) -> ms.Batch:
+        CLOCK.step()
+        return super().batch(split, items, **rest)
+
+
+class Rising(Timed):
+    """A curriculum, and a set that training changes: both decide the values."""
+
+    def __init__(self, *, progress: float = 0.0, drawn: list[int] | None = None) -> None:
+        super().__init__(count=8)
+        self.progress, self.drawn = progress, drawn if drawn is not None else [0]
+
+    def at_progress(self, progress: float) -> Dataset:
+        return Rising(progress=progress, drawn=self.drawn)
+
+    def batch(self, split: str, items: Tensor, **rest: Any) -> ms.Batch:
+        batch = super().batch(split, items, **rest)
+        self.drawn[0] += 1
+        values = batch.points["pixels"].values * (1 + self.progress) + 1e-3 * self.drawn[0]
+        return ms.Batch(batch.context, {"pixels": ms.Points(self.coords, {"values": values})})
+
+    def state(self) -> dict[str, Tensor]:
+        return {"drawn": torch.tensor(self.drawn)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        self.drawn[0] = int(state["drawn"][0])
+
+
+class Descent(BatchOptimizer):
+    """Steepest descent as an optimiser that takes whole problems."""
+
+    def __init__(self, parameters: Any, *, lr: float = 1e-3) -> None:
+        super().__init__(list(parameters), {"lr": lr})
+
+    def step_on(self, problem: Problem) -> dict[str, Tensor]:
+        return problem.losses()
+
+
+@pytest.fixture
+def catalogue(monkeypatch: pytest.MonkeyPatch) -> Catalogue:
+    CLOCK.__init__()  # type: ignore[misc]
+    monkeypatch.setattr("metasiren.engine.time_limit.monotonic", CLOCK)
+    module = ModuleType("acme")
+    offers = {"datasets": {"timed": Timed, "rising": Rising}, "optimizers": {"descent": Descent}}
+    for kind, parts in offers.items():
+
+        def hook(parts: dict[str, Any] = parts) -> dict[str, Any]:
+            return parts
+
+        hook.__name__ = f"metasiren_{kind}"
+        setattr(module, hook.__name__, ms.hookimpl(hook))
+    return load_catalogue(extra=[toys.plugin(), module])
+
+
+def recipe(data: str = "timed", **train: Any) -> ms.Recipe:
+    options = {
+        "steps": 1000, "batch": 4, "optimizer": {"name": "toy_adam", "lr": 1e-2}, "log_every": 10, "schedule": "cosine",
+    }  # fmt: skip
+    tree = {
+        "data": data,
+        "siren": {"hidden_features": 8, "hidden_layers": 1, "first_omega": 5},
+        "encoder": {"name": "mean_pair", "latent_dim": 3},
+        "decoder": "shift",
+        "constraints": {"squares": 1.0},
+        "train": {**options, **train},
+        "evaluate": {"protocol": "judge"},
+    }
+    return validate(tree, "toy", name="toy")
+
+
+def training(made: ms.Run) -> dict[str, Any]:
+    return dict(json.loads((made.results / "training.json").read_text()))
+
+
+def demand_equal(made: ms.Run, other: ms.Run) -> None:
+    a, b = made.checkpoint(), other.checkpoint()
+    assert a.step == b.step
+    assert a.tensors.keys() == b.tensors.keys()
+    for name, tensor in a.tensors.items():
+        assert torch.equal(tensor, b.tensors[name]), name
+    losses = [[(line["step"], line["loss"]) for line in run.losses()] for run in (made, other)]
+    assert losses[0] == losses[1]
+
+
+# The steps of a 10 s training: 5 are timed, in 0.9 s of which the first two took 0.6; then 0.9 (10 - 0.9 - 0.6) / 0.1.
+FITTING = 76
+FULL = {"ema": 0.8, "schedule": {"name": "cosine", "warmup": 100}, "clip": 0.5, "checkpoint_every": 1}
+
+
+@pytest.mark.parametrize(
+    ("data", "train"),
+    [("timed", {}), ("rising", {"schedule": "constant"}), ("rising", FULL), ("timed", {"steps": None, "epochs": 400})],
+)
+def test_a_fitted_run_is_the_run_of_that_many_steps_bit_for_bit(
+    data: str, train: dict[str, Any], tmp_path: Path, catalogue: Catalogue
+) -> None:
+    made = running.run(recipe(data, **train), tmp_path / "fitted", device="cpu", max_time=10, catalogue=catalogue)
+    of = 1200 if "epochs" in train else 1000
+    words = f"fitted to 10 s: {FITTING} of {of:,} steps"
+    assert (training(made)["stopped"], training(made)["fitted"], training(made)["steps"]) == (None, words, FITTING)
+    assert 0.9 + 0.4 + 0.1 * FITTING < 10
+    plain = {**train, "steps": FITTING, "epochs": None}
+    changes: dict[str, Any] = {"train.steps": FITTING}
+    if train is FULL:
+        plain["schedule"] = {"name": "cosine", "warmup": round(100 * FITTING / of)}
+        changes["train.schedule.warmup"] = 8
+    other = running.run(recipe(data, **plain), tmp_path / "plain", device="cpu", catalogue=catalogue)
+    demand_equal(made, other)
+    again = ms.open_run(made.path)
+    assert again.recipe.model_dump() == other.recipe.model_dump() == made.recipe.model_dump()
+    assert again.environment["changes"] == changes
+    assert again.environment["steps"] == FITTING
+    assert again.environment["fitted"] == {"seconds": 10, "steps": FITTING, "of": of}
+    assert (again.status["state"], again.status["step"], again.status["steps"]) == ("finished", FITTING, FITTING)
+    assert len(list(made.path.glob("events.out.*"))) == 1
+    assert "steps=76" in made.label
+
+
+def test_what_fits_anyway_is_unchanged(tmp_path: Path, catalogue: Catalogue) -> None:
+    limited = running.run(
+        recipe("rising", steps=60, **{**FULL, "schedule": "cosine"}), tmp_path / "limited", device="cpu", max_time=10,
+        catalogue=catalogue,
+    )  # fmt: skip
+    free = running.run(
+        recipe("rising", steps=60, **{**FULL, "schedule": "cosine"}), tmp_path / "free", device="cpu",
+        catalogue=catalogue,
+    )  # fmt: skip
+    demand_equal(limited, free)
+    assert (limited.path / "recipe.yaml").read_bytes() == (free.path / "recipe.yaml").read_bytes()
+    assert limited.environment["changes"] == {}
+    assert "fitted" not in training(limited)
+
+
+@pytest.mark.parametrize("stop_at", [1, 31])
+def test_a_fitted_run_resumed_equals_an_uninterrupted_one(
+    stop_at: int, tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is resumed by its own recipe, whatever the new limit; a run stopped before it was fitted is trained whole."""
+    whole = running.run(
+        recipe("rising", **({} if stop_at > 5 else {"steps": 150})), tmp_path / "whole", device="cpu",
+        max_time=10 if stop_at > 5 else None, catalogue=catalogue,
+    )  # fmt: skip
+    calls = 0
+    original = running.RunLogger.step
+
+    def step(self: Any, *rest: Any) -> None:
+        nonlocal calls
+        original(self, *rest)
+        calls += 1
+        if rest[0] == stop_at and (stop_at == 1 or calls > 1):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    CLOCK.__init__()  # type: ignore[misc]
+    with monkeypatch.context() as patch:
+        patch.setattr(running.RunLogger, "step", step)
+        parts = recipe("rising", **({} if stop_at > 5 else {"steps": 150}))
+        with pytest.raises(running.InterruptedRunError, match=f"SIGTERM after step {stop_at}"):
+            running.run(parts, tmp_path / "parts", device="cpu", max_time=10, catalogue=catalogue)
+    resumed = running.resume(tmp_path / "parts", device="cpu", max_time=1e6, catalogue=catalogue)
+    demand_equal(whole, resumed)
+    assert training(resumed).get("fitted") == training(whole).get("fitted")
+
+
+STAGES = [{"name": "all", "steps": 1000, "schedule": "cosine"}]
+
+
+@pytest.mark.parametrize(
+    ("train", "fit", "each", "reason"),
+    [
+        ({"schedule": "constant"}, True, 0.1, None),
+        ({}, False, 0.1, "--no-fit was given"),
+        ({"steps": None, "stages": STAGES}, True, 0.1, "the steps of its stages may differ in time"),
+        ({"optimizer": "descent"}, True, 0.1, "the steps of descent may differ in time"),
+        ({}, True, 0.5, "only about 4 steps would fit"),
+        ({}, True, 9.0, ""),
+    ],
+)
+def test_where_the_length_cannot_be_fitted_the_run_says_what_was_cut(
+    train: dict[str, Any], fit: bool, each: float, reason: str | None, tmp_path: Path, catalogue: Catalogue
+) -> None:
+    CLOCK.each = each
+    made = running.run(recipe(**train), tmp_path / "run", device="cpu", max_time=10, fit=fit, catalogue=catalogue)
+    found = training(made)
+    assert found["stopped"] == "the time is up"
+    assert f"stopped after step {found['steps']} of 1,000" in found["cut"]
+    assert ("not fitted to the time, because " + reason in found["cut"]) if reason else "fitted" not in found["cut"]
+    assert made.recipe == recipe(**train)
+    # The first step takes five times as long.
+    assert 10 - 1e-6 <= each * (found["steps"] + 4) < 10 + each + 1e-6 or found["steps"] == 1
+
+
+def test_steps_that_become_slower_stop_at_the_time(tmp_path: Path, catalogue: Catalogue) -> None:
+    class Slower(running.RunLogger):
+        def step(self, step: int, *rest: Any) -> None:
+            super().step(step, *rest)
+            if step == 41:
+                CLOCK.each = 0.3
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "RunLogger", Slower)
+        made = running.run(recipe(), tmp_path / "run", device="cpu", max_time=10, catalogue=catalogue)
+    found = training(made)
+    assert found["stopped"] == "the time is up"
+    assert found["fitted"] == f"fitted to 10 s: {FITTING} of 1,000 steps"
+    assert f"stopped after step {found['steps']} of {FITTING}; the learning rate was still" in found["cut"]
+    assert 41 < found["steps"] < FITTING
+    resumed = running.resume(made.path, device="cpu", max_time=1, catalogue=catalogue)
+    assert "the run is resumed" in training(resumed)["cut"]
+
+
+def test_a_comparison_says_that_its_runs_were_fitted(tmp_path: Path, catalogue: Catalogue) -> None:
+    from metasiren_studies.members import Member
+
+    made = running.run(recipe(), tmp_path / "run", device="cpu", max_time=10, catalogue=catalogue)
+    assert Member(made.path).note == f"fitted to 10 s: {FITTING} of 1,000 steps"
