@@ -81,7 +81,7 @@ def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
     "--max-time", metavar="5m", help="Train for this long at most, with as many steps as fit a whole schedule."
 )
 @click.option(
-    "--fit/--no-fit", default=True, help="--no-fit: keep the steps, and stop in the midst of them; go on by --resume."
+    "--no-fit", is_flag=True, help="With --max-time: keep the number of steps, and stop in the midst of them."
 )
 @click.option("--no-report", is_flag=True, help="Write no results/report.html at the end.")
 @click.option("--compile/--no-compile", "compile_", default=None, help="Compile the evaluator with torch.compile.")
