@@ -251,7 +251,7 @@ class Dataset(ABC):
         return {}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:  # noqa: B027 (nothing to do by default)
-        """Go back to a `state`; the default does nothing."""
+        """Go back to a `state`, also to that of before the first step, which may be empty; the default does nothing."""
 
     def to(self, device: torch.device | str) -> Dataset:
         """Move what fits to the device, and return the dataset. The default moves nothing."""
