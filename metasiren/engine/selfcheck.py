@@ -1,7 +1,10 @@
 """Whether this machine computes what it should: `metasiren selfcheck`. One report, as a file that can be sent.
 
-The first steps of each shipped recipe (its preset `quick`) are taken twice from the same weights and the same batches:
-on a GPU beside the CPU, or on the CPU in float32 beside float64. Then a step is timed.
+The first steps of each shipped recipe (its preset `quick`, few items) are taken twice from the same weights and
+batches: on a GPU beside the CPU, or on the CPU in float32 beside float64. Then a step is timed, and on a GPU captured.
+
+A recipe that is computed and not trained is compared by its loss alone; so is, on a CPU, one that trains in float64.
+What an encoder draws for itself in a step differs between devices: its loss is that of the batch's own contexts.
 """
 
 from __future__ import annotations
@@ -14,22 +17,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import metadata
 from statistics import median
+from types import MethodType
 from typing import Any
 
 import torch
 
 from metasiren.assembly.experiment import Experiment, assemble
 from metasiren.contracts import Batch, Encoder
+from metasiren.engine.captured import WARM_UP
 from metasiren.engine.compilation import compiled
 from metasiren.engine.devices import demand_kernels, forget_peak_memory, peak_memory, precision
 from metasiren.engine.distributed import Ranks
 from metasiren.engine.running import make_trainer
 from metasiren.engine.trainer import Trainer
-from metasiren.errors import MetasirenError
+from metasiren.errors import MetasirenError, RecipeError
 from metasiren.recipe import Recipe, load_recipe, presets_of, shipped_recipes
 from metasiren.registry.catalogue import Catalogue
 
 STEPS, TIMED = 3, 5
+ITEMS = 16
+"""Most items of a batch."""
+SLOW = 3.0
+"""Seconds after which no further step of a recipe is taken."""
 LOOSE, TIGHT = 1e-3, 1e-8
 """Relative difference of a first loss that counts as agreement: with float32 on either side, and in float64."""
 FACES = {"data.train": 256, "data.val": 8, "data.test": 8}
@@ -80,41 +89,73 @@ def selfcheck(
 
 def line_of(row: dict[str, Any]) -> str:
     """One recipe's row in words."""
-    if "step_seconds" not in row:
-        return f"{row['recipe']}: {row['state']}{': ' + row['error'] if 'error' in row else ''}"
-    gap = f"first losses differ by {row['differences'][0]:.1e}" if row["differences"] else row["why"]
-    return f"{row['recipe']}: {row['state']}, {gap}, {1e3 * row['step_seconds']:.3g} ms a step"
+    words = [row["state"]]
+    if "differences" in row:
+        words.append(f"first losses differ by {row['differences'][0]:.1e}")
+    if "step_seconds" in row:
+        words.append(f"{1e3 * row['step_seconds']:.3g} ms a step")
+    if "graph" in row:
+        graph = row["graph"]
+        words.append(f"{1e3 * graph['step_seconds']:.3g} ms captured" if "step_seconds" in graph else "not captured")
+    return f"{row['recipe']}: {', '.join(words)}{': ' + row['error'] if 'error' in row else ''}"
 
 
 def _row(name: str, device: torch.device, catalogue: Catalogue) -> dict[str, Any]:
     recipe = _recipe(name)
-    if recipe.train.steps == 0:
-        return {"recipe": name, "state": "passed over", "error": "it is computed, not trained"}
     experiment = assemble(recipe, catalogue)
     experiment.model.encoder.fit(experiment.dataset)
     generator = torch.Generator().manual_seed(recipe.train.seed)
-    items = torch.arange(min(recipe.train.batch, experiment.dataset.splits["train"]))
+    items = torch.arange(min(recipe.train.batch, ITEMS, experiment.dataset.splits["train"]))
     batches = [
         experiment.dataset.batch("train", items, context=recipe.train.context, generator=generator)
         for _ in range(STEPS)
     ]
-    found = "float32" if device.type == "cpu" else recipe.train.dtype
-    exact = "float64" if device.type == "cpu" else recipe.train.dtype
+    own, cpu = recipe.train.dtype, device.type == "cpu"
+    found, exact = ("float32", "float64") if cpu else (own, own)
+    here = _trainer(experiment, catalogue, torch.device("cpu"), exact)
     there = _trainer(experiment, catalogue, device, found)
-    draws = type(experiment.model.encoder).training_pair is not Encoder.training_pair
+    row: dict[str, Any] = {"recipe": name, "preset": recipe.preset, "dtypes": [found, exact]}
+    row["own_draws"] = draws = _draws(here, batches[0])
+    trained, alone = recipe.train.steps != 0, recipe.train.steps == 0 or (cpu and own == "float64") or draws
+    if draws:
+        for trainer in (here, there):
+            _encode_contexts(trainer)
     forget_peak_memory(device)
+    times: list[float] = []
     with precision(tf32=False):
-        ours, times = _steps(there, [b.to(device) for b in batches])
-        row: dict[str, Any] = {"recipe": name, "preset": recipe.preset, "dtypes": [found, exact], "losses": ours}
-        row["step_seconds"], row["first_step_seconds"] = median(times[1:]), times[0]
+        if alone:
+            ours, theirs = _first_loss(there, batches[0]), _first_loss(here, batches[0])
+            there = _trainer(experiment, catalogue, device, own)
+        else:
+            theirs, _ = _steps(here, batches, timed=0)
+        if trained:
+            taken, times = _steps(there, batches)
+            ours = ours if alone else taken
+            row["step_seconds"], row["first_step_seconds"] = median(times[1:] or times), times[0]
         row["peak_memory_bytes"] = peak_memory(device)
-        if draws:
-            return row | {"state": "timed", "differences": [], "why": "its encoder may draw in each step"}
-        theirs, _ = _steps(_trainer(experiment, catalogue, torch.device("cpu"), exact), batches, timed=0)
-    gaps = [abs(a - b) / max(abs(b), 1e-30) for a, b in zip(ours, theirs, strict=True)]
+        if trained and not cpu:
+            row["graph"] = _captured(experiment, catalogue, device)
+    gaps = [abs(a - b) / max(abs(b), 1e-30) for a, b in zip(ours, theirs, strict=False)]
     tolerance = LOOSE if "float32" in (found, exact) else TIGHT
-    state = "agrees" if gaps[0] <= tolerance else "differs"
-    return row | {"reference": theirs, "differences": gaps, "tolerance": tolerance, "state": state}
+    agrees = gaps[0] <= tolerance and row.get("graph", {}).get("difference", 0.0) <= LOOSE
+    row |= {"losses": ours, "reference": theirs, "differences": gaps, "tolerance": tolerance}
+    return row | {"state": "agrees" if agrees else "differs"}
+
+
+def _draws(trainer: Trainer, batch: Batch) -> bool:
+    """Whether the encoder draws random numbers of its own in a step."""
+    model, dtype = trainer.experiment.model, getattr(torch, trainer.experiment.recipe.train.dtype)
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    if type(model.encoder).training_pair is not Encoder.training_pair:
+        model.encoder.training_pair(batch.cast(dtype), model.decoder, generator)
+    return not torch.equal(before, generator.get_state())
+
+
+def _encode_contexts(trainer: Trainer) -> None:
+    """Let the encoder of a trainer's model encode the batch's contexts, in place of what it draws."""
+    encoder = trainer.experiment.model.encoder
+    encoder.training_pair = MethodType(Encoder.training_pair, encoder)  # type: ignore[method-assign]
 
 
 def _recipe(name: str) -> Recipe:
@@ -123,10 +164,12 @@ def _recipe(name: str) -> Recipe:
     return load_recipe(name, preset=preset, overrides=FACES) if recipe.data.name == "sketch_faces" else recipe
 
 
-def _trainer(experiment: Experiment, catalogue: Catalogue, device: torch.device, dtype: str) -> Trainer:
+def _trainer(
+    experiment: Experiment, catalogue: Catalogue, device: torch.device, dtype: str, *, graph: bool = False
+) -> Trainer:
     """A trainer of a copy of the model, in its own dtype; the data stays where it is."""
     recipe = experiment.recipe
-    train = recipe.train.model_copy(update={"dtype": dtype})
+    train = recipe.train.model_copy(update={"dtype": dtype, "graph": graph})
     model = copy.deepcopy(experiment.model).to(getattr(torch, dtype))
     own = replace(experiment, recipe=recipe.model_copy(update={"train": train}), model=model)
     trainer = make_trainer(replace(own, dataset=copy.copy(experiment.dataset)), catalogue, device, Ranks())
@@ -134,34 +177,75 @@ def _trainer(experiment: Experiment, catalogue: Catalogue, device: torch.device,
     return trainer
 
 
+def _cast(trainer: Trainer, batch: Batch) -> Batch:
+    """A batch on the trainer's device, in its dtype."""
+    return batch.to(trainer.device).cast(getattr(torch, trainer.experiment.recipe.train.dtype))
+
+
+def _first_loss(trainer: Trainer, batch: Batch) -> list[float]:
+    """The loss of a batch, as a list of one; no step is taken."""
+    return [float(trainer.objective(_cast(trainer, batch), trainer.generator)["loss"].detach())]
+
+
 def _steps(trainer: Trainer, batches: Sequence[Batch], timed: int = TIMED) -> tuple[list[float], list[float]]:
-    """The losses of a step on each batch, and the seconds of the first step and of so many more."""
-    dtype, device = getattr(torch, trainer.experiment.recipe.train.dtype), trainer.device
-    cast = [batch.cast(dtype) for batch in batches]
-    losses, times = [], []
+    """The losses of a step on each batch, and the seconds of the first step and of so many more.
+
+    Where steps are slow there are fewer of both: at least one.
+    """
+    cast, losses, times = [_cast(trainer, batch) for batch in batches], list[float](), list[float]()
     for number in range(len(cast) + timed):
         began = time.perf_counter()
         loss = trainer._update(cast[number % len(cast)], check=False)["loss"].detach()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        if trainer.device.type == "cuda":
+            torch.cuda.synchronize(trainer.device)
         times.append(time.perf_counter() - began)
         if number < len(cast):
             losses.append(float(loss))
+        if sum(times) > SLOW:
+            break
     return losses, [times[0], *times[len(cast) :]]
+
+
+def _captured(experiment: Experiment, catalogue: Catalogue, device: torch.device) -> dict[str, Any]:
+    """A step as a CUDA graph beside the same steps launched one by one: the largest difference of a loss, and times."""
+    recipe, losses, times = experiment.recipe, list[list[float]](), list[list[float]]()
+    items = torch.arange(min(recipe.train.batch, experiment.dataset.splits["train"]), device=device)
+    try:
+        for graph in (True, False):
+            trainer = _trainer(experiment, catalogue, device, recipe.train.dtype, graph=graph)
+            captured = trainer._captured()
+            losses.append([])
+            times.append([])
+            for _ in range(WARM_UP + 1 + TIMED):
+                began = time.perf_counter()
+                trainer._set_rates()
+                found = captured(items)[1] if captured else trainer._update(trainer._draw(items), check=False)
+                torch.cuda.synchronize(device)
+                times[-1].append(time.perf_counter() - began)
+                losses[-1].append(float(found["loss"].detach()))
+                trainer.step += 1
+    except RecipeError as error:
+        return {"captured": False, "reason": error.found}
+    except RuntimeError as error:  # of the driver: it is what the report is for
+        return {"captured": False, "reason": f"{type(error).__name__}: {error}"}
+    ours, plain = losses
+    gap = max(abs(a - b) / max(abs(a), 1e-30) for a, b in zip(plain, ours, strict=True))
+    seconds = [median(each[WARM_UP + 1 :]) for each in times]
+    return {"captured": True, "difference": gap, "plain_step_seconds": seconds[1], "step_seconds": seconds[0]}
 
 
 def _compile_times(device: torch.device, catalogue: Catalogue) -> dict[str, Any]:
     """Seconds of the first and of a later loss of `image`, compiled; or why it is not compiled here."""
     experiment = assemble(_recipe("image"), catalogue)
     trainer = _trainer(experiment, catalogue, device, "float32")
-    batch = experiment.dataset.batch("train", torch.arange(1)).to(device).cast(torch.float32)
+    batch = experiment.dataset.batch("train", torch.arange(1))
     trainer.objective._losses = compiled(trainer.objective.losses)
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always")
         _, times = _steps(trainer, [batch])
     if reasons := [str(w.message) for w in noted if str(w.message).startswith("compile:")]:
         return {"available": False, "reason": reasons[0]}
-    return {"available": True, "first_step_seconds": times[0], "step_seconds": median(times[1:])}
+    return {"available": True, "first_step_seconds": times[0], "step_seconds": median(times[1:] or times)}
 
 
 def _kernel_times(device: torch.device, catalogue: Catalogue) -> list[dict[str, Any]]:
@@ -180,7 +264,7 @@ def _kernel_times(device: torch.device, catalogue: Catalogue) -> list[dict[str, 
                 with precision(tf32=False):
                     trainer = _trainer(changed, catalogue, device, train.dtype)
                     row[f"{kernels}_losses"], times = _steps(trainer, [batch.to(device)] * STEPS, TIMED)
-                row[f"{kernels}_step_seconds"] = median(times[1:])
+                row[f"{kernels}_step_seconds"] = median(times[1:] or times)
                 row[f"{kernels}_peak_memory_bytes"] = peak_memory(device)
         except Exception as error:  # of a compiler, or of a driver: it is what the report is for
             row["reason"] = f"{type(error).__name__}: {error}"

@@ -23,7 +23,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     changes: dict[str, dict[str, Any]] = {
         "image": {"data.size": 16, "data.points": 40, "siren.hidden_features": 8},
         "helmholtz": {"data.points": 30, "siren.hidden_features": 8, "train.optimizer": {"name": "adam", "lr": 1e-3}},
+        "poisson_2d": {"data.points": {"interior": 60}, "siren.hidden_features": 8},
     }
+    changes["inpainting"] = {**changes["image"], "train.steps": 0}
+    del changes["inpainting"]["data.points"]
     monkeypatch.setattr(module, "_recipe", lambda name: ms.load_recipe(name, preset="quick", overrides=changes[name]))
 
 
@@ -55,6 +58,48 @@ def test_on_a_gpu_it_is_compared_with_the_cpu(monkeypatch: pytest.MonkeyPatch) -
     assert report["compile"] == {"available": False}
     # The emulated device computes on the CPU: no rounding differs.
     assert all(row["differences"][0] < 1e-6 for row in report["recipes"])
+    assert all(row["graph"]["difference"] < 1e-4 for row in report["recipes"])
+    assert all("ms captured" in line_of(row) for row in report["recipes"])
+
+
+def test_steps_that_cannot_be_captured_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_compile_times", lambda device, catalogue: None)
+    monkeypatch.setattr(module, "_kernel_times", lambda device, catalogue: None)
+    with emulated_gpu():
+        (row,) = selfcheck(torch.device("cuda", 0), ms.load_catalogue(), names=["poisson_2d"])["recipes"]
+    assert row["state"] == "agrees"
+    assert row["tolerance"] == 1e-8
+    assert row["graph"]["captured"] is False
+    assert "gauss_newton reads" in row["graph"]["reason"]
+    assert line_of(row).endswith("not captured")
+
+
+@pytest.mark.parametrize(("name", "timed"), [("poisson_2d", True), ("inpainting", False)])
+def test_the_loss_alone_is_compared_where_steps_need_float64_or_there_are_none(name: str, timed: bool) -> None:
+    (row,) = selfcheck(torch.device("cpu"), ms.load_catalogue(), names=[name])["recipes"]
+    assert row["state"] == "agrees"
+    assert len(row["losses"]) == len(row["differences"]) == 1
+    assert 0 < row["differences"][0] < 1e-4
+    assert ("step_seconds" in row) is timed
+
+
+def test_an_encoder_that_draws_is_compared_without_its_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    from metasiren_basics.fixed import FixedEncoder
+
+    def noisy(self: Any, batch: ms.Batch, decoder: Any, generator: torch.Generator) -> Any:
+        torch.rand((), generator=generator)
+        return self(batch.context, decoder), batch
+
+    monkeypatch.setattr(FixedEncoder, "training_pair", noisy)
+    (row,) = selfcheck(torch.device("cpu"), ms.load_catalogue(), names=["image"])["recipes"]
+    assert (row["own_draws"], row["state"]) == (True, "agrees")
+
+
+def test_slow_recipes_take_fewer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SLOW", 0.0)
+    (row,) = selfcheck(torch.device("cpu"), ms.load_catalogue(), names=["image"])["recipes"]
+    assert len(row["differences"]) == 1
+    assert row["step_seconds"] == row["first_step_seconds"]
 
 
 def test_what_differs_or_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
