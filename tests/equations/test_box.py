@@ -15,6 +15,7 @@ from metasiren import Points, RecipeError
 from metasiren_physics.datasets.adaptive import Adaptive
 from metasiren_physics.datasets.box import BoxDataset
 from metasiren_physics.datasets.designs import spread
+from metasiren_physics.datasets.kept_points import Settle
 from metasiren_physics.expressions import Expression
 
 ONE = torch.arange(1)
@@ -117,9 +118,36 @@ def test_points_stay_for_some_steps_of_training_and_are_kept_meanwhile() -> None
             assert all(torch.equal(points.targets[n], expected[at].targets[n]) for n in points.targets)
 
 
-def test_a_number_of_steps_between_draws_is_at_least_one() -> None:
-    with pytest.raises(RecipeError, match="redraw: 0 is below one"):
-        box(redraw=0)
+def test_late_in_training_more_points_stay_longer() -> None:
+    data = box(points={"interior": 50, "boundary": 12}, settle=Settle(after=0.5, redraw=2, factor=3))
+    generator = torch.Generator().manual_seed(0)
+
+    def step(progress: float) -> torch.Tensor:
+        training = data.at_progress(progress).at_errors(lambda at, points: points.coords[..., 0])
+        return training.batch("train", ONE, generator=generator).points["interior"].coords
+
+    coords = [step(k / 10) for k in range(10)]
+    assert [c.shape[1] for c in coords] == [50] * 5 + [150] * 5
+    assert [torch.equal(a, b) for a, b in pairwise(coords)] == [False] * 5 + [True, False, True, False]
+    assert draw(data)["interior"].coords.shape == (1, 50, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"redraw": 0}, "redraw: 0 is below one"),
+        ({"redraw": False, "settle": Settle()}, "settle: redraw is off"),
+    ],
+)
+def test_options_of_redrawing_are_checked(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        box(**options)
+
+
+@pytest.mark.parametrize("options", [{"after": 1.0}, {"after": -0.1}, {"redraw": 0}, {"factor": 0}])
+def test_options_of_settling_are_checked(options: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError, match=r"settle: after .* redraw .* factor"):
+        Settle(**options)
 
 
 def test_readings_are_drawn_once_with_their_noise() -> None:
@@ -150,10 +178,13 @@ def test_adaptive_points_follow_the_error() -> None:
     assert broken["interior"].coords.shape == (1, 2000, 3)
 
 
+@pytest.mark.parametrize("settle", [None, {"after": 0.3, "redraw": 2}, {"after": 0.6, "redraw": 4, "factor": 3}])
 @pytest.mark.parametrize("redraw", [True, 2, 4])
-def test_a_run_with_adaptive_points_resumes_as_if_it_had_never_stopped(tmp_path: Path, redraw: bool | int) -> None:
+def test_a_run_with_adaptive_points_resumes_as_if_it_had_never_stopped(
+    tmp_path: Path, redraw: bool | int, settle: dict[str, Any] | None
+) -> None:
     options = {
-        "data.redraw": redraw,
+        "data.redraw": redraw, "data.settle": settle,
         "siren.hidden_features": 6, "siren.hidden_layers": 0, "data.points.interior": 40, "evaluate.nodes": 9,
         "train.checkpoint_every": 3, "train.steps": 6, "train.log_every": 1,
     }  # fmt: skip

@@ -17,7 +17,7 @@ from metasiren_physics.datasets.adaptive import Adaptive
 from metasiren_physics.datasets.box_options import WHERE, Formula, check_axes, check_names, check_noise, read_targets
 from metasiren_physics.datasets.designs import Design, spread
 from metasiren_physics.datasets.exact_sides import Exact, ExactSides
-from metasiren_physics.datasets.kept_points import KeptPoints
+from metasiren_physics.datasets.kept_points import KeptPoints, Settle
 from metasiren_physics.datasets.point_weights import Attention, Causal
 from metasiren_physics.datasets.sourced import A_FEW, check_count
 from metasiren_physics.expressions import Expression
@@ -44,6 +44,7 @@ class BoxDataset(Dataset):
         planes: further sets, by name, with the coordinates that are fixed there, such as {wall: {x: 1.0}}.
         design: `even` (a shifted lattice), `uniform`, `latin` or `sobol`; see `metasiren_physics.datasets.designs`.
         redraw: true draws new points at each step, a number of steps after so many; false keeps the same throughout.
+        settle: late in training, more points that stay longer, see `metasiren_physics.datasets.kept_points`.
         noise: standard deviation, by point set, of normal noise on its `values`: readings. Such points
             and their noise are drawn once and stay.
         adaptive: points that follow the residual, see `metasiren_physics.datasets.adaptive`; {} for its defaults.
@@ -70,6 +71,7 @@ class BoxDataset(Dataset):
         planes: dict[str, dict[str, float]] | None = None,
         design: Design = "even",
         redraw: bool | int = True,
+        settle: Settle | None = None,
         noise: dict[str, float] | None = None,
         adaptive: Adaptive | None = None,
         exact: Exact | None = None,
@@ -99,6 +101,8 @@ class BoxDataset(Dataset):
             check_names(f"{WHERE}: adaptive: sets", adaptive.sets, list(points), "point set")
             if redraw is False:
                 raise RecipeError(f"{WHERE}: adaptive", "redraw is off, so points stay.", "Leave one of them out.")
+        if settle is not None and redraw is False:
+            raise RecipeError(f"{WHERE}: settle", "redraw is off, so points stay anyway.", "Leave one of them out.")
         if attention is not None:
             check_names(f"{WHERE}: attention: sets", attention.sets, list(points), "point set")
             if redraw is not False:
@@ -116,6 +120,8 @@ class BoxDataset(Dataset):
         self.errors: Callable[[str, Points], Tensor] | None = None
         self.counts, self.design, self.redraw = dict(points), design, redraw
         self._kept = None if isinstance(redraw, bool) else KeptPoints(check_count(f"{WHERE}: redraw", redraw))
+        self.settle: Settle | None = settle
+        self._settled = None if settle is None else KeptPoints(settle.redraw)
         span = ", ".join(f"{n} in [{a:g}, {b:g}]" for n, (a, b) in self.axes.items())
         self.exact_conditions(axes=self.axes, channels=channels, exact=exact)
         self.title, self.domain = f"Box {span}", Domain(len(self.axes), channels)
@@ -157,6 +163,15 @@ class BoxDataset(Dataset):
                 sets[at] = self.draw(at, count, generator, device)
         return sets
 
+    def at_progress(self, progress: float) -> BoxDataset:
+        """The same, or from `settle.after` on with more points that stay longer."""
+        if self.settle is None or progress < self.settle.after:
+            return self
+        late = copy.copy(self)
+        late.counts = {at: self.settle.factor * count for at, count in self.counts.items()}
+        late._kept = self._settled
+        return late
+
     def at_errors(self, errors: Callable[[str, Points], Tensor]) -> BoxDataset:
         """The same in training: with points that stay, and points or weights that follow the errors, as options ask."""
         if self.adaptive is None and self.causal is None and self.attention is None and self._kept is None:
@@ -177,20 +192,22 @@ class BoxDataset(Dataset):
 
     def state(self) -> dict[str, Tensor]:
         """The attention of each point by its set, and points that stay for some steps."""
-        kept = {} if self._kept is None else self._kept.state()
-        levels = {f"attention.{at}": level.clone() for at, level in self._levels.items()}
-        return levels | {f"kept.{name}": value for name, value in kept.items()}
+        found = {f"attention.{at}": level.clone() for at, level in self._levels.items()}
+        for part, kept in (("kept", self._kept), ("settled", self._settled)):
+            found |= {f"{part}.{name}": value for name, value in (kept.state() if kept else {}).items()}
+        return found
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """See `Dataset.restore`."""
-        parts: dict[str, dict[str, Tensor]] = {"attention": {}, "kept": {}}
+        parts: dict[str, dict[str, Tensor]] = {"attention": {}, "kept": {}, "settled": {}}
         for name, value in state.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = value
         self._levels.clear()
         self._levels.update({at: level.clone() for at, level in parts["attention"].items()})
-        if self._kept is not None:
-            self._kept.restore(parts["kept"])
+        for part, kept in (("kept", self._kept), ("settled", self._settled)):
+            if kept is not None:
+                kept.restore(parts[part])
 
     def _weighted(self, at: str, points: Points, errors: Callable[[Points], Tensor]) -> Points:
         """The points with the weights that `causal` and `attention` give them, times those that they have."""

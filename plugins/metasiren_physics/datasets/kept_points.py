@@ -3,11 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from metasiren import Points
+from metasiren import Points, RecipeError
+
+
+@dataclass(frozen=True)
+class Settle:
+    """Late in training, more points that stay longer.
+
+    Early, new points at each step cover the most. Late, the error that each draw leaves is what limits the fit.
+
+    Attributes:
+        after: share of the training after which it begins, from 0 to below 1.
+        redraw: number of steps for which points stay from then on.
+        factor: how many times as many points every set has from then on.
+
+    Raises:
+        RecipeError: an option outside its range.
+    """
+
+    after: float = 0.6
+    redraw: int = 100
+    factor: int = 2
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.after < 1 and self.redraw >= 1 and self.factor >= 1):
+            found = f"after {self.after}, redraw {self.redraw}, factor {self.factor}."
+            raise RecipeError("data: box: settle", found, "0 <= after < 1, redraw >= 1, factor >= 1.")
 
 
 class KeptPoints:
