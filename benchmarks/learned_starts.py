@@ -78,8 +78,8 @@ def begun(siren: ms.Siren, learned: Weights, drawn: Weights) -> Weights:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("size", 32), ("width", 32), ("items", 4), ("seeds", 3), ("meta_steps", 400)):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
+    for name, default in (("--size", 32), ("--width", 32), ("--items", 4), ("--seeds", 3), ("--meta-steps", 400)):
+        parser.add_argument(name, type=int, default=default)
     parser.add_argument("--train", type=Path, help="a folder of pictures or an .npz file")
     parser.add_argument("--test", type=Path, help="likewise; of splits, test or else val")
     parser.add_argument("--maml", action="store_true", help="with first-order MAML")
