@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import metasiren as ms
+from metasiren.engine import running
 from metasiren.registry.catalogue import load_catalogue
 
 NARROW: dict[str, Any] = {
@@ -40,6 +42,53 @@ def test_a_narrow_copy_of_each_trains_is_judged_and_renders(name: str, tmp_path:
     renderer.render(made.field(), dataset.domain, made.metadata, tmp_path / "out.png")
     with Image.open(tmp_path / "out.png") as picture:
         assert picture.size == (11, 9)
+
+
+@pytest.mark.parametrize("constraint", ["difference_mse", "growth_mse"])
+@pytest.mark.parametrize("key", ["spans.integral", "pixel_pairs.integral"])
+@pytest.mark.parametrize("name", ["poisson_gradient", "image_editing"])
+def test_a_stored_run_with_the_former_option_is_evaluated_and_resumed(
+    name: str, key: str, constraint: str, tmp_path: Path
+) -> None:
+    """Its recipe has `spans`, and the digest of its data the point set's name at the time."""
+    asked = {"data.spans": 30, f"constraints.{constraint}": {"at": "spans", "weight": 10}}
+    pictures = {"data.path": None, "data.second_path": None} if name == "image_editing" else {"data.path": None}
+    settings = {"train.checkpoint_every": 1, "data.derivatives": "spectral"}
+    overrides = {**NARROW, **SMALL[name], **pictures, **asked, **settings}
+    made = ms.run(ms.load_recipe(name, preset="paper", overrides=overrides), tmp_path / "run", device="cpu")
+    stored = made.path / "environment.json"
+    environment = json.loads(stored.read_text())
+    probe = environment["data_digest"]["probe"]["train"]
+    numbers = [probe.pop(each) for each in ("pixel_pairs.integral", "spans.integral") if each in probe]
+    probe[key] = numbers[0]
+    stored.write_text(json.dumps(environment))
+    running.evaluate(made.path, device="cpu")
+    newest = max(made.checkpoints.glob("*.safetensors"))
+    before = made.checkpoint()
+    newest.unlink()
+    after = running.resume(made.path, device="cpu").checkpoint()
+    assert after.step == before.step == 2
+    for tensor, expected in before.tensors.items():
+        torch.testing.assert_close(after.tensors[tensor], expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("given", [100, None])
+@pytest.mark.parametrize("name", ["poisson_gradient", "image_editing"])
+def test_the_former_option_beside_the_new_one_is_refused(name: str, given: int | None, tmp_path: Path) -> None:
+    """Even null: the new option would otherwise count in its place without a word."""
+    overrides = {**NARROW, **SMALL[name], "data.spans": given}
+    recipe = ms.load_recipe(name, preset="quick", overrides=overrides)
+    found = rf"data: spans: {given or 'null'}; .* former name of pixel_pairs, .* too: 4096\.\n.*give pixel_pairs"
+    with pytest.raises(ms.RecipeError, match=found):
+        ms.run(recipe, tmp_path / "run", device="cpu")
+
+
+def test_the_former_option_alone_may_be_null_or_a_number() -> None:
+    make = load_catalogue().make
+    for given, expected in (({"spans": None}, {"pixels"}), ({"spans": 5}, {"pixels", "pixel_pairs", "spans"}),
+                            ({"pixel_pairs": 5}, {"pixels", "pixel_pairs"}), ({}, {"pixels"})):  # fmt: skip
+        dataset = make("dataset", "poisson", where="data", options={"size": 16, **given})
+        assert set(dataset.batch("train", torch.zeros(1, dtype=torch.long)).points) == expected
 
 
 @pytest.mark.parametrize("name", ["poisson_gradient", "poisson_laplacian", "image_editing"])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from metasiren import Batch, Context, Dataset, Domain, RecipeError, grid
 from metasiren_images.gradient_domain.mixing import Mix, Mixture, Region, overlay
-from metasiren_images.gradient_domain.pixel_pairs import PixelPairs, pairs_asked_for
+from metasiren_images.gradient_domain.pixel_pairs import PixelPairs, Spans, names_of, pairs_asked_for
 from metasiren_images.gradient_domain.poisson import metadata_of
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives
 from metasiren_images.single.photograph import Crop
@@ -46,11 +46,11 @@ class Editing(Dataset):
         pixel_pairs: pairs of pixels of one row or column in a training step: the point set `pixel_pairs` has the
             integral of the gradient between them as target (`integral`), for the constraint `difference_mse`. None by
             default.
-        spans: the former name of `pixel_pairs`.
+        spans: the former name of `pixel_pairs`, which a stored run may have; the point set then has both names.
 
     Raises:
         DataError: a picture that cannot be read; sizes that do not fit; nothing left to mix.
-        RecipeError: alpha outside [0, 1] or beside `max`; fewer than one point or pair.
+        RecipeError: alpha outside [0, 1] or beside `max`; fewer than one point or pair; both `pixel_pairs` and `spans`.
     """
 
     renderer = "levelled_picture"
@@ -73,7 +73,7 @@ class Editing(Dataset):
         derivatives: Derivatives = "spectral",
         points: int | None = None,
         pixel_pairs: int | None = None,
-        spans: int | None = None,
+        spans: Spans = "pixel_pairs",
     ) -> None:
         check_points(points)
         pairs = pairs_asked_for(pixel_pairs, spans)
@@ -99,7 +99,7 @@ class Editing(Dataset):
         self.provenance = {"derivatives": derivatives}
         self.metadata = metadata_of(self.title, self.contrast * self.composite, self.contrast)
         self._sets = {"pixels": Sample(grid(shape), {"gradient": flat(self.gradient)})}
-        self._pairs = PixelPairs.of(self.gradient, pairs) if pairs else None
+        self._pairs = PixelPairs.of(self.gradient, pairs, names_of(spans)) if pairs else None
         outside = torch.from_numpy(~self.overlay.region).flatten()
         if bool(outside.any()):
             values = flat(self.contrast * self.overlay.second)
@@ -119,7 +119,7 @@ class Editing(Dataset):
         if split == "train":
             sets = {name: each.draw(self.points, generator) for name, each in self._sets.items()}
             if self._pairs:
-                sets["pixel_pairs"] = self._pairs.draw(generator)
+                sets.update(self._pairs.sets(generator))
             return Batch(empty, sets)
         pixels = self._sets["pixels"]
         whole = Sample(pixels.coords, {**pixels.targets, "composite": self._composite})

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Batch, Context, Dataset, Domain, grid
-from metasiren_images.gradient_domain.pixel_pairs import PixelPairs, pairs_asked_for
+from metasiren_images.gradient_domain.pixel_pairs import PixelPairs, Spans, names_of, pairs_asked_for
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives, Scheme, Values
 from metasiren_images.single.photograph import Crop
 from metasiren_images.single.picture import Picture
@@ -37,11 +37,11 @@ class Poisson(Dataset):
         pixel_pairs: pairs of pixels of one row or column in a training step: the point set `pixel_pairs` has the
             integral of the gradient between them as target (`integral`), for the constraint `difference_mse`. None by
             default.
-        spans: the former name of `pixel_pairs`.
+        spans: the former name of `pixel_pairs`, which a stored run may have; the point set then has both names.
 
     Raises:
         DataError: a picture that cannot be read, or of less than 4 x 4 pixels; `sobel` where it is not square.
-        RecipeError: fewer than one point or pair.
+        RecipeError: fewer than one point or pair; both `pixel_pairs` and `spans`.
     """
 
     renderer = "levelled_picture"
@@ -57,7 +57,7 @@ class Poisson(Dataset):
         derivatives: Derivatives = "spectral",
         points: int | None = None,
         pixel_pairs: int | None = None,
-        spans: int | None = None,
+        spans: Spans = "pixel_pairs",
     ) -> None:
         check_points(points)
         pairs = pairs_asked_for(pixel_pairs, spans)
@@ -75,7 +75,7 @@ class Poisson(Dataset):
         self.metadata = metadata_of(name, contrast * self.picture, contrast)
         derived = {"gradient": self.scheme.gradient(self.picture), "laplacian": self.scheme.laplacian(self.picture)}
         self._pixels = Sample(grid(shape), {name: flat(values) for name, values in derived.items()})
-        self._pairs = PixelPairs.of(derived["gradient"], pairs) if pairs else None
+        self._pairs = PixelPairs.of(derived["gradient"], pairs, names_of(spans)) if pairs else None
         self._values = flat(self.picture)
 
     def batch(
@@ -91,7 +91,7 @@ class Poisson(Dataset):
         if split == "train":
             sets = {"pixels": self._pixels.draw(self.points, generator)}
             if self._pairs:
-                sets["pixel_pairs"] = self._pairs.draw(generator)
+                sets.update(self._pairs.sets(generator))
             return Batch(empty, sets)
         whole = Sample(self._pixels.coords, {**self._pixels.targets, "values": self._values})
         return Batch(empty, {"pixels": whole.all()})
