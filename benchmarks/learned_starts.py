@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -26,7 +25,7 @@ import torch
 from torch import Tensor
 
 import metasiren as ms
-from metasiren_fields.zoo import fit_together
+from metasiren_fields.zoo import fit_from
 from metasiren_priors.data.imageset import to_values
 from metasiren_priors.data.own_pictures import open_pictures
 from metasiren_priors.data.sketch_faces import draw_faces
@@ -58,16 +57,6 @@ def learn(name: str, given: argparse.Namespace, seed: int, folder: Path) -> Weig
         ms.load_recipe(recipe, preset="quick", overrides=changes), folder / f"{recipe}_{name}_{seed}", device="cpu"
     )
     return dict(made.field().params)
-
-
-def curves(siren: ms.Siren, params: Weights, target: Tensor, rate: float, steps: Sequence[int]) -> list[list[float]]:
-    """PSNR (steps, pictures) of pictures (pictures, pixels, channels), all fitted from the same weights."""
-    side = round(target.shape[1] ** 0.5)
-    stacked = {name: p.expand(len(target), *p.shape[1:]) for name, p in params.items()}
-    coords = ms.grid((side, side)).unsqueeze(0)
-    made = fit_together(siren, stacked, coords, target, steps=steps[-1], lr=rate, marks=steps)
-    found: list[list[float]] = ms.psnr(made.marked).tolist()
-    return found
 
 
 def begun(siren: ms.Siren, learned: Weights, drawn: Weights) -> Weights:
@@ -105,14 +94,17 @@ def main() -> None:
                 start = time.process_time()
                 starts[name, seed] = begun(siren, learn(name, given, seed, Path(folder)), drawn)
                 print(f"{name}, seed {seed}: {time.process_time() - start:.0f} processor seconds", flush=True)
+    coords = ms.grid((given.size, given.size)).unsqueeze(0)
     rates: dict[str, float] = {}
     for name in names:
-        reached = [mean(curves(siren, starts[name, 0], tuning, rate, [TUNED_AT])[0]) for rate in RATES]
+        tried = [fit_from(siren, starts[name, 0], coords, tuning, steps=[TUNED_AT], lr=rate) for rate in RATES]
+        reached = [mean(ms.psnr(each.marked[0]).tolist()) for each in tried]
         rates[name] = RATES[reached.index(max(reached))]
     found: dict[str, list[list[float]]] = {name: [] for name in names}
     for seed in range(given.seeds):
         for name in names:
-            found[name].append([mean(row) for row in curves(siren, starts[name, seed], target, rates[name], STEPS)])
+            made = fit_from(siren, starts[name, seed], coords, target, steps=STEPS, lr=rates[name])
+            found[name].append([mean(row) for row in ms.psnr(made.marked).tolist()])
     print(f"{len(target)} pictures of {given.size} x {given.size}, {given.seeds} seeds, torch {torch.__version__}")
     print(f"| start | rate | {' | '.join(f'{n} steps' for n in STEPS)} |\n|---|---|{'---|' * len(STEPS)}")
     for name in names:

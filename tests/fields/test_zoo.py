@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from metasiren.cli.commands import cli
 from metasiren.testing import check_dataset
 from metasiren_basics.fixed import FixedEncoder
 from metasiren_basics.free import FreeDecoder
-from metasiren_fields.zoo import fit_together, making, read_zoo
+from metasiren_fields.zoo import fit_from, fit_together, making, read_zoo
 from metasiren_fields.zoo.starting import StartProtocol
 from metasiren_fields.zoo.weights import Weights
 from metasiren_priors.data.sketch_faces import SketchFaces
@@ -191,6 +193,37 @@ def test_errors_are_kept_after_the_steps_asked_for_and_change_nothing() -> None:
     assert torch.equal(made.marked[2], made.mse), "an item that stopped keeps its last error"
 
 
+def test_weights_are_kept_after_the_steps_asked_for_and_change_nothing() -> None:
+    coords, values = signals(3)
+    options = {"lr": 1e-2, "until": 0.005, "check_every": 5}
+    plain = fit_together(SIREN, stacked(3), coords, values, steps=60, **options)
+    seven = fit_together(SIREN, stacked(3), coords, values, steps=7, lr=1e-2)
+    assert 0 < plain.steps.min() < plain.steps.max()
+    for keep_at, like in ((7, seven), (60, plain), (None, plain)):
+        made = fit_together(SIREN, stacked(3), coords, values, steps=60, keep_at=keep_at, **options)
+        for name, p in like.params.items():
+            torch.testing.assert_close(made.kept[name], p)
+            assert torch.equal(made.params[name], plain.params[name])
+    # The first item has stopped by then, another goes on: each has the weights of its own last step.
+    between = int(plain.steps.max()) - 1
+    made = fit_together(SIREN, stacked(3), coords, values, steps=60, keep_at=between, **options)
+    cut = fit_together(SIREN, stacked(3), coords, values, steps=between, **options)
+    for name, p in cut.params.items():
+        torch.testing.assert_close(made.kept[name], p)
+
+
+def test_items_that_begin_with_the_same_weights() -> None:
+    coords, values = signals(3)
+    start = stacked(1)
+    before = {name: p.clone() for name, p in start.items()}
+    with torch.no_grad():
+        made = fit_from(SIREN, start, coords, values, steps=(0, 7), lr=1e-2)
+    same = {name: p.expand(3, *p.shape[1:]) for name, p in start.items()}
+    expected = fit_together(SIREN, same, coords, values, steps=7, lr=1e-2, marks=(0, 7))
+    assert torch.equal(made.marked, expected.marked)
+    assert all(torch.equal(start[name], p) for name, p in before.items()), "the start stays as it is"
+
+
 def test_the_start_protocol_fits_from_the_model_and_from_drawn_weights(tmp_path: Path) -> None:
     data = SketchFaces(train=2, val=3, test=0, size=8)
     siren = ms.Siren(in_features=2, out_features=3, hidden_features=8, hidden_layers=1)
@@ -210,3 +243,60 @@ def test_the_start_protocol_fits_from_the_model_and_from_drawn_weights(tmp_path:
         StartProtocol().evaluate(model, SketchFaces(train=2, val=0, test=0, size=8), tmp_path, name="learned")
     with pytest.raises(ms.RecipeError, match=r"start: steps: \[50, 10\]"):
         StartProtocol(steps=(50, 10))
+
+
+def small_start() -> tuple[ms.Model, SketchFaces]:
+    data = SketchFaces(train=2, val=3, test=0, size=8)
+    siren = ms.Siren(in_features=2, out_features=3, hidden_features=8, hidden_layers=1)
+    return ms.Model(FixedEncoder(data.domain), FreeDecoder(siren, 0)).eval(), data
+
+
+def test_the_start_protocol_fits_in_the_dtype_of_the_model(tmp_path: Path) -> None:
+    model, data = small_start()
+    single = StartProtocol(steps=(0, 4)).evaluate(model, data, tmp_path, name="learned")
+    double = StartProtocol(steps=(0, 4)).evaluate(model.double(), data, tmp_path, name="learned")
+    assert double.to_numpy() == pytest.approx(single.to_numpy(), abs=1e-3)
+    assert (double != single).all(axis=None), "float64 is another rounding"
+
+
+@pytest.mark.parametrize(("at", "usable"), [("pixel", "pixels"), ("edges", "pixels")])
+def test_the_start_protocol_says_which_point_sets_there_are(
+    at: str, usable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, data = small_start()
+    whole = data.batch
+
+    def with_edges(*given: object, **options: object) -> ms.Batch:
+        batch = whole(*given, **options)
+        return replace(batch, points={**batch.points, "edges": ms.Points(batch.points["pixels"].coords)})
+
+    monkeypatch.setattr(data, "batch", with_edges)
+    words = rf"evaluate: start: at: .*no point set '{at}' with values; it has edges, pixels\.\s+With values: {usable}\."
+    with pytest.raises(ms.RecipeError, match=words):
+        StartProtocol(at=at).evaluate(model, data, tmp_path, name="learned")
+
+
+def test_a_run_may_be_called_drawn(tmp_path: Path) -> None:
+    model, data = small_start()
+    protocol = StartProtocol(steps=(0, 4), seed=5)
+    other = protocol.evaluate(model, data, tmp_path, name="learned")
+    expected = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
+    (tmp_path / "metrics.json").unlink()
+    frame = protocol.evaluate(model, data, tmp_path, name="drawn")
+    assert frame.to_numpy().tolist() == other.to_numpy().tolist()
+    assert json.loads((tmp_path / "metrics.json").read_text("utf-8")) == expected
+    assert expected["psnr_db_after_4"] != expected["drawn_psnr_db_after_4"]
+    kinds = [row["kind"] for row in json.loads((tmp_path / "comparison.json").read_text("utf-8"))["rows"]]
+    assert kinds == ["model", "baseline"]
+
+
+def test_one_fit_from_each_start_gives_numbers_and_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, data = small_start()
+    fits: list[int] = []
+    adam = torch.optim.Adam.__init__
+    monkeypatch.setattr(
+        torch.optim.Adam, "__init__", lambda self, *args, **options: (fits.append(1), adam(self, *args, **options))[1]
+    )
+    StartProtocol(steps=(0, 4)).evaluate(model, data, tmp_path, name="learned")
+    assert (tmp_path / "figure.png").is_file()
+    assert len(fits) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_HOMES = {"Fits": "fit", "fit_together": "fit", "Zoo": "file", "read_zoo": "file"}
+_HOMES = {"Fits": "fit", "fit_from": "fit", "fit_together": "fit", "Zoo": "file", "read_zoo": "file"}
 
 
 def __getattr__(name: str) -> Any:

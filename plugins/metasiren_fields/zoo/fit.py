@@ -20,12 +20,14 @@ class Fits:
         mse: (items,) mean squared error over points and channels, in the signals' own range.
         steps: (items,) steps taken.
         marked: (marks, items) the mean squared error after each number of steps that was asked for.
+        kept: the weights after the number of steps that was asked for; `params` where none was.
     """
 
     params: dict[str, Tensor]
     mse: Tensor
     steps: Tensor
     marked: Tensor
+    kept: dict[str, Tensor]
 
 
 def fit_together(
@@ -41,6 +43,7 @@ def fit_together(
     points: int | None = None,
     seed: int = 0,
     marks: Sequence[int] = (),
+    keep_at: int | None = None,
 ) -> Fits:
     """Fit every item as if it were alone.
 
@@ -59,12 +62,13 @@ def fit_together(
         points: random points of each step, the same for all items; all of them by default.
         seed: of the random points.
         marks: numbers of steps after which all errors are kept; an item that stopped before keeps its last.
+        keep_at: a number of steps after which all weights are kept, too.
 
     Raises:
         TrainingError: an item's error is not finite; it names the items.
     """
     count = values.shape[0]
-    final = {name: p.detach().clone() for name, p in params.items()}
+    final = kept = {name: p.detach().clone() for name, p in params.items()}
     mse, taken = values.new_zeros(count), torch.zeros(count, dtype=torch.long, device=values.device)
     marked = values.new_zeros(len(marks), count)
     active = torch.arange(count, device=values.device)
@@ -76,6 +80,8 @@ def fit_together(
         return (siren(weights, coords[:, chosen]) - values[:, chosen]).square().mean((1, 2))
 
     for step in range(steps + 1):
+        if step == keep_at:
+            kept = {name: p.index_copy(0, active, weights[name].detach()) for name, p in final.items()}
         looks = step == steps or (until > 0 and step % check_every == 0)
         if looks or step in marks:
             with torch.no_grad():
@@ -91,10 +97,10 @@ def fit_together(
                     final[name][gone] = p.detach()[ended]
                 if ended.all():
                     break
-                kept = ~ended
-                active, values = active[kept], values[kept]
-                coords = coords if coords.shape[0] == 1 else coords[kept]
-                weights, adam = _only(weights, adam, kept, lr)
+                left = ~ended
+                active, values = active[left], values[left]
+                coords = coords if coords.shape[0] == 1 else coords[left]
+                weights, adam = _only(weights, adam, left, lr)
         chosen = slice(None) if points is None else torch.randint(size, (points,), generator=draw).to(values.device)
         adam.zero_grad()
         errors(chosen).sum().backward()  # type: ignore[no-untyped-call]
@@ -105,7 +111,33 @@ def fit_together(
     if not bool(mse.isfinite().all()):
         wrong = (~mse.isfinite()).nonzero().flatten().tolist()
         raise TrainingError("zoo", f"the error of items {wrong} is not finite.", "Lower the learning rate.")
-    return Fits(final, mse, taken, marked)
+    return Fits(final, mse, taken, marked, kept)
+
+
+def fit_from(
+    siren: Siren,
+    start: Params,
+    coords: Tensor,
+    values: Tensor,
+    *,
+    steps: Sequence[int],
+    lr: float,
+    keep_at: int | None = None,
+) -> Fits:
+    """Fit every item from the same weights; `Fits.marked` has the errors after each number of steps.
+
+    Args:
+        siren: the architecture.
+        start: one set of weights (1, ...), which stays as it is.
+        coords: (items, points, in), or (1, points, in) where all share them.
+        values: (items, points, out), in the dtype of the weights.
+        steps: numbers of steps, ascending.
+        lr: Adam's learning rate.
+        keep_at: as in `fit_together`.
+    """
+    stacked = {name: p.detach().expand(len(values), *p.shape[1:]) for name, p in start.items()}
+    with torch.enable_grad():
+        return fit_together(siren, stacked, coords, values, steps=steps[-1], lr=lr, marks=steps, keep_at=keep_at)
 
 
 def _only(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -20,7 +20,6 @@ from metasiren import (
     Dataset,
     EvaluationOptions,
     Model,
-    Params,
     Points,
     Protocol,
     RecipeError,
@@ -28,7 +27,7 @@ from metasiren import (
     psnr,
     write_metrics,
 )
-from metasiren_fields.zoo.fit import fit_together
+from metasiren_fields.zoo.fit import fit_from
 
 SHOWN, SIDE = 6, 96
 """Pictures of figure.png, and the pixels of their longer side."""
@@ -78,56 +77,50 @@ class StartProtocol(Protocol):
 
         Raises:
             DataError: data without a split `test` or `val`.
+            RecipeError: a point set that the data does not have, or whose values are not known.
         """
         split = next((each for each in ("test", "val") if dataset.splits.get(each)), None)
         if split is None:
             found = f"the splits of {dataset.title} are {', '.join(dataset.splits)}."
             raise DataError("evaluate: start", found, "Signals that training does not see are needed: test or val.")
         count = min(self.items, options.limit or self.items, dataset.splits[split])
-        points = dataset.batch(split, torch.arange(count, device=device)).points[self.at]
         field = model.signal(dataset.domain)
-        drawn = field.siren.init(generator=torch.Generator().manual_seed(self.seed))
-        starts = {name: field.params, "drawn": {k: v.to(device) for k, v in drawn.items()}}
+        like = next(iter(field.params.values()))
+        points = self._points(dataset, split, torch.arange(count, device=device)).cast(like.dtype)
+        drawn = {k: v.to(like) for k, v in field.siren.init(generator=torch.Generator().manual_seed(self.seed)).items()}
+        # The second number of steps, for the figure.
+        after = self.steps[:2][-1]
         rows: list[ComparisonRow] = []
         numbers: dict[str, float | None] = {}
-        for label, params in starts.items():
-            reached = self._reached(model, params, points.coords, points.values, count)
-            prefix = "" if label == name else "drawn_"
+        shown = [points.values[:SHOWN]]
+        starts = (name, "model", "", field.params), ("drawn", "baseline", "drawn_", drawn)
+        for label, kind, prefix, params in starts:
+            made = fit_from(
+                field.siren, params, points.coords, points.values, steps=self.steps, lr=self.lr, keep_at=after
+            )
+            reached = psnr(made.marked).mean(1).tolist()
             metrics = {f"psnr_db_after_{n}": value for n, value in zip(self.steps, reached, strict=True)}
             numbers |= {prefix + key: value for key, value in metrics.items()}
-            rows.append(ComparisonRow(name=label, kind="baseline" if prefix else "model", metrics=metrics))
+            rows.append(ComparisonRow(name=label, kind=kind, metrics=metrics))
+            first = {key: p[:SHOWN] for key, p in made.kept.items()}
+            shown.append(field.siren(first, points.coords[:SHOWN]).detach())
         write_metrics(results, numbers)
         if dataset.domain.grid is not None and len(dataset.domain.grid) == 2:
-            self._draw(model, starts, points, dataset.domain.grid, results / "figure.png")
+            heads = ["truth", *(f"{label.split(' (')[0]},\n{after} steps" for label, *_ in starts)]
+            pictures = [[_picture(values, dataset.domain.grid) for values in row] for row in shown]
+            picture_sheet(pictures, heads, [""] * len(pictures[0])).save(results / "figure.png")
         comparison = Comparison(title=f"{count} signals of {dataset.title}, fitted from a start", rows=rows)
         comparison.write(results)
         return comparison.frame()
 
-    def _draw(
-        self, model: Model, starts: Mapping[str, Params], points: Points, shape: Sequence[int], path: Path
-    ) -> None:
-        """Write the truth, and fits of it from each start, as rows of one picture."""
-        truth = points.values[:SHOWN]
-        after, siren = self.steps[:2][-1], model.decoder.siren
-        rows = [truth]
-        for params in starts.values():
-            stacked = {name: p.detach().expand(len(truth), *p.shape[1:]) for name, p in params.items()}
-            with torch.enable_grad():
-                made = fit_together(siren, stacked, points.coords[:SHOWN], truth, steps=after, lr=self.lr)
-            rows.append(siren(made.params, points.coords[:SHOWN]))
-        labels = ["truth", *(f"{name.split(' (')[0]},\n{after} steps" for name in starts)]
-        pictures = [[_picture(values, shape) for values in row] for row in rows]
-        picture_sheet(pictures, labels, [""] * len(truth)).save(path)
-
-    def _reached(self, model: Model, params: Params, coords: Tensor, values: Tensor, count: int) -> list[float]:
-        """PSNR in dB after each number of steps, the mean over signals."""
-        stacked = {name: p.detach().expand(count, *p.shape[1:]) for name, p in params.items()}
-        with torch.enable_grad():
-            made = fit_together(
-                model.decoder.siren, stacked, coords, values, steps=self.steps[-1], lr=self.lr, marks=self.steps
-            )
-        reached: list[float] = psnr(made.marked).mean(1).tolist()
-        return reached
+    def _points(self, dataset: Dataset, split: str, items: Tensor) -> Points:
+        """The point set that is fitted."""
+        sets = dataset.batch(split, items).points
+        if self.at not in sets or "values" not in sets[self.at].targets:
+            usable = ", ".join(sorted(each for each, points in sets.items() if "values" in points.targets))
+            found = f"{dataset.title} has no point set {self.at!r} with values; it has {', '.join(sorted(sets))}."
+            raise RecipeError("evaluate: start: at", found, f"With values: {usable or 'none'}.")
+        return sets[self.at]
 
 
 def _picture(values: Tensor, shape: Sequence[int]) -> Image.Image:
