@@ -101,8 +101,9 @@ class CapturedStep:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self.generator)
         try:
+            # On the side stream: torch's own stream for captures lies on the current device, whatever the model's is.
             # Constants are dropped from their cache when others are made; those that the graph reads must stay.
-            with constants_held() as self.held, torch.cuda.graph(graph):
+            with constants_held() as self.held, torch.cuda.graph(graph, stream=self.side):
                 self.batch, self.losses = self._whole(self.items, own)
         except RuntimeError as error:
             cause = _first(error)

@@ -26,6 +26,7 @@ class Capture:
     def __init__(self, *_: Any, **__: Any) -> None:
         self.calls: list[Call] = []
         self.replays = 0
+        self.stream: Any = None
         self._generators: list[torch.Generator] = []
         self._before: dict[int, tuple[Tensor, Tensor]] = {}
         self._made: dict[int, Tensor] = {}

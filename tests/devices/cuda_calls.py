@@ -36,7 +36,8 @@ class EmulatedGenerator(torch.Generator):
 class Stream:
     """A stream; everything happens in order anyway."""
 
-    def __init__(self, *_: Any, **__: Any) -> None: ...
+    def __init__(self, device: Any = CUDA, **__: Any) -> None:
+        self.device = device
 
     def wait_stream(self, other: Any) -> None: ...
 
@@ -59,8 +60,9 @@ class Memory:
 
 
 @contextlib.contextmanager
-def capture(graph: Capture, *_: Any, **__: Any) -> Iterator[None]:
-    """`torch.cuda.graph`."""
+def capture(graph: Capture, *_: Any, stream: Stream | None = None, **__: Any) -> Iterator[None]:
+    """`torch.cuda.graph`; without a stream it takes one of the current device, which need not be the model's."""
+    graph.stream = stream
     graph.begin()
     try:
         yield

@@ -18,7 +18,7 @@ from devices.test_recipes_on_a_gpu import RECIPES, faces, small, trained
 import metasiren as ms
 from metasiren.assembly.experiment import assemble
 from metasiren.engine import running
-from metasiren.engine.captured import WARM_UP
+from metasiren.engine.captured import WARM_UP, CapturedStep
 from metasiren.engine.distributed import Ranks
 from metasiren.engine.running import make_trainer
 from metasiren.engine.trainer import Trainer
@@ -108,6 +108,26 @@ def test_every_first_order_recipe_is_captured(name: str, faces: Path, tmp_path: 
     # Not the weights: some have no gradient but rounding, which Adam makes as large as any.
     same(plain, graph, parts=("random",))
     assert graphs[0].replays
+
+
+def test_a_step_is_captured_on_a_stream_of_its_own_device(graphs: list[Capture]) -> None:
+    second = torch.device("cuda", 1)  # as by `--device cuda:1`; the emulated device has tensors on cuda:0 alone
+    with emulated_gpu():
+        weight = torch.nn.Parameter(torch.zeros(2, device="cuda"))
+        generator = torch.Generator("cuda")
+        generator._place = second  # type: ignore[attr-defined]
+        step = CapturedStep(
+            lambda items: ms.Batch.__new__(ms.Batch),
+            lambda batch: {"loss": weight.sum()},
+            alike=True,
+            size=2,
+            optimizer=torch.optim.SGD([weight], lr=0.1),
+            generator=generator,
+        )
+        for _ in range(WARM_UP + 1):
+            step(torch.arange(2, device="cuda"))
+    assert graphs[0].stream is step.side
+    assert step.side.device == second
 
 
 def test_each_stage_has_its_own_graph(faces: Path, tmp_path: Path, graphs: list[Capture]) -> None:
