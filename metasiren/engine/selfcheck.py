@@ -10,6 +10,7 @@ What an encoder draws for itself in a step differs between devices: its loss is 
 from __future__ import annotations
 
 import copy
+import math
 import platform
 import time
 import warnings
@@ -229,7 +230,8 @@ def _captured(experiment: Experiment, catalogue: Catalogue, device: torch.device
     except RuntimeError as error:  # of the driver: it is what the report is for
         return {"captured": False, "reason": f"{type(error).__name__}: {error}"}
     ours, plain = losses
-    gap = max(abs(a - b) / max(abs(a), 1e-30) for a, b in zip(plain, ours, strict=True))
+    gaps = [abs(a - b) / max(abs(a), 1e-30) for a, b in zip(plain, ours, strict=True)]
+    gap = max(gaps) if all(map(math.isfinite, gaps)) else math.inf  # max() alone passes over NaN
     seconds = [median(each[WARM_UP + 1 :]) for each in times]
     return {"captured": True, "difference": gap, "plain_step_seconds": seconds[1], "step_seconds": seconds[0]}
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner
+from devices.captures import Capture
 from devices.emulated import emulated_gpu
+from torch.utils._pytree import tree_leaves
 
 import metasiren as ms
 from metasiren.cli.commands import cli
@@ -60,6 +62,24 @@ def test_on_a_gpu_it_is_compared_with_the_cpu(monkeypatch: pytest.MonkeyPatch) -
     assert all(row["differences"][0] < 1e-6 for row in report["recipes"])
     assert all(row["graph"]["difference"] < 1e-4 for row in report["recipes"])
     assert all("ms captured" in line_of(row) for row in report["recipes"])
+
+
+def test_captured_steps_that_give_nan_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_compile_times", lambda device, catalogue: None)
+    monkeypatch.setattr(module, "_kernel_times", lambda device, catalogue: None)
+    replay = Capture.replay
+
+    def broken(self: Capture) -> None:
+        replay(self)
+        for *_, out in self.calls:
+            for tensor in (t for t in tree_leaves(out) if isinstance(t, torch.Tensor) and t.is_floating_point()):
+                tensor.detach().fill_(torch.nan)
+
+    monkeypatch.setattr(Capture, "replay", broken)
+    with emulated_gpu():
+        (row,) = selfcheck(torch.device("cuda", 0), ms.load_catalogue(), names=["image"])["recipes"]
+    assert row["graph"]["difference"] == float("inf")
+    assert row["state"] == "differs"
 
 
 def test_steps_that_cannot_be_captured_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
