@@ -138,7 +138,7 @@ def pick_devices(words: str) -> tuple[str, ...]:
             raise RecipeError(where, f"{words!r} names all and others.", "Give all alone, or name the devices.")
         gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
         return tuple(f"cuda:{number}" for number in range(gpus)) or ("cpu",)
-    if listed.count("cuda") > 1:
+    if sum(word == "cuda" or (word == "auto" and torch.cuda.is_available()) for word in listed) > 1:
         raise RecipeError(where, f"{words!r} does not say which GPU.", "Give cuda:0,cuda:1, or all.")
     found = tuple(str(pick_device(word, where)) for word in listed)
     if found.count("cpu") > cores():

@@ -179,6 +179,7 @@ def test_the_words_of_a_run_say_what_its_recipe_is(tmp_path: Path) -> None:
         ("all", 0, ("cpu",)),
         ("all", 3, ("cuda:0", "cuda:1", "cuda:2")),
         ("auto", 0, ("cpu",)),
+        ("auto,auto", 0, ("cpu", "cpu")),
         ("cuda:1,cuda:0", 2, ("cuda:1", "cuda:0")),
     ],
 )
@@ -195,6 +196,8 @@ def test_devices_are_named(words: str, gpus: int, meant: tuple[str, ...], monkey
         ("cuda:0,cuda:2", "'cuda:2' is not here; torch sees 2 GPUs"),
         ("all,cpu", "names all and others"),
         ("cuda,cuda", "does not say which GPU"),
+        ("auto,auto", "does not say which GPU"),
+        ("auto,cuda", "does not say which GPU"),
         ("cpu,cpu,cpu", "3 processes on a CPU of 2 cores"),
     ],
 )
