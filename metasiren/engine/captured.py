@@ -1,8 +1,9 @@
-"""A training step as a CUDA graph: recorded once, then launched as one piece of work.
+"""A training step as a CUDA graph: recorded, then launched as one piece of work.
 
 The first steps of a stage are taken one operation at a time: they make what later steps keep, such as moments. Then a
-step is captured. What changes from step to step lies in the graph's own memory: the items or the batch, the learning
-rates, and the state of the generator. The number of steps and the count of the average stay on the host.
+step is captured; where the numbers of points change in mid-training, all this is done anew. What changes from step to
+step lies in the graph's own memory: the items or the batch, the learning rates, and the state of the generator. The
+number of steps and the count of the average stay on the host.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from metasiren.nn.constants import constants_held
 
 WARM_UP = 3
 """Steps before the capture, as torch's documentation of CUDA graphs advises."""
+RECAPTURES = 3
+"""How often the shapes of a batch may change in a stage: where they do so all the time, a graph is of no use."""
 
 
 def draws_alike(dataset: Dataset) -> bool:
@@ -58,19 +61,21 @@ class CapturedStep:
         for group in optimizer.param_groups:
             group["lr"] = torch.full((), float(group["lr"]), device=generator.device)
         self.side: torch.cuda.Stream = torch.cuda.Stream(generator.device)  # type: ignore[no-untyped-call]
-        self.warmed = 0
+        self.warmed = self.recaptures = 0
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, items: Tensor) -> tuple[Batch, Losses]:
         """One step: its batch and its losses. The next step overwrites them.
 
         Raises:
-            RecipeError: something in the step cannot be captured, or a batch has other shapes than the first.
+            RecipeError: something in the step cannot be captured, or batches change their shapes all the time.
         """
         batch = None if self.alike else self.draw(items)
         if len(items) != self.size:
             # The last batch of an epoch may be smaller: it is taken as it comes.
             return self._whole(items, batch)
+        if self.graph is not None and batch is not None and (change := _change(batch, self.batch)):
+            self._drop(change)
         if self.graph is None and self.warmed < WARM_UP:
             return self._warm_up(items, batch)
         if self.graph is None:
@@ -78,7 +83,9 @@ class CapturedStep:
         if batch is None:
             self.items.copy_(items)
         else:
-            _copy(batch, self.batch)
+            mine = self.batch.named_tensors()
+            for name, tensor in batch.named_tensors().items():
+                mine[name].copy_(tensor)
         self.graph.replay()
         return self.batch, self.losses
 
@@ -94,6 +101,15 @@ class CapturedStep:
         now.wait_stream(self.side)
         self.warmed += 1
         return found
+
+    def _drop(self, change: str) -> None:
+        """Forget the graph, whose memory has other shapes than the batch."""
+        if self.recaptures == RECAPTURES:
+            found = f"{change}; shapes have changed {RECAPTURES} times before in this stage."
+            raise RecipeError("train.graph", found, "Keep the numbers of points the same, or leave graph out.")
+        torch.cuda.synchronize(self.generator.device)  # its last launch may still run
+        self.graph = None
+        self.recaptures, self.warmed = self.recaptures + 1, 0
 
     def _captured(self, items: Tensor, batch: Batch | None) -> torch.cuda.CUDAGraph:
         self.items = items.clone()
@@ -116,17 +132,13 @@ class CapturedStep:
         return graph
 
 
-def _copy(batch: Batch, own: Batch) -> None:
-    theirs, mine = batch.named_tensors(), own.named_tensors()
-    shapes = [{name: tuple(tensor.shape) for name, tensor in each.items()} for each in (theirs, mine)]
-    if shapes[0] != shapes[1]:
-        name = next(n for n in (*shapes[0], *shapes[1]) if shapes[0].get(n) != shapes[1].get(n))
-        found = (
-            f"{name} has shape {shapes[0].get(name)} in this step; the graph was captured with {shapes[1].get(name)}."
-        )
-        raise RecipeError("train.graph", found, "Keep the numbers of points the same throughout, or leave graph out.")
-    for name, tensor in theirs.items():
-        mine[name].copy_(tensor)
+def _change(batch: Batch, own: Batch) -> str:
+    """A tensor whose shape differs from the graph's, in words; empty where there is none."""
+    theirs, mine = ({n: tuple(t.shape) for n, t in each.named_tensors().items()} for each in (batch, own))
+    if theirs == mine:
+        return ""
+    name = next(n for n in (*theirs, *mine) if theirs.get(n) != mine.get(n))
+    return f"{name} has shape {theirs.get(name)} in this step; the graph was captured with {mine.get(name)}"
 
 
 def _first(error: BaseException) -> BaseException:

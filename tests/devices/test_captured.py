@@ -18,7 +18,7 @@ from devices.test_recipes_on_a_gpu import RECIPES, faces, small, trained
 import metasiren as ms
 from metasiren.assembly.experiment import assemble
 from metasiren.engine import running
-from metasiren.engine.captured import WARM_UP, CapturedStep
+from metasiren.engine.captured import RECAPTURES, WARM_UP, CapturedStep
 from metasiren.engine.distributed import Ranks
 from metasiren.engine.running import make_trainer
 from metasiren.engine.trainer import Trainer
@@ -239,21 +239,50 @@ def test_a_part_that_reads_from_the_device_is_named(faces: Path, tmp_path: Path)
             trained(recipe, tmp_path / "run")
 
 
-def test_batches_of_changing_shape_are_refused(faces: Path, tmp_path: Path) -> None:
+def growing(patch: pytest.MonkeyPatch, steps: int, every: int) -> None:
+    """Let `wave` have one point more after every so many steps, from 30 on."""
     from metasiren_physics.datasets.wave import WaveDataset
 
-    recipe, until = graphed(shrunk("wave", "paper_text", faces)), WaveDataset.at_progress
+    until = WaveDataset.at_progress
 
-    def growing(self: WaveDataset, progress: float) -> WaveDataset:
+    def grown(self: WaveDataset, progress: float) -> WaveDataset:
         moved = until(self, progress)
-        moved.counts = {**self.counts, "initial": 30 + round(progress * STEPS) // 6}
+        moved.counts = {**self.counts, "initial": 30 + round(progress * steps) // every}
         return moved
 
-    with pytest.MonkeyPatch.context() as patch, emulated_gpu():
-        patch.setattr(WaveDataset, "at_progress", growing)
-        message = r"points.initial.coords has shape \(1, 31, 3\) in this step.*\(1, 30, 3\).*\n.*the same throughout"
-        with pytest.raises(ms.RecipeError, match=message):
-            trained(recipe, tmp_path / "run")
+    patch.setattr(WaveDataset, "at_progress", grown)
+
+
+def test_batches_whose_shape_changes_in_mid_training_are_captured_anew(
+    faces: Path, tmp_path: Path, graphs: list[Capture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = shrunk("wave", "paper_text", faces, steps=12)
+    growing(monkeypatch, steps=12, every=6)
+    with emulated_gpu():
+        same(trained(recipe, tmp_path / "plain"), trained(graphed(recipe), tmp_path / "graph"))
+    assert [made.replays for made in graphs] == [6 - WARM_UP] * 2
+
+
+def test_a_box_that_settles_is_captured_anew(faces: Path, tmp_path: Path, graphs: list[Capture]) -> None:
+    recipe = small("poisson_2d", "quick", faces)
+    tree = recipe.model_dump(mode="json", exclude_none=True)
+    tree["data"]["settle"] = {"after": 0.6}
+    tree["train"] |= {"steps": 10, "log_every": 1, "optimizer": ADAM}
+    settled = validate(tree, "test", name=recipe.name, preset="quick")
+    with emulated_gpu():
+        same(trained(settled, tmp_path / "plain"), trained(graphed(settled), tmp_path / "graph"), parts=("random",))
+    assert [made.replays for made in graphs] == [6 - WARM_UP, 4 - WARM_UP]
+
+
+def test_batches_whose_shape_changes_all_the_time_are_refused(
+    faces: Path, tmp_path: Path, graphs: list[Capture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = graphed(shrunk("wave", "paper_text", faces, steps=20))
+    growing(monkeypatch, steps=20, every=1)
+    message = r"points.initial.coords has shape \(1, 46, 3\) in this step.*\(1, 45, 3\).*changed 3 times.*\n.*the same"
+    with emulated_gpu(), pytest.raises(ms.RecipeError, match=message):
+        trained(recipe, tmp_path / "run")
+    assert len(graphs) == 1 + RECAPTURES
 
 
 def test_constants_of_a_graph_outlive_their_cache() -> None:
