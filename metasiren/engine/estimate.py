@@ -34,11 +34,20 @@ def free_memory(device: torch.device) -> int | None:
     return available_bytes()
 
 
-def first_batch(recipe: Recipe, dataset: Dataset, device: torch.device | str = "cpu") -> Batch:
-    """A batch of the first step's shapes."""
+def first_batch(recipe: Recipe, dataset: Dataset, device: torch.device | str = "cpu", progress: float = 0.0) -> Batch:
+    """A batch of the shapes of the first step, or of the one after another share of the training."""
     items = torch.arange(min(recipe.train.batch, dataset.splits["train"]), device=device)
     generator = torch.Generator(device).manual_seed(recipe.train.seed)
-    return dataset.at_progress(0.0).batch("train", items, context=recipe.train.context, generator=generator)
+    return dataset.at_progress(progress).batch("train", items, context=recipe.train.context, generator=generator)
+
+
+def largest_batch(recipe: Recipe, dataset: Dataset) -> Batch:
+    """The first step's batch or, where data sets give more points late in training, the last one's."""
+    early = first_batch(recipe, dataset)
+    if type(dataset).at_progress is Dataset.at_progress:
+        return early
+    late = first_batch(recipe, dataset, progress=1 - 1e-9)
+    return max(early, late, key=lambda batch: sum(points.coords.numel() for points in batch.points.values()))
 
 
 class Estimate:
@@ -67,7 +76,7 @@ class Estimate:
     ) -> None:
         self.recipe, self.catalogue, self.dataset, self.constraints = recipe, catalogue, dataset, constraints
         self.device, self.optimizer, self.model = device, optimizer, model
-        self.batch = first_batch(recipe, dataset)
+        self.batch = largest_batch(recipe, dataset)
 
     @classmethod
     def of(cls, experiment: Experiment, catalogue: Catalogue, device: torch.device) -> Estimate:

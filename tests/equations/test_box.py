@@ -12,6 +12,9 @@ from resuming import check_resumed_equals_uninterrupted
 
 import metasiren as ms
 from metasiren import Points, RecipeError
+from metasiren.assembly.experiment import assemble
+from metasiren.engine.estimate import Estimate
+from metasiren.registry.catalogue import load_catalogue
 from metasiren_physics.datasets.adaptive import Adaptive
 from metasiren_physics.datasets.box import BoxDataset
 from metasiren_physics.datasets.designs import spread
@@ -130,6 +133,34 @@ def test_late_in_training_more_points_stay_longer() -> None:
     assert [c.shape[1] for c in coords] == [50] * 5 + [150] * 5
     assert [torch.equal(a, b) for a, b in pairwise(coords)] == [False] * 5 + [True, False, True, False]
     assert draw(data)["interior"].coords.shape == (1, 50, 3)
+
+
+def test_readings_stay_as_many_as_they_are_late_in_training() -> None:
+    readings = {"planes": {"wall": {"x": 1.0}}, "targets": {"wall": "t"}, "noise": {"wall": 0.1}}
+    data = box(points={"interior": 8, "wall": 4}, settle=Settle(), **readings)
+    early, late = (draw(data.at_progress(progress)) for progress in (0.0, 0.9))
+    assert torch.equal(late["wall"].values, early["wall"].values)
+    assert late["interior"].coords.shape[1] == 2 * early["interior"].coords.shape[1]
+
+
+def test_memory_is_estimated_for_the_most_points_of_the_training() -> None:
+    catalogue = load_catalogue()
+
+    def points(**options: Any) -> int:
+        small = {"data.points.interior": 40, **{f"data.{k}": v for k, v in options.items()}}
+        recipe = ms.load_recipe("burgers", preset="quick", overrides=small)
+        experiment = assemble(recipe, catalogue)
+        estimate = Estimate.of(experiment, catalogue, torch.device("cpu"))
+        return estimate.batch.points["interior"].coords.shape[1]
+
+    assert points() == 40
+    assert points(settle={"factor": 3}) == 120
+
+
+def test_state_of_other_parts_is_left_to_them() -> None:
+    data = box(redraw=2)
+    data.restore({"mine.x": torch.ones(1)})
+    assert data.state() == {}
 
 
 @pytest.mark.parametrize(

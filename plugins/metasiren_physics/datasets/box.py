@@ -168,7 +168,7 @@ class BoxDataset(Dataset):
         if self.settle is None or progress < self.settle.after:
             return self
         late = copy.copy(self)
-        late.counts = {at: self.settle.factor * count for at, count in self.counts.items()}
+        late.counts = {at: n if at in self.noise else self.settle.factor * n for at, n in self.counts.items()}
         late._kept = self._settled
         return late
 
@@ -202,7 +202,7 @@ class BoxDataset(Dataset):
         parts: dict[str, dict[str, Tensor]] = {"attention": {}, "kept": {}, "settled": {}}
         for name, value in state.items():
             part, _, rest = name.partition(".")
-            parts[part][rest] = value
+            parts.setdefault(part, {})[rest] = value
         self._levels.clear()
         self._levels.update({at: level.clone() for at, level in parts["attention"].items()})
         for part, kept in (("kept", self._kept), ("settled", self._settled)):

@@ -20,7 +20,7 @@ class Settle:
     Attributes:
         after: share of the training after which it begins, from 0 to below 1.
         redraw: number of steps for which points stay from then on.
-        factor: how many times as many points every set has from then on.
+        factor: how many times as many points every set has from then on; readings (`noise`) stay as many as they are.
 
     Raises:
         RecipeError: an option outside its range.
