@@ -105,7 +105,7 @@ def test_the_watchers_on_the_pages_watch(tmp_path: Path) -> None:
     for each, hook in ((started, "run_started"), (stepped, "step_ended"), (ended, "run_ended")):
         setattr(module, f"metasiren_{hook}", getattr(each, f"metasiren_{hook}"))
     run = train(tmp_path, module)
-    assert started.messages == [f"recipe trains {run.environment['parameters']} parameters in run"]
+    assert started.messages == [f"toy trains {run.environment['parameters']} parameters in run"]
     assert [step for step, _ in stepped.curve] == [line["step"] for line in run.losses()]
     assert "training.json" in ended.files
 
