@@ -11,7 +11,7 @@ import pytest
 from fuzz_mutations import demand_message, mutations
 
 from metasiren import DataError
-from metasiren_priors.data import npz, sources
+from metasiren_priors.data import npz, npz_file, sources
 
 
 def images() -> bytes:
@@ -47,7 +47,7 @@ def test_npy_headers_that_are_no_headers(tmp_path: Path, header: str) -> None:
 def test_arrays_that_do_not_fit_are_refused_before_they_are_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(npz, "available_bytes", lambda: 3000)
+    monkeypatch.setattr(npz_file, "available_bytes", lambda: 3000)
     (tmp_path / "set.npz").write_bytes(images())
     with pytest.raises(DataError, match=r"unpacked; 0.0 GB of memory are free"):
         npz.Npz(path=tmp_path / "set.npz")

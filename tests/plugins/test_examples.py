@@ -53,7 +53,7 @@ def test_the_watching_example_passes_its_own_tests(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", *map(str, options), str(folder / "tests")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    assert "4 passed" in done.stdout
+    assert "5 passed" in done.stdout
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
