@@ -82,6 +82,25 @@ def demand_kernels(recipe: Recipe, model: Model, device: torch.device) -> None:
         derivatives.demand_kernels(device, model.decoder.siren.activation, "train.kernels: triton")
 
 
+def resumable(recipe: Recipe, device: torch.device) -> tuple[Recipe, str]:
+    """A run's recipe, to go on with on a device; it may have begun on another.
+
+    Returns:
+        the recipe without a graph or kernels that cannot be used there, and a line that says so; else itself, "".
+    """
+    train, instead = recipe.train, dict[str, object]()
+    if train.graph and device.type != "cuda":
+        instead["graph"] = False
+    if train.kernels == "triton" and not derivatives.kernels_run_on(device):
+        instead["kernels"] = "plain"
+    if not instead:
+        return recipe, ""
+    names = " and ".join(f"train.{name}" for name in instead)
+    words = f"{names} cannot be used on this {device.type.upper()}: the run goes on without, with the same numbers"
+    words += " up to rounding"
+    return recipe.model_copy(update={"train": train.model_copy(update=instead)}), words
+
+
 def forget_peak_memory(device: torch.device) -> None:
     """Measure the peak of a GPU's memory from here on; without it, earlier runs of the process would count."""
     if device.type == "cuda":

@@ -13,7 +13,7 @@ import torch
 from metasiren.assembly.experiment import Experiment, assemble
 from metasiren.assembly.parts import make_optimizer
 from metasiren.engine.bar import named_work
-from metasiren.engine.devices import demand_kernels, deterministic, peak_memory, pick_device
+from metasiren.engine.devices import demand_kernels, deterministic, peak_memory, pick_device, resumable
 from metasiren.engine.distributed import Ranks, joined
 from metasiren.engine.estimate import demand_fits, out_of_memory_explained
 from metasiren.engine.evaluation import evaluate as evaluate
@@ -117,13 +117,16 @@ def resume(
     made = open_run(path)
     made.check_plugins(catalogue, directory.EVERYTHING)
     progress = progress or Silent()
+    recipe, without = resumable(made.recipe, place)
     with joined(place) as ranks:
         if not ranks.first:
-            experiment = assemble(made.recipe, catalogue)
+            experiment = assemble(recipe, catalogue)
             return _follow(Path(ranks.shared("")), experiment, catalogue, place, ranks, resumed=True)
         with locked(made.path):
-            experiment = assemble(made.recipe, catalogue, named=partial(named_work, say=progress.say))
-            demand_kernels(made.recipe, experiment.model, place)
+            if without:
+                progress.say(without)
+            experiment = assemble(recipe, catalogue, named=partial(named_work, say=progress.say))
+            demand_kernels(recipe, experiment.model, place)
             demand_same_data(str(made.path), made.environment, experiment.dataset, made.recipe.data)
             checkpoints.clean(made.checkpoints)
             checkpoint = checkpoints.latest(made.checkpoints)

@@ -20,6 +20,7 @@ from metasiren.assembly.experiment import assemble
 from metasiren.engine import running
 from metasiren.engine.captured import RECAPTURES, WARM_UP, CapturedStep
 from metasiren.engine.distributed import Ranks
+from metasiren.engine.progress import Silent
 from metasiren.engine.running import make_trainer
 from metasiren.engine.trainer import Trainer
 from metasiren.nn.constants import constant, constants_held
@@ -158,6 +159,32 @@ def test_a_run_of_the_cpu_goes_on_as_a_graph(faces: Path, tmp_path: Path, graphs
         trainer.step = 2
         trainer.train(watch=lambda *_: None, save=lambda _: None)
     assert graphs[0].replays == STEPS - WARM_UP - 2
+
+
+class Said(Silent):
+    """Messages, kept."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, message: str, *, minor: bool = False) -> None:
+        self.lines.append(message)
+
+
+def test_a_run_of_a_gpu_goes_on_without_one(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    recipe = graphed(shrunk("image", "quick", faces, ema=0.9))
+    with emulated_gpu():
+        made = trained(recipe, tmp_path / "run")
+    sorted(made.checkpoints.glob("step-*.safetensors"))[-1].unlink()
+    text = (made.path / "recipe.yaml").read_text("utf-8")
+    (made.path / "recipe.yaml").write_text(text.replace("kernels: plain", "kernels: triton"), "utf-8")
+    said = Said()
+    resumed = running.resume(made.path, device="cpu", progress=said)
+    assert resumed.checkpoint().step == STEPS
+    assert (resumed.recipe.train.graph, resumed.recipe.train.kernels) == (True, "triton")
+    (line,) = (line for line in said.lines if "goes on without" in line)
+    assert line.startswith("train.graph and train.kernels cannot be used on this CPU")
 
 
 def test_a_replayed_step_reads_nothing_and_launches_little(

@@ -7,6 +7,7 @@ them through a layer, and `read_columns` names them. Optimisers that linearise a
 
 from metasiren.nn.derivatives.columns import Columns
 from metasiren.nn.derivatives.elementwise import demand_kernels, fused
+from metasiren.nn.derivatives.elementwise import run_on as kernels_run_on
 from metasiren.nn.derivatives.forward import activate_columns, affine_columns
 from metasiren.nn.derivatives.jets import feature_jet, input_columns, jet, jet_columns, order_for, read_columns
 from metasiren.nn.derivatives.orders import ORDERS, Jet, Order, SecondSums, highest
@@ -26,6 +27,7 @@ __all__ = [
     "input_columns",
     "jet",
     "jet_columns",
+    "kernels_run_on",
     "order_for",
     "read_columns",
 ]

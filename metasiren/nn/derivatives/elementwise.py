@@ -65,6 +65,11 @@ def demand_kernels(device: torch.device, activation: Activation, where: str) -> 
     raise RecipeError(where, found, plain)
 
 
+def run_on(device: torch.device) -> bool:
+    """Whether Triton is installed, and its kernels run on a device."""
+    return find_spec("triton") is not None and (device.type == "cuda" or _interpreted())
+
+
 def serves(x: Tensor, activation: Activation) -> bool:
     """Whether the kernels are asked for, and can take jets of the dtype and device of x through this activation."""
     return (
