@@ -119,8 +119,15 @@ class RunLogger:
 
 
 @contextmanager
-def noted_signals(*more: signal.Signals) -> Iterator[list[str]]:
-    """SIGTERM, SIGINT and `more` are noted, so that training can end with a checkpoint; a second one acts as usual."""
+def noted_signals(*more: signal.Signals, most: int = 1) -> Iterator[list[str]]:
+    """SIGTERM, SIGINT and `more` are noted, so that training can end with a checkpoint; a second one acts as usual.
+
+    A signal that this process ignores stays ignored: `nohup` sets SIGHUP so, and a shell SIGINT for what `&` starts.
+
+    Args:
+        more: further signals.
+        most: so many are noted before they act as usual.
+    """
     noted: list[str] = []
     if threading.current_thread() is not threading.main_thread():
         yield noted
@@ -129,11 +136,13 @@ def noted_signals(*more: signal.Signals) -> Iterator[list[str]]:
 
     def note(number: int, _: Any) -> None:
         noted.append(signal.Signals(number).name)
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        if len(noted) >= most:
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
     for each in (signal.SIGTERM, signal.SIGINT, *more):
-        before[each] = signal.signal(each, note)
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            before[each] = signal.signal(each, note)
     try:
         yield noted
     finally:

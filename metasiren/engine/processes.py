@@ -111,7 +111,8 @@ def run_jobs(
     """Run jobs in order, one process at a time on each device; the failure of one does not end the others.
 
     The threads of this process are divided among those that it starts. SIGINT, SIGTERM and SIGHUP are passed on to
-    them, so that each ends as `metasiren run` does, with a checkpoint; a second signal ends them at once.
+    them, so that each ends as `metasiren run` does, with a checkpoint; a second signal ends them at once, and a third
+    one this process. What it ignores, such as SIGHUP under `nohup`, stays ignored.
 
     Args:
         jobs: the queue.
@@ -134,7 +135,7 @@ def run_jobs(
         found.append(one)
         ended(one)
 
-    with noted_signals(*_HANG_UP) as signalled:
+    with noted_signals(*_HANG_UP, most=2) as signalled:
         try:
             while waiting or running:
                 if signalled and not told:
@@ -142,6 +143,8 @@ def run_jobs(
                     waiting.clear()
                     for process in running.values():
                         process.stop(signalled[0])
+                if len(signalled) > 1:
+                    break
                 for slot, device in enumerate(devices):
                     if slot in running and (one := running[slot].ended()) is not None:
                         del running[slot]
@@ -165,9 +168,15 @@ def run_jobs(
                 process.process.terminate()
             for process in running.values():
                 process.end()
+        for process in running.values():
+            if (one := process.ended()) is not None:
+                note(one)
     if signalled:
-        whole = sum(one.stopped is None for one in found)
-        raise InterruptedRunError(where, f"stopped by {signalled[0]}; {whole} of {count} runs are done.", advice)
+        whole = sum(not one.stopped and not one.reason for one in found)
+        failed = [one.job.name for one in found if one.reason]
+        more = f"; {len(failed)} failed: {', '.join(failed)}" if failed else ""
+        what = f"stopped by {signalled[0]}; {whole} of {count} runs are done{more}."
+        raise InterruptedRunError(where, what, advice)
     return found
 
 

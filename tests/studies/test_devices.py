@@ -163,6 +163,64 @@ def test_a_second_signal_waits_for_nothing(tmp_path: Path, monkeypatch: pytest.M
     assert started[0].returncode == -signal.SIGKILL
 
 
+@pytest.mark.parametrize("second", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_second_signal_ends_the_processes_at_once(second: str, tmp_path: Path) -> None:
+    """Whichever it is: the queue waits for its processes, which do not go on without it."""
+    waits = "import signal, time\nsignal.signal(signal.SIGINT, lambda *_: print('heard', flush=True))\n" + (
+        "print('ready', flush=True)\nfor _ in range(600): time.sleep(0.1)"
+    )
+    folder = tmp_path / "queue"
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom metasiren.engine.processes import Job, run_jobs\n"
+        f"job = Job('one', Path({str(folder)!r}), Path({str(folder)!r}) / 'one.log', "
+        f"lambda _: [sys.executable, '-c', {waits!r}])\n"
+        "print('queue', flush=True)\n"
+        "run_jobs([job], ['cpu'], ended=lambda one: print('ended', one.code, one.stopped, flush=True))\n"
+    )
+    log = folder / "one.log"
+
+    def until(word: str) -> None:
+        while not (log.is_file() and word in log.read_text()):
+            assert queue.poll() is None, f"ended before {word}"
+            time.sleep(0.05)
+
+    words = [sys.executable, "-c", code]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as queue:
+        try:
+            until("ready")
+            queue.send_signal(signal.SIGINT)
+            until("heard")
+            queue.send_signal(getattr(signal, second))
+            out, errors = queue.communicate(timeout=30)
+        finally:
+            queue.kill()
+    assert out.split("\n")[1] == "ended -15 SIGINT"
+    assert "stopped by SIGINT; 0 of 1 runs are done." in errors
+
+
+def test_the_message_of_an_interruption_names_the_failed(tmp_path: Path) -> None:
+    jobs = [job(name, code, tmp_path) for name, code in [("good", "pass"), ("bad", "exit(3)"), ("worse", "exit(4)")]]
+    jobs.append(job("last", WAITS, tmp_path))
+
+    def begun(job: Job, device: str) -> None:
+        if job.name == "last":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    found = "stopped by SIGTERM; 1 of 4 runs are done; 2 failed: bad, worse."
+    with pytest.raises(InterruptedRunError, match=found):
+        run_jobs(jobs, ["cpu"], begun=begun)
+
+
+def test_signals_that_this_process_ignores_stay_ignored(tmp_path: Path) -> None:
+    """As under nohup, or after `&` in a shell without job control."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        (one,) = run_jobs([job("one", "pass", tmp_path)], ["cpu"], begun=lambda *_: os.kill(os.getpid(), signal.SIGHUP))
+    finally:
+        assert signal.signal(signal.SIGHUP, before) is signal.SIG_IGN
+    assert (one.code, one.stopped) == (0, None)
+
+
 def test_the_words_of_a_run_say_what_its_recipe_is(tmp_path: Path) -> None:
     changes = {"train.optimizer.lr": 1e-5, "siren.input_layer": None, "data.title": "a, b: 'c'\nd", "train.clip": 2}
     words = run_words("image", tmp_path / "x", device="cpu", preset="quick", changes=changes, without=["physics"])
