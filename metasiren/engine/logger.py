@@ -22,7 +22,11 @@ from metasiren.runs.directory import Run, naming, write_whole
 
 
 class RunLogger:
-    """Writes the curves of a run (metrics.jsonl, TensorBoard); informs the progress display and the hooks."""
+    """Writes the curves of a run (metrics.jsonl, TensorBoard); informs the progress display and the hooks.
+
+    Attributes:
+        holds: whether the hooks wait for `tell`, while the training may still begin anew.
+    """
 
     def __init__(self, made: Run, catalogue: Catalogue, progress: Progress, steps: int, start: int) -> None:
         self.run, self.catalogue, self.progress = made, catalogue, progress
@@ -32,6 +36,8 @@ class RunLogger:
         self._last: tuple[int, float] | None = None
         self._first_loss: float | None = None
         self._risen = False
+        self.holds = False
+        self._held: list[tuple[int, dict[str, float]]] = []
 
     def __enter__(self) -> RunLogger:
         path = self.run.path / "metrics.jsonl"
@@ -87,7 +93,15 @@ class RunLogger:
             self._board.scalar(name, value, step)
         self._warn_of_rise(step, losses["loss"])
         self.progress.step(step, losses["loss"], speeds["steps_per_second"])
-        self.catalogue.manager.hook.metasiren_step_ended(run=self.run, step=step, losses=losses)
+        self._held.append((step, losses))
+        if not self.holds:
+            self.tell()
+
+    def tell(self) -> None:
+        """Call the hooks for the steps that were held back."""
+        held, self._held = self._held, []
+        for step, losses in held:
+            self.catalogue.manager.hook.metasiren_step_ended(run=self.run, step=step, losses=losses)
 
     def nonfinite(self, model: Model) -> Notify:
         """Save the batch of a step in which a number was not finite."""

@@ -32,7 +32,7 @@ from metasiren.runs.fingerprint import demand_same_data
 from metasiren.runs.lock import locked
 from metasiren.runs.status import StatusFile
 
-RESUMED, UNWANTED = "the run is resumed", "--no-fit was given"
+RESUMED, UNWANTED = "the run is resumed", "the recipe's number was to be kept"
 """Why the length of a training is not fitted to `max_time`."""
 
 
@@ -191,13 +191,18 @@ def _train(
     with named_work(f"fitting the encoder {experiment.recipe.encoder.name}", progress.say):
         begin(trainer, checkpoint)
     time_limit = TimeLimit(limit, trainer, unwanted=unfitted)
-    outcome = _steps(made, trainer, catalogue, time_limit, progress, status)
-    if outcome.stopped == SHORTEN:
-        made = time_limit.shorten(made)
-        status.steps = trainer.experiment.steps
-        progress.say(fitted_words(made.environment))
-        outcome = _steps(made, trainer, catalogue, time_limit, progress, status)
+    with noted_signals() as signalled:
+        outcome = _steps(made, trainer, catalogue, time_limit, progress, status, signalled)
+        if outcome.stopped == SHORTEN:
+            # Also after a signal: the second training then ends at once, with a checkpoint of its first step.
+            made = time_limit.shorten(made)
+            status.steps = trainer.experiment.steps
+            progress.say(fitted_words(made.environment))
+            outcome = _steps(made, trainer, catalogue, time_limit, progress, status, signalled)
     trainer.ranks.leave()
+    if signalled:
+        advice = f"Go on with: metasiren run --resume {made.path}"
+        raise InterruptedRunError(str(made.path), f"stopped by {signalled[0]} after step {outcome.step}.", advice)
     cut = what_was_cut(trainer, time_limit.why_not) if outcome.stopped else ""
     _write_summary(made, outcome, trainer, cut, unrepeatable)
     if cut:
@@ -218,38 +223,39 @@ def _train(
 
 
 def _steps(
-    made: Run, trainer: Trainer, catalogue: Catalogue, limit: TimeLimit, progress: Progress, status: StatusFile
-) -> Outcome:
-    """Train with curves, checkpoints and pictures, until the end, a signal or the time stops it.
-
-    Raises:
-        InterruptedRunError: a signal.
-    """
+    made: Run, trainer: Trainer, catalogue: Catalogue, limit: TimeLimit, progress: Progress, status: StatusFile,
+    signalled: list[str],
+) -> Outcome:  # fmt: skip
+    """Train with curves, checkpoints and pictures, until the end, a signal or the time stops it."""
     experiment = trainer.experiment
-    with RunLogger(made, catalogue, progress, experiment.steps, trainer.step) as logger, noted_signals() as signalled:
+    with RunLogger(made, catalogue, progress, experiment.steps, trainer.step) as logger:
+        logger.holds = limit.undecided
 
         def stop() -> str | None:
             if signalled:
                 return signalled[0]
             status.step(trainer.step)
-            return limit.reason()
+            reason = limit.reason()
+            logger.holds = limit.undecided
+            if not logger.holds:
+                logger.tell()
+            return reason
 
         def save(checkpoint: checkpoints.Checkpoint) -> None:
             if not limit.shortens:
                 logger.saved(checkpoints.save(made.checkpoints, checkpoint))
 
-        outcome = trainer.train(
-            watch=logger.step,
-            save=save,
-            preview=logger.preview(experiment, experiment.dataset, trainer.device),
-            stop=stop,
-            notify=logger.nonfinite(experiment.model),
-        )
-    if signalled:
-        trainer.ranks.leave()
-        advice = f"Go on with: metasiren run --resume {made.path}"
-        raise InterruptedRunError(str(made.path), f"stopped by {signalled[0]} after step {outcome.step}.", advice)
-    return outcome
+        try:
+            return trainer.train(
+                watch=logger.step,
+                save=save,
+                preview=logger.preview(experiment, experiment.dataset, trainer.device),
+                stop=stop,
+                notify=logger.nonfinite(experiment.model),
+            )
+        finally:
+            if not limit.shortens:
+                logger.tell()
 
 
 def make_trainer(experiment: Experiment, catalogue: Catalogue, device: torch.device, ranks: Ranks) -> Trainer:

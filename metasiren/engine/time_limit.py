@@ -69,6 +69,11 @@ class TimeLimit:
         return TIME_IS_UP if passed >= self.seconds else None
 
     @property
+    def undecided(self) -> bool:
+        """Whether training may begin anew with fewer steps."""
+        return self._initial is not None
+
+    @property
     def shortens(self) -> bool:
         """Whether training shall begin anew with fewer steps; nothing of it is kept until then."""
         return self.steps is not None and self._initial is not None

@@ -207,6 +207,56 @@ def test_a_fitted_run_resumed_equals_an_uninterrupted_one(
     assert training(resumed).get("fitted") == training(whole).get("fitted")
 
 
+class Hooked:
+    """A plugin that keeps the steps it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+
+    @ms.hookimpl
+    def metasiren_step_ended(self, step: int) -> None:
+        self.told.append(step)
+
+
+@pytest.mark.parametrize("steps", [1000, 60, 4])
+def test_hooks_hear_of_the_steps_that_are_kept_once(steps: int, tmp_path: Path, catalogue: Catalogue) -> None:
+    hooked = Hooked()
+    catalogue.manager.register(hooked)
+    made = running.run(
+        recipe(log_every=1, steps=steps), tmp_path / "run", device="cpu", max_time=10, catalogue=catalogue
+    )
+    assert hooked.told == list(range(1, min(steps, FITTING) + 1))
+    assert made.recipe.train.steps == len(hooked.told)
+
+
+@pytest.mark.parametrize("within", ["_measure", "shorten"])
+def test_a_signal_while_training_is_shortened_leaves_a_run_to_resume(
+    within: str, tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, sent = getattr(running.TimeLimit, within), list[int]()
+
+    def signalling(self: Any, *rest: Any) -> Any:
+        if within == "shorten":
+            sent.append(0)
+            os.kill(os.getpid(), signal.SIGINT)
+        found = original(self, *rest)
+        if self.shortens and not sent:
+            sent.append(0)
+            os.kill(os.getpid(), signal.SIGINT)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running.TimeLimit, within, signalling)
+        with pytest.raises(running.InterruptedRunError, match="SIGINT after step 0"):
+            running.run(recipe(), tmp_path / "parts", device="cpu", max_time=10, catalogue=catalogue)
+    stopped = ms.open_run(tmp_path / "parts")
+    assert stopped.recipe.train.steps == stopped.environment["steps"] == FITTING
+    assert stopped.checkpoint().step == 0
+    CLOCK.__init__()  # type: ignore[misc]
+    whole = running.run(recipe(), tmp_path / "whole", device="cpu", max_time=10, catalogue=catalogue)
+    demand_equal(whole, running.resume(stopped.path, device="cpu", catalogue=catalogue))
+
+
 STAGES = [{"name": "all", "steps": 1000, "schedule": "cosine"}]
 
 
@@ -214,7 +264,7 @@ STAGES = [{"name": "all", "steps": 1000, "schedule": "cosine"}]
     ("train", "fit", "each", "reason"),
     [
         ({"schedule": "constant"}, True, 0.1, None),
-        ({}, False, 0.1, "--no-fit was given"),
+        ({}, False, 0.1, "the recipe's number was to be kept"),
         ({"steps": None, "stages": STAGES}, True, 0.1, "the steps of its stages may differ in time"),
         ({"optimizer": "descent"}, True, 0.1, "the steps of descent may differ in time"),
         ({}, True, 0.5, "only about 4 steps would fit"),
