@@ -54,8 +54,9 @@ def reproduce(
     out.mkdir(parents=True, exist_ok=True)
 
     def watch(outcome: Outcome) -> None:
+        where = f" on {outcome.device}" if outcome.device else ""
         reason = f": {outcome.reason}" if outcome.reason else ""
-        click.echo(f"{outcome.step.name}: {outcome.state} on {outcome.device}{reason}", err=True)
+        click.echo(f"{outcome.step.name}: {outcome.state}{where}{reason}", err=True)
         write_page(steps, out)
 
     def begun(step: Step, device: str) -> None:

@@ -167,7 +167,9 @@ def test_a_run_that_another_process_writes_is_left_to_it(tmp_path: Path) -> None
 
 
 def test_nothing_starts_after_the_time(tmp_path: Path) -> None:
-    assert run_all([_step()], tmp_path, devices=["cpu"], seconds=0, files={})[0].state == LEFT
+    (outcome,) = run_all([_step()], tmp_path, devices=["cpu"], seconds=0, files={})
+    assert outcome.state == LEFT
+    assert outcome.device == "", "no process ran"
     assert not (tmp_path / "tiny-quick").exists()
 
 

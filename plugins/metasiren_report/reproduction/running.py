@@ -17,7 +17,10 @@ DONE, FAILED, LEFT = "done", "failed", "left for another time"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a step ended on a device: `done`, `failed` or `left for another time`, with the reason."""
+    """How a step ended: `done`, `failed` or `left for another time`, with the reason.
+
+    Its device is empty where no process ran: what is finished stays, and nothing begins after the time.
+    """
 
     step: Step
     state: str
@@ -97,7 +100,7 @@ def _outcome(step: Step, ended: Ended) -> Outcome:
         state, reason = LEFT, "training was cut short by the time; it goes on when you run this again"
     else:
         state, reason = FAILED, "its process ended without results"
-    return Outcome(step, state, reason, ended.device)
+    return Outcome(step, state, reason, "" if ended.code is None else ended.device)
 
 
 def has_results(folder: Path) -> bool:
