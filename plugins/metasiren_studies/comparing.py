@@ -6,10 +6,13 @@ where the runs drew pictures.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from metasiren import (
     Catalogue,
@@ -170,6 +173,7 @@ def compare(
     members: dict[str, list[Member]] = {variant.title: [] for variant, _ in varied}
     try:
         if devices:
+            _free_memory()
             spread(trainings, recipe, devices, members, limit=limit, without=without, progress=progress)
         else:
             train = partial(run, device=device, max_time=limit, catalogue=catalogue, progress=progress)
@@ -181,6 +185,12 @@ def compare(
         reasons = "\n".join(f"{row.name}: {row.note}" for row in comparison.rows)
         raise RunError(str(folder), "no variant could be trained.", reasons)
     return folder, comparison
+
+
+def _free_memory() -> None:
+    """Return the GPU memory that a search took in this process, for the processes that train next."""
+    gc.collect()
+    torch.cuda.empty_cache()  # does nothing where CUDA was not used
 
 
 def _in_turn(

@@ -19,7 +19,7 @@ from metasiren.errors import InterruptedRunError, RecipeError, RunError
 from metasiren.recipe import Recipe, changed
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren_studies import commands as cli_studies
-from metasiren_studies.comparing import compare
+from metasiren_studies.comparing import _free_memory, compare
 from metasiren_studies.search_space import candidates, groups, rungs, with_a_scale
 from metasiren_studies.tuning import Search, more_is_better, read_tunings
 
@@ -228,3 +228,9 @@ def test_a_file_that_is_no_record_is_refused(recipe: Path, tmp_path: Path) -> No
     for name in ("tuning.json", "none.json"):
         with pytest.raises(RecipeError, match=r"no tuning\.json of a comparison"):
             read_tunings(tmp_path / name)
+
+
+def test_freeing_the_memory_of_a_search_does_not_begin_to_use_a_gpu() -> None:
+    before = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    _free_memory()
+    assert torch.cuda.is_initialized() is before  # type: ignore[no-untyped-call]
