@@ -55,7 +55,7 @@ class InterruptedRunError(RunError):
 
 
 class RunWarning(UserWarning):
-    """A run of which a newer part could not be used."""
+    """What a person should know of a run or of a file given to it; the command line prints its words alone."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

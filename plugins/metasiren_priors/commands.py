@@ -53,8 +53,11 @@ def celeba(root: Path | None, size: int, resize: str, into: Path | None) -> None
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("picture", metavar="IMAGE", type=click.Path(path_type=Path))
-@click.option("--mask", type=click.Path(path_type=Path), help="A picture, white where IMAGE is hidden.")
-@click.option("--mask-polarity", type=click.Choice(["white_hidden", "white_seen"]), help="What white in --mask means.")
+@click.option("--mask", type=click.Path(path_type=Path), help="A picture, white or transparent where IMAGE is hidden.")
+@click.option(
+    "--mask-polarity", type=click.Choice(["white_hidden", "white_seen"]),
+    help="What white in --mask means; transparent parts then count as black.",
+)  # fmt: skip
 @click.option("--pixels", type=int, metavar="N", help="Keep N random pixels instead; a tenth of them by default.")
 @click.option("--size", metavar="HxW", help="Sample the reconstruction at this size; the prior's own by default.")
 @click.option("--box", metavar="X,Y,W,H", help="The part of IMAGE that the prior describes, such as a face; in pixels.")

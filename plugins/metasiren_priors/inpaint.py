@@ -15,15 +15,14 @@ from torchvision.transforms.functional import resize
 from metasiren import Context, DataError, Field, Model, Run, RunError, grid, pick_device
 from metasiren_priors.data.imageset import observe, sample_cells
 from metasiren_priors.inpainted import Inpainted
+from metasiren_priors.mask_files import Polarity, read_mask
 from metasiren_priors.photograph import (
     Box,
-    Polarity,
     centre_square,
     cut,
     open_picture,
     paste,
     pixel_coordinates,
-    read_mask,
     shrink,
 )
 from metasiren_priors.posterior_draws import field_deviation, in_parts, sampled_fields
@@ -50,7 +49,7 @@ def inpaint(
     Args:
         run: a trained prior over images.
         picture: any picture; its centre square is taken where there is no box.
-        mask: a picture, white where pixels are hidden; see `read_mask`.
+        mask: a picture, white or transparent where pixels are hidden; see `read_mask`.
         pixels: how many random pixels of the prior's grid to keep instead.
         polarity: of the mask; see `read_mask`.
         size: (rows, columns) of the reconstruction; the prior's own where left out. A SIREN has no resolution.

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -20,11 +18,6 @@ from metasiren import DataError
 
 MOST_PIXELS = 50_000_000
 LARGEST_SIDE = 8192
-Polarity = Literal["white_hidden", "white_seen"]
-
-
-class TurnedMaskWarning(UserWarning):
-    """A mask hides most of its picture: its black and white may be exchanged."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +76,7 @@ def centre_square(size: tuple[int, int]) -> Box:
 
 
 def open_picture(path: Path, channels: int) -> Image.Image:
-    """A photograph, turned as its camera says, in colour (3 channels) or grey (1).
+    """A photograph, turned as its camera says: grey (1 channel), in colour (3), or with its opacity (4).
 
     Raises:
         DataError: the file is missing, is no picture, or is too large.
@@ -98,49 +91,15 @@ def open_picture(path: Path, channels: int) -> Image.Image:
         raise DataError(str(path), "there is no such file.", "Give a picture such as a PNG or JPEG.") from None
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise DataError(str(path), f"not a readable picture: {error}.", "Give a PNG or JPEG.") from None
-    return turned.convert("RGB" if channels == 3 else "L")
+    if channels == 4 and turned.mode not in ("LA", "PA", "P", "RGBA", "1", "L", "RGB", "CMYK", "YCbCr", "RGBa"):
+        turned = turned.convert("L")
+    return turned.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels])
 
 
 def cut(photo: Image.Image, box: Box) -> Tensor:
     """The box's values (channels, height, width) in [-1, 1]; -1 beyond the photograph."""
     pixels = np.array(photo.crop(box.edges)).reshape(box.height, box.width, -1)
     return rearrange(torch.from_numpy(pixels), "h w c -> c h w").float() / 127.5 - 1
-
-
-def read_mask(path: Path, photo: Image.Image, box: Box | None, polarity: Polarity | None = None) -> Tensor:
-    """Which pixels of a box are known, by a mask: (height, width) bool.
-
-    Args:
-        path: a picture: of the photograph's size or of the box's. Without a box its centre square is taken, and may
-            have any size.
-        photo: that the mask belongs to.
-        box: in the photograph; None for its centre square.
-        polarity: `white_hidden` (also None) or `white_seen`. None warns of a mask that hides more than half.
-
-    Raises:
-        DataError: as `open_picture`, a mask of another size, or one that hides everything.
-    """
-    mask, frame = open_picture(path, 1), box or centre_square(photo.size)
-    if box is None:
-        place = centre_square(mask.size)
-    elif mask.size == photo.size:
-        place = box
-    elif mask.size == (box.width, box.height):
-        place = Box(0, 0, box.width, box.height)
-    else:
-        found = f"the mask has {mask.width} x {mask.height} pixels, the photograph {photo.width} x {photo.height}."
-        raise DataError(str(path), found, f"Give a mask of that size, or of the box's {box.width} x {box.height}.")
-    square = mask.crop(place.edges).resize((frame.width, frame.height), Image.Resampling.NEAREST)
-    white = torch.from_numpy(np.array(square)) >= 128
-    known, inside = white if polarity == "white_seen" else ~white, frame.inside(photo.size)
-    if not bool((known & inside).any()):
-        raise DataError(str(path), "the mask hides every pixel.", "White hides; --mask-polarity white_seen turns it.")
-    hidden = 1 - float(known[inside].float().mean())
-    if polarity is None and hidden > 0.5:
-        words = f"{path}: white hides, so that this mask hides {100 * hidden:.0f} % of the picture. If white marks "
-        words += "what is seen, give --mask-polarity white_seen; white_hidden confirms the mask."
-        warnings.warn(TurnedMaskWarning(words), stacklevel=2)
-    return known
 
 
 def shrink(values: Tensor, known: Tensor, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:

@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from metasiren import DataError
+from metasiren import DataError, RunWarning
 from metasiren_images.single.photograph import Crop, read_photograph, resized, square
 
 Polarity = Literal["white_hidden", "white_seen"]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-class TurnedMaskWarning(UserWarning):
+class TurnedMaskWarning(RunWarning):
     """A mask hides most of its picture: its black and white may be exchanged."""
 
 

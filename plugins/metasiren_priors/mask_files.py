@@ -1,0 +1,92 @@
+"""Masks of a photograph in files: white or transparent is the hole, as in other inpainting tools."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from metasiren import DataError, RunWarning
+from metasiren_priors.photograph import Box, centre_square, open_picture
+
+Polarity = Literal["white_hidden", "white_seen"]
+
+MOST_GREY, MOST_COLOURED = 0.05, 0.001
+"""Shares of a mask's pixels that may be neither near black nor near white (soft edges), and that may have colours."""
+
+
+class MaskWarning(RunWarning):
+    """A mask is read by its transparent parts and not by its white ones."""
+
+
+class TurnedMaskWarning(RunWarning):
+    """A mask hides most of its picture: its black and white may be exchanged."""
+
+
+def read_mask(path: Path, photo: Image.Image, box: Box | None, polarity: Polarity | None = None) -> Tensor:
+    """Which pixels of a box are known, by a mask: (height, width) bool.
+
+    Args:
+        path: a picture: of the photograph's size or of the box's. Without a box its centre square is taken, and may
+            have any size. Transparent parts are the hole, if there are any; its colours then mean nothing.
+        photo: that the mask belongs to.
+        box: in the photograph; None for its centre square.
+        polarity: `white_hidden` (also None) or `white_seen`. None warns of a mask that hides more than half. If given,
+            black and white count in a mask with transparent parts, too; these count as black.
+
+    Raises:
+        DataError: as `open_picture`, a mask of another size, one that is not black and white, or one that hides
+            everything or nothing.
+    """
+    mask, frame = open_picture(path, 4), box or centre_square(photo.size)
+    if box is None:
+        place = centre_square(mask.size)
+    elif mask.size == photo.size:
+        place = box
+    elif mask.size == (box.width, box.height):
+        place = Box(0, 0, box.width, box.height)
+    else:
+        found = f"the mask has {mask.width} x {mask.height} pixels, the photograph {photo.width} x {photo.height}."
+        raise DataError(str(path), found, f"Give a mask of that size, or of the box's {box.width} x {box.height}.")
+    square = mask.crop(place.edges).resize((frame.width, frame.height), Image.Resampling.NEAREST)
+    opaque = torch.from_numpy(np.array(square.getchannel("A"))) >= 128
+    erased = polarity is None and mask.getchannel("A").getextrema()[0] < 128
+    if not erased:
+        _demand_black_and_white(path, mask)
+    white = torch.from_numpy(np.array(square.convert("L"))) >= 128
+    known, inside = opaque if erased else (white & opaque) == (polarity == "white_seen"), frame.inside(photo.size)
+    if not bool((known & inside).any()):
+        raise DataError(str(path), "the mask hides every pixel.", "White hides; --mask-polarity white_seen turns it.")
+    if bool((known & inside).all()):
+        found = f"the mask hides nothing of {'the centre square' if box is None else 'the box'}: all pixels are known."
+        turn = "black hides; --mask-polarity white_hidden turns it." if polarity == "white_seen" else "white hides."
+        raise DataError(str(path), found, f"Paint the hole into it, or make it transparent: {turn}")
+    hidden = 100 * (1 - float(known[inside].float().mean()))
+    if erased:
+        words = f"{path}: its transparent parts are the hole, {hidden:.2g} % of the picture; --mask-polarity goes by "
+        warnings.warn(MaskWarning(words + "black and white instead."), stacklevel=2)
+    elif polarity is None and hidden > 50:
+        words = f"{path}: white hides, so that this mask hides {hidden:.0f} % of the picture. If white marks "
+        words += "what is seen, give --mask-polarity white_seen; white_hidden confirms the mask."
+        warnings.warn(TurnedMaskWarning(words), stacklevel=2)
+    return known
+
+
+def _demand_black_and_white(path: Path, mask: Image.Image) -> None:
+    """Refuse a mask that holds colours or many greys: nobody knows what these hide."""
+    pixels = np.array(mask)
+    colours = pixels[pixels[..., 3] >= 128][:, :3]
+    if not len(colours):
+        return
+    low, high = colours.min(axis=1), colours.max(axis=1)
+    coloured, grey = float((high - low > 64).mean()), float(((high > 48) & (low < 207)).mean())
+    if coloured > MOST_COLOURED or grey > MOST_GREY:
+        part = f"{100 * coloured:.2g} % of its pixels have colours" if coloured > MOST_COLOURED else ""
+        part = part or f"{100 * grey:.2g} % of its pixels are neither near black nor near white"
+        advice = "Give a mask that is white in the hole and black elsewhere, or one whose hole is transparent."
+        raise DataError(str(path), f"not black and white: {part}.", advice)
