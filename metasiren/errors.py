@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 LONGEST = 1200
 """Characters of a message's line; of more, the middle is left out."""
@@ -31,7 +32,13 @@ def _short(text: str) -> str:
 
 
 class RecipeError(MetasirenError):
-    """A recipe that cannot be read, or whose keys, types or names are wrong."""
+    """A recipe that cannot be read, or whose keys, types or names are wrong.
+
+    Attributes:
+        tree: the recipe as plain data, where its keys could be read but not all of them are right.
+    """
+
+    tree: Mapping[str, Any] | None = None
 
 
 class DataError(MetasirenError):
@@ -56,6 +63,12 @@ class InterruptedRunError(RunError):
 
 class RunWarning(UserWarning):
     """What a person should know of a run or of a file given to it; the command line prints its words alone."""
+
+
+def all_of(errors: Sequence[RecipeError]) -> RecipeError:
+    """Several errors in one message, the first at its head."""
+    first, *others = errors
+    return RecipeError(first.where, first.found, "\n".join(filter(None, [first.advice, *map(str, others)])))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import PurePath
 from typing import Any
 
 import torch
 
 from metasiren.contracts import Dataset, Domain, Metric, Model, Protocol
 from metasiren.contracts.optimizer import Weighted
-from metasiren.errors import RecipeError
+from metasiren.errors import RecipeError, all_of
 from metasiren.nn.derivatives.exact import ExactConditions
 from metasiren.nn.siren import Siren
-from metasiren.recipe import Part, Recipe
+from metasiren.recipe import NamedPart, Part, Recipe, parts_of
 from metasiren.registry.catalogue import Catalogue
 
 
@@ -108,10 +110,28 @@ def check_options(recipe: Recipe, catalogue: Catalogue) -> None:
     """Check the options of every part that the recipe names, without making any.
 
     Raises:
-        RecipeError, PluginError: naming the key.
+        RecipeError, PluginError: naming the key; all wrong keys in one message.
     """
-    for part in recipe.parts():
-        catalogue.options(part.kind, part.name, part.options, f"{recipe.name}: {part.where}")
+    if wrong := _wrong_parts(recipe.parts(), catalogue, recipe.name):
+        raise all_of(wrong)
+
+
+def with_wrong_parts(error: RecipeError, catalogue: Catalogue) -> RecipeError:
+    """A recipe's error, with what is wrong in its parts beside it, where its keys can be read."""
+    if error.tree is None:
+        return error
+    found = _wrong_parts(parts_of(error.tree), catalogue, PurePath(error.where).stem)
+    return all_of([error, *found])
+
+
+def _wrong_parts(parts: Iterable[NamedPart], catalogue: Catalogue, name: str) -> list[RecipeError]:
+    wrong = []
+    for part in parts:
+        try:
+            catalogue.options(part.kind, part.name, part.options, f"{name}: {part.where}")
+        except RecipeError as error:
+            wrong.append(error)
+    return wrong
 
 
 def make_optimizer(

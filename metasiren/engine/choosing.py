@@ -49,7 +49,7 @@ def choose_preset(
     """
     presets, asked = presets_of(recipe), dict(overrides or {})
     if preset is not None or not presets:
-        loaded = load_preset(recipe, preset=preset, overrides=asked)
+        loaded = _load(recipe, preset, asked, catalogue)
         entry = presets.get(str(loaded.preset)) or {}
         return Choice(loaded.preset, asked | _displaced(loaded, asked, catalogue), str(entry.get("cost", "")))
     named = nested(asked).get("data")
@@ -57,7 +57,7 @@ def choose_preset(
     missing: dict[str, list[str]] = {}
     reasons: list[str] = []
     for name, entry in presets.items():
-        loaded = load_preset(recipe, preset=name, overrides=asked)
+        loaded = _load(recipe, name, asked, catalogue)
         displaced = _displaced(loaded, asked, catalogue)
         lacking = []
         needs = list(entry.get("needs") or [])
@@ -95,9 +95,23 @@ def load_recipe(recipe: str | Path, *, preset: str | None = None, overrides: Map
             that can run here.
     """
     if not presets_of(recipe) or not (preset is None or overrides):
-        return load_preset(recipe, preset=preset, overrides=overrides)
+        return _load(recipe, preset, overrides)
     choice = choose_preset(recipe, load_catalogue(), preset=preset, overrides=overrides)
     return load_preset(recipe, preset=choice.preset, overrides=choice.overrides)
+
+
+def _load(
+    recipe: str | Path, preset: str | None, overrides: Mapping[str, Any] | None, catalogue: Catalogue | None = None
+) -> Recipe:
+    """The recipe; an error about its keys also names what is wrong in its parts."""
+    try:
+        return load_preset(recipe, preset=preset, overrides=overrides)
+    except RecipeError as error:
+        if error.tree is None:
+            raise
+        from metasiren.assembly.parts import with_wrong_parts  # Imports torch.
+
+        raise with_wrong_parts(error, catalogue or load_catalogue()) from None
 
 
 def _has_gpu() -> bool:

@@ -159,7 +159,9 @@ def validate(tree: Mapping[str, Any], where: str, *, name: str = "recipe", prese
     try:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
-        raise explain(error, where, Recipe) from None
+        wrong = explain(error, where, Recipe)
+        wrong.tree = tree
+        raise wrong from None
     recipe._name, recipe._preset = name, preset
     return recipe
 

@@ -133,6 +133,20 @@ def test_a_mistake_is_one_message_without_a_traceback(
     assert not list(tmp_path.glob("runs/*")), "a mistake left a run directory behind"
 
 
+@pytest.mark.parametrize("constraints", ["", "constraints: {squares: 1}\n"])
+def test_all_mistakes_of_a_recipe_are_named_at_once(call: Any, tmp_path: Path, constraints: str) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(
+        "data: wavs\nencoder: mean_pair\ndecoder: {name: shift, shft: 1}\n"
+        f"{constraints}train: {{steps: 4}}\nevaluate: {{protocol: juge}}\n"
+    )
+    done = call("run", path)
+    assert done.code != 0
+    assert ("constraints: missing" in done.err) == (not constraints)
+    for expected in ("Did you mean 'waves'", "shft: unknown key", "Did you mean 'judge'"):
+        assert expected in done.err
+
+
 def test_debug_shows_the_traceback(recipe: Path) -> None:
     command = [sys.executable, "-m", "metasiren", "run", "nowhere.yaml"]
     plain = subprocess.run(command, capture_output=True, text=True, check=False)
