@@ -39,8 +39,19 @@ class Field:
 
         A `single` field, such as `Run.field()` gives, has values (points, d_out) at coords (points, d_in).
         Coordinates in float64 are rounded to narrower weights with a warning; `double()` keeps them.
+
+        Raises:
+            TypeError: coordinates that are no tensor.
+            ValueError: coordinates of another shape.
         """
-        some = next(iter(self.params.values()))
+        some, d_in = next(iter(self.params.values())), self.siren.in_features
+        if not isinstance(coords, Tensor):
+            found = f"coords are {type(coords).__module__}.{type(coords).__qualname__}".replace("builtins.", "")
+            raise TypeError(f"{found}; expected a tensor: torch.as_tensor(coords, dtype={some.dtype}) makes one")
+        if coords.dim() not in (2, 3) or coords.shape[-1] != d_in:
+            advice = "; coords[None] is one point" if coords.shape == (d_in,) else ""
+            expected = f"expected (points, {d_in}) or (batch, points, {d_in})"
+            raise ValueError(f"coords are {tuple(coords.shape)}; {expected}{advice}")
         if coords.dtype == torch.float64 != some.dtype:
             words = f"float64 coordinates are rounded to float32, as the weights are {some.dtype}; see Field.double()"
             warnings.warn(words, stacklevel=2)

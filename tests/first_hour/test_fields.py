@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from click.testing import Result
@@ -27,6 +29,22 @@ def test_a_field_moves_between_dtypes(field: ms.Field) -> None:
     assert {p.dtype for p in field.double().parameters()} == {torch.float64}
     torch.testing.assert_close(field.double()(coords.double()).float(), field(coords), atol=1e-5, rtol=1e-5)
     assert field.double().float().state_dict().keys() == dict(field.named_parameters()).keys()
+
+
+@pytest.mark.parametrize("given", [np.zeros((4, 2)), [[0.0, 0.0]]])
+def test_coordinates_that_are_no_tensor_are_refused_with_a_way_out(field: ms.Field, given: Any) -> None:
+    with pytest.raises(TypeError, match=r"coords are (numpy\.ndarray|list); .*torch\.as_tensor\(.*torch\.float32\)"):
+        field(given)
+
+
+@pytest.mark.parametrize(("shape", "more"), [((2,), "coords[None] is one point"), ((4, 3), ""), ((1, 1, 4, 2), "")])
+def test_coordinates_of_another_shape_are_refused_with_those_that_fit(
+    field: ms.Field, shape: tuple[int, ...], more: str
+) -> None:
+    with pytest.raises(ValueError, match=r"expected \(points, 2\) or \(batch, points, 2\)") as error:
+        field(torch.zeros(shape))
+    assert str(error.value).startswith(f"coords are {shape}; ")
+    assert more in str(error.value)
 
 
 def test_its_module_lies_inside_one_s_own_and_trains(field: ms.Field) -> None:
@@ -118,7 +136,6 @@ def test_a_loss_that_rises_tenfold_is_said(typed: Callable[..., Result]) -> None
 def test_one_peak_of_the_loss_is_no_divergence() -> None:
     """Gauss-Newton's second step may be above the first, as in helmholtz's quick preset: 0.06, 2.8, 0.0003."""
     from types import SimpleNamespace
-    from typing import Any
 
     from metasiren.engine.logger import RunLogger
 
