@@ -20,6 +20,7 @@ from metasiren.engine.evaluation import evaluate as evaluate
 from metasiren.engine.evaluation import write_evaluated, write_scores, write_table
 from metasiren.engine.logger import RunLogger, noted_signals
 from metasiren.engine.progress import Progress, Silent
+from metasiren.engine.resuming import checkpoint_to_resume, demand_fitting
 from metasiren.engine.time_limit import SHORTEN, TimeLimit, fitted_words, what_was_cut
 from metasiren.engine.trainer import Outcome, Trainer
 from metasiren.errors import InterruptedRunError, RecipeError
@@ -128,11 +129,8 @@ def resume(
             experiment = assemble(recipe, catalogue, named=partial(named_work, say=progress.say))
             demand_kernels(recipe, experiment.model, place)
             demand_same_data(str(made.path), made.environment, experiment.dataset, made.recipe.data)
-            checkpoints.clean(made.checkpoints)
-            checkpoint = checkpoints.latest(made.checkpoints)
+            checkpoint = checkpoint_to_resume(made, progress.say)
             ranks.shared(str(made.path.resolve()))
-            for fault in checkpoint.passed_over if checkpoint else ():
-                progress.say(f"passed over {fault}")
             return _carry_out(made, experiment, catalogue, place, limit, RESUMED, progress, checkpoint, ranks)
 
 
@@ -188,7 +186,8 @@ def _train(
     dataset = experiment.dataset
     if checkpoint is None:
         progress.say(f"{dataset.title}: {', '.join(f'{n:,} {s}' for s, n in dataset.splits.items())}")
-    with named_work(f"fitting the encoder {experiment.recipe.encoder.name}", progress.say):
+    fitting = named_work(f"fitting the encoder {experiment.recipe.encoder.name}", progress.say)
+    with fitting, demand_fitting(made.path, checkpoint):
         begin(trainer, checkpoint)
     time_limit = TimeLimit(limit, trainer, unwanted=unfitted)
     with noted_signals() as signalled:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from PIL import Image
 
 import metasiren as ms
 from metasiren.engine import running
+from metasiren.engine.progress import Silent
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.runs import creation, lock
 
@@ -169,3 +171,48 @@ def test_a_run_that_may_not_be_written_is_one_message(
     monkeypatch.setattr("metasiren.runs.lock.os.open", refused)
     with pytest.raises(ms.RunError, match="cannot be written to: Permission denied"):
         running.resume(run.path, device="cpu", catalogue=catalogue)
+
+
+def test_a_run_whose_checkpoints_were_removed_does_not_start_over(run: ms.Run, catalogue: Catalogue) -> None:
+    shutil.rmtree(run.checkpoints)
+    curves = (run.path / "metrics.jsonl").read_text()
+    with pytest.raises(ms.RunError, match=r"no checkpoint is there, though training had reached step 4(.|\n)*--out"):
+        running.resume(run.path, device="cpu", catalogue=catalogue)
+    assert (run.path / "metrics.jsonl").read_text() == curves
+    assert run.status["state"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("reason", "refused"), [("stopped by SIGTERM after step 1.", True), ("KeyboardInterrupt: ", False)]
+)
+def test_a_run_that_stopped_before_its_first_checkpoint_says_that_it_starts_over(
+    run: ms.Run, catalogue: Catalogue, reason: str, refused: bool
+) -> None:
+    shutil.rmtree(run.checkpoints)
+    (run.results / "training.json").unlink()
+    curves = run.path / "metrics.jsonl"
+    curves.write_text(curves.read_text().splitlines(keepends=True)[0])
+    status = {"state": "interrupted", "step": 1, "steps": 4, "reason": reason}
+    (run.path / "status.json").write_text(json.dumps(status))
+    said: list[str] = []
+
+    class Told(Silent):
+        def say(self, message: str, *, minor: bool = False) -> None:
+            said.append(message)
+
+    if refused:
+        with pytest.raises(ms.RunError, match="though training had reached step 1"):
+            running.resume(run.path, device="cpu", catalogue=catalogue, progress=Told())
+    else:
+        running.resume(run.path, device="cpu", catalogue=catalogue, progress=Told())
+        assert "no checkpoint was written by step 1: training starts over at step 1" in said
+
+
+def test_a_checkpoint_that_does_not_fit_an_edited_recipe_is_one_message(tmp_path: Path) -> None:
+    changes = {"data.size": 8, "siren.hidden_features": 4, "train.steps": 1}
+    made = ms.run(ms.load_recipe("image", preset="quick", overrides=changes), tmp_path / "run", device="cpu")
+    path = made.path / "recipe.yaml"
+    path.write_text(edited := path.read_text().replace("hidden_features: 4", "hidden_features: 6"))
+    assert "hidden_features: 6" in edited
+    with pytest.raises(ms.RunError, match=r"recipe.yaml and the checkpoint of step 1 do not fit(.|\n)*size mismatch"):
+        running.resume(made.path, device="cpu")

@@ -1,0 +1,75 @@
+"""Where an interrupted run goes on: the checkpoint to begin with, and the errors of one that does not serve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from metasiren.errors import RunError, is_out_of_memory
+from metasiren.runs import checkpoints
+from metasiren.runs.checkpoints import Checkpoint
+from metasiren.runs.directory import Run
+
+ANEW = "Run the recipe anew into another folder: metasiren run {} --out FOLDER"
+
+
+def checkpoint_to_resume(made: Run, say: Callable[[str], None]) -> Checkpoint | None:
+    """The newest checkpoint that can be read; None where training stopped before its first, of which `say` tells.
+
+    Raises:
+        RunError: none can be read, or there is none though training got further than the first.
+    """
+    checkpoints.clean(made.checkpoints)
+    checkpoint = checkpoints.latest(made.checkpoints)
+    if checkpoint is None and (step := _reached(made)) > 0:
+        if _had_one(made, step):
+            found = f"no checkpoint is there, though training had reached step {step}: it would start over at step 1."
+            advice = f"Put the checkpoint back.\n{ANEW.format(made.path / 'recipe.yaml')}"
+            raise RunError(str(made.checkpoints), found, advice)
+        say(f"no checkpoint was written by step {step}: training starts over at step 1")
+    for fault in checkpoint.passed_over if checkpoint else ():
+        say(f"passed over {fault}")
+    return checkpoint
+
+
+def _had_one(made: Run, step: int) -> bool:
+    """Whether a checkpoint was written: at the end of training, at a signal, or once a step was beyond the first."""
+    if step > made.recipe.train.checkpoint_every or (made.results / "training.json").is_file():
+        return True
+    # A signal in training leaves a checkpoint; a second one does not wait for it, and leaves a KeyboardInterrupt.
+    status = _status(made)
+    return status.get("state") == "interrupted" and not str(status.get("reason")).startswith("KeyboardInterrupt")
+
+
+def _reached(made: Run) -> int:
+    """The last step that status.json or the curves tell of; damaged ones tell of none."""
+    step = _status(made).get("step")
+    steps = [step if isinstance(step, int) else 0]
+    with suppress(OSError, ValueError, TypeError, RunError):
+        steps += [int(line["step"]) for line in made.losses()]
+    return max(steps)
+
+
+def _status(made: Run) -> Mapping[str, Any]:
+    with suppress(OSError, ValueError, TypeError):
+        return made.status
+    return {}
+
+
+@contextmanager
+def demand_fitting(path: Path, checkpoint: Checkpoint | None) -> Iterator[None]:
+    """Say of a checkpoint that does not fit the parts of the recipe that it does not.
+
+    Raises:
+        RunError: in place of what restoring it raised.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError, LookupError) as error:
+        if checkpoint is None or is_out_of_memory(error):
+            raise
+        found = f"recipe.yaml and the checkpoint of step {checkpoint.step} do not fit each other: {error}"
+        advice = "Put back the recipe.yaml that the run began with.\n" + ANEW.format(path / "recipe.yaml")
+        raise RunError(str(path), found, advice) from error
