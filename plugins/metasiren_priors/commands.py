@@ -65,8 +65,14 @@ def celeba(root: Path | None, size: int, resize: str, into: Path | None) -> None
 @click.option("--std", is_flag=True, help="Write a picture of the standard deviation, too.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of random pixels and samples.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
-@click.option("--composite", is_flag=True, help="Put the known pixels of IMAGE into the reconstruction.")
-@click.option("--panel", is_flag=True, help="Write what was seen, the reconstruction, composite and original in a row.")
+@click.option(
+    "--composite", is_flag=True,
+    help="Put the known pixels of IMAGE into the reconstruction: as they are where --size is its centre square's.",
+)  # fmt: skip
+@click.option(
+    "--panel", is_flag=True,
+    help="Write what was seen, the reconstruction, composite and original in a row; with --box, beside the photograph.",
+)  # fmt: skip
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The picture to write.")
 def inpaint(
     run: Path, picture: Path, mask: Path | None, mask_polarity: Any, pixels: int | None, size: str | None,

@@ -52,7 +52,8 @@ def inpaint(
         mask: a picture, white or transparent where pixels are hidden; see `read_mask`.
         pixels: how many random pixels of the prior's grid to keep instead.
         polarity: of the mask; see `read_mask`.
-        size: (rows, columns) of the reconstruction; the prior's own where left out. A SIREN has no resolution.
+        size: (rows, columns) of the reconstruction; the prior's own where left out. A SIREN has no resolution. Known
+            pixels of the composite are the picture's own where its square has this size, else the prior's cells.
         box: the part of the picture that the prior describes, such as a face. The field is then rendered at the box's
             own resolution. What lies beyond the picture's edges counts as hidden.
         samples: number of signals drawn from the posterior.
@@ -119,7 +120,7 @@ def inpaint(
             spread = each.square().mean(dim=1).sqrt().view(1, *target)
 
     seen_picture = torch.where(seen.view(1, *shape), _picture(values[0], shape), torch.tensor(0.5))
-    if box:
+    if target == (frame.height, frame.width):
         shown, true = known.unsqueeze(0), _unit(crop)
     else:
         shown, true = _enlarged(seen.view(1, *shape), target).bool(), _enlarged(seen_picture, target)

@@ -50,7 +50,8 @@ def write(found: Inpainted, out: Path, *, composite: bool = False, side_by_side:
         out: such as out.png. Samples go to out_sample1.png and so on, the deviation to out_std.png: grey, black for
             zero and white for the largest.
         composite: the composite in place of the reconstruction.
-        side_by_side: all panels enlarged beside one another, in place of the reconstruction.
+        side_by_side: all panels enlarged beside one another, in place of the reconstruction; beside the photograph, as
+            out_panel.png, where a box was given.
 
     Returns:
         the files.
@@ -59,12 +60,13 @@ def write(found: Inpainted, out: Path, *, composite: bool = False, side_by_side:
         DataError: the ending is no picture's, or the folder cannot be written.
     """
     picture = found.photo if found.photo is not None else found.composite if composite else found.made
+    pictures = {out: picture}
     if side_by_side:
         panels = (found.seen, found.made, found.composite, found.original)
         height = max(256, found.made.shape[1])
         shown = [torch.nn.functional.interpolate(p.unsqueeze(0), (height, height), mode="nearest")[0] for p in panels]
-        picture = make_grid(shown, nrow=len(shown), padding=4, pad_value=1.0)
-    pictures = {out: picture}
+        place = out if found.photo is None else out.with_stem(f"{out.stem}_panel")
+        pictures[place] = make_grid(shown, nrow=len(shown), padding=4, pad_value=1.0)
     drawn = found.photo_samples or (found.sample_composites if composite else found.samples)
     pictures |= {out.with_stem(f"{out.stem}_sample{number}"): each for number, each in enumerate(drawn, 1)}
     spread = found.deviation if found.photo_deviation is None else found.photo_deviation

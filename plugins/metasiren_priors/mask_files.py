@@ -55,7 +55,7 @@ def read_mask(path: Path, photo: Image.Image, box: Box | None, polarity: Polarit
         raise DataError(str(path), found, f"Give a mask of that size, or of the box's {box.width} x {box.height}.")
     square = mask.crop(place.edges).resize((frame.width, frame.height), Image.Resampling.NEAREST)
     opaque = torch.from_numpy(np.array(square.getchannel("A"))) >= 128
-    erased = polarity is None and mask.getchannel("A").getextrema()[0] < 128
+    erased = polarity is None and int(np.array(mask.getchannel("A")).min()) < 128
     if not erased:
         _demand_black_and_white(path, mask)
     white = torch.from_numpy(np.array(square.convert("L"))) >= 128

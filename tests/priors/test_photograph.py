@@ -16,6 +16,7 @@ from metasiren_priors import inpaint
 from metasiren_priors.data.sketch_faces import draw_faces
 from metasiren_priors.encoders.gaussian import Gaussian
 from metasiren_priors.encoders.gaussian_factors import FactorGaussian
+from metasiren_priors.inpainted import write
 from metasiren_priors.photograph import Box, parse_box, pixel_coordinates, shrink
 from metasiren_priors.posterior_draws import field_deviation, sampled_fields
 
@@ -129,6 +130,26 @@ def test_the_command_writes_every_picture(
     for name in names:
         with Image.open(name) as written:
             assert written.size == (120, 200)
+
+
+def test_a_panel_of_a_box_lies_beside_the_photograph(mixture: ms.Run, photo: Path, tmp_path: Path) -> None:
+    found = inpaint.inpaint(mixture, photo, mask=photo.with_name("mask.png"), box=BOX)
+    names = [path.name for path in write(found, tmp_path / "out.png", side_by_side=True)]
+    assert names == ["out.png", "out_panel.png"]
+    assert found.photo is not None
+    torch.testing.assert_close(read(tmp_path / "out.png"), found.photo, rtol=0, atol=1 / 255)
+    assert read(tmp_path / "out_panel.png").shape[2] > 1000
+
+
+@pytest.mark.parametrize("keep", [{"pixels": 70}, {"mask": "mask.png"}])
+def test_a_composite_of_the_picture_s_size_keeps_its_pixels(mixture: ms.Run, photo: Path, keep: dict[str, Any]) -> None:
+    keep = {name: photo.with_name(given) if name == "mask" else given for name, given in keep.items()}
+    found = inpaint.inpaint(mixture, photo, size=(120, 120), **keep)
+    true = read(photo)[:, 40:160]
+    same = ((found.composite - true).abs() < 1e-5).all(dim=0)
+    seen = same if "pixels" in keep else same[:, :70]
+    assert float(seen.float().mean()) == (1 if "mask" in keep else pytest.approx(70 / 144, abs=0.03))
+    assert torch.equal(found.composite[:, ~same], found.made[:, ~same])
 
 
 def test_the_gaussian_draws_too(gaussian: ms.Run, photo: Path) -> None:
