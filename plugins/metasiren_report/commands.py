@@ -81,15 +81,18 @@ def diff(first: Path, second: Path, as_json: bool) -> None:
 @click.option("--unfinished", is_flag=True, help="Also runs without results that nothing has written to for an hour.")
 def clean(folder: Path, delete: bool, checkpoints: bool, unfinished: bool) -> None:
     """List what runs in FOLDER (by default `runs`) no longer need: older checkpoints and half-written files."""
-    from metasiren_report.cleaning import find_leftovers, remove
+    from metasiren_report.cleaning import find_leftovers, left_as_new, remove
 
     found = find_leftovers(folder, checkpoints=checkpoints, unfinished=unfinished)
     for leftover in found:
         click.echo(f"{leftover.size / 1e6:8.1f} MB  {leftover.path}  ({leftover.reason})")
-    total = sum(leftover.size for leftover in found)
+    total, new = sum(leftover.size for leftover in found), left_as_new(folder)
     if delete:
         remove(found)
     click.echo(f"{total / 1e6:8.1f} MB  {'deleted' if delete else 'can be deleted: add --delete'}", err=not delete)
+    if new:
+        runs = "1 run was" if new == 1 else f"{new} runs were"
+        click.echo(f"{runs} left alone: written to within the last hour, and perhaps going on.", err=True)
 
 
 @click.command()

@@ -24,7 +24,7 @@ class Summary:
         steps: steps done, or None where training has not ended.
         planned: steps that the recipe asks for.
         seconds: of training, or None.
-        state: `finished`, `stopped early` (the reason follows), or `not finished`.
+        state: `finished`, `stopped early` (the reason follows), `not evaluated`, or `not finished`.
         numbers: name -> value of the model's first metrics.
         size: bytes on disk.
     """
@@ -64,7 +64,9 @@ def summarise(run: Run) -> Summary:
     training = read_json(run.results / "training.json")
     steps, planned = _integer(training.get("steps")), _integer(run.environment.get("steps"))
     state, stopped = "not finished", training.get("stopped")
-    if steps is not None:
+    if steps is not None and not _evaluated(run, steps):
+        state = "not evaluated"
+    elif steps is not None:
         early = bool(stopped) and (planned is None or steps < planned)
         state = f"stopped early: {stopped}" if early else "finished"
     return Summary(
@@ -77,6 +79,13 @@ def summarise(run: Run) -> Summary:
         numbers=headline_numbers(run),
         size=sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file() and not path.is_symlink()),
     )
+
+
+def _evaluated(run: Run, steps: int) -> bool:
+    """Whether there are results of the weights after the last step; of runs without a status.json it is assumed."""
+    if read_json(run.results / "evaluated.json").get("step") == steps:
+        return True
+    return read_json(run.path / "status.json").get("state") in (None, "finished", "stopped early")
 
 
 def headline_numbers(run: Run, most: int = HEADLINES) -> dict[str, float]:

@@ -176,6 +176,50 @@ def test_unfinished_runs_are_only_named_when_asked_for(old: Path) -> None:
     assert [leftover.path for leftover in find_leftovers(old.parent, unfinished=True)] == [old]
 
 
+def _edit(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    os.utime(path, (time.time() - 7200,) * 2)
+
+
+def test_the_newest_checkpoint_is_only_named_of_a_finished_run(old: Path) -> None:
+    found = find_leftovers(old.parent, checkpoints=True)
+    assert {leftover.reason for leftover in found if leftover.path.suffix == ".safetensors"} == {
+        "checkpoint of a finished run"
+    }
+    assert "step-00000003.safetensors" in {leftover.path.name for leftover in found}
+
+
+@pytest.mark.parametrize("ended", ["in time", "in evaluation"])
+def test_the_newest_checkpoint_of_a_run_that_can_go_on_is_kept(old: Path, ended: str) -> None:
+    if ended == "in time":
+        _edit(old / "results" / "training.json", stopped="the time is up")
+        _edit(old / "environment.json", steps=4)
+    else:
+        _edit(old / "status.json", state="interrupted")
+        (old / "results" / "evaluated.json").unlink()
+    found = find_leftovers(old.parent, checkpoints=True, unfinished=True)
+    named = {leftover.path.name: leftover.reason for leftover in found}
+    assert named == {"step-00000001.safetensors": "older checkpoint", "metrics.partial": "half written"}
+
+
+@pytest.mark.parametrize("state", ["evaluating", "interrupted", "failed"])
+def test_a_trained_run_without_results_is_not_evaluated(old: Path, state: str) -> None:
+    _edit(old / "status.json", state=state)
+    assert summarise(ms.open_run(old)).state == "finished"  # evaluated by a later command
+    (old / "results" / "evaluated.json").unlink()
+    assert summarise(ms.open_run(old)).state == "not evaluated"
+    listed = CliRunner().invoke(cli, ["runs", str(old.parent)]).stdout
+    assert "not evaluated" in listed
+
+
+def test_the_clean_command_says_how_many_runs_are_too_new(old: Path) -> None:
+    assert "left alone" not in CliRunner().invoke(cli, ["clean", str(old.parent)]).stderr
+    (old / "metrics.jsonl").touch()
+    listed = CliRunner().invoke(cli, ["clean", str(old.parent)]).stderr
+    assert "0.0 MB  can be deleted" in listed
+    assert "1 run was left alone: written to within the last hour" in listed
+
+
 def test_the_clean_command_deletes_only_when_told(old: Path) -> None:
     listed = CliRunner().invoke(cli, ["clean", str(old.parent)])
     assert "step-00000001" in listed.stdout
