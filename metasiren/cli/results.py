@@ -126,6 +126,8 @@ def render(
     if size is not None:
         if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", size):
             raise RecipeError(f"--size {size}", "not a size.", "Write it as 512x512.")
+        if "x" not in size:
+            raise RecipeError(f"--size {size}", "one number.", "--size is HxW, such as 256x256.")
         options["size"] = tuple(map(int, size.split("x")))
     if resolution is not None:
         options["resolution"] = resolution

@@ -13,7 +13,7 @@ from torch import Tensor
 from metasiren.assembly.parts import make_dataset
 from metasiren.contracts import Field, Model, Renderer
 from metasiren.engine.devices import pick_device
-from metasiren.errors import DataError, RunError, did_you_mean
+from metasiren.errors import DataError, MetasirenError, RunError, did_you_mean
 from metasiren.registry.catalogue import Catalogue, load_catalogue, options_model
 from metasiren.runs.directory import Run, open_run
 
@@ -34,6 +34,10 @@ class _Drawing:
             with torch.no_grad():
                 self.renderer.render(field, self.run.domain, self.run.metadata, partial)
             partial.replace(path)
+        except MetasirenError as error:
+            # A person asked for `path` and knows no other name.
+            where, found = (text.replace(str(partial), str(path)) for text in (error.where, error.found))
+            raise type(error)(where, found, error.advice) from error
         finally:
             partial.unlink(missing_ok=True)
         return path

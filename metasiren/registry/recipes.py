@@ -53,7 +53,7 @@ class RecipeInfo:
     @property
     def title(self) -> str:
         """The first sentence of the comment."""
-        return re.split(r"(?<=[a-z)])\.\s", self.comment, maxsplit=1)[0].rstrip(".") if self.comment else ""
+        return re.split(r"(?<!\bet al)\.\s(?=[A-Z`])", self.comment, maxsplit=1)[0].rstrip(".") if self.comment else ""
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.path}", "", self.comment, "", "presets, in the order in which they are tried:"]

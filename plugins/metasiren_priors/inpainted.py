@@ -83,6 +83,7 @@ def _save(picture: Tensor, out: Path) -> None:
         save_image(picture, partial)
         partial.replace(out)
     except (ValueError, OSError) as error:
-        raise DataError(str(out), f"cannot be written: {error}.", "Use a name ending in .png or .jpg.") from None
+        reason = str(error).replace(str(partial), str(out))
+        raise DataError(str(out), f"cannot be written: {reason}.", "Use a name ending in .png or .jpg.") from None
     finally:
         partial.unlink(missing_ok=True)

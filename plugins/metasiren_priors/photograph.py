@@ -89,7 +89,9 @@ def open_picture(path: Path, channels: int) -> Image.Image:
         turned = ImageOps.exif_transpose(picture)
     except FileNotFoundError:
         raise DataError(str(path), "there is no such file.", "Give a picture such as a PNG or JPEG.") from None
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+    except UnidentifiedImageError:
+        raise DataError(str(path), "not a readable picture.", "Give a PNG or JPEG.") from None
+    except (OSError, Image.DecompressionBombError) as error:
         raise DataError(str(path), f"not a readable picture: {error}.", "Give a PNG or JPEG.") from None
     if channels == 4 and turned.mode not in ("LA", "PA", "P", "RGBA", "1", "L", "RGB", "CMYK", "YCbCr", "RGBa"):
         turned = turned.convert("L")

@@ -30,6 +30,16 @@ def test_preset_words_mean_one_thing(name: str) -> None:
     assert not {"fast", "laptop", "hour", "plain", "subset", "disc", "max", "paper"} & set(presets)
 
 
+def test_a_title_is_the_first_sentence() -> None:
+    from metasiren.registry.recipes import recipe_info
+
+    titles = {name: recipe_info(name).title for name in RECIPES}
+    assert titles["allen_cahn"].endswith("(Raissi et al. 2019, section 3.2)")
+    assert titles["burgers"].endswith("(Raissi et al. 2019, section 2)")
+    assert titles["celeba_mixture"].endswith("the output layer of a SIREN")
+    assert all(title.count("(") == title.count(")") for title in titles.values())
+
+
 FORMER = {
     "audio_bach": {"fast": "cpu", "paper": "paper_text"},
     "audio_counting": {"fast": "cpu", "paper": "paper_text"},

@@ -114,6 +114,22 @@ def test_derivatives_of_an_equation_s_field_are_exact_and_time_is_no_part_of_the
     np.testing.assert_allclose(laplacian, np.full_like(laplacian, over), atol=1e-12)
 
 
+def test_a_size_of_one_number_and_a_file_that_cannot_be_written_are_named_as_typed(
+    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = path_of(typed("metasiren run image --preset quick", *small("data.size=16")))
+    done = typed(f"metasiren render {run} -o x.png --size 100")
+    assert "--size 100" in str(done.exception)
+    assert "--size is HxW, such as 256x256" in str(done.exception)
+
+    def refused(_: object, path: Path, **__: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+
+    monkeypatch.setattr(Image.Image, "save", refused)
+    done = typed(f"metasiren render {run} -o x.png --size 9x9")
+    assert str(done.exception).startswith("x.png: cannot be written: [Errno 2] No such file or directory: 'x.png'")
+
+
 def test_two_axes_and_time_are_a_strip_or_frames(tmp_path: Path) -> None:
     from metasiren_physics.renderer import EquationRenderer
 

@@ -152,6 +152,12 @@ def test_a_broken_file_is_named(folder: Path, cut: int) -> None:
         read_photograph(path)
 
 
+def test_bytes_of_no_kind_are_said_to_be_no_picture_and_no_more(folder: Path) -> None:
+    (folder / "noise.png").write_bytes(bytes(range(1, 200)))
+    with pytest.raises(DataError, match=r"noise\.png: not a readable picture\.\n"):
+        read_photograph(folder / "noise.png")
+
+
 def test_what_is_no_picture_is_named(folder: Path) -> None:
     (folder / "page.jpg").write_text("<!DOCTYPE html><title>Sign in</title>")
     (folder / "words.png").write_text("hello")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from metasiren import DataError, did_you_mean, is_web_page
 
@@ -135,6 +135,8 @@ def _decode(data: bytes, where: str) -> Pixels:
     except Image.DecompressionBombError as error:
         found, advice = f"too large: {error}.", f"Scale it down to at most {MOST_PIXELS:,} pixels."
         raise DataError(where, found, advice) from None
+    except UnidentifiedImageError as error:
+        raise DataError(where, "not a readable picture.", KINDS) from error
     except Exception as error:  # Pillow's readers raise nearly anything on broken bytes
         raise DataError(where, f"not a readable picture: {error}.", KINDS) from error
 

@@ -32,7 +32,9 @@ def read_picture(path: str | Path, side: int) -> Pixels:
         if picture.width * picture.height > MOST_PIXELS:
             raise DataError(path.name, f"{picture.width} x {picture.height} pixels.", "Give at most 40 million.")
         upright = ImageOps.exif_transpose(picture).convert("RGB")
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
+    except UnidentifiedImageError:
+        raise DataError(path.name, "not a readable picture.", "Give a PNG, JPEG, WebP or BMP.") from None
+    except (OSError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
         raise DataError(path.name, f"not a readable picture: {error}", "Give a PNG, JPEG, WebP or BMP.") from None
     square = ImageOps.fit(upright, (side, side), Image.Resampling.BILINEAR)
     return np.asarray(square, dtype=np.float64) / 255
