@@ -30,7 +30,12 @@ def report(runs: tuple[Path, ...], out: Path) -> None:
     from metasiren import open_run
     from metasiren_report.page import write_report
 
-    click.echo(write_report([open_run(path) for path in runs], out))
+    # A shell's cmp/* names the comparison's own files beside its runs.
+    files = [path for path in runs if path.is_file()]
+    folders = [path for path in runs if path not in files]
+    for path in files if folders else ():
+        click.echo(f"{path}: a file, not a run; left out", err=True)
+    click.echo(write_report([open_run(path) for path in folders or files], out))
 
 
 @click.command("runs")

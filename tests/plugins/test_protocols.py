@@ -247,6 +247,16 @@ def test_the_table_holds_what_a_plain_loop_computes(images: ImageSet, tmp_path: 
             assert row["mse_hidden"][key] == pytest.approx(hidden.mean(), rel=1e-5)
 
 
+def test_where_there_is_no_terminal_an_evaluation_says_how_far_it_is(
+    images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("metasiren.engine.bar.EVERY_SECONDS", 0.0)
+    protocol = Exact(contexts=(5, "half", "full"), seeds=2, batch=7, baselines=False)
+    protocol.evaluate(flat_model(), images, tmp_path, name="flat")
+    # Two masks of 5 pixels, and one of each of the others.
+    assert capsys.readouterr().err.splitlines() == [f"evaluating flat: {share}%" for share in (25, 50, 75)]
+
+
 def test_every_file_names_data_filter_images_seeds_and_protocol(images: ImageSet, tmp_path: Path) -> None:
     frame = Exact(contexts=(5, "half"), seeds=2).evaluate(
         flat_model(), images, tmp_path, name="flat", options=EvaluationOptions(limit=4)

@@ -52,6 +52,17 @@ def test_a_report_names_no_address_but_its_own(pictures: tuple[ms.Run, ms.Run], 
     assert not {"iframe", "object", "embed", "form"} & set(parser.tags)
 
 
+def test_files_among_the_runs_are_left_out_with_a_word(pictures: tuple[ms.Run, ms.Run], tmp_path: Path) -> None:
+    (tmp_path / "comparison.csv").write_text("a,b\n")
+    arguments = ["report", str(tmp_path / "comparison.csv"), str(pictures[0].path), "-o", str(tmp_path / "page.html")]
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 0, done.exception
+    assert "comparison.csv: a file, not a run; left out" in done.stderr
+    assert (tmp_path / "page.html").is_file()
+    alone = CliRunner().invoke(cli, ["report", arguments[1], "-o", str(tmp_path / "other.html")])
+    assert "not a run" in str(alone.exception)
+
+
 def test_the_recipe_is_compared_with_the_one_that_ships(pictures: tuple[ms.Run, ms.Run]) -> None:
     text = page.render_report([pictures[1]])
     row = re.search(r"<code>train\.optimizer\.lr</code></td><td>(.*?)</td><td>(.*?)</td>", text)

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from metasiren import Dataset, TableRow, psnr
+from metasiren import Dataset, TableRow, progress_bar, psnr
 from metasiren_priors.encoders.gaussian import signals
 from metasiren_priors.evaluation.masks import Draw, View
 from metasiren_priors.evaluation.predictive import LEVELS, Posteriors, log_likelihoods, spread_scores
@@ -73,15 +73,21 @@ class Evaluation:
     def row(self, name: str, kind: Literal["model", "baseline"], predict: Predict, count: int) -> TableRow:
         """A row over the first `count` images. Errors are averaged over an image's masks, then over images."""
         found: dict[str, list[Tensor]] = defaultdict(list)
-        for start in range(0, count, self.batch):
-            items, values = self.values(start, min(start + self.batch, count))
-            for view in self.columns:
-                # A mask that is the same whatever the seed need not be evaluated twice.
-                masks = [self.mask(view, items, seed) for seed in range(1 if view.fixed else self.seeds)]
-                each = torch.stack([errors(predict(values, seen, items), values, seen) for seen in masks])
-                mean = each.mean(dim=0)
-                mean[:, 1] = each[..., 1].nanmean(dim=0)
-                found[view.key].append(mean.cpu())
+        # A mask that is the same whatever the seed need not be evaluated twice.
+        seeds = {view.key: range(1 if view.fixed else self.seeds) for view in self.columns}
+        with progress_bar(f"evaluating {name}", count * sum(map(len, seeds.values()))) as advance:
+            for start in range(0, count, self.batch):
+                items, values = self.values(start, min(start + self.batch, count))
+                for view in self.columns:
+                    scores = []
+                    for seed in seeds[view.key]:
+                        seen = self.mask(view, items, seed)
+                        scores.append(errors(predict(values, seen, items), values, seen))
+                        advance(len(items))
+                    each = torch.stack(scores)
+                    mean = each.mean(dim=0)
+                    mean[:, 1] = each[..., 1].nanmean(dim=0)
+                    found[view.key].append(mean.cpu())
         row = TableRow(name=name, kind=kind, mse={}, images=count)
         for key, parts in found.items():
             all_images = torch.cat(parts)
@@ -99,12 +105,15 @@ class Evaluation:
         """
         scores: dict[str, list[Tensor]] = defaultdict(list)
         likelihoods = []
-        for start in range(0, count, self.batch):
-            items, values = self.values(start, min(start + self.batch, count))
-            likelihoods.append(log_likelihoods(posteriors, values, items, 0))
-            for view in self.columns:
-                found = spread_scores(posteriors, values, self.mask(view, items, 0))
-                scores[view.key].append(torch.cat([found.crps.unsqueeze(1), found.coverage], dim=1))
+        with progress_bar(f"scoring distributions of {row.name}", count * (1 + len(self.columns))) as advance:
+            for start in range(0, count, self.batch):
+                items, values = self.values(start, min(start + self.batch, count))
+                likelihoods.append(log_likelihoods(posteriors, values, items, 0))
+                advance(len(items))
+                for view in self.columns:
+                    found = spread_scores(posteriors, values, self.mask(view, items, 0))
+                    scores[view.key].append(torch.cat([found.crps.unsqueeze(1), found.coverage], dim=1))
+                    advance(len(items))
         means = {key: torch.cat(parts).nanmean(dim=0) for key, parts in scores.items()}
         log_likelihood = torch.cat(likelihoods)
         names = ("crps", *(f"coverage_{level * 100:.0f}" for level in LEVELS))
