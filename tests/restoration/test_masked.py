@@ -15,7 +15,7 @@ import metasiren as ms
 from metasiren import DataError, Jet, Points, Prediction, RecipeError
 from metasiren.testing import check_dataset
 from metasiren_images.restoration.blurring import BlurredMse, jittered
-from metasiren_images.restoration.mask_files import TurnedMaskWarning
+from metasiren_images.restoration.mask_files import MaskWarning, TurnedMaskWarning
 from metasiren_images.restoration.masked import MaskedPicture
 
 ITEM = torch.zeros(1, dtype=torch.long)
@@ -107,6 +107,33 @@ def test_a_mask_of_the_photograph_s_own_size_is_brought_along(tmp_path: Path) ->
     assert dataset.seen[:1].all()
     assert dataset.seen[:, :5].all()
     assert "8 x 12 RGB (of 40 x 60)" in dataset.title
+
+
+def test_erased_parts_of_a_mask_are_the_hole(tmp_path: Path) -> None:
+    pixels = np.full((10, 10, 4), (200, 40, 10, 255), np.uint8)
+    pixels[2:5, 1:9] = 0
+    Image.fromarray(pixels).save(tmp_path / "mask.png")
+    with pytest.warns(MaskWarning, match="transparent parts are the hole, 24 % of the picture"):
+        dataset = MaskedPicture(size=10, mask=tmp_path / "mask.png")
+    assert (dataset.seen == (pixels[..., 3] > 0)).all()
+    layer = np.full((10, 10, 4), 255, np.uint8)
+    layer[..., 3] = 255 * (pixels[..., 3] == 0)
+    Image.fromarray(layer).save(tmp_path / "layer.png")
+    painted = MaskedPicture(size=10, mask=tmp_path / "layer.png", mask_polarity="white_hidden")
+    assert (painted.seen == dataset.seen).all()
+
+
+def test_masks_that_hide_nothing_or_are_no_masks_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((10, 10), np.uint8)).save(tmp_path / "black.png")
+    with pytest.raises(DataError, match=r"black.png: the mask hides nothing"):
+        MaskedPicture(size=10, mask=tmp_path / "black.png")
+    red = np.zeros((10, 10, 3), np.uint8)
+    red[2:5, 1:9, 0] = 255
+    grey = np.linspace(0, 255, 100).reshape(10, 10).astype(np.uint8)
+    for pixels, words in ((red, "24 % of its pixels have colours"), (grey, "neither near black nor near white")):
+        Image.fromarray(pixels).save(tmp_path / "photo.png")
+        with pytest.raises(DataError, match=rf"not black and white: .*{words}"):
+            MaskedPicture(size=10, mask=tmp_path / "photo.png")
 
 
 def test_bad_masks_are_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Masks in files: white is the hole, as in other inpainting tools."""
+"""Masks in files: white or transparent is the hole, as in other inpainting tools."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from metasiren import DataError, RunWarning
-from metasiren_images.single.photograph import Crop, read_photograph, resized, square
+from metasiren_images.single.photograph import Crop, Pixels, find_photograph, read_photograph, resized, square
 
 Polarity = Literal["white_hidden", "white_seen"]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+MOST_GREY, MOST_COLOURED = 0.05, 0.001
+"""Shares of a mask's pixels that may be neither near black nor near white (soft edges), and that may have colours."""
+
+
+class MaskWarning(RunWarning):
+    """A mask is read by its transparent parts and not by its white ones."""
 
 
 class TurnedMaskWarning(RunWarning):
@@ -31,18 +39,25 @@ def read_mask(
     """Which pixels of a picture are seen: (rows, columns), True where they are.
 
     Args:
-        path: a picture, as large as the photograph itself or as what size and crop make of it.
+        path: a picture, as large as the photograph itself or as what size and crop make of it. Transparent parts are
+            the hole, if there are any; its colours then mean nothing.
         shape: rows and columns of the picture after size and crop.
         full: rows and columns of the photograph's own.
         size: that the picture was brought to.
         crop: that the picture was cut by.
-        polarity: `white_hidden` (also None) or `white_seen`.
+        polarity: `white_hidden` (also None) or `white_seen`. If given, black and white count in a mask with transparent
+            parts, too; these count as black.
 
     Raises:
-        DataError: a file that cannot be read, or of neither size.
+        DataError: a file that cannot be read, of neither size, not black and white, or that hides nothing.
     """
-    white = read_photograph(path, grey=True)[..., 0] > 0.5
-    hidden = ~white if polarity == "white_seen" else white
+    pixels = read_photograph(path)
+    opaque = _opaque(path, (pixels.shape[0], pixels.shape[1]))
+    erased = polarity is None and not opaque.all()
+    if not erased:
+        _demand_black_and_white(path, pixels[opaque])
+    white = (pixels.mean(axis=-1) > 0.5) & opaque
+    hidden: Mask = ~opaque if erased else ~white if polarity == "white_seen" else white
     if hidden.shape == full != shape:
         share = hidden[..., None].astype(np.float32)
         share = share if crop == "none" else square(share, crop)
@@ -53,10 +68,40 @@ def read_mask(
         found = f"{hidden.shape[0]} x {hidden.shape[1]} pixels."
         raise DataError(str(path), found, f"Give a mask of the picture's size: {sizes}.")
     part = float(hidden.mean())
-    if polarity is None and 0.5 < part < 1:
+    if part == 0:
+        found = "the mask hides nothing: all pixels are seen."
+        turn = "black hides; data.mask_polarity=white_hidden turns it." if polarity == "white_seen" else "white hides."
+        raise DataError(str(path), found, f"Paint the hole into it, or make it transparent: {turn}")
+    if erased:
+        words = f"{path}: its transparent parts are the hole, {100 * part:.2g} % of the picture; data.mask_polarity "
+        warnings.warn(MaskWarning(words + "goes by black and white instead."), stacklevel=3)
+    elif polarity is None and 0.5 < part < 1:
         words = (
             f"{path}: white hides, so that this mask hides {100 * part:.0f} % of the picture. If white marks what "
             "is seen, set data.mask_polarity=white_seen; white_hidden confirms the mask."
         )
         warnings.warn(TurnedMaskWarning(words), stacklevel=3)
     return np.ascontiguousarray(~hidden)
+
+
+def _opaque(path: Path, shape: tuple[int, int]) -> Mask:
+    """Where a picture that can be read is not transparent."""
+    with Image.open(find_photograph(path)) as opened:
+        if not opened.has_transparency_data or opened.mode[0] in "IF":  # 16 bits and fractions have none
+            return np.ones(shape, np.bool_)
+        opacity = ImageOps.exif_transpose(opened).convert("RGBA").getchannel("A")
+    opaque: Mask = np.asarray(opacity) >= 128
+    return opaque
+
+
+def _demand_black_and_white(path: Path, colours: Pixels) -> None:
+    """Refuse a mask that holds colours or many greys: nobody knows what these hide."""
+    if not len(colours):
+        return
+    low, high = colours.min(axis=1), colours.max(axis=1)
+    coloured, grey = float((high - low > 0.25).mean()), float(((high > 0.19) & (low < 0.81)).mean())
+    if coloured > MOST_COLOURED or grey > MOST_GREY:
+        part = f"{100 * coloured:.2g} % of its pixels have colours" if coloured > MOST_COLOURED else ""
+        part = part or f"{100 * grey:.2g} % of its pixels are neither near black nor near white"
+        advice = "Give a mask that is white in the hole and black elsewhere, or one whose hole is transparent."
+        raise DataError(str(path), f"not black and white: {part}.", advice)

@@ -32,8 +32,8 @@ class MaskedPicture(Dataset):
         crop: none, square (the centre) or top_left (the square there).
         grey: make one channel of colours.
         fraction: of pixels seen, each by its own coin, as in the paper. 1 hides nothing.
-        mask: in place of a fraction, a picture that is white where the photograph is hidden; as large as the photograph
-            itself, or as what size and crop make of it.
+        mask: in place of a fraction, a picture that is white or transparent where the photograph is hidden; as large as
+            the photograph itself, or as what size and crop make of it.
         mask_polarity: `white_hidden`, the default, or `white_seen`. Where it is left out, a mask that hides more than
             half of the picture is warned of.
         mask_seed: of the coins.
@@ -45,7 +45,8 @@ class MaskedPicture(Dataset):
         kernel_width: half-width of the kernel in pixels: 1 in the paper, 0.5 in its code.
 
     Raises:
-        DataError: a picture or mask that cannot be read, a mask of another size, or all pixels hidden.
+        DataError: a picture or mask that cannot be read, a mask of another size, not black and white, or
+            that hides nothing, or all pixels hidden.
         RecipeError: a fraction outside (0, 1], numbers of points below one, or a kernel without width.
     """
 
