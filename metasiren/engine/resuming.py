@@ -1,13 +1,16 @@
-"""Where an interrupted run goes on: the checkpoint to begin with, and the errors of one that does not serve."""
+"""How a run ends before its time, and where it goes on: the checkpoint to begin with, errors where none serves."""
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from metasiren.errors import RunError, is_out_of_memory
+from metasiren.errors import InterruptedRunError, RunError, is_out_of_memory
 from metasiren.runs import checkpoints
 from metasiren.runs.checkpoints import Checkpoint
 from metasiren.runs.directory import Run
@@ -73,3 +76,37 @@ def demand_fitting(path: Path, checkpoint: Checkpoint | None) -> Iterator[None]:
         found = f"recipe.yaml and the checkpoint of step {checkpoint.step} do not fit each other: {error}"
         advice = "Put back the recipe.yaml that the run began with.\n" + ANEW.format(path / "recipe.yaml")
         raise RunError(str(path), found, advice) from error
+
+
+def interrupted(made: Run, found: str) -> InterruptedRunError:
+    """The error that says how an interrupted run goes on."""
+    return InterruptedRunError(str(made.path), found, f"Go on with: metasiren run --resume {made.path}")
+
+
+@contextmanager
+def evaluation_may_end(made: Run, step: int) -> Iterator[None]:
+    """Let Ctrl-C or SIGTERM end the evaluation after this step with an error that says how to go on.
+
+    Raises:
+        InterruptedRunError: in place of a KeyboardInterrupt, and where SIGTERM would end the process without a word.
+    """
+    owner, names = os.getpid(), ["SIGINT"]
+
+    def end(*_: object) -> None:
+        if os.getpid() != owner:  # a process that the evaluation forked
+            os._exit(128 + signal.SIGTERM)
+        names.append("SIGTERM")
+        raise KeyboardInterrupt
+
+    main = threading.current_thread() is threading.main_thread()
+    handled = main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if handled:
+        signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except KeyboardInterrupt:
+        found = f"stopped by {names[-1]} during the evaluation after step {step}."
+        raise interrupted(made, found) from None
+    finally:
+        if handled:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)

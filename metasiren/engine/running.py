@@ -20,7 +20,7 @@ from metasiren.engine.evaluation import evaluate as evaluate
 from metasiren.engine.evaluation import write_evaluated, write_scores, write_table
 from metasiren.engine.logger import RunLogger, noted_signals
 from metasiren.engine.progress import Progress, Silent
-from metasiren.engine.resuming import checkpoint_to_resume, demand_fitting
+from metasiren.engine.resuming import checkpoint_to_resume, demand_fitting, evaluation_may_end, interrupted
 from metasiren.engine.time_limit import SHORTEN, TimeLimit, fitted_words, what_was_cut
 from metasiren.engine.trainer import Outcome, Trainer
 from metasiren.errors import InterruptedRunError, RecipeError
@@ -200,21 +200,22 @@ def _train(
             outcome = _steps(made, trainer, catalogue, time_limit, progress, status, signalled)
     trainer.ranks.leave()
     if signalled:
-        advice = f"Go on with: metasiren run --resume {made.path}"
-        raise InterruptedRunError(str(made.path), f"stopped by {signalled[0]} after step {outcome.step}.", advice)
+        raise interrupted(made, f"stopped by {signalled[0]} after step {outcome.step}.")
     cut = what_was_cut(trainer, time_limit.why_not) if outcome.stopped else ""
     _write_summary(made, outcome, trainer, cut, unrepeatable)
     if cut:
         progress.say(cut)
     status.done = outcome.step
     status.write("evaluating")
-    if experiment.protocol is not None:
-        write_table(
-            made, experiment.protocol, trainer.best_model, dataset, device=device, progress=progress, step=outcome.step
-        )
-    if experiment.metrics:
-        write_scores(made, experiment.metrics, trainer.best_model, dataset, device=device)
-    write_evaluated(made.results, made, outcome.step)
+    with evaluation_may_end(made, outcome.step):
+        if experiment.protocol is not None:
+            write_table(
+                made, experiment.protocol, trainer.best_model, dataset, device=device, progress=progress,
+                step=outcome.step,
+            )  # fmt: skip
+        if experiment.metrics:
+            write_scores(made, experiment.metrics, trainer.best_model, dataset, device=device)
+        write_evaluated(made.results, made, outcome.step)
     ended = {"reason": outcome.stopped, "cut": cut} if outcome.stopped else {}
     status.write("stopped early" if outcome.stopped else "finished", **ended)
     catalogue.manager.hook.metasiren_run_ended(run=made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -216,3 +217,26 @@ def test_a_checkpoint_that_does_not_fit_an_edited_recipe_is_one_message(tmp_path
     assert "hidden_features: 6" in edited
     with pytest.raises(ms.RunError, match=r"recipe.yaml and the checkpoint of step 1 do not fit(.|\n)*size mismatch"):
         running.resume(made.path, device="cpu")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_during_evaluation_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    changes = {"data.size": 8, "siren.hidden_features": 4, "train.steps": 2}
+    recipe = ms.load_recipe("image", preset="quick", overrides=changes)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def stopped(*_: Any, **__: Any) -> None:
+        assert name == "SIGINT" or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL  # or it would end pytest
+        signal.raise_signal(signal.Signals[name])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "write_evaluated", stopped)
+        with pytest.raises(ms.InterruptedRunError, match=rf"{name} during the evaluation(.|\n)*Go on with: .*--resume"):
+            ms.run(recipe, tmp_path / "run", device="cpu")
+    assert signal.getsignal(signal.SIGTERM) == before
+    made = ms.open_run(tmp_path / "run")
+    assert made.status["state"] == "interrupted"
+    assert made.status["step"] == 2
+    assert running.resume(made.path, device="cpu").status["state"] == "finished"
