@@ -43,10 +43,12 @@ def reproduce(
     seconds, workers = seconds_of(time_, "--time"), pick_devices(devices)
     steps = plan(names, seconds / 60, files, workers=len(workers))
     for step in steps:
-        way = f"{step.way.preset:<7} {step.way.minutes:>5g} min" if step.way else "not in this time or place"
-        click.echo(f"{step.name:<18} {way:<26} {step.result.title}")
+        way = "not in this time or place"
+        if step.way:
+            way = f"{step.result.preset(step.way):<10} {step.way.minutes:>5g} min"
+        click.echo(f"{step.name:<18} {way:<29} {step.result.title}")
         for why in step.lacking:
-            click.echo(f"{'':<18} {'':<26} ({why})")
+            click.echo(f"{'':<18} {'':<29} ({why})")
     total = sum(step.way.minutes for step in steps if step.way)
     click.echo(f"about {total:g} minutes on one core of an Intel Xeon; {len(workers)} at a time here", err=True)
     if only_list:

@@ -72,6 +72,15 @@ def test_spare_time_buys_better_ways(tmp_path: Path) -> None:
     assert "--data bach=PATH" in without.lacking[0]
 
 
+def test_presets_are_listed_by_their_present_names_and_folders_keep_theirs() -> None:
+    done = CliRunner().invoke(cli, ["reproduce", "--list", "--time", "30m", "--devices", "cpu", "photograph", "bikes"])
+    assert done.exit_code == 0, done.exception
+    words = done.stdout.replace("(", " ").replace(":", " ").split()
+    assert {"cpu", "cpu_whole", "paper_text"} <= set(words)
+    assert not {"fast", "hour", "laptop", "paper"} & set(words)
+    assert plan(("photograph",), 30, {})[0].folder == "photograph-fast"
+
+
 def test_unknown_names_are_errors(tmp_path: Path) -> None:
     with pytest.raises(ms.RunError, match="Did you mean 'wave'"):
         plan(("wawe",), 10, {})

@@ -75,7 +75,8 @@ def _entry(step: Step, out: Path) -> Entry:
         steps = f"{summary.steps:,} steps" if summary.steps is not None else ""
         took = words_of(summary.seconds) if summary.seconds is not None else ""
         early = summary.state if summary.state != "finished" else ""
-        parts = [f"preset {step.way.preset}", summary.data, steps, took, str(run.environment.get("device", "")), early]
+        preset, device = step.result.preset(step.way), str(run.environment.get("device", ""))
+        parts = [f"preset {preset}", summary.data, steps, took, device, early]
         conditions = ", ".join(part for part in parts if part)
         picture = _picture(run.results)
         report = f"{step.folder}/results/report.html" if (run.results / "report.html").is_file() else ""

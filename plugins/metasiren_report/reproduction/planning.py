@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from metasiren import RunError, did_you_mean, load_catalogue
+from metasiren.recipe import aliases_of
 
 
 class Way(BaseModel):
@@ -56,6 +57,11 @@ class Result(BaseModel):
     recipe: str
     numbers: dict[str, float | None]
     ways: list[Way] = Field(min_length=1)
+
+    def preset(self, way: Way) -> str:
+        """The present name of a way's preset. The folders of runs keep the former one, so that they are found."""
+        return aliases_of(self.recipe).get(way.preset, way.preset)
+
     note: str = ""
 
 
@@ -128,7 +134,7 @@ def plan(names: Sequence[str], minutes: float, files: Mapping[str, Path], *, wor
     for name, ways in able.items():
         number = picked[name]
         better = ways[:number] if number >= 0 else ways
-        lacking = tuple(f"{way.preset}: {lacks or f'takes {way.minutes:g} min'}" for way, lacks in better)
+        lacking = tuple(f"{chosen[name].preset(way)}: {lacks or f'takes {way.minutes:g} min'}" for way, lacks in better)
         steps.append(Step(name, chosen[name], ways[number][0] if number >= 0 else None, lacking))
     return steps
 
