@@ -538,3 +538,11 @@ def test_nothing_is_unpacked_or_unpickled(tmp_path: Path) -> None:
         archive.writestr("images.npy", b"\x80\x04K\x01.")
     with pytest.raises(DataError, match="images"):
         Npz(path=tmp_path / "x.npz")
+
+
+def test_a_file_of_a_person_that_is_no_picture_is_named_alone(tmp_path: Path) -> None:
+    from metasiren_priors.data.own_pictures import open_pictures
+
+    (tmp_path / "noise.png").write_bytes(bytes(range(1, 200)))
+    with pytest.raises(DataError, match=r"noise\.png: no picture that can be read: no format that Pillow knows\."):
+        open_pictures(tmp_path / "noise.png", size=8, resize="bilinear")

@@ -6,7 +6,7 @@ import io
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
@@ -29,7 +29,12 @@ def decode(data: bytes, *, size: int, resize: str, expected: tuple[int, int] | N
     Raises:
         Exception: whatever Pillow raises on broken bytes; ValueError for another size or 16-bit greys.
     """
-    with Image.open(io.BytesIO(data)) as opened:
+    try:
+        file = Image.open(io.BytesIO(data))
+    except UnidentifiedImageError:
+        # Pillow's own words name the object in memory.
+        raise UnidentifiedImageError("no format that Pillow knows") from None
+    with file as opened:
         opened.load()
         picture: Any = ImageOps.exif_transpose(opened)
     if expected is not None and picture.size != expected:
