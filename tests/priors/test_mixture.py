@@ -236,6 +236,18 @@ def test_the_scale_of_means_changes_means_of_partly_seen_vectors_alone() -> None
     assert torch.equal(other.mean(values, everything), values)
 
 
+def test_a_mixture_of_few_vectors_in_single_precision_can_be_sampled() -> None:
+    """Fewer vectors than values: without its noise the rest has no full rank, and rounding is larger than the noise."""
+    x = 0.5 * torch.randn(30, 80, generator=torch.Generator().manual_seed(0))
+    mixture = Mixture(80, components=2, coordinates=5, coarse=3, density_ridge=1e-7)
+    mixture.fit(lambda: x.split(10))
+    seen = torch.arange(80).lt(20).expand(4, -1)
+    for _, posterior in mixture.posteriors(x[:4], seen):
+        drawn = posterior.sample(torch.Generator().manual_seed(1))
+        assert torch.isfinite(drawn).all()
+        assert torch.equal(drawn[:, :20], x[:4, :20].double())
+
+
 def test_hidden_values_are_not_used() -> None:
     mixture, values, seen = fitted(3), draw()[::67].double(), masks(12)
     other = torch.where(seen, values, 7.0)

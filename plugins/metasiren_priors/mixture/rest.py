@@ -213,11 +213,17 @@ class DenseRest(Rest):
 
     def draw(self, count: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """As `Rest.draw`."""
-        clean = self.covariance.clone()
-        # A thousandth of the noise stays with the rest, which need not have full rank without it.
-        noise = self.noise * (1 - 1e-3)
-        clean.diagonal().sub_(noise)
-        factor = torch.linalg.cholesky(clean)
+        # A share of the noise stays with the rest, which need not have full rank without it: a thousandth or, where
+        # that is less than the rounding of statistics in float32, more.
+        for share in (1e-3, 1e-2, 0.1, 1.0):
+            noise = self.noise * (1 - share)
+            clean = self.covariance.clone()
+            clean.diagonal().sub_(noise)
+            factor, fault = torch.linalg.cholesky_ex(clean)
+            if not fault:
+                break
+        else:
+            torch.linalg.cholesky(clean)
         shape = (count, len(self.basis))
         white, added = (standard_normal(shape, generator, clean) for _ in range(2))
         return white @ factor.T, added * noise**0.5
