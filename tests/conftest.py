@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,3 +60,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="NO GPU: this test needs CUDA"))
         if item.get_closest_marker("slow") and not asked:
             item.add_marker(pytest.mark.skip(reason="SLOW: run with -m slow"))
+
+
+def heed_signals() -> None:
+    """Signals that were ignored when the tests began, as a shell sets SIGINT for what it starts with &, act again."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    for each, handler in usual.items():
+        if signal.getsignal(each) is signal.SIG_IGN:
+            signal.signal(each, handler)
+
+
+def pytest_configure() -> None:
+    """Before any test."""
+    heed_signals()
