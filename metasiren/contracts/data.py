@@ -231,6 +231,11 @@ class Dataset(ABC):
         """
         return self
 
+    @property
+    def has_curriculum(self) -> bool:
+        """Whether `at_progress` changes the set at either end of the training."""
+        return any(self.at_progress(progress) is not self for progress in (0.0, 1.0))
+
     def at_errors(self, errors: Callable[[str, Points], Tensor]) -> Dataset:
         """The set as training sees it with the model of this moment: points may go where the equation's error is large.
 

@@ -44,7 +44,7 @@ def first_batch(recipe: Recipe, dataset: Dataset, device: torch.device | str = "
 def largest_batch(recipe: Recipe, dataset: Dataset) -> Batch:
     """The first step's batch or, where data sets give more points late in training, the last one's."""
     early = first_batch(recipe, dataset)
-    if type(dataset).at_progress is Dataset.at_progress:
+    if not dataset.has_curriculum:
         return early
     late = first_batch(recipe, dataset, progress=1 - 1e-9)
     return max(early, late, key=lambda batch: sum(points.coords.numel() for points in batch.points.values()))

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 
-from metasiren.contracts import Dataset
 from metasiren.contracts.optimizer import BatchOptimizer
 from metasiren.engine.progress import duration
 from metasiren.engine.schedule import learning_rate
@@ -125,7 +124,7 @@ class TimeLimit:
 def depends_on_length(trainer: Trainer) -> bool:
     """Whether steps depend on the length of the training: by a schedule, or by a curriculum of the data."""
     schedules = any(stage.schedule.name != "constant" for stage in trainer.experiment.stages)
-    return schedules or _has_curriculum(trainer)
+    return schedules or trainer.experiment.dataset.has_curriculum
 
 
 def why_not(trainer: Trainer) -> str:
@@ -162,17 +161,13 @@ def what_was_cut(trainer: Trainer, unfitted: str = "") -> str:
         words.append(
             f"the learning rate was still {100 * rate:.0f} % of its peak (the schedule ends at {schedule.final:.0%})"
         )
-    if _has_curriculum(trainer):
+    if trainer.experiment.dataset.has_curriculum:
         words.append(f"the data's curriculum was at {step / max(1, steps):.0%}")
     if unfitted:
         words.append(f"the number of steps was not fitted to the time, because {unfitted}")
     if step and trainer.seconds:
         words.append(f"all steps take about {trainer.seconds * steps / step:,.0f} s here")
     return "; ".join(words) + ". For a whole schedule in less time, lower train.steps."
-
-
-def _has_curriculum(trainer: Trainer) -> bool:
-    return type(trainer.experiment.dataset).at_progress is not Dataset.at_progress
 
 
 def _copied(checkpoint: Checkpoint) -> Checkpoint:

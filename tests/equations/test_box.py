@@ -133,6 +133,8 @@ def test_late_in_training_more_points_stay_longer() -> None:
     assert [c.shape[1] for c in coords] == [50] * 5 + [150] * 5
     assert [torch.equal(a, b) for a, b in pairwise(coords)] == [False] * 5 + [True, False, True, False]
     assert draw(data)["interior"].coords.shape == (1, 50, 3)
+    assert data.has_curriculum
+    assert not box().has_curriculum
 
 
 def test_readings_stay_as_many_as_they_are_late_in_training() -> None:
