@@ -204,16 +204,16 @@ def main() -> None:
     keep_freed_memory()
     catalogue = load_catalogue()
     shared = {"siren.hidden_features": given.width, "siren.hidden_layers": 2}
-    heard: dict[str, Any] = {"data.duration": given.duration, "data.extent": 15 * given.duration}
+    sound: dict[str, Any] = {"data.duration": given.duration, "data.extent": 15 * given.duration}
     if given.sound:
-        heard |= {"data.path": str(given.sound), "data.source": None}
+        sound |= {"data.path": str(given.sound), "data.source": None}
     signals = {
         "picture": Signal(
             f"{given.photograph}, {given.size} x {given.size}", "image",
             {"data.photograph": given.photograph, "data.size": given.size, "data.grey": True, **shared},
         ),
         "sound": Signal(
-            f"{given.sound.stem if given.sound else 'chord'}, {given.duration:g} s", "audio_bach", {**heard, **shared}
+            f"{given.sound.stem if given.sound else 'chord'}, {given.duration:g} s", "audio_bach", {**sound, **shared}
         ),
     }  # fmt: skip
     for name in given.signal or signals:

@@ -128,7 +128,7 @@ def run_jobs(
     Raises:
         InterruptedRunError: a signal ended the queue. All processes have ended by then, and were reported to `ended`.
     """
-    waiting, running, found, told = deque(jobs), dict[int, _Process](), list[Ended](), False
+    waiting, running, found, passed_on = deque(jobs), dict[int, _Process](), list[Ended](), False
     count, threads = len(waiting), max(1, torch.get_num_threads() // len(devices))
 
     def note(one: Ended) -> None:
@@ -138,8 +138,8 @@ def run_jobs(
     with noted_signals(*_HANG_UP, most=2) as signalled:
         try:
             while waiting or running:
-                if signalled and not told:
-                    told = True
+                if signalled and not passed_on:
+                    passed_on = True
                     waiting.clear()
                     for process in running.values():
                         process.stop(signalled[0])

@@ -215,7 +215,7 @@ class DenseRest(Rest):
         """As `Rest.draw`."""
         # A share of the noise stays with the rest, which need not have full rank without it: a thousandth or, where
         # that is less than the rounding of statistics in float32, more.
-        for share in (1e-3, 1e-2, 0.1, 1.0):
+        for share in (1e-3, 1e-2, 0.1):
             noise = self.noise * (1 - share)
             clean = self.covariance.clone()
             clean.diagonal().sub_(noise)
@@ -223,9 +223,9 @@ class DenseRest(Rest):
             if not fault:
                 break
         else:
-            torch.linalg.cholesky(clean)
+            noise, factor = 0.0, torch.linalg.cholesky(self.covariance)
         shape = (count, len(self.basis))
-        white, added = (standard_normal(shape, generator, clean) for _ in range(2))
+        white, added = (standard_normal(shape, generator, factor) for _ in range(2))
         return white @ factor.T, added * noise**0.5
 
 
