@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         Renderer,
         Residual,
     )
-    from metasiren.contracts.files import is_web_page
+    from metasiren.contracts.files import demand_black_and_white, is_web_page
     from metasiren.contracts.memory import available_bytes, demand_memory
     from metasiren.contracts.modules import as_module, from_module
     from metasiren.contracts.quality import psnr
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from metasiren.registry.extras import load_extra
     from metasiren.registry.hookspecs import hookimpl
     from metasiren.results.comparison import Comparison, ComparisonRow, write_metrics
-    from metasiren.results.sheet import picture_boxes, picture_sheet
+    from metasiren.results.sheet import picture_boxes, picture_sheet, save_picture
     from metasiren.results.table import (
         Table,
         TableRow,
@@ -79,7 +79,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "contracts": "Batch BatchOptimizer Constraint Context Dataset Decoder Domain Encoder EvaluationOptions "
     "FULL_EVALUATION Field Fit Metric Model Points Prediction Problem Protocol Renderer Residual",
-    "contracts.files": "is_web_page",
+    "contracts.files": "demand_black_and_white is_web_page",
     "contracts.memory": "available_bytes demand_memory",
     "contracts.quality": "psnr",
     "engine.bar": "progress_bar",
@@ -104,7 +104,7 @@ _HOMES = {
     "registry.extras": "load_extra",
     "registry.hookspecs": "hookimpl",
     "results.comparison": "Comparison ComparisonRow write_metrics",
-    "results.sheet": "picture_boxes picture_sheet",
+    "results.sheet": "picture_boxes picture_sheet save_picture",
     "results.table": "Table TableRow join_tables read_table render_table table_frame write_table",
     "runs.directory": "Run open_run",
 }
@@ -160,6 +160,7 @@ __all__ = [
     "as_module",
     "available_bytes",
     "damped_cholesky",
+    "demand_black_and_white",
     "demand_memory",
     "did_you_mean",
     "feature_jet",
@@ -182,6 +183,7 @@ __all__ = [
     "read_table",
     "render_table",
     "run",
+    "save_picture",
     "table_frame",
     "write_metrics",
     "write_table",

@@ -1,8 +1,41 @@
-"""A check of downloaded files."""
+"""Checks of downloaded files, and of pictures that mark places in black and white."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metasiren.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST_GREY, MOST_COLOURED = 0.05, 0.001
+"""Shares of a mask's pixels that may be neither near black nor near white (soft edges), and that may have colours."""
 
 
 def is_web_page(start: bytes) -> bool:
     """Whether bytes begin as an HTML page does; servers send one when a download is refused or has expired."""
     return start.lstrip(b"\xef\xbb\xbf \t\r\n")[:16].lower().startswith((b"<!doctype", b"<html", b"<head", b"<?xml"))
+
+
+def demand_black_and_white(path: Path, colours: NDArray[Any]) -> None:
+    """Check that a mask has no colours and few greys: it is unknown what these hide.
+
+    Args:
+        path: of the mask, for the error.
+        colours: (pixels, channels) of the pixels that are not transparent, in [0, 1], or uint8.
+
+    Raises:
+        DataError: more than a thousandth of the pixels have colours, or more than a twentieth are grey.
+    """
+    if not len(colours):
+        return
+    low, high, white = colours.min(axis=1), colours.max(axis=1), 255 if colours.dtype == "uint8" else 1
+    coloured = float((high - low > 0.251 * white).mean())
+    grey = float(((high > 0.19 * white) & (low < 0.81 * white)).mean())
+    if coloured > MOST_COLOURED or grey > MOST_GREY:
+        part = f"{100 * coloured:.2g} % of its pixels have colours" if coloured > MOST_COLOURED else ""
+        part = part or f"{100 * grey:.2g} % of its pixels are neither near black nor near white"
+        advice = "Give a mask that is white in the hole and black elsewhere, or one whose hole is transparent."
+        raise DataError(str(path), f"not black and white: {part}.", advice)

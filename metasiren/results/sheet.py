@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
     Rows = Sequence[Sequence[Image | None]]
 
@@ -48,6 +50,15 @@ def picture_boxes(
     Viewers cut a page apart by them. An empty cell has None.
     """
     return _layout(rows, labels, heads, letters).boxes(rows)
+
+
+def save_picture(page: Image, path: Path) -> Tensor:
+    """Write a picture in RGB to a file, and return it as `Protocol.preview` does: uint8 (3, rows, columns)."""
+    from torchvision.transforms.functional import pil_to_tensor
+
+    page.save(path)
+    pixels: Tensor = pil_to_tensor(page)
+    return pixels
 
 
 @dataclass(frozen=True)

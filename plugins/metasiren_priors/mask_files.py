@@ -11,13 +11,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from metasiren import DataError, RunWarning
+from metasiren import DataError, RunWarning, demand_black_and_white
 from metasiren_priors.photograph import Box, centre_square, open_picture
 
 Polarity = Literal["white_hidden", "white_seen"]
-
-MOST_GREY, MOST_COLOURED = 0.05, 0.001
-"""Shares of a mask's pixels that may be neither near black nor near white (soft edges), and that may have colours."""
 
 
 class MaskWarning(RunWarning):
@@ -57,7 +54,8 @@ def read_mask(path: Path, photo: Image.Image, box: Box | None, polarity: Polarit
     opaque = torch.from_numpy(np.array(square.getchannel("A"))) >= 128
     erased = polarity is None and int(np.array(mask.getchannel("A")).min()) < 128
     if not erased:
-        _demand_black_and_white(path, mask)
+        colours = np.array(mask)
+        demand_black_and_white(path, colours[colours[..., 3] >= 128][:, :3])
     white = torch.from_numpy(np.array(square.convert("L"))) >= 128
     known, inside = opaque if erased else (white & opaque) == (polarity == "white_seen"), frame.inside(photo.size)
     if not bool((known & inside).any()):
@@ -75,18 +73,3 @@ def read_mask(path: Path, photo: Image.Image, box: Box | None, polarity: Polarit
         words += "what is seen, give --mask-polarity white_seen; white_hidden confirms the mask."
         warnings.warn(TurnedMaskWarning(words), stacklevel=2)
     return known
-
-
-def _demand_black_and_white(path: Path, mask: Image.Image) -> None:
-    """Refuse a mask that holds colours or many greys: nobody knows what these hide."""
-    pixels = np.array(mask)
-    colours = pixels[pixels[..., 3] >= 128][:, :3]
-    if not len(colours):
-        return
-    low, high = colours.min(axis=1), colours.max(axis=1)
-    coloured, grey = float((high - low > 64).mean()), float(((high > 48) & (low < 207)).mean())
-    if coloured > MOST_COLOURED or grey > MOST_GREY:
-        part = f"{100 * coloured:.2g} % of its pixels have colours" if coloured > MOST_COLOURED else ""
-        part = part or f"{100 * grey:.2g} % of its pixels are neither near black nor near white"
-        advice = "Give a mask that is white in the hole and black elsewhere, or one whose hole is transparent."
-        raise DataError(str(path), f"not black and white: {part}.", advice)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pytest
+import torch
 from PIL import Image
 
 import metasiren as ms
@@ -44,3 +48,28 @@ def test_without_words_there_is_no_room_for_them() -> None:
     page = ms.picture_sheet([[Image.new("RGB", (8, 8), "black")]], [""], [""])
     assert places(page, (0, 0, 0)) == (6, 6, 14, 14)
     assert page.size == (20, 20)
+
+
+def test_a_saved_picture_is_returned_as_a_preview_is(tmp_path: Path) -> None:
+    page = Image.new("RGB", (3, 2), (10, 20, 30))
+    page.putpixel((2, 0), (200, 0, 7))
+    pixels = ms.save_picture(page, tmp_path / "page.png")
+    assert pixels.dtype == torch.uint8
+    assert pixels.shape == (3, 2, 3)
+    assert pixels[:, 0, 2].tolist() == [200, 0, 7]
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "page.png")), pixels.permute(1, 2, 0).numpy())
+
+
+@pytest.mark.parametrize("white", [np.uint8(255), np.float32(1)])
+def test_a_mask_may_have_soft_edges_but_no_colours(tmp_path: Path, white: np.generic) -> None:
+    path, pixels = tmp_path / "mask.png", np.zeros((1000, 3), type(white))
+    pixels[500:] = white
+    pixels[:40] = 0.5 * white
+    ms.demand_black_and_white(path, pixels)
+    ms.demand_black_and_white(path, pixels[:0])
+    pixels[:60] = 0.5 * white
+    with pytest.raises(ms.DataError, match=r"mask\.png: not black and white: 6 % of its pixels are neither"):
+        ms.demand_black_and_white(path, pixels)
+    pixels[-2:, 0] = 0
+    with pytest.raises(ms.DataError, match=r"0\.2 % of its pixels have colours"):
+        ms.demand_black_and_white(path, pixels)

@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import (
     FULL_EVALUATION,
@@ -24,6 +23,7 @@ from metasiren import (
     Model,
     Protocol,
     grid,
+    save_picture,
     write_metrics,
 )
 from metasiren_images.single.views import Views
@@ -101,9 +101,7 @@ class ComparedProtocol(Protocol, Generic[Data]):
         """The page `figure` of a model in training."""
         data = self.of(dataset)
         page = self.figure(self._views(model, data), data)
-        page.save(path)
-        picture: Tensor = pil_to_tensor(page)
-        return picture
+        return save_picture(page, path)
 
     def _views(self, model: Model, data: Data) -> Views:
         return field_views(model.signal(data.domain), data, self.chunk_points)

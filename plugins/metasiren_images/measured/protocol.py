@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import (
     FULL_EVALUATION,
@@ -20,6 +19,7 @@ from metasiren import (
     EvaluationOptions,
     Model,
     Protocol,
+    save_picture,
     write_metrics,
 )
 from metasiren_images.measured.picture import MeasuredPicture
@@ -75,9 +75,7 @@ class MeasuredProtocol(Protocol):
         """The field and the truth."""
         data = _data(dataset)
         page = sheet([("", [in_colours(self._field(model, data)), in_colours(data.truth)])], ["field", "truth"])
-        page.save(path)
-        picture: Tensor = pil_to_tensor(page)
-        return picture
+        return save_picture(page, path)
 
     def _field(self, model: Model, data: MeasuredPicture) -> Array:
         rows, columns = data.truth.shape[:2]

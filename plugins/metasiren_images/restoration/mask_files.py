@@ -9,14 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageOps
 
-from metasiren import DataError, RunWarning
-from metasiren_images.single.photograph import Crop, Pixels, find_photograph, read_photograph, resized, square
+from metasiren import DataError, RunWarning, demand_black_and_white
+from metasiren_images.single.photograph import Crop, find_photograph, read_photograph, resized, square
 
 Polarity = Literal["white_hidden", "white_seen"]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
-
-MOST_GREY, MOST_COLOURED = 0.05, 0.001
-"""Shares of a mask's pixels that may be neither near black nor near white (soft edges), and that may have colours."""
 
 
 class MaskWarning(RunWarning):
@@ -55,7 +52,7 @@ def read_mask(
     opaque = _opaque(path, (pixels.shape[0], pixels.shape[1]))
     erased = polarity is None and not opaque.all()
     if not erased:
-        _demand_black_and_white(path, pixels[opaque])
+        demand_black_and_white(path, pixels[opaque])
     white = (pixels.mean(axis=-1) > 0.5) & opaque
     hidden: Mask = ~opaque if erased else ~white if polarity == "white_seen" else white
     if hidden.shape == full != shape:
@@ -92,16 +89,3 @@ def _opaque(path: Path, shape: tuple[int, int]) -> Mask:
         opacity = ImageOps.exif_transpose(opened).convert("RGBA").getchannel("A")
     opaque: Mask = np.asarray(opacity) >= 128
     return opaque
-
-
-def _demand_black_and_white(path: Path, colours: Pixels) -> None:
-    """Refuse a mask that holds colours or many greys: nobody knows what these hide."""
-    if not len(colours):
-        return
-    low, high = colours.min(axis=1), colours.max(axis=1)
-    coloured, grey = float((high - low > 0.25).mean()), float(((high > 0.19) & (low < 0.81)).mean())
-    if coloured > MOST_COLOURED or grey > MOST_GREY:
-        part = f"{100 * coloured:.2g} % of its pixels have colours" if coloured > MOST_COLOURED else ""
-        part = part or f"{100 * grey:.2g} % of its pixels are neither near black nor near white"
-        advice = "Give a mask that is white in the hole and black elsewhere, or one whose hole is transparent."
-        raise DataError(str(path), f"not black and white: {part}.", advice)

@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import (
     FULL_EVALUATION,
@@ -24,6 +23,7 @@ from metasiren import (
     Model,
     PluginError,
     Protocol,
+    save_picture,
     write_metrics,
 )
 from metasiren_images.restoration.classical import Pixels, biharmonic, opencv
@@ -116,9 +116,7 @@ class InpaintingProtocol(Protocol):
         made = self._field(model, data)
         row = ("", [shown(data), in_colours(made), in_colours(data.picture)])
         page = sheet([row], ["seen", "field", "truth"])
-        page.save(path)
-        picture: Tensor = pil_to_tensor(page)
-        return picture
+        return save_picture(page, path)
 
     def _field(self, model: Model, data: MaskedPicture) -> Pixels:
         rows, columns = data.seen.shape

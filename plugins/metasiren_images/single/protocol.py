@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import (
     FULL_EVALUATION,
@@ -23,6 +22,7 @@ from metasiren import (
     Model,
     Protocol,
     RecipeError,
+    save_picture,
     write_metrics,
 )
 from metasiren_images.single.sheet import as_image, sheet
@@ -95,9 +95,7 @@ class PictureProtocol(Protocol):
         step = -(-max(value.shape[:2]) // PREVIEW)
         made = field_views(model.signal(dataset.domain), _shape(value), step=step, chunk_points=self.chunk_points)
         page = _figure(made, true_views(value).thinned(step))
-        page.save(path)
-        picture: Tensor = pil_to_tensor(page)
-        return picture
+        return save_picture(page, path)
 
 
 def picture_of(dataset: Dataset, device: torch.device | str, where: str) -> Array:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import (
     FULL_EVALUATION,
@@ -20,6 +19,7 @@ from metasiren import (
     Model,
     Protocol,
     RecipeError,
+    save_picture,
     write_metrics,
 )
 from metasiren_physics.arrays import Real
@@ -73,8 +73,7 @@ class EquationProtocol(Protocol):
         Raises:
             RecipeError: the data is no box, or has other coordinates than the known solution.
         """
-        require(dataset, BoxDataset, "equation")
-        assert isinstance(dataset, BoxDataset)
+        dataset = require(dataset, BoxDataset, "equation")
         grid = dataset.grid(self.nodes)
         found = sample(single(model, dataset), np.stack(np.meshgrid(*grid, indexing="ij"), -1))
         began = time.perf_counter()
@@ -103,14 +102,11 @@ class EquationProtocol(Protocol):
         self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu"
     ) -> Tensor | None:
         """Draw the field."""
-        require(dataset, BoxDataset, "equation")
-        assert isinstance(dataset, BoxDataset)
+        dataset = require(dataset, BoxDataset, "equation")
         grid = dataset.grid(65)
         found = sample(single(model, dataset), np.stack(np.meshgrid(*grid, indexing="ij"), -1))
         page = picture(dataset.names, dataset.time, grid, found, None)
-        page.save(path)
-        drawn: Tensor = pil_to_tensor(page)
-        return drawn
+        return save_picture(page, path)
 
     def known(self, dataset: BoxDataset, grid: list[Real]) -> tuple[Real, str] | None:
         """The solution (..., channels) on the grid, and where it is from; None where none is given.

@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import (
     FULL_EVALUATION,
@@ -21,6 +20,7 @@ from metasiren import (
     Model,
     Protocol,
     RecipeError,
+    save_picture,
     write_metrics,
 )
 from metasiren_physics.arrays import Complex, Real
@@ -106,9 +106,7 @@ class HelmholtzProtocol(Protocol):
         """Draw the real and the imaginary part."""
         _, _, made = self._made(model, dataset, 64)
         page = draw([[wave_panel("real part", made.real, made.real), wave_panel("imaginary", made.imag, made.imag)]])
-        page.save(path)
-        drawn: Tensor = pil_to_tensor(page)
-        return drawn
+        return save_picture(page, path)
 
     def numbers(self, model: Model, dataset: Dataset) -> dict[str, float | None]:
         """`relative_l2` and `mse` of a model, without solving or writing anything else.
@@ -121,8 +119,7 @@ class HelmholtzProtocol(Protocol):
 
     def _made(self, model: Model, dataset: Dataset, nodes: int) -> tuple[HelmholtzProblem, Real, Complex]:
         """The problem, points (nodes, nodes, 2) of the physics, and the fitted wave there."""
-        require(dataset, HelmholtzDataset, "helmholtz")
-        assert isinstance(dataset, HelmholtzDataset)
+        dataset = require(dataset, HelmholtzDataset, "helmholtz")
         points = cells(dataset.problem.pml.start, nodes)
         return dataset.problem, points, waves_of(sample(single(model, dataset), points), 1)[..., 0]
 

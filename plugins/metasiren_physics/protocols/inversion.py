@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import (
     FULL_EVALUATION,
@@ -21,6 +20,7 @@ from metasiren import (
     Model,
     Protocol,
     RecipeError,
+    save_picture,
     write_metrics,
 )
 from metasiren_physics.arrays import Complex, Real
@@ -89,8 +89,7 @@ class InversionProtocol(Protocol):
         Raises:
             RecipeError: the data is no inversion.
         """
-        require(dataset, InversionDataset, "fwi")
-        assert isinstance(dataset, InversionDataset)
+        dataset = require(dataset, InversionDataset, "fwi")
         problem = dataset.problem
         points = cells(problem.pml.start, self.nodes)
         speed = problem.medium.speed(points)
@@ -116,15 +115,12 @@ class InversionProtocol(Protocol):
         self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu"
     ) -> Tensor | None:
         """Draw the speed and the first wave."""
-        require(dataset, InversionDataset, "fwi")
-        assert isinstance(dataset, InversionDataset)
+        dataset = require(dataset, InversionDataset, "fwi")
         problem = dataset.problem
         found, waves = sampled(single(model, dataset), problem, cells(problem.pml.start, 64))
         first = waves[..., 0].real
         page = draw([[size_panel("speed", found, 2.2), wave_panel("first wave, real part", first, first)]])
-        page.save(path)
-        drawn: Tensor = pil_to_tensor(page)
-        return drawn
+        return save_picture(page, path)
 
     def _admm(
         self, problem: InversionProblem, points: Real, speed: Real, truth: Complex, evaluated: Real

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import torch
 
@@ -12,6 +14,8 @@ from metasiren_physics.reference.closed_form import closed_form, has_closed_form
 from metasiren_physics.reference.helmholtz_grid import solve_helmholtz
 
 AT_ONCE = 1 << 16
+
+D = TypeVar("D", bound=Dataset)
 
 
 def cells(half_width: float, nodes: int) -> Real:
@@ -59,15 +63,16 @@ def relative(error: Complex | Real, truth: Complex | Real) -> float:
     return float(np.linalg.norm(error) / np.linalg.norm(truth))
 
 
-def require(dataset: Dataset, kind: type, protocol: str) -> None:
-    """Refuse other data.
+def require(dataset: Dataset, kind: type[D], protocol: str) -> D:
+    """The data set, where it is of the kind that a protocol evaluates.
 
     Raises:
-        RecipeError: the data set is no `kind`.
+        RecipeError: it is of another kind.
     """
     if not isinstance(dataset, kind):
         found = f"{dataset.title} is no such problem."
         raise RecipeError(f"evaluate: protocol: {protocol}", found, f"It evaluates data: {protocol}.")
+    return dataset
 
 
 def single(model: Model, dataset: Dataset) -> Field:

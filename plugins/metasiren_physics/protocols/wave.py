@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import (
     FULL_EVALUATION,
@@ -20,6 +19,7 @@ from metasiren import (
     Model,
     Protocol,
     RecipeError,
+    save_picture,
     write_metrics,
 )
 from metasiren_physics.arrays import Real
@@ -101,9 +101,7 @@ class WaveProtocol(Protocol):
         """Draw the wave at each time."""
         _, times, made = self._made(model, dataset, 96)
         page = draw([[wave_panel(f"t = {t:g}", wave, wave) for t, wave in zip(times, made, strict=True)]])
-        page.save(path)
-        drawn: Tensor = pil_to_tensor(page)
-        return drawn
+        return save_picture(page, path)
 
     def numbers(self, model: Model, dataset: Dataset) -> dict[str, float | None]:
         """The errors of a model by time, and the worst, without writing anything.
@@ -116,7 +114,7 @@ class WaveProtocol(Protocol):
 
     def _animate(self, model: Model, dataset: Dataset, results: Path) -> None:
         """Write wave.webp from every second node: the difference from all nodes is not visible in colours."""
-        assert isinstance(dataset, WaveDataset)
+        dataset = require(dataset, WaveDataset, "wave")
         problem, nodes = dataset.problem, self.nodes - (1 - self.nodes % 2)
         times = moments(problem.duration)
         truth, _ = wave_truth(problem, times, nodes)
@@ -125,8 +123,7 @@ class WaveProtocol(Protocol):
 
     def _made(self, model: Model, dataset: Dataset, nodes: int) -> tuple[WaveProblem, Real, Real]:
         """The problem, times (times,), and the fitted wave there, (times, nodes, nodes)."""
-        require(dataset, WaveDataset, "wave")
-        assert isinstance(dataset, WaveDataset)
+        dataset = require(dataset, WaveDataset, "wave")
         problem = dataset.problem
         times = np.asarray(self.times) if self.times else np.linspace(0, problem.duration, 5)
         return problem, times, _sampled(model, dataset, times, nodes)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metasiren import Batch, Context, Dataset, Decoder, Domain, Encoder
-from metasiren_priors.encoders.correction import shared_masks
+from metasiren_priors.encoders.correction import observed_in_groups
 from metasiren_priors.encoders.feature_maps import Pooling, check_odd, map_size, stem_widths, weigh
 from metasiren_priors.encoders.mixture_encoder import MixtureEncoder
 from metasiren_priors.encoders.winograd import Convolution, use_winograd
@@ -90,7 +90,7 @@ class CnnEncoder(Encoder):
         rows, columns = map_size(domain, downsample, where="encoder: cnn")
         check_odd(kernel_size, where="encoder: cnn")
         self.latent_dim, self.mask_channel = self.base.latent_dim if self.base else latent_dim, mask_channel
-        self.group, self.grid = group, (rows, columns) if domain.grid is None else domain.grid
+        self.group = group
         layers = max(2, downsample)
         widths = [domain.d_out * (2 if self.base else 1) + mask_channel, *stem_widths(features, layers)]
         # Strides come last: where there are fewer of them than layers, the first sees every pixel.
@@ -123,12 +123,8 @@ class CnnEncoder(Encoder):
         """Latents and targets of one step. With a mixture, groups of items share a mask in place of the batch's own."""
         if self.base is None:
             return super().training_pair(batch, decoder, generator)
-        values = batch.points["pixels"].values
-        masks = shared_masks(len(values), self.group, self.grid, generator, values.device)
-        mean = self.base.conditional_mean(values, masks)
-        seen = masks.view(len(values), 1, *self.grid).to(values.dtype)
-        shown = values.transpose(1, 2).reshape(len(values), -1, *self.grid) * seen
-        return self._corrected(mean, shown, seen), batch
+        observed = observed_in_groups(self.base, batch.points["pixels"].values, self.group, generator)
+        return self._corrected(*observed), batch
 
     def _corrected(self, mean: Tensor, values: Tensor, seen: Tensor) -> Tensor:
         """The mixture's mean (batch, points * channels), its hidden values moved along the principal directions."""

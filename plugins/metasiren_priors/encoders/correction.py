@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metasiren import Batch, Context, Dataset, Decoder, Domain, Encoder, Points
+from metasiren import Batch, Context, Dataset, Decoder, Domain, Encoder
 from metasiren_priors.encoders.gaussian_encoder import draw_mask
 from metasiren_priors.encoders.mixture_encoder import MixtureEncoder
 
@@ -109,13 +107,29 @@ class MixtureCorrection(Encoder):
         self, batch: Batch, decoder: Decoder, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Batch]:
         """Latents and targets of one step; groups of items share a mask (`draw_mask`), the batch's own is not used."""
-        pixels: Points = batch.points["pixels"]
-        values = pixels.values
-        seen = shared_masks(len(values), self.group, self.grid, generator, values.device)
-        mean = self.base.conditional_mean(values, seen)
-        shown = (values * seen.unsqueeze(2)).transpose(1, 2).view(len(values), -1, *self.grid)
-        latent = self._correct(mean, shown, seen.view(len(values), 1, *self.grid).to(shown.dtype))
-        return latent, replace(batch, points={**batch.points, "pixels": pixels})
+        observed = observed_in_groups(self.base, batch.points["pixels"].values, self.group, generator)
+        return self._correct(*observed), batch
+
+
+def observed_in_groups(
+    base: MixtureEncoder, values: Tensor, group: int, generator: torch.Generator | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Items of a training step under drawn masks, which `group` neighbours share.
+
+    Args:
+        base: the fitted mixture.
+        values: of whole signals, (batch, points, channels).
+        group: number of items that share a mask.
+        generator: draws the masks.
+
+    Returns:
+        The mixture's mean (batch, points * channels); the observed values as images (batch, channels, *grid), zero
+        where hidden; the mask (batch, 1, *grid), 1 where observed.
+    """
+    masks = shared_masks(len(values), group, base.grid, generator, values.device)
+    seen = masks.view(len(values), 1, *base.grid).to(values.dtype)
+    shown = values.transpose(1, 2).reshape(len(values), -1, *base.grid) * seen
+    return base.conditional_mean(values, masks), shown, seen
 
 
 def shared_masks(

@@ -15,7 +15,6 @@ from typing import ClassVar, Literal
 import pandas as pd
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import (
     FULL_EVALUATION,
@@ -28,6 +27,7 @@ from metasiren import (
     Table,
     did_you_mean,
     grid,
+    save_picture,
     table_frame,
     write_table,
 )
@@ -173,9 +173,7 @@ class Exact(Protocol):
         )
         count = min(dataset.splits[split], max(1, self.pictures))
         page = figure(*self._strips(evaluation, self.predictor(model, shape), count), shape)
-        page.save(path)
-        picture: Tensor = pil_to_tensor(page)
-        return picture
+        return save_picture(page, path)
 
     def _grid(self, dataset: Dataset) -> tuple[int, int]:
         shape = dataset.domain.grid

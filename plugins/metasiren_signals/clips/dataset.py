@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import weakref
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -17,6 +16,7 @@ from metasiren_signals.clips.cache import decoded
 from metasiren_signals.clips.reading import read_header
 from metasiren_signals.clips.selection import Crop, Filter, Selection
 from metasiren_signals.clips.synthesis import CLIPS, FPS
+from metasiren_signals.files import missing_file
 
 ADVICE = "Give data.path (any video file), or data.source=drift for a clip that needs no file."
 
@@ -106,11 +106,7 @@ class Video(Dataset):
         """Why this clip cannot be used here: no such file, or nothing to read it with."""
         if source is not None:
             return None
-        if path is None or not Path(path).expanduser().is_file():
-            return f"{path or 'a video file'} is not there.\n{ADVICE}"
-        if find_spec("av") is None:
-            return "PyAV is not installed: python -m pip install 'metasiren[signals]'"
-        return None
+        return missing_file(path, what="a video file", advice=ADVICE, module="av", title="PyAV")
 
     @property
     def shape(self) -> tuple[int, int, int]:

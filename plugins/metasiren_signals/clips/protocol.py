@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import (
     FULL_EVALUATION,
@@ -22,6 +21,7 @@ from metasiren import (
     Model,
     Protocol,
     RecipeError,
+    save_picture,
     write_metrics,
 )
 from metasiren_signals.clips.baselines import coarse_clip, coarse_size, mean_frame
@@ -128,9 +128,7 @@ class Clip(Protocol):
         number = video.shape[0] // 2
         picture, made = video.pictures(torch.tensor([number]))[0], _predictor(model.signal(video.domain), video)(number)
         page = clip_figure([Strip(number, float(errors(picture, made)[1]), picture.cpu().numpy(), to_bytes(made))])
-        page.save(path)
-        drawn: Tensor = pil_to_tensor(page)
-        return drawn
+        return save_picture(page, path)
 
 
 def _video(dataset: Dataset) -> Video:

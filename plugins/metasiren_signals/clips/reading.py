@@ -12,6 +12,7 @@ import numpy as np
 
 from metasiren import DataError, load_extra
 from metasiren_signals.clips.selection import MOST_SIDE, Frame, Selection
+from metasiren_signals.files import demand_file
 
 MOST_BYTES = 64 << 30
 """A selection of more pixels than this is refused: nobody means to fit them with one field."""
@@ -46,10 +47,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     # interpreter's lock while the thread that holds the lock waits for it to end. None is PyAV's own default.
     av.logging.set_level(None)
     where = str(path)
-    if not path.is_file():
-        raise DataError(where, "no such file." if not path.exists() else "is not a file.", "Name a video file.")
-    if path.stat().st_size == 0:
-        raise DataError(where, "is empty (0 bytes).", "Fetch or export it again.")
+    demand_file(path, "Name a video file.")
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:

@@ -13,6 +13,7 @@ from torch import Tensor
 from metasiren import Domain, Field, RecipeError, Renderer, RunError, grid, progress_bar
 from metasiren_signals.clips.selection import MOST_SIDE, Frame
 from metasiren_signals.clips.writing import to_bytes, write_clip
+from metasiren_signals.files import demand_positive
 from metasiren_signals.sampling import values_at
 
 
@@ -38,9 +39,7 @@ class ClipRenderer(Renderer):
         if size is not None and not all(1 <= side <= MOST_SIDE for side in size):
             advice = f"Give rows and columns from 1 to {MOST_SIDE:,}."
             raise RecipeError("render: size", f"{size[0]}x{size[1]} pixels.", advice)
-        for option, number in (("frames", frames), ("fps", fps)):
-            if number is not None and not number > 0:
-                raise RecipeError(f"render: {option}", f"{number} is not positive.", "Leave it out for the own one.")
+        demand_positive(frames=frames, fps=fps)
         self.size, self.frames, self.fps = size, frames, fps
 
     def render(self, field: Field, domain: Domain, metadata: Mapping[str, Any], path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Batch, Context, DataError, Dataset, Domain, Points, RecipeError, grid
+from metasiren_signals.files import missing_file
 from metasiren_signals.sounds.reading import read_sound, span
 from metasiren_signals.sounds.synthesis import made_sound
 
@@ -93,11 +93,7 @@ class Audio(Dataset):
         """Why this sound cannot be used here: no such file, or nothing to read it with."""
         if source is not None:
             return None
-        if path is None or not Path(path).expanduser().is_file():
-            return f"{path or 'a sound file'} is not there.\n{ADVICE}"
-        if find_spec("soundfile") is None:
-            return "soundfile is not installed: python -m pip install 'metasiren[signals]'"
-        return None
+        return missing_file(path, what="a sound file", advice=ADVICE, module="soundfile", title="soundfile")
 
     def to(self, device: torch.device | str) -> Self:
         """Move the sound to a device."""

@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from metasiren import (
     FULL_EVALUATION,
@@ -22,6 +21,7 @@ from metasiren import (
     EvaluationOptions,
     Model,
     Protocol,
+    save_picture,
     write_metrics,
 )
 from metasiren_signals.rows import Paper, paper_rows
@@ -99,9 +99,7 @@ class Sound(Protocol):
         begin, end = loudest(np.abs(truth).max(axis=1), PREVIEW_SAMPLES)
         made = values_at(model.signal(dataset.domain), coords[begin:end]).cpu().numpy()
         page: Image.Image = sound_figure(truth[begin:end, 0], made[:, 0], int(metadata["sample_rate"]))
-        page.save(path)
-        picture: Tensor = pil_to_tensor(page)
-        return picture
+        return save_picture(page, path)
 
 
 def _metadata_of(dataset: Dataset) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from metasiren import DataError, load_extra
+from metasiren_signals.files import demand_file
 
 MOST_SAMPLES = 1_000_000_000
 """More numbers than this (4 GB in float32) are refused: nobody means to fit them with one field."""
@@ -75,10 +76,7 @@ def read_sound(path: Path, start: float = 0.0, duration: float | None = None) ->
     """
     soundfile = load_extra("soundfile", extra="signals", where="data: audio")
     where = str(path)
-    if not path.is_file():
-        raise DataError(where, "no such file." if not path.exists() else "is not a file.", "Name a wav, flac or ogg.")
-    if path.stat().st_size == 0:
-        raise DataError(where, "is empty (0 bytes).", "Fetch or export it again.")
+    demand_file(path, "Name a wav, flac or ogg.")
     try:
         with soundfile.SoundFile(path) as file:
             if file.frames < 1:

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from metasiren import Domain, Field, RecipeError, Renderer, RunError
+from metasiren import Domain, Field, Renderer, RunError
+from metasiren_signals.files import demand_positive
 from metasiren_signals.sampling import values_at
 from metasiren_signals.sounds.writing import write_sound
 
@@ -35,9 +36,7 @@ class SoundRenderer(Renderer):
     def __init__(
         self, *, sample_rate: int | None = None, extent: float | None = None, subtype: str | None = None
     ) -> None:
-        for option, number in (("sample_rate", sample_rate), ("extent", extent)):
-            if number is not None and not number > 0:
-                raise RecipeError(f"render: {option}", f"{number} is not positive.", "Leave it out for the own one.")
+        demand_positive(sample_rate=sample_rate, extent=extent)
         self.sample_rate, self.extent, self.subtype = sample_rate, extent, subtype
 
     def render(self, field: Field, domain: Domain, metadata: Mapping[str, Any], path: Path) -> None:
