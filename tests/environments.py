@@ -70,7 +70,9 @@ def make_environment(folder: Path, *packages: Path) -> Environment:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     made = Environment(folder)
     (site,) = folder.glob("lib/python*/site-packages")
-    here = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
+    # All of them: the tests' own environment may see packages of another one behind its own.
+    behind = [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
+    here = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *behind])
     # Lines of a .pth file come after the environment's own packages; .pth files found through them are not read,
     # so that an editable metasiren stays out of sight.
     (site / "behind.pth").write_text("\n".join(here) + "\n", "utf-8")

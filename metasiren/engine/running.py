@@ -199,13 +199,13 @@ def _train(
             progress.say(fitted_words(made.environment))
             outcome = _steps(made, trainer, catalogue, time_limit, progress, status, signalled)
     trainer.ranks.leave()
+    status.done = outcome.step  # also where a signal came within the last step
     if signalled:
         raise interrupted(made, f"stopped by {signalled[0]} after step {outcome.step}.")
     cut = what_was_cut(trainer, time_limit.why_not) if outcome.stopped else ""
     _write_summary(made, outcome, trainer, cut, unrepeatable)
     if cut:
         progress.say(cut)
-    status.done = outcome.step
     status.write("evaluating")
     with evaluation_may_end(made, outcome.step):
         if experiment.protocol is not None:

@@ -55,7 +55,7 @@ def list_runs(folder: Path, as_json: bool) -> None:
         click.echo(f"no runs in {folder}", err=True)
         return
     heads = ("run", "recipe", "numbers", "training", "state", "MB")
-    lines = [(str(s.run.path.relative_to(folder)), s.run.label, s.headline, s.duration, s.state, f"{s.size / 1e6:.1f}")
+    lines = [(str(s.run.path.relative_to(folder)), s.run.label, s.headline, s.duration, s.progress, f"{s.size / 1e6:.1f}")
              for s in found]  # fmt: skip
     _show(heads, lines)
 

@@ -21,7 +21,7 @@ class Summary:
     Attributes:
         run: the run.
         data: the title of its data.
-        steps: steps done, or None where training has not ended.
+        steps: steps done; None where nothing says how many.
         planned: steps that the recipe asks for.
         seconds: of training, or None.
         state: `finished`, `stopped early` (the reason follows), `not evaluated`, or `not finished`.
@@ -42,6 +42,13 @@ class Summary:
     def headline(self) -> str:
         """The main numbers as text, such as `psnr_db 31.2, ssim 0.94`."""
         return ", ".join(f"{name} {value:.4g}" for name, value in self.numbers.items()) or "–"
+
+    @property
+    def progress(self) -> str:
+        """The state as text, with the steps done where training has not ended: `not finished, 247 of 400 steps`."""
+        if self.state != "not finished" or self.steps is None:
+            return self.state
+        return f"{self.state}, {self.steps:,}{f' of {self.planned:,}' if self.planned else ''} steps"
 
     @property
     def duration(self) -> str:
@@ -72,7 +79,7 @@ def summarise(run: Run) -> Summary:
     return Summary(
         run=run,
         data=str((run.environment.get("dataset") or {}).get("title", "?")),
-        steps=steps,
+        steps=_integer(read_json(run.path / "status.json").get("step")) if steps is None else steps,
         planned=planned,
         seconds=_number(training.get("seconds")),
         state=state,

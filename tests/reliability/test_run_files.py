@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import toys
+from click.testing import CliRunner
 from PIL import Image
 
 import metasiren as ms
+from metasiren.cli.commands import cli
 from metasiren.engine import running
 from metasiren.engine.progress import Silent
 from metasiren.registry.catalogue import Catalogue, load_catalogue
@@ -240,3 +242,25 @@ def test_a_signal_during_evaluation_says_how_to_go_on(
     assert made.status["state"] == "interrupted"
     assert made.status["step"] == 2
     assert running.resume(made.path, device="cpu").status["state"] == "finished"
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_run_stopped_by_a_signal_counts_every_step_that_was_taken(
+    tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    class Watcher:
+        @staticmethod
+        @ms.hookimpl
+        def metasiren_step_ended(step: int) -> None:
+            if step == at:
+                signal.raise_signal(signal.SIGINT)
+
+    at = step
+    catalogue.manager.register(Watcher())
+    with pytest.raises(ms.InterruptedRunError, match=rf"stopped by SIGINT after step {step}\."):
+        running.run(toy(), tmp_path / "run", device="cpu", catalogue=catalogue)
+    made = ms.open_run(tmp_path / "run")
+    assert made.status["step"] == made.checkpoint().step == step
+    listed = CliRunner().invoke(cli, ["runs", str(tmp_path)])
+    assert f"not finished, {step} of 4 steps" in listed.output
+    assert json.loads(CliRunner().invoke(cli, ["runs", str(tmp_path), "--json"]).stdout)[0]["steps"] == step

@@ -33,7 +33,7 @@ def add_tab(gr: Any, app: Any, folders: Sequence[Path]) -> None:
     def rows() -> tuple[list[list[str]], Any]:
         known = runs_below(folders)
         lines = [summarise(run) for run in known.values()]
-        table = [[str(s.run.path), s.run.label, s.data, s.headline, s.duration, s.state] for s in lines]
+        table = [[str(s.run.path), s.run.label, s.data, s.headline, s.duration, s.progress] for s in lines]
         return table, gr.CheckboxGroup(choices=list(known))
 
     def show(chosen: Sequence[str] | None) -> str:
