@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +21,11 @@ MSE = "Mean squared error of values in [0, 1], clipped, over all points and chan
 HIDDEN = "The same over unobserved points only"
 PSNR = "Peak signal-to-noise ratio in dB, averaged over items"
 
+BOLD = (
+    "Bold: the least number of a column, and each that differs from it by no more than the standard error of the "
+    "difference, the root of the sum of both squared standard errors"
+)
+
 LIKELIHOOD = "Joint log-likelihood per target point (± standard error over items; more is better)"
 DISTRIBUTIONS = {
     "crps": "Continuous ranked probability score of unobserved values in [0, 1] (less is better)",
@@ -30,7 +37,8 @@ DISTRIBUTIONS = {
 
 def markdown(table: Table) -> str:
     """Markdown tables (MSE, unobserved points only, PSNR, and of distributions) under one line of conditions."""
-    blocks = [f"{plain(table.conditions)}. The best of models and baselines is bold.", f"{MSE}:", _grid(table, "mse")]
+    blocks = [f"{plain(table.conditions)}.", f"{MSE}:", grid := _grid(table, "mse")]
+    blocks += [f"{BOLD}."] if "**" in grid else []
     for measure, title in (("mse_hidden", HIDDEN), ("psnr", PSNR)):
         if any(value is not None for row in table.rows for value in getattr(row, measure).values()):
             blocks += [f"{title}:", _grid(table, measure)]
@@ -61,8 +69,9 @@ def _distributions(table: Table) -> list[str]:
 def latex(table: Table) -> str:
     """A LaTeX table of mean squared errors; needs no package."""
     heads, lines = cells(table, "mse", lambda text: f"\\textbf{{{text}}}", tex, "$\\pm$")
+    rule = f" {tex(BOLD)}." if any("\\textbf" in cell for line in lines for cell in line) else ""
     notes = "".join(f" ({letter}) {tex(words)}." for letter, words in table.notes.items())
-    return latex_grid(heads, lines, f"{tex(MSE)}. {tex(table.conditions)}.{notes}")
+    return latex_grid(heads, lines, f"{tex(MSE)}. {tex(table.conditions)}.{rule}{notes}")
 
 
 def latex_grid(heads: Sequence[str], lines: Sequence[Sequence[str]], caption: str) -> str:
@@ -78,11 +87,12 @@ def latex_grid(heads: Sequence[str], lines: Sequence[Sequence[str]], caption: st
 def cells(
     table: Table, measure: str, bold: Callable[[str], str], escape: Callable[[str], str], plus_minus: str
 ) -> tuple[list[str], list[list[str]]]:
-    """The heads and the lines of one measure's table, every cell as text."""
+    """The heads and the lines of one measure's table, every cell as text; `bold` marks those of `leading`."""
     rows = table.rows if measure == "mse" else [row for row in table.rows if getattr(row, measure)]
     counts = {row.images for row in rows if row.kind != "paper"}
     varied = len(counts) > 1
-    best = {(row.note, key): _best(rows, row.note, measure, key) for row in rows for key in table.columns}
+    marked = [(row.note, key) for row in rows for key in table.columns] if measure == "mse" else []
+    best = {(note, key): leading(rows, note, key) for note, key in dict.fromkeys(marked)}
     heads = ["", *(["items"] if varied else []), *(escape(table.labels.get(key, key)) for key in table.columns)]
     lines = []
     for row in rows:
@@ -93,20 +103,26 @@ def cells(
             value = numbers.get(key)
             text = "–" if value is None else number(value, measure, exact=row.kind == "paper")
             error = row.mse_stderr.get(key) if measure == "mse" else None
-            if value is not None and row.kind != "paper" and value == best[row.note, key]:
+            if any(row is each for each in best.get((row.note, key), ())):
                 text = bold(text)
             line.append(text if error is None or value is None else f"{text} {plus_minus} {number(error, 'stderr')}")
         lines.append(line)
     return heads, lines
 
 
-def _best(rows: list[TableRow], note: str | None, measure: str, key: str) -> float | None:
-    if measure.startswith("coverage"):
-        return None  # the best is the nominal share, not the largest
-    mine = [getattr(r, measure).get(key) for r in rows if r.kind != "paper" and r.note == note]
-    values = [value for value in mine if value is not None]
-    choose = max if measure == "psnr" else min
-    return choose(values) if len(values) > 1 else None
+def leading(rows: Sequence[TableRow], note: str | None, key: str) -> list[TableRow]:
+    """The models and baselines of one note with the least error in a column, and those that are not apart from it.
+
+    Two numbers are apart where they differ by more than the root of the sum of both squared standard errors. None
+    leads where a standard error is not known, or where there is nothing to compare with.
+    """
+    mine = [row for row in rows if row.kind != "paper" and row.note == note and row.mse.get(key) is not None]
+    found = [(row, row.mse[key], row.mse_stderr.get(key)) for row in mine]
+    known = [(row, value, error) for row, value, error in found if value is not None and error is not None]
+    if len(found) < 2 or len(known) < len(found):
+        return []
+    _, least, spread = min(known, key=lambda each: each[1])
+    return [row for row, value, error in known if value - least <= math.hypot(spread, error)]
 
 
 def number(value: float, measure: str, *, exact: bool = False) -> str:
@@ -114,10 +130,9 @@ def number(value: float, measure: str, *, exact: bool = False) -> str:
     if measure == "psnr":
         return f"{value:.2f}"
     digits = 2 if measure == "stderr" else 3
-    trim: Literal["-", "k"] = "-" if exact else "k"
-    return (
-        np.format_float_positional(value, precision=digits, fractional=False, unique=exact, trim=trim) if value else "0"
-    )
+    if exact:
+        return np.format_float_positional(value, precision=digits, fractional=False, trim="-") if value else "0"
+    return format(Decimal(f"{value:.{digits - 1}e}"), "f") if value else "0"
 
 
 def _grid(table: Table, measure: str) -> str:

@@ -154,7 +154,39 @@ def test_the_best_of_models_and_baselines_is_bold_and_papers_are_not() -> None:
     assert "| mean | 0.0700 ± 0.0012 | 0.0350 ± 0.00040 |" in text
     assert "| CNN (paper, full CelebA) | 0.033 | 0.0165 |" in text
     assert "512 (half)" in text
-    assert "| mean | **15.23** | – |" in text.split("Peak signal")[1]
+    assert "Bold: the least number of a column, and each that differs" in text.split("| mean |")[1]
+    assert "**" not in text.split("Peak signal")[1]  # no standard errors there
+
+
+def led(models: dict[str, tuple[float, float | None]]) -> str:
+    rows = [
+        row(name, mse=value, mse_stderr={} if error is None else {"10": error}) | {"mse": {"10": value}}
+        for name, (value, error) in models.items()
+    ]
+    return render_table(table().model_copy(update={"rows": [TableRow.model_validate(each) for each in rows]}))
+
+
+def test_numbers_within_the_standard_error_of_their_difference_share_the_bold() -> None:
+    text = led({"cnn": (0.0142, 0.0005), "gaussian": (0.0149, 0.0006), "set": (0.0150, 0.0001), "mean": (0.07, 0.001)})
+    assert "| cnn | **0.0142** ± 0.00050 |" in text
+    assert "| gaussian | **0.0149** ± 0.00060 |" in text  # 0.0007 < 0.00078
+    assert "| set | 0.0150 ± 0.00010 |" in text  # 0.0008 > 0.00051
+    assert "| mean | 0.0700 ± 0.0010 |" in text
+
+
+@pytest.mark.parametrize("models", [{"cnn": (0.01, None), "set": (0.02, None)}, {"cnn": (0.01, 0.001)}])
+def test_nothing_is_bold_or_said_to_be_where_differences_cannot_be_told(
+    models: dict[str, tuple[float, float | None]],
+) -> None:
+    for text in (led(models), render_table(table(row("cnn", "paper"), rows=[row("cnn", "paper")]), "latex")):
+        assert "**" not in text
+        assert "old" not in text
+
+
+def test_latex_says_the_rule_of_its_bold_numbers() -> None:
+    text = render_table(table(row("cnn")), "latex")
+    assert r"\textbf{0.03" in text
+    assert "Bold: the least number of a column" in text
 
 
 def test_one_row_alone_is_not_the_best_of_anything() -> None:
