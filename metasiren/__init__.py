@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         RunError,
         RunWarning,
         TrainingError,
+        demand_new,
         did_you_mean,
     )
     from metasiren.nn.activations import Activation, Sine
@@ -88,7 +89,7 @@ _HOMES = {
     "engine.devices": "pick_device",
     "engine.running": "run",
     "errors": "DataError InterruptedRunError MetasirenError PluginError RecipeError RunError RunWarning TrainingError "
-    "did_you_mean",
+    "demand_new did_you_mean",
     "nn.activations": "Activation Sine",
     "nn.cholesky": "damped_cholesky",
     "nn.derivatives.exact": "ExactConditions",
@@ -162,6 +163,7 @@ __all__ = [
     "damped_cholesky",
     "demand_black_and_white",
     "demand_memory",
+    "demand_new",
     "did_you_mean",
     "feature_jet",
     "from_module",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 LONGEST = 1200
@@ -86,3 +87,21 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error)
     return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "not enough memory" in text)
+
+
+def demand_new(*paths: Path, where: str, overwrite: bool = False) -> None:
+    """Let a command write only files that do not exist yet, unless a person wants them replaced.
+
+    Args:
+        paths: the files that will be written.
+        where: the command, as its error names it.
+        overwrite: replace files that exist; a folder is never replaced.
+
+    Raises:
+        RunError: a file exists already, or a path is a folder.
+    """
+    for path in paths:
+        if path.is_dir():
+            raise RunError(where, f"{path} is a folder.", "Name a file.")
+        if path.exists() and not overwrite:
+            raise RunError(where, f"{path} exists already.", "Name another file, or replace it with --overwrite.")

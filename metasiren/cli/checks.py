@@ -10,7 +10,7 @@ import click
 
 from metasiren.cli.options import catalogue_of
 from metasiren.cli.options import device as device_option
-from metasiren.errors import RecipeError
+from metasiren.errors import RecipeError, demand_new
 
 
 @click.command()
@@ -22,10 +22,13 @@ from metasiren.errors import RecipeError
     metavar="FILE.json",
     help="Write a report.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace the report; without it, one that exists is an error.")
 @click.option("--recipe", "names", multiple=True, metavar="NAME", help="Only this recipe; may be given again.")
 @click.option("--max-time", default="270s", show_default=True, help="Begin no recipe after this long.")
 @click.pass_context
-def selfcheck(ctx: click.Context, device: str, output: Path | None, names: tuple[str, ...], max_time: str) -> None:
+def selfcheck(
+    ctx: click.Context, device: str, output: Path | None, overwrite: bool, names: tuple[str, ...], max_time: str
+) -> None:
     """Compare the first steps of every recipe on this device with the CPU, and time them.
 
     On a CPU float32 is compared with float64. The report names versions, settings, losses, their differences, times and
@@ -36,8 +39,8 @@ def selfcheck(ctx: click.Context, device: str, output: Path | None, names: tuple
     from metasiren.engine.selfcheck import selfcheck as checked
     from metasiren.recipe import shipped_recipes
 
-    if output is not None and output.exists():
-        raise RecipeError("-o", f"{output} exists.", "Name another file.")
+    if output is not None:
+        demand_new(output, where=f"selfcheck -o {output}", overwrite=overwrite)
     known = [path.stem for path in shipped_recipes()]
     if unknown := sorted(set(names) - set(known)):
         raise RecipeError("--recipe", f"no shipped recipe is called {unknown[0]!r}.", f"known: {', '.join(known)}")

@@ -62,6 +62,7 @@ class _Cli(click.Group):
 def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
     """Learn functions from signals: SIRENs, and priors over them.
 
+    Commands that write files refuse names that are taken; --overwrite replaces files, and nothing replaces a folder.
     Add --debug anywhere for full tracebacks.
     """
     ctx.obj = without

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from metasiren.cli.options import catalogue_of
-from metasiren.errors import PluginError, RecipeError, did_you_mean
+from metasiren.errors import PluginError, RecipeError, demand_new, did_you_mean
 from metasiren.registry.catalogue import SUPPLIED, Catalogue
 from metasiren.registry.scaffold import ALIASES, KINDS, part_kind, scaffold
 
@@ -111,11 +111,14 @@ def new(ctx: click.Context, kind: str, name: str, out: Path) -> None:
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Instead of printing."
 )
+@click.option("--overwrite", is_flag=True, help="Replace FILE; without it, one that exists is an error.")
 @click.pass_context
-def schema(ctx: click.Context, out: Path | None) -> None:
+def schema(ctx: click.Context, out: Path | None, overwrite: bool) -> None:
     """Write a JSON schema of recipes, installed plugins included: editors complete and check with it."""
     from metasiren.registry.schema import recipe_schema
 
+    if out is not None:
+        demand_new(out, where=f"schema -o {out}", overwrite=overwrite)
     text = json.dumps(recipe_schema(catalogue_of(ctx)), indent=2)
     if out is None:
         click.echo(text)

@@ -85,6 +85,7 @@ def table(runs: tuple[Path, ...], form: str) -> None:
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+@click.option("--overwrite", is_flag=True, help="Replace FILE; without it, one that exists is an error.")
 @click.option("--renderer", metavar="NAME", help="In place of the data's own; see metasiren plugins.")
 @click.option(
     "--quantity", type=click.Choice(["value", "gradient", "laplacian"]), help="Exact derivatives of the field, drawn."
@@ -104,6 +105,7 @@ def render(
     ctx: click.Context,
     run: Path,
     out: Path,
+    overwrite: bool,
     renderer: str | None,
     quantity: str | None,
     size: str | None,
@@ -134,6 +136,7 @@ def render(
     if quantity is not None:
         options["quantity"] = quantity
     given: dict[str, Any] = {"renderer": renderer, "options": options, "device": device, "split": split}
+    given["overwrite"] = overwrite
     if between is None:
         click.echo(rendering.render(run, out, item=item, catalogue=catalogue_of(ctx), **given))
         return

@@ -13,7 +13,7 @@ from torch import Tensor
 from metasiren.assembly.parts import make_dataset
 from metasiren.contracts import Field, Model, Renderer
 from metasiren.engine.devices import pick_device
-from metasiren.errors import DataError, MetasirenError, RunError, did_you_mean
+from metasiren.errors import DataError, MetasirenError, RunError, demand_new, did_you_mean
 from metasiren.registry.catalogue import Catalogue, load_catalogue, options_model
 from metasiren.runs.directory import Run, open_run
 
@@ -93,6 +93,7 @@ def render(
     renderer: str | None = None,
     options: Mapping[str, Any] | None = None,
     device: str = "auto",
+    overwrite: bool = True,
     catalogue: Catalogue | None = None,
 ) -> Path:
     """Sample a run's field and write it as a picture, sound, clip or mesh. A single signal needs no data.
@@ -105,6 +106,7 @@ def render(
         renderer: in place of the one that the data set names; any installed one, of a plugin too.
         options: of the renderer, such as {"size": (1024, 1024)}.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
+        overwrite: replace a file that exists; the command `metasiren render` does so with --overwrite only.
         catalogue: the plugins; all that are installed by default.
 
     Returns:
@@ -112,11 +114,13 @@ def render(
 
     Raises:
         RunError: such runs have no renderer, the file has a suffix that the renderer does not write, `quantity` is a
-            derivative and the renderer draws none, or a run of many signals without an item.
+            derivative and the renderer draws none, a run of many signals without an item, or a file that exists and
+            shall not be replaced.
         DataError: an item or split that the data does not have.
         RecipeError: an option that the renderer does not have, or of a wrong type.
     """
     drawing, place = _drawing(run, out, renderer, options, catalogue), pick_device(device)
+    demand_new(drawing.path, where=f"render -o {out}", overwrite=overwrite)
     if item is not None:
         model = drawing.run.model(device=place, catalogue=drawing.catalogue)
         return drawing.write(model.decoder.field(drawing.latents([item], split, model, place)).detach(), drawing.path)
@@ -136,6 +140,7 @@ def render_between(
     renderer: str | None = None,
     options: Mapping[str, Any] | None = None,
     device: str = "auto",
+    overwrite: bool = True,
     catalogue: Catalogue | None = None,
 ) -> list[Path]:
     """Fields on the straight line between the latents of two signals, ends included, one file for each.
@@ -149,6 +154,7 @@ def render_between(
         renderer: as for `render`.
         options: as for `render`.
         device: as for `render`.
+        overwrite: as for `render`.
         catalogue: as for `render`.
 
     Returns:
@@ -162,15 +168,14 @@ def render_between(
     if steps < 2:
         raise RunError("render --steps", f"{steps} is below 2.", "The two ends are two steps.")
     drawing, place = _drawing(run, out, renderer, options, catalogue), pick_device(device)
+    width, stem = len(str(steps)), drawing.path.stem
+    paths = [drawing.path.with_stem(f"{stem}_{number:0{width}d}") for number in range(1, steps + 1)]
+    demand_new(*paths, where=f"render -o {out}", overwrite=overwrite)
     model = drawing.run.model(device=place, catalogue=drawing.catalogue)
     first, second = torch.split(drawing.latents(list(items), split, model, place), 1)
-    width = len(str(steps))
-    written = []
-    for number, share in enumerate(torch.linspace(0, 1, steps).tolist(), 1):
-        field = model.decoder.field(torch.lerp(first, second, share)).detach()
-        path = drawing.path.with_stem(f"{drawing.path.stem}_{number:0{width}d}")
-        written.append(drawing.write(field, path))
-    return written
+    for path, share in zip(paths, torch.linspace(0, 1, steps).tolist(), strict=True):
+        drawing.write(model.decoder.field(torch.lerp(first, second, share)).detach(), path)
+    return paths
 
 
 def _quantity(catalogue: Catalogue, name: str, options: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -74,24 +74,28 @@ def celeba(root: Path | None, size: int, resize: str, into: Path | None) -> None
     help="Write what was seen, the reconstruction, composite and original in a row; with --box, beside the photograph.",
 )  # fmt: skip
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The picture to write.")
+@click.option("--overwrite", is_flag=True, help="Replace pictures; without it, one that exists is an error.")
 def inpaint(
     run: Path, picture: Path, mask: Path | None, mask_polarity: Any, pixels: int | None, size: str | None,
     box: str | None, samples: int, std: bool, seed: int, device: str, composite: bool, panel: bool, out: Path,
+    overwrite: bool,
 ) -> None:  # fmt: skip
     """Reconstruct IMAGE from part of it, by the trained prior of RUN.
 
     With --box the reconstruction is rendered at the box's own resolution and put into the photograph, beside its known
     pixels. A box that reaches beyond the photograph extends it.
     """
-    from metasiren import DataError, open_run
+    from metasiren import DataError, demand_new, open_run
     from metasiren_priors.inpaint import inpaint as reconstruct
-    from metasiren_priors.inpainted import write
+    from metasiren_priors.inpainted import files, write
     from metasiren_priors.photograph import parse_box, parse_size
 
     if mask is not None and pixels is not None:
         raise DataError("inpaint", "both --mask and --pixels.", "Give one of them.")
     shape, frame = parse_size(size) if size else None, parse_box(box) if box else None
     opened = open_run(run)
+    places = files(out, samples=samples, deviation=std, panel=panel and frame is not None)
+    demand_new(*places, where=f"inpaint -o {out}", overwrite=overwrite)
     found = reconstruct(
         opened, picture, mask=mask, pixels=pixels, polarity=mask_polarity, size=shape, box=frame, samples=samples,
         deviation=std, seed=seed, device=device,

@@ -42,6 +42,12 @@ class Inpainted:
     photo_deviation: Tensor | None = None
 
 
+def files(out: Path, *, samples: int = 0, deviation: bool = False, panel: bool = False) -> list[Path]:
+    """The names of a picture, its panel, its samples and its deviation: out.png, out_panel.png, out_sample1.png, ..."""
+    further = ["panel"] * panel + [f"sample{number}" for number in range(1, samples + 1)] + ["std"] * deviation
+    return [out, *(out.with_stem(f"{out.stem}_{word}") for word in further)]
+
+
 def write(found: Inpainted, out: Path, *, composite: bool = False, side_by_side: bool = False) -> list[Path]:
     """Write the reconstruction (the photograph where a box was given), and samples and deviation beside it.
 
@@ -60,21 +66,20 @@ def write(found: Inpainted, out: Path, *, composite: bool = False, side_by_side:
         DataError: the ending is no picture's, or the folder cannot be written.
     """
     picture = found.photo if found.photo is not None else found.composite if composite else found.made
-    pictures = {out: picture}
+    made = [picture]
     if side_by_side:
         panels = (found.seen, found.made, found.composite, found.original)
         height = max(256, found.made.shape[1])
         shown = [torch.nn.functional.interpolate(p.unsqueeze(0), (height, height), mode="nearest")[0] for p in panels]
-        place = out if found.photo is None else out.with_stem(f"{out.stem}_panel")
-        pictures[place] = make_grid(shown, nrow=len(shown), padding=4, pad_value=1.0)
+        row = make_grid(shown, nrow=len(shown), padding=4, pad_value=1.0)
+        made = [row] if found.photo is None else [*made, row]
     drawn = found.photo_samples or (found.sample_composites if composite else found.samples)
-    pictures |= {out.with_stem(f"{out.stem}_sample{number}"): each for number, each in enumerate(drawn, 1)}
     spread = found.deviation if found.photo_deviation is None else found.photo_deviation
-    if spread is not None:
-        pictures[out.with_stem(f"{out.stem}_std")] = spread / spread.max().clamp_min(1e-12)
-    for path, each in pictures.items():
+    places = files(out, samples=len(drawn), deviation=spread is not None, panel=len(made) > 1)
+    made += [*drawn, *([] if spread is None else [spread / spread.max().clamp_min(1e-12)])]
+    for path, each in zip(places, made, strict=True):
         _save(each, path)
-    return list(pictures)
+    return places
 
 
 def _save(picture: Tensor, out: Path) -> None:

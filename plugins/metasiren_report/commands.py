@@ -23,9 +23,10 @@ def add_commands(cli: click.Group) -> None:
 @RUNS
 @click.option(
     "-o", "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.html",
-    help="The page to write; must not exist.",
+    help="The page to write.",
 )  # fmt: skip
-def report(runs: tuple[Path, ...], out: Path) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace FILE.html; without it, one that exists is an error.")
+def report(runs: tuple[Path, ...], out: Path, overwrite: bool) -> None:
     """Show RUNS on one HTML page that needs no network: numbers, curves, pictures, meshes and sounds."""
     from metasiren import open_run
     from metasiren_report.page import write_report
@@ -35,7 +36,7 @@ def report(runs: tuple[Path, ...], out: Path) -> None:
     folders = [path for path in runs if path not in files]
     for path in files if folders else ():
         click.echo(f"{path}: a file, not a run; left out", err=True)
-    click.echo(write_report([open_run(path) for path in folders or files], out))
+    click.echo(write_report([open_run(path) for path in folders or files], out, overwrite=overwrite))
 
 
 @click.command("runs")
@@ -55,8 +56,8 @@ def list_runs(folder: Path, as_json: bool) -> None:
         click.echo(f"no runs in {folder}", err=True)
         return
     heads = ("run", "recipe", "numbers", "training", "state", "MB")
-    lines = [(str(s.run.path.relative_to(folder)), s.run.label, s.headline, s.duration, s.progress, f"{s.size / 1e6:.1f}")
-             for s in found]  # fmt: skip
+    lines = [(str(s.run.path.relative_to(folder)), s.run.label, s.headline, s.duration, s.progress,
+              f"{s.size / 1e6:.1f}") for s in found]  # fmt: skip
     _show(heads, lines)
 
 

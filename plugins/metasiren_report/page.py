@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
-from metasiren import MetasirenError, Run, RunError
+from metasiren import MetasirenError, Run, RunError, demand_new
 from metasiren_report.differences import Difference, from_base
 from metasiren_report.embedding import LEVELS, Limits
 from metasiren_report.gallery import Gallery, gather
@@ -54,8 +54,7 @@ def write_report(runs: Sequence[Run], out: Path, *, overwrite: bool = False) -> 
     """
     if not 1 <= len(runs) <= MOST_RUNS:
         raise RunError("report", f"{len(runs)} runs.", f"Name 1 to {MOST_RUNS} run directories.")
-    if out.exists() and not overwrite:
-        raise RunError(f"report -o {out}", "the file exists.", "Name another file; nothing is overwritten.")
+    demand_new(out, where=f"report -o {out}", overwrite=overwrite)
     html = render_report(runs)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

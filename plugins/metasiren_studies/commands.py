@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from metasiren import RecipeError, RunError
+from metasiren import RecipeError, RunError, demand_new
 from metasiren.cli.options import catalogue_of
 from metasiren.cli.options import device as device_option
 
@@ -126,6 +126,7 @@ def inspect() -> None:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the weights.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), metavar="DIR|FILE.png", help="Draw a picture per depth.")
+@click.option("--overwrite", is_flag=True, help="Replace pictures; without it, one that exists is an error.")
 def init(
     layers: tuple[int, ...],
     width: int,
@@ -137,6 +138,7 @@ def init(
     seed: int,
     as_json: bool,
     out: Path | None,
+    overwrite: bool,
 ) -> None:
     """Show how activations and gradients are distributed before training, beside what theory predicts.
 
@@ -149,7 +151,7 @@ def init(
 
     depths = list(dict.fromkeys(layers))
     paths = report.files(out, depths) if out is not None else []
-    _demand_new(paths)
+    _prepare(paths, overwrite)
     found = {}
     for number, depth in enumerate(depths):
         siren = Siren(
@@ -171,10 +173,9 @@ def init(
         click.echo(path, err=as_json)
 
 
-def _demand_new(paths: list[Path]) -> None:
+def _prepare(paths: list[Path], overwrite: bool) -> None:
     for path in paths:
-        if path.exists():
-            raise RunError(str(path), "there is something already.", "Name another -o; nothing is overwritten.")
+        demand_new(path, where=f"inspect init -o {path}", overwrite=overwrite)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -10,8 +10,9 @@ import click
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, metavar="FILE.onnx|FILE.glsl|FILE.pt2|FOLDER/", help="What to write.")
+@click.option("--overwrite", is_flag=True, help="Replace a file; without it, what exists is an error.")
 @click.option("--function", default="field", show_default=True, metavar="NAME", help="Name of the GLSL function.")
-def export(run: Path, out: str, function: str) -> None:
+def export(run: Path, out: str, overwrite: bool, function: str) -> None:
     """Write the field of RUN, a run of a single signal, in another program's format.
 
     \b
@@ -22,4 +23,4 @@ def export(run: Path, out: str, function: str) -> None:
     """  # noqa: D301 (click's own mark keeps the lines above as they are)
     from metasiren_fields.export.formats import write
 
-    click.echo(write(run, out, function=function))
+    click.echo(write(run, out, function=function, overwrite=overwrite))

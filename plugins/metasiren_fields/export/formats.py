@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from metasiren import Field, Run, RunError, open_run
+from metasiren import Field, Run, RunError, demand_new, open_run
 from metasiren_fields.export import glsl, hub, program
 
 SUFFIXES = (".onnx", ".glsl", ".pt2")
 
 
-def write(run: str | Path, out: str | Path, *, function: str = "field") -> Path:
+def write(run: str | Path, out: str | Path, *, function: str = "field", overwrite: bool = False) -> Path:
     """Export a run's field.
 
     Args:
         run: the run directory of a single signal.
         out: a file that ends in .onnx, .glsl or .pt2; or a folder, whose name has no suffix or ends in a slash.
         function: name of the GLSL function.
+        overwrite: replace a file that exists; a folder that holds something is never replaced.
 
     Returns:
         what was written.
@@ -30,8 +31,10 @@ def write(run: str | Path, out: str | Path, *, function: str = "field") -> Path:
     folder = str(out).endswith(("/", "\\")) or not path.suffix
     if not folder and path.suffix.lower() not in SUFFIXES:
         raise RunError(where, f"the suffix is {path.suffix}.", f"Known: {', '.join(SUFFIXES)}, or a folder.")
-    if path.exists() and not (folder and path.is_dir() and not any(path.iterdir())):
-        raise RunError(where, "it exists.", "Name another -o; nothing is overwritten.")
+    if not folder:
+        demand_new(path, where=where, overwrite=overwrite)
+    elif path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise RunError(where, "it is not an empty folder.", "Name another one; a folder is never replaced.")
     if not path.absolute().parent.is_dir():
         raise RunError(where, f"there is no folder {path.parent}.", "Make it first.")
     field = single(made)

@@ -11,6 +11,7 @@ import click
 @click.argument("recipe")
 @click.option("--items", default="0:", show_default=True, metavar="A:B", help="Items of the split; B is excluded.")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.safetensors")
+@click.option("--overwrite", is_flag=True, help="Replace FILE; without it, one that exists is an error.")
 @click.option("--split", default="train", show_default=True)
 @click.option("--at", default="pixels", show_default=True, help="The point set whose values are fitted.")
 @click.option("--steps", type=click.IntRange(min=1), default=500, show_default=True, help="At most, for each item.")
@@ -29,6 +30,7 @@ def zoo(
     recipe: str,
     items: str,
     out: Path,
+    overwrite: bool,
     split: str,
     at: str,
     steps: int,
@@ -57,8 +59,9 @@ def zoo(
     plan = Plan(split, parse_items(items), at, steps, lr, until_mse, together, seed, shared_start, points)
     loaded = load_recipe(recipe, preset=preset, overrides=read_overrides(pairs))
     made = make_zoo(
-        loaded, out, plan, device=pick_device(device), watch=lambda total: progress_bar("fields fitted", total)
-    )
+        loaded, out, plan, device=pick_device(device), watch=lambda total: progress_bar("fields fitted", total),
+        overwrite=overwrite,
+    )  # fmt: skip
     quality = psnr(made.mse.clamp(min=1e-12))
     click.echo(
         f"{len(made):,} fields of {made.siren.parameter_count:,} weights; PSNR {float(quality.median()):.1f} dB in the "

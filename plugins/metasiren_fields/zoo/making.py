@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metasiren import DataError, Dataset, Recipe, RecipeError, Siren, load_catalogue
+from metasiren import DataError, Dataset, Recipe, RecipeError, Siren, demand_new, load_catalogue
 from metasiren.assembly.first_omega import resolved
 from metasiren.assembly.parts import make_dataset, make_model
 from metasiren_fields.zoo.file import Zoo, join, read_zoo, write_zoo
@@ -71,6 +71,7 @@ def make_zoo(
     *,
     device: torch.device | str = "cpu",
     watch: Callable[[int], AbstractContextManager[Callable[[int], object]]] = lambda total: nullcontext(lambda n: None),
+    overwrite: bool = False,
 ) -> Zoo:
     """Fit the items and write the file; groups that a stopped call has finished are read, not fitted again.
 
@@ -80,13 +81,14 @@ def make_zoo(
         plan: what is fitted.
         device: where.
         watch: takes the number of items and gives a context, whose function is called with those of each group.
+        overwrite: replace a file that exists, once all items are fitted.
 
     Raises:
         RecipeError: an unknown split or point set, or items out of range.
-        DataError: the file exists, or finished groups belong to another plan.
+        RunError: the file exists and shall not be replaced.
+        DataError: finished groups belong to another plan.
     """
-    if out.exists():
-        raise DataError(str(out), "it exists.", "Name another -o; nothing is overwritten.")
+    demand_new(out, where=f"zoo -o {out}", overwrite=overwrite)
     catalogue = load_catalogue()
     dataset = make_dataset(recipe, catalogue)
     recipe = resolved(recipe, dataset)
