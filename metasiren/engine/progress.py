@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from metasiren.contracts import Dataset
 from metasiren.engine.choosing import Choice
 
 
@@ -94,6 +95,12 @@ class Shown(Progress):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def data_words(dataset: Dataset) -> str:
+    """A data set in one line: its title, its items by split, and how signals were cut or stretched."""
+    counts = ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())
+    return "; ".join(filter(None, [f"{dataset.title}: {counts}", dataset.provenance.get("shape")]))
 
 
 def announce(progress: Progress, recipe: str, choice: Choice) -> None:

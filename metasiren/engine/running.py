@@ -19,7 +19,7 @@ from metasiren.engine.estimate import demand_fits, out_of_memory_explained
 from metasiren.engine.evaluation import evaluate as evaluate
 from metasiren.engine.evaluation import write_evaluated, write_scores, write_table
 from metasiren.engine.logger import RunLogger, noted_signals
-from metasiren.engine.progress import Progress, Silent
+from metasiren.engine.progress import Progress, Silent, data_words
 from metasiren.engine.resuming import checkpoint_to_resume, demand_fitting, evaluation_may_end, interrupted
 from metasiren.engine.time_limit import SHORTEN, TimeLimit, fitted_words, what_was_cut
 from metasiren.engine.trainer import Outcome, Trainer
@@ -185,7 +185,7 @@ def _train(
     device, experiment = trainer.device, trainer.experiment
     dataset = experiment.dataset
     if checkpoint is None:
-        progress.say(f"{dataset.title}: {', '.join(f'{n:,} {s}' for s, n in dataset.splits.items())}")
+        progress.say(data_words(dataset))
     fitting = named_work(f"fitting the encoder {experiment.recipe.encoder.name}", progress.say)
     with fitting, demand_fitting(made.path, checkpoint):
         begin(trainer, checkpoint)

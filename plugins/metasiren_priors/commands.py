@@ -88,7 +88,7 @@ def inpaint(
     from metasiren import DataError, demand_new, open_run
     from metasiren_priors.inpaint import inpaint as reconstruct
     from metasiren_priors.inpainted import files, write
-    from metasiren_priors.photograph import parse_box, parse_size
+    from metasiren_priors.photograph import parse_box, parse_size, stretched
 
     if mask is not None and pixels is not None:
         raise DataError("inpaint", "both --mask and --pixels.", "Give one of them.")
@@ -103,6 +103,8 @@ def inpaint(
     sides = " x ".join(map(str, opened.domain.grid or ()))
     part = f"the box {box}" if box else "its centre square"
     click.echo(f"{picture}: {part}, brought to {sides}, the size of this prior", err=True)
+    for words in stretched(opened.domain.grid, frame, shape):
+        click.echo(words, err=True)
     written = write(found, out, composite=composite, side_by_side=panel)
     if found.deviation is not None:
         click.echo(f"{written[-1]}: white is {float(found.deviation.max()):.3g}, of values from 0 to 1", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,33 @@ def centre_square(size: tuple[int, int]) -> Box:
     """The largest square in the middle of a photograph of size (width, height)."""
     side = min(size)
     return Box((size[0] - side) // 2, (size[1] - side) // 2, side, side)
+
+
+def stretched(grid: Sequence[int] | None, box: Box | None, size: tuple[int, int] | None) -> list[str]:
+    """What a person is told where the prior's grid and what it is laid over differ in their proportions.
+
+    Args:
+        grid: rows and columns of the prior.
+        box: the part of a photograph that the prior describes; None is its centre square.
+        size: rows and columns of the reconstruction; None is the grid's.
+
+    Returns:
+        one line for what was seen, and one for what is drawn; none where proportions are alike, to a fiftieth.
+    """
+    told = []
+    rows, columns = (grid or (1, 1))[0], (grid or (1, 1))[-1]
+    seen = (box.height, box.width) if box is not None else (1, 1)
+    if not _alike(seen, (rows, columns)):
+        part = f"the box of {box.width} x {box.height} pixels" if box is not None else "the centre square"
+        found = f"{part} is stretched to {columns} x {rows} (width x height)"
+        told.append(f"{found}: the prior describes unstretched pictures; a box of its own proportions is seen better")
+    if size is not None and not _alike(seen, size):
+        told.append(f"--size {size[0]}x{size[1]} has other proportions: the reconstruction is drawn stretched")
+    return told
+
+
+def _alike(first: tuple[int, int], second: tuple[int, int]) -> bool:
+    return abs(first[0] * second[1] / (first[1] * second[0]) - 1) <= 0.02
 
 
 def open_picture(path: Path, channels: int) -> Image.Image:

@@ -229,7 +229,7 @@ def test_a_folder_gives_its_images_sorted_and_split(tmp_path: Path) -> None:
     (tmp_path / ".hidden.png").write_bytes(b"no image either")
     folder = Folder(path=tmp_path, size=8, val_fraction=0.2, test_fraction=0.2)
     assert folder.title == tmp_path.name
-    assert folder.provenance == {"filter": "bilinear"}
+    assert folder.provenance == {"filter": "bilinear", "shape": "the centre square of each picture"}
     assert sum(folder.splits.values()) == 20
     assert set(folder.splits) == {"train", "val", "test"}
     found = np.concatenate([folder.images(split).numpy() for split in folder.splits])

@@ -16,7 +16,7 @@ from metasiren_images.gradient_domain.poisson import metadata_of
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives
 from metasiren_images.single.photograph import Crop
 from metasiren_images.single.picture import Picture
-from metasiren_images.single.pixels import flat, name_of, pixels_of
+from metasiren_images.single.pixels import flat, name_of, pixels_of, shape_note
 from metasiren_images.single.sampling import Sample, check_points
 
 
@@ -96,7 +96,10 @@ class Editing(Dataset):
         self.title = f"{names[0]} over {names[1]}, {shape[0]} x {shape[1]}, {rule}"
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=2, d_out=second.shape[2] if second.shape[2] > 1 else first.shape[2], grid=shape)
-        self.provenance = {"derivatives": derivatives}
+        sources = {names[0]: (path or photograph, sizes[0]), names[1]: (second_path or second_photograph, sizes[1])}
+        notes = {name: shape_note(which, size=shape, crop=crop) for name, (which, shape) in sources.items()}
+        words = "; ".join(f"{name}: {note['shape']}" for name, note in notes.items() if note)
+        self.provenance = {"derivatives": derivatives} | ({"shape": words} if words else {})
         self.metadata = metadata_of(self.title, self.contrast * self.composite, self.contrast)
         self._sets = {"pixels": Sample(grid(shape), {"gradient": flat(self.gradient)})}
         self._pairs = PixelPairs.of(self.gradient, pairs, names_of(spans)) if pairs else None

@@ -13,7 +13,7 @@ from metasiren_images.gradient_domain.pixel_pairs import PixelPairs, Spans, name
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives, Scheme, Values
 from metasiren_images.single.photograph import Crop
 from metasiren_images.single.picture import Picture
-from metasiren_images.single.pixels import flat, name_of, pixels_of
+from metasiren_images.single.pixels import flat, name_of, pixels_of, shape_note
 from metasiren_images.single.sampling import Sample, check_points
 
 
@@ -71,7 +71,8 @@ class Poisson(Dataset):
         self.title = f"{name}, {shape[0]} x {shape[1]}, from {derivatives} derivatives"
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=2, d_out=pixels.shape[2], grid=shape)
-        self.provenance = {"source": str(path or photograph), "derivatives": derivatives}
+        shape_words = shape_note(path or photograph, size=size, crop=crop)
+        self.provenance = {"source": str(path or photograph), "derivatives": derivatives, **shape_words}
         self.metadata = metadata_of(name, contrast * self.picture, contrast)
         derived = {"gradient": self.scheme.gradient(self.picture), "laplacian": self.scheme.laplacian(self.picture)}
         self._pixels = Sample(grid(shape), {name: flat(values) for name, values in derived.items()})

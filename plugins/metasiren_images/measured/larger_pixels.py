@@ -12,7 +12,7 @@ from skimage.transform import resize
 from metasiren import Points, RecipeError, grid
 from metasiren_images.measured.picture import MeasuredPicture
 from metasiren_images.single.photograph import Crop
-from metasiren_images.single.pixels import flat, name_of, pixels_of, size_in_words
+from metasiren_images.single.pixels import flat, name_of, pixels_of, shape_note, size_in_words
 from metasiren_images.single.sampling import check_points
 from metasiren_images.single.views import Array
 
@@ -59,7 +59,12 @@ class LargerPixels(MeasuredPicture):
         truth = whole[: rows * factor, : columns * factor]
         name = name_of(photograph, path)
         super().__init__(truth, f"{name}, {size_in_words(truth.shape)} from {rows} x {columns}", name, prior_points)
-        self.provenance = {"source": str(path or photograph), "measured": f"means of {factor} x {factor} pixels"}
+        shape_words = shape_note(path or photograph, size=size, crop=crop)
+        self.provenance = {
+            "source": str(path or photograph),
+            "measured": f"means of {factor} x {factor} pixels",
+            **shape_words,
+        }
         self.factor, self.pixels = factor, pixels
         self.low = truth.reshape(rows, factor, columns, factor, -1).mean((1, 3))
         self.seen = self.low.repeat(factor, 0).repeat(factor, 1)

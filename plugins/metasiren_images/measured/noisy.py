@@ -12,7 +12,7 @@ from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 from metasiren import Points, RecipeError, grid
 from metasiren_images.measured.picture import MeasuredPicture
 from metasiren_images.single.photograph import Crop
-from metasiren_images.single.pixels import flat, name_of, pixels_of, size_in_words
+from metasiren_images.single.pixels import flat, name_of, pixels_of, shape_note, size_in_words
 from metasiren_images.single.sampling import Sample, check_points
 from metasiren_images.single.views import Array
 
@@ -55,7 +55,12 @@ class NoisyPicture(MeasuredPicture):
         truth = pixels_of(photograph, path, size=size, crop=crop, grey=grey)
         name = name_of(photograph, path)
         super().__init__(truth, f"{name}, {size_in_words(truth.shape)}, noise of {sigma:g}", name, prior_points)
-        self.provenance = {"source": str(path or photograph), "noise": f"sigma {sigma:g}, seed {noise_seed}"}
+        shape_words = shape_note(path or photograph, size=size, crop=crop)
+        self.provenance = {
+            "source": str(path or photograph),
+            "noise": f"sigma {sigma:g}, seed {noise_seed}",
+            **shape_words,
+        }
         self.sigma, self.points = sigma, points
         self._noisy = truth + sigma * np.random.default_rng(noise_seed).standard_normal(truth.shape)
         self.seen = self._noisy.clip(0, 1)

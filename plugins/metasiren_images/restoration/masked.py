@@ -14,7 +14,7 @@ from metasiren_images.restoration.blurring import jittered
 from metasiren_images.restoration.mask_files import Mask, Polarity, read_mask
 from metasiren_images.single.photograph import Crop, read_photograph
 from metasiren_images.single.picture import Picture
-from metasiren_images.single.pixels import flat, name_of, pixels_of, size_in_words
+from metasiren_images.single.pixels import flat, name_of, pixels_of, shape_note, size_in_words
 from metasiren_images.single.sampling import Sample, check_points
 
 
@@ -105,6 +105,7 @@ class MaskedPicture(Dataset):
         self.provenance = {
             "source": str(path or photograph),
             "mask": str(mask) if mask else f"{fraction}, seed {mask_seed}",
+            **shape_note(path or photograph, size=size, crop=crop),
         }
         self.metadata = {"title": name, "size": list(shape), "channels": pixels.shape[2], "range": [-1.0, 1.0]}
         self.points = points

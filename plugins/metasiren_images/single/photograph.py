@@ -45,6 +45,9 @@ PHOTOGRAPHS = {
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in grey: ITU-R BT.601, as Pillow's."""
 
+ORIENTATION = 0x0112
+"""The EXIF tag of a picture's orientation; from 5 on, rows and columns are exchanged."""
+
 KINDS = "Give a PNG, JPEG, TIFF, WebP or BMP."
 
 
@@ -79,6 +82,33 @@ def read_photograph(
     if crop != "none":
         pixels = square(pixels, crop)
     return pixels if size is None else resized(pixels, size)
+
+
+def shape_words(source: str | Path, *, size: int | tuple[int, int] | None, crop: Crop = "none") -> str:
+    """How `read_photograph` changes the shape of a picture, in words; empty where it keeps the proportions.
+
+    Such as `the centre square of 300 x 400 pixels` or `300 x 400 pixels, stretched to 64 x 64`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(find_photograph(source)) as opened:
+            turned = opened.getexif().get(ORIENTATION, 1) >= 5
+            rows, columns = opened.size if turned else opened.size[::-1]
+    words = f"{rows} x {columns} pixels"
+    if crop != "none" and rows != columns:
+        words = f"the {'centre' if crop == 'square' else 'top left'} square of {words}"
+        rows = columns = min(rows, columns)
+    elif size is None or isinstance(size, int) or _alike((rows, columns), size):
+        return ""
+    if size is None or isinstance(size, int) or _alike((rows, columns), size):
+        return words
+    return f"{words}, stretched to {size[0]} x {size[1]}"
+
+
+def _alike(shape: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Whether a size keeps the proportions of a shape, to half a pixel of either side."""
+    factor = [new / old for new, old in zip(size, shape, strict=True)]
+    return abs(factor[0] - factor[1]) * max(shape) <= 1
 
 
 def find_photograph(source: str | Path) -> Path:

@@ -15,7 +15,7 @@ from torch import Tensor
 from metasiren import Batch, Context, DataError, Dataset, Domain, Points, grid
 from metasiren_images.single.differences import differentiate
 from metasiren_images.single.photograph import PHOTOGRAPHS, Crop, find_photograph, read_photograph
-from metasiren_images.single.pixels import name_of, size_in_words
+from metasiren_images.single.pixels import name_of, shape_note, size_in_words
 
 LEAST = 3
 """Fewer rows or columns have no inside, where derivatives could be compared."""
@@ -69,7 +69,10 @@ class Picture(Dataset):
         self.domain = Domain(2, channels, (rows, columns), 1)
         name = name_of(photograph, path)
         self.title = f"{name}, {size_in_words(pixels.shape)}"
-        self.provenance = _provenance(source, resized=size is not None)
+        self.provenance = {
+            **_provenance(source, resized=size is not None),
+            **shape_note(source, size=size, crop=crop),
+        }
         self.metadata = {"title": name, "size": [rows, columns], "channels": channels, "range": [-1.0, 1.0]}
         values = pixels.astype(np.float64) * 2 - 1
         self._coords = grid((rows, columns)).unsqueeze(0)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from metasiren import DataError
 from metasiren_images.single.differences import Array
-from metasiren_images.single.photograph import read_photograph
+from metasiren_images.single.photograph import read_photograph, shape_words
 
 FEWEST = 4
 
@@ -38,6 +38,17 @@ def pixels_of(photograph: str, path: Path | None, **options: Any) -> Array:
 def name_of(photograph: str, path: Path | None) -> str:
     """What titles call a picture: the photograph, or the file without its folder and ending."""
     return photograph if path is None else Path(path).stem
+
+
+def shape_note(source: str | Path, **options: Any) -> dict[str, str]:
+    """The entry `shape` of a data set's provenance; none where the picture keeps its proportions.
+
+    Args:
+        source: as for `read_photograph`.
+        options: `size` and `crop`, as for `read_photograph`.
+    """
+    words = shape_words(source, **options)
+    return {"shape": words} if words else {}
 
 
 def size_in_words(shape: tuple[int, ...]) -> str:

@@ -71,7 +71,7 @@ class Folder(ImageSet):
         with progress_bar(f"preparing {path.name}", len(names)) as advance:
             record = prepare(job, advance)
         arrays, _ = open_prepared(target, f"Remove it; it is made again from {path}.")
-        provenance: dict[str, str] = {"filter": resize}
+        provenance: dict[str, str] = {"filter": resize, "shape": "the centre square of each picture"}
         if record.skipped:
             provenance["skipped"] = f"{len(record.skipped)} images that do not decode"
         super().__init__(title or path.resolve().name, arrays, provenance, mirror=mirror)
