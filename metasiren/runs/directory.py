@@ -69,7 +69,9 @@ class Run:
     @property
     def label(self) -> str:
         """The run's name in tables: recipe, preset and what was changed, such as `celeba_cnn (quick, features=48)`."""
-        changes = {k: v for k, v in (self.environment.get("changes") or {}).items() if not k.startswith(UNNAMED)}
+        displaced = self.environment.get("displaced", ())
+        changes = self.environment.get("changes") or {}
+        changes = {k: v for k, v in changes.items() if not k.startswith(UNNAMED) and k not in displaced}
         words = [f"{key.rpartition('.')[2]}={_short(value)}" for key, value in changes.items()]
         if len(words) > MOST_NAMED:
             words = [*words[:MOST_NAMED], f"{len(words) - MOST_NAMED} more"]

@@ -52,6 +52,23 @@ def test_run_audio_with_a_person_s_sound_trains_on_it(typed: Typed, files: Path)
     assert run.recipe.preset != "quick"
 
 
+@pytest.mark.parametrize(
+    ("command", "options", "named"),
+    [
+        ("metasiren run audio_bach --preset quick --set data.path=sound.wav", ("data.points=256",), ""),
+        ("metasiren run sdf --preset quick --set data.path=knot.ply", SDF, ""),
+        ("metasiren run image --preset quick --set data.points=null", ("data.size=16",), "points=None"),
+    ],
+)
+def test_what_a_person_s_file_displaces_is_no_part_of_the_run_s_name(
+    typed: Typed, files: Path, command: str, options: tuple[str, ...], named: str
+) -> None:
+    label = run_of(typed(command, *small(*options))).label
+    assert "source" not in label
+    assert "solid" not in label
+    assert named in label
+
+
 def test_the_choice_is_one_line_with_its_cost(typed: Typed) -> None:
     result = typed("metasiren run image", *small("data.size=16", "data.points=64"))
     line = next(each for each in result.stderr.splitlines() if each.startswith("image: preset"))

@@ -16,8 +16,10 @@ import metasiren as ms
 from metasiren.engine.rendering import render
 from metasiren.testing import Ripples
 from metasiren_images.single.channels import ChannelsProtocol
-from metasiren_images.single.protocol import PictureProtocol
+from metasiren_images.single.picture import Picture
+from metasiren_images.single.protocol import PictureProtocol, picture_of
 from metasiren_images.single.sheet import sheet
+from metasiren_images.single.views import true_views
 
 SMALL: dict[str, Any] = {"data.size": [20, 28], "siren.hidden_features": 12, "train.steps": 2, "train.log_every": 1}
 RIVALS: dict[str, dict[str, Any]] = {
@@ -52,9 +54,22 @@ def test_a_run_explains_itself(trained: ms.Run) -> None:
     numbers = json.loads((trained.results / "metrics.json").read_text())
     assert set(numbers) == {"psnr_db", "ssim", "gradient_psnr_db", "laplacian_psnr_db"}
     rows = json.loads((trained.results / "comparison.json").read_text())["rows"]
-    assert [(row["kind"], row["metrics"]["psnr_db"]) for row in rows] == [
-        ("model", numbers["psnr_db"]), ("paper", 50.0),
+    assert [(row["kind"], row["metrics"]) for row in rows] == [
+        ("model", numbers), ("baseline", rows[1]["metrics"]), ("paper", {"psnr_db": 50.0}),
     ]  # fmt: skip
+    assert "| one colour, no derivative | baseline |" in (trained.results / "comparison.md").read_text()
+
+
+def test_a_table_says_what_a_derivative_of_zero_scores(trained: ms.Run, tmp_path: Path) -> None:
+    """The Laplacian of relu is zero: its PSNR is that of the row, whatever the values are."""
+    rows = json.loads((trained.results / "comparison.json").read_text())["rows"]
+    flat = rows[1]["metrics"]
+    relu = json.loads((train(tmp_path / "run", **RIVALS["relu"]).results / "metrics.json").read_text())
+    assert relu["laplacian_psnr_db"] == pytest.approx(flat["laplacian_psnr_db"], abs=1e-9)
+    assert relu["gradient_psnr_db"] != pytest.approx(flat["gradient_psnr_db"], abs=1e-3)
+    truth = true_views(picture_of(Picture(photograph="camera", size=(20, 28)), "cpu", "test")).value
+    spread = float(((truth - truth.mean()) ** 2).mean()) / 4  # of values in [0, 1]
+    assert flat["psnr_db"] == pytest.approx(-10 * np.log10(spread), abs=1e-6)
     assert trained.metadata == {"title": "camera", "size": [20, 28], "channels": 1, "range": [-1.0, 1.0]}
 
 

@@ -26,7 +26,10 @@ from metasiren import (
     write_metrics,
 )
 from metasiren_images.single.sheet import as_image, sheet
-from metasiren_images.single.views import Array, Views, closeness, drawn, field_views, true_views
+from metasiren_images.single.views import Array, Views, closeness, drawn, field_views, flat_views, true_views
+
+FLAT = "one colour, no derivative"
+"""The row of a field that is constant: what a derivative of zero scores."""
 
 PREVIEW = 128
 """Longest side of the pictures in a preview."""
@@ -35,6 +38,9 @@ PREVIEW = 128
 @dataclass(frozen=True, kw_only=True)
 class PictureProtocol(Protocol):
     """Value, gradient and Laplacian of the field beside the picture's own; PSNR of each, and SSIM.
+
+    The table also has the row of a field that is the mean colour everywhere. Its derivatives are zero: their PSNR is
+    what a field scores that has learnt none.
 
     `psnr_db` maps values to [0, 1], clips the field's and takes 1 as the peak. The true gradient is the Sobel
     operator's, the true Laplacian the five-point stencil's, both per unit of the coordinates of the longer side; the
@@ -81,7 +87,10 @@ class PictureProtocol(Protocol):
         numbers = closeness(made, truth)
         _figure(made, truth, numbers).save(results / "figure.png")
         write_metrics(results, numbers)
-        rows = [ComparisonRow(name=name, kind="model", metrics=numbers)]
+        rows = [
+            ComparisonRow(name=name, kind="model", metrics=numbers),
+            ComparisonRow(name=FLAT, kind="baseline", metrics=closeness(flat_views(value), truth)),
+        ]
         rows += [
             ComparisonRow(name=key, kind="paper", metrics=dict(stated)) for key, stated in (self.paper or {}).items()
         ]

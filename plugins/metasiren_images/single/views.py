@@ -52,6 +52,12 @@ def true_views(value: Array) -> Views:
     return Views(value, *differentiate(value, (step, step)))
 
 
+def flat_views(value: Array) -> Views:
+    """The views of a field that is a picture's mean colour everywhere: its derivatives are zero."""
+    flat = np.broadcast_to(value.mean((0, 1)), value.shape)
+    return Views(flat, np.zeros((*value.shape, 2)), np.zeros_like(value))
+
+
 def field_views(field: Field, shape: tuple[int, int], *, step: int = 1, chunk_points: int = 1 << 14) -> Views:
     """The views of a field on a picture's pixels, its derivatives exact.
 
