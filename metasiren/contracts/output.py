@@ -41,9 +41,12 @@ class Protocol(ABC):
 
     Attributes:
         takes: the fields of `EvaluationOptions` that this protocol uses. Others are refused before it is called.
+        captions: what the pictures, sounds and clips that it writes show: file name -> one or two sentences. They are
+            written to results/captions.json, and a report prints them below the files.
     """
 
     takes: ClassVar[frozenset[str]] = frozenset()
+    captions: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def evaluate(

@@ -61,6 +61,9 @@ def write_table(
     table: pd.DataFrame = protocol.evaluate(
         model.eval(), dataset, results, name=_name(made, step), device=device, **given
     )
+    captions = dict(getattr(protocol, "captions", {}))
+    if captions:
+        directory.write_json(results / "captions.json", captions)
     _state_repeatability(made, results)
     return table
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from metasiren import MetasirenError, Recipe, Run, load_recipe
 from metasiren_report.summary import read_json, summarise
+from metasiren_report.wording import value_text
 
 ABSENT = "–"
 
@@ -79,5 +80,4 @@ def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]
 def _text(flat: Mapping[str, Any], key: str) -> str:
     if key not in flat:
         return ABSENT
-    value = flat[key]
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return value_text(flat[key])

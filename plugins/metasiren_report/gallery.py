@@ -4,6 +4,7 @@
 - `truth_X.png` beside `X.png`, or `truth.png` beside other pictures of its size, are wipes.
 - an animated `.webp` or `.gif` is played frame by frame; `.mp4` and sounds by the browser.
 - every other picture is shown as it is, but `preview.png`, which the last figure replaces.
+- `captions.json` says what files show, file name -> sentence; other files have their names as captions.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from PIL import Image
 
 from metasiren_report.embedding import Embedded, Limits, data_uri, embed_picture, embed_sound, open_picture
 from metasiren_report.summary import read_json
+from metasiren_report.wording import metric_title
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 SOUNDS = (".wav", ".ogg", ".flac", ".mp3")
 MOST_FILES = 40
-SHEET = "panels.json"
+SHEET, CAPTIONS = "panels.json", "captions.json"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Wipe:
     """Two pictures of one size under a movable edge."""
 
     title: str
+    caption: str
     truth: Embedded
     field: Embedded
 
@@ -79,16 +82,16 @@ def gather(results: Path, limits: Limits) -> Gallery:
     if not limits.pictures:
         gallery.left_out += [p.name for p in shown]
         return gallery
-    sheets = read_json(results / SHEET)
+    sheets, captions = read_json(results / SHEET), read_json(results / CAPTIONS)
     pairs, used = _pairs(shown)
     for path in shown:
         try:
-            _add(gallery, path, sheets, limits) if path not in used else None
+            _add(gallery, path, sheets, _caption(path, captions), limits) if path not in used else None
         except (OSError, ValueError, KeyError, TypeError, EOFError, Image.DecompressionBombError) as error:
             gallery.left_out.append(f"{path.name}: {error}")
     for title, truth, made in pairs:
         try:
-            gallery.wipes.append(_wipe(title, truth, made, limits))
+            gallery.wipes.append(_wipe(title, captions, truth, made, limits))
         except (OSError, ValueError) as error:
             gallery.left_out.append(f"{made.name}: {error}")
     return gallery
@@ -115,30 +118,35 @@ def _size(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def _wipe(title: str, truth: Path, made: Path, limits: Limits) -> Wipe:
+def _caption(path: Path, captions: Mapping[str, Any]) -> str:
+    return str(captions.get(path.name) or path.stem.replace("_", " "))
+
+
+def _wipe(title: str, captions: Mapping[str, Any], truth: Path, made: Path, limits: Limits) -> Wipe:
     with open_picture(truth) as known, open_picture(made) as shown:
-        return Wipe(title, embed_picture(known, limits), embed_picture(shown, limits))
+        caption = str(captions.get(made.name) or "")
+        return Wipe(metric_title(title), caption, embed_picture(known, limits), embed_picture(shown, limits))
 
 
-def _add(gallery: Gallery, path: Path, sheets: Mapping[str, Any], limits: Limits) -> None:
+def _add(gallery: Gallery, path: Path, sheets: Mapping[str, Any], caption: str, limits: Limits) -> None:
     suffix = path.suffix.lower()
     if suffix in SOUNDS:
         uri, note = embed_sound(path, limits)
-        gallery.sounds.append((path.stem, uri, note)) if uri else gallery.left_out.append(f"{path.name}: {note}")
+        gallery.sounds.append((caption, uri, note)) if uri else gallery.left_out.append(f"{path.name}: {note}")
         return
     if suffix == ".mp4":
         if path.stat().st_size > limits.video:
             gallery.left_out.append(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
         else:
-            gallery.videos.append((path.stem, data_uri(path.read_bytes(), "video/mp4")))
+            gallery.videos.append((caption, data_uri(path.read_bytes(), "video/mp4")))
         return
     with open_picture(path) as picture:
         if getattr(picture, "n_frames", 1) > 1:
-            gallery.animations.append(_animation(path.stem, picture, limits))
+            gallery.animations.append(_animation(caption, picture, limits))
         elif path.name in sheets and gallery.sheet is None:
             gallery.sheet = _sheet(picture, sheets[path.name], limits)
         else:
-            gallery.pictures.append((path.stem.replace("_", " "), embed_picture(picture, limits)))
+            gallery.pictures.append((caption, embed_picture(picture, limits)))
 
 
 def _animation(title: str, picture: Image.Image, limits: Limits) -> Animation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -19,6 +20,7 @@ from metasiren_report.summary import Summary, summarise
 from metasiren_report.svg_curves import curves, legend
 from metasiren_report.tables import Grid, grid_of
 from metasiren_report.turning_mesh import TurningMesh, read_mesh
+from metasiren_report.wording import metric_title, page_title, run_names
 
 MOST_BYTES = 5_000_000
 MOST_RUNS = 30
@@ -30,6 +32,7 @@ SHEET_WIDTH = 100
 class Section:
     """One run's part of the page."""
 
+    name: str
     summary: Summary
     details: Mapping[str, str]
     changes: list[Difference] | None
@@ -37,6 +40,7 @@ class Section:
     grid: Grid | None
     by_step: Markup
     legend: Markup
+    weighted: bool
     gallery: Gallery
     mesh: TurningMesh | None
 
@@ -71,7 +75,8 @@ def render_report(runs: Sequence[Run]) -> str:
     html = ""
     for limits in LEVELS:
         # Several runs share the page: each gets a smaller part of it.
-        html = _page([_section(run, limits) for run in runs])
+        names = run_names([run.path for run in runs])
+        html = _page([_section(run, name, limits) for run, name in zip(runs, names, strict=True)])
         if len(html.encode("utf-8")) < MOST_BYTES:
             break
     return html
@@ -81,11 +86,15 @@ def _page(sections: list[Section]) -> str:
     here = resources.files("metasiren_report") / "templates"
     style, script = ((here / name).read_text("utf-8") for name in ("report.css", "report.js"))
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["metric"] = metric_title
     template = environment.from_string((here / "report.html").read_text("utf-8"))
-    total = {s.summary.run.path.name: _losses(s.summary.run).get("loss", []) for s in sections}
-    seconds = {s.summary.run.path.name: _losses(s.summary.run, "seconds").get("loss", []) for s in sections}
+    runs = {s.name: s.summary.run for s in sections}
+    total = {name: _losses(run).get("loss", []) for name, run in runs.items()}
+    seconds = {name: _losses(run, "seconds").get("loss", []) for name, run in runs.items()}
+    recipes = [run.recipe.name for run in runs.values()]
     return template.render(
-        title=" · ".join(dict.fromkeys(s.summary.run.label for s in sections))[:120],
+        title=page_title([run.label for run in runs.values()], recipes),
+        several_recipes=len(set(recipes)) > 1,
         sections=sections,
         style=Markup(style),  # noqa: S704  # both are this package's own files
         script=Markup(script),  # noqa: S704
@@ -95,11 +104,12 @@ def _page(sections: list[Section]) -> str:
     )
 
 
-def _section(run: Run, limits: Limits) -> Section:
+def _section(run: Run, name: str, limits: Limits) -> Section:
     by_name = _losses(run)
     shown = {name: points for name, points in by_name.items() if len(by_name) > 2 or name == "loss"}
     gallery = gather(run.results, limits)
     return Section(
+        name=name,
         summary=summarise(run),
         details=_details(run),
         changes=from_base(run),
@@ -107,6 +117,7 @@ def _section(run: Run, limits: Limits) -> Section:
         grid=grid_of(run),
         by_step=_svg(curves(shown, across="step", title=f"Losses of {run.label} by step")),
         legend=_svg(legend(list(shown))),
+        weighted=len(shown) > 1,
         gallery=gallery,
         mesh=_mesh(run, gallery, limits),
     )
@@ -138,8 +149,8 @@ def _details(run: Run) -> dict[str, str]:
     training_part = {k: v for k, v in dataset.items() if k not in ("title", "splits") and isinstance(v, str)}
     details = {
         "Command": " ".join(map(str, known.get("command") or [])),
-        "Started": str(known.get("started", "")),
-        "Device": f"{known.get('device')}, {known.get('threads')} threads, {known.get('processor')}",
+        "Started": re.sub(r"(.*)T(\d\d:\d\d)(:\d\d)?\+00:00", r"\1 \2 UTC", str(known.get("started", ""))),
+        "Device": f"{known.get('device')}, {_threads(known.get('threads'))}, {known.get('processor')}",
         "Seed": str(known.get("seed")),
         "Parameters": f"{known['parameters']:,}" if isinstance(known.get("parameters"), int) else "",
         "Versions": ", ".join(f"{name} {version}" for name, version in versions.items() if version),
@@ -147,6 +158,10 @@ def _details(run: Run) -> dict[str, str]:
         **{f"Data: {key}": value for key, value in training_part.items()},
     }
     return {key: value for key, value in details.items() if value}
+
+
+def _threads(count: Any) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
 
 
 def _mesh(run: Run, gallery: Gallery, limits: Limits) -> TurningMesh | None:

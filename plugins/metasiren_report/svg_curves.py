@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 WIDTH, HEIGHT = 720, 300
-LEFT, RIGHT, TOP, BOTTOM = 62, 12, 12, 34
+LEFT, RIGHT, TOP, BOTTOM = 74, 16, 12, 52
+COLOURS, DASHES = 8, 4
 MOST_POINTS = 400
 
 Series = Sequence[tuple[float, float]]
@@ -49,18 +50,26 @@ def curves(series: Mapping[str, Series], *, across: str, title: str, linear: boo
         parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_label(value)}</text>')
     for value in _linear(first, last):
         x = place(value, 10**low if log else low)[0]
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 16}" text-anchor="middle">{_label(value)}</text>')
-    parts.append(f'<text class="tick" x="{WIDTH - RIGHT}" y="{HEIGHT - 2}" text-anchor="end">{escape(across)}</text>')
+        # A number in the middle of the last tick would reach beyond the picture.
+        x, anchor = (WIDTH - 2, "end") if x > WIDTH - 40 else (x, "middle")
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 29}" text-anchor="{anchor}">{_label(value)}</text>')
+    parts.append(f'<text class="tick" x="{WIDTH - RIGHT}" y="{HEIGHT - 5}" text-anchor="end">{escape(across)} →</text>')
     for number, (name, points) in enumerate(kept.items()):
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*p) for p in points))
-        parts.append(f'<polyline class="c{number % 8}" points="{path}"><title>{escape(name)}</title></polyline>')
+        parts.append(f'<polyline class="{_style(number)}" points="{path}"><title>{escape(name)}</title></polyline>')
     return "".join([*parts, "</svg>"])
 
 
 def legend(names: Sequence[str]) -> str:
-    """The names beside their colours, as HTML."""
-    items = (f'<li><span class="swatch c{number % 8}"></span>{escape(name)}</li>' for number, name in enumerate(names))
+    """The names beside their lines, as HTML."""
+    swatch = '<svg class="swatch {}" viewBox="0 0 28 6" aria-hidden="true"><path d="M0 3H28"/></svg>'
+    items = (f"<li>{swatch.format(_style(number))}{escape(name)}</li>" for number, name in enumerate(names))
     return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def _style(number: int) -> str:
+    """The classes of a curve: eight colours, and then the same with other dashes."""
+    return f"c{number % COLOURS} d{number // COLOURS % DASHES}"
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -93,4 +102,4 @@ def _linear(low: float, high: float) -> list[float]:
 def _label(value: float) -> str:
     if value and (abs(value) >= 1e6 or abs(value) < 1e-3):
         return f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-").replace("e+0", "e")
-    return f"{value:,.4g}"
+    return f"{value:,.4g}" if abs(value) >= 1000 else f"{value:.3g}"

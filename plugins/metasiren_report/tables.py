@@ -9,6 +9,7 @@ from typing import Any
 
 from metasiren import Run, RunError, read_table
 from metasiren_report.summary import read_json
+from metasiren_report.wording import metric_title
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,20 @@ class Grid:
         title: what its numbers are.
         heads: of the columns after the first two (name, kind).
         rows: name, kind, cells.
+        notes: what else is known of each row; empty where nothing is.
+        corner: what the heads count, where their title does not say so.
     """
 
     title: str
     heads: tuple[str, ...]
     rows: tuple[tuple[str, str, tuple[str, ...]], ...]
+    notes: tuple[str, ...] = ()
+    corner: str = ""
+
+    @property
+    def tall(self) -> bool:
+        """Whether a page shows methods as columns: few of them, with at least as many numbers."""
+        return len(self.rows) <= 4 and len(self.heads) >= len(self.rows)
 
 
 def grid_of(run: Run) -> Grid | None:
@@ -36,7 +46,7 @@ def grid_of(run: Run) -> Grid | None:
         except RunError:
             conditions = str(table.get("dataset"))
         title = f"Mean squared error by observed points. {conditions}"
-        return _grid(title, table["rows"], "mse", labels or {})
+        return _grid(title, table["rows"], "mse", labels or {}, corner="observed points")
     comparison = read_json(run.results / "comparison.json")
     if isinstance(comparison.get("rows"), list) and comparison["rows"]:
         return _grid(str(comparison.get("title", "")), comparison["rows"], "metrics", {})
@@ -45,13 +55,14 @@ def grid_of(run: Run) -> Grid | None:
     return _grid("Metrics", [row], "metrics", {}) if metrics else None
 
 
-def _grid(title: str, rows: Sequence[Any], measure: str, labels: Mapping[str, Any]) -> Grid:
+def _grid(title: str, rows: Sequence[Any], measure: str, labels: Mapping[str, Any], *, corner: str = "") -> Grid:
     kept = [row for row in rows if isinstance(row, dict) and isinstance(row.get(measure), dict)]
     keys = list(dict.fromkeys(key for row in kept for key in row[measure]))
     lines = tuple(
         (str(row.get("name")), str(row.get("kind")), tuple(cell(row[measure].get(key)) for key in keys)) for row in kept
     )
-    return Grid(title, tuple(str(labels.get(key, key)) for key in keys), lines)
+    heads = tuple(metric_title(str(labels.get(key, key))) for key in keys)
+    return Grid(title, heads, lines, tuple(str(row.get("note") or "") for row in kept), corner)
 
 
 def cell(value: Any) -> str:

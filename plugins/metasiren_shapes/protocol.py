@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 import torch
@@ -56,6 +57,11 @@ class ShapeProtocol(Protocol):
     Raises:
         RecipeError: a number out of range.
     """
+
+    captions: ClassVar[dict[str, str]] = {
+        "shaded.png": "The surface where the field is zero, seen from several sides.",
+        "slice.png": "The signed distance in a plane: orange inside, blue outside, black where it is zero.",
+    }
 
     resolution: int = 256
     level: float = 0.0

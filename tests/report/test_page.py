@@ -40,7 +40,7 @@ def _copy(run: ms.Run, folder: Path) -> ms.Run:
 
 def test_every_finished_run_has_a_report(pictures: tuple[ms.Run, ms.Run]) -> None:
     text = (pictures[0].results / "report.html").read_text("utf-8")
-    assert "psnr" in text
+    assert "PSNR (dB)" in text
     assert "camera" in text
 
 
@@ -50,6 +50,47 @@ def test_a_report_names_no_address_but_its_own(pictures: tuple[ms.Run, ms.Run], 
     assert parser.found
     assert all(address.startswith(("data:", "#")) for address in parser.found)
     assert not {"iframe", "object", "embed", "form"} & set(parser.tags)
+
+
+def test_runs_of_one_name_in_two_folders_keep_their_curves(pictures: tuple[ms.Run, ms.Run], tmp_path: Path) -> None:
+    one, two = (_copy(run, tmp_path / folder / "run") for run, folder in zip(pictures, "ab", strict=True))
+    text = page.render_report([one, two])
+    together = re.search(r"Total loss by step(.*?)Total loss by seconds", text, re.DOTALL)
+    assert together is not None
+    assert re.findall(r"<polyline[^>]*><title>(.*?)</title>", together[1]) == ["a/run", "b/run"]
+
+
+def test_the_heading_of_many_runs_names_each_recipe_once(pictures: tuple[ms.Run, ms.Run], prior: ms.Run) -> None:
+    heading = re.search(r"<h1>(.*?)</h1>", page.render_report([*pictures, prior]))
+    assert heading is not None
+    assert heading[1] == "3 runs: image, celeba_gaussian"
+
+
+def test_losses_of_different_recipes_are_not_set_beside_without_a_word(
+    pictures: tuple[ms.Run, ms.Run], prior: ms.Run
+) -> None:
+    words = "Losses of different recipes have different terms"
+    assert words in page.render_report([pictures[0], prior])
+    assert words not in page.render_report(pictures)
+
+
+def test_pictures_say_what_they_show(pictures: tuple[ms.Run, ms.Run]) -> None:
+    text = page.render_report([pictures[0]])
+    assert "true ones above, those of the field below" in text
+    assert "<figcaption>figure</figcaption>" not in text
+
+
+def test_a_table_with_few_rows_has_a_line_for_each_number(
+    pictures: tuple[ms.Run, ms.Run], prior: ms.Run, tmp_path: Path
+) -> None:
+    tall = page.render_report([pictures[0]])
+    assert "<tr><td>Laplacian PSNR (dB)</td>" in tall
+    assert 'class="tall"' not in page.render_report([prior])
+    run = _copy(pictures[0], tmp_path / "run")
+    known = json.loads((run.results / "comparison.json").read_text())
+    known["rows"][0]["note"] = "71,632 faces"
+    (run.results / "comparison.json").write_text(json.dumps(known))
+    assert "71,632 faces" in page.render_report([run])
 
 
 def test_files_among_the_runs_are_left_out_with_a_word(pictures: tuple[ms.Run, ms.Run], tmp_path: Path) -> None:
@@ -65,7 +106,7 @@ def test_files_among_the_runs_are_left_out_with_a_word(pictures: tuple[ms.Run, m
 
 def test_the_recipe_is_compared_with_the_one_that_ships(pictures: tuple[ms.Run, ms.Run]) -> None:
     text = page.render_report([pictures[1]])
-    row = re.search(r"<code>train\.optimizer\.lr</code></td><td>(.*?)</td><td>(.*?)</td>", text)
+    row = re.search(r"<code>train\.<wbr>optimizer\.<wbr>lr</code></td><td>(.*?)</td><td>(.*?)</td>", text)
     assert row is not None
     assert (float(row[1]), float(row[2])) == (
         ms.load_recipe("image", preset="base").train.optimizer.options["lr"],
@@ -199,7 +240,7 @@ def test_the_page_of_a_prior_in_a_browser_without_network(prior: ms.Run, tmp_pat
 def test_a_mesh_turns_and_an_animation_plays_in_a_browser(pictures: tuple[ms.Run, ms.Run], tmp_path: Path) -> None:
     trimesh = pytest.importorskip("trimesh", reason="NO TRIMESH: python -m pip install 'metasiren[shapes]'")
     run = _copy(pictures[0], tmp_path / "run")
-    trimesh.creation.box(extents=(1, 2, 3)).export(run.results / "mesh.ply")
+    trimesh.creation.icosphere(subdivisions=3).export(run.results / "mesh.ply")
     frames = [Image.new("RGB", (40, 30), (shade, 0, 0)) for shade in range(0, 250, 25)]
     frames[0].save(run.results / "wave.webp", save_all=True, append_images=frames[1:], duration=80, lossless=True)
     out = page.write_report([run], tmp_path / "page.html")
@@ -211,6 +252,11 @@ def test_a_mesh_turns_and_an_animation_plays_in_a_browser(pictures: tuple[ms.Run
         tab.goto(out.as_uri())
         mesh, player = tab.locator(".mesh"), tab.locator(".frames")
         before = mesh.evaluate(shot)
+        seen = "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, i) => i % 4 == 3)"
+        drawn = np.array(mesh.evaluate(seen)).reshape(mesh.evaluate("c => [c.height, c.width]")) > 0
+        assert drawn.any(0).sum() > 0.4 * drawn.shape[1], "the mesh fills the view"
+        edge = np.concatenate([drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1]])
+        assert not edge.any(), "the whole mesh is in view"
         mesh.press("ArrowLeft")
         tab.wait_for_timeout(200)
         assert mesh.evaluate(shot) != before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 import xml.etree.ElementTree as ElementTree
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from click.testing import CliRunner
 
 import metasiren as ms
@@ -20,6 +22,7 @@ from metasiren_report.differences import Difference, between, from_base, of_runs
 from metasiren_report.summary import find_runs, headline_numbers, summarise, words_of
 from metasiren_report.svg_curves import curves, legend
 from metasiren_report.turning_mesh import merge_vertices
+from metasiren_report.wording import metric_title, run_names, value_text
 
 
 def _polyline(svg: str) -> np.ndarray:
@@ -57,6 +60,38 @@ def test_a_constant_curve_is_drawn() -> None:
 def test_names_are_escaped() -> None:
     text = curves({"<b>": [(0.0, 1.0), (1.0, 2.0)]}, across="<i>", title='"<u>') + legend(["<b>"])
     assert not any(tag in text for tag in ("<b>", "<i>", "<u>"))
+
+
+def test_more_curves_than_colours_differ_in_their_dashes() -> None:
+    series = {f"run {i}": [(0.0, 1.0 + i), (1.0, 2.0 + i)] for i in range(20)}
+    drawn = re.findall(r'<polyline class="([^"]*)"', curves(series, across="step", title="loss"))
+    assert len(set(drawn)) == 20
+    assert re.findall(r'<svg class="swatch ([^"]*)"', legend(list(series))) == drawn
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("psnr_db", "PSNR (dB)"),
+        ("gradient_psnr_db", "gradient PSNR (dB)"),
+        ("t0.1_relative_l2", "relative L2 at t = 0.1"),
+        ("mse at 10", "MSE at 10"),
+        ("chamfer_to_truth", "chamfer to truth"),
+    ],
+)
+def test_numbers_are_named_in_words(name: str, words: str) -> None:
+    assert metric_title(name) == words
+
+
+@pytest.mark.parametrize("value", [None, True, False, 3, 0.25, "cosine", [1, 2], [{"centre": [0, 0], "width": 0.03}]])
+def test_values_are_written_as_a_recipe_writes_them(value: object) -> None:
+    assert yaml.safe_load(value_text(value)) == value
+
+
+def test_names_of_runs_are_as_short_as_tells_them_apart(tmp_path: Path) -> None:
+    assert run_names([tmp_path / "a" / "one", tmp_path / "b" / "two"]) == ["one", "two"]
+    assert run_names([tmp_path / "a" / "run", tmp_path / "b" / "run"]) == ["a/run", "b/run"]
+    assert run_names([tmp_path / "run"] * 2) == ["run", "run"]
 
 
 def test_a_merged_sphere_is_still_a_sphere() -> None:

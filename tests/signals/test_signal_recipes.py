@@ -87,6 +87,11 @@ def test_a_sound_s_run_holds_its_numbers_pictures_and_sound(tmp_path: Path, cata
         with Image.open(made.results / name) as page:
             assert np.asarray(page).std() > 20
     assert soundfile.info(made.results / "sound.wav").frames == 400
+    fitted, true = (soundfile.read(made.results / name)[0] for name in ("sound.wav", "truth_sound.wav"))
+    # mse is of a sound whose greatest magnitude is 1.
+    assert np.square((fitted - true) / abs(true).max()).mean() == pytest.approx(rows[0]["metrics"]["mse"], rel=1e-2)
+    shown = json.loads((made.results / "captions.json").read_text())
+    assert shown["truth_sound.wav"] == "The true sound."
 
 
 def test_a_clip_s_run_holds_its_numbers_pictures_and_clip(tmp_path: Path, catalogue: Catalogue) -> None:

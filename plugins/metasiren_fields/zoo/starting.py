@@ -51,6 +51,12 @@ class StartProtocol(Protocol):
         RecipeError: steps that do not ascend from zero or more.
     """
 
+    captions: ClassVar[dict[str, str]] = {
+        "figure.png": (
+            "True pictures, and fits of them that began with different weights, after the same number of steps."
+        ),
+    }
+
     takes: ClassVar[frozenset[str]] = frozenset({"limit"})
 
     steps: tuple[int, ...] = (0, 10, 50, 100, 300)

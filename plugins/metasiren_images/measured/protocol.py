@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 import torch
@@ -38,6 +39,11 @@ class MeasuredProtocol(Protocol):
 
     others: bool = True
     chunk_points: int = 1 << 16
+
+    captions: ClassVar[dict[str, str]] = {
+        "figure.png": "The true picture, the field, and the other methods.",
+        "seen.png": "What the field was fitted to.",
+    }
 
     def evaluate(
         self,

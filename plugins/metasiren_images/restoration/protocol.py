@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -66,6 +66,12 @@ class InpaintingProtocol(Protocol):
         dip_seed: of its noise and weights; it does not follow the field's seed.
         chunk_points: pixels evaluated at a time, which bounds memory.
     """
+
+    captions: ClassVar[dict[str, str]] = {
+        "figure.png": "The seen pixels, the true picture, and each method with its PSNR over all pixels.",
+        "seen.png": "The pixels that were seen; the others were hidden.",
+        "composite.png": "The field in hidden pixels, the known values in the others.",
+    }
 
     baselines: Sequence[Baseline] = ("biharmonic", "navier_stokes", "telea")
     dip_steps: int = 3000

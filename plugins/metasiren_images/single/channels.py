@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 import torch
@@ -28,6 +29,10 @@ SHOWN = 5
 @dataclass(frozen=True, kw_only=True)
 class ChannelsProtocol(Protocol):
     """`psnr_db` of all channels together, in [0, 1] and clipped; figure.png shows the first few."""
+
+    captions: ClassVar[dict[str, str]] = {
+        "figure.png": "Some of the channels: the true ones, and those of the field.",
+    }
 
     def evaluate(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -54,6 +55,15 @@ class PictureProtocol(Protocol):
     Raises:
         RecipeError: chunks below one point.
     """
+
+    captions: ClassVar[dict[str, str]] = {
+        "figure.png": (
+            "The picture, its gradient and its Laplacian: true ones above, those of the field below, each "
+            "with its PSNR."
+        ),
+        "gradient.png": "Hue: direction. Colour deepens with length; white is zero.",
+        "laplacian.png": "Mid-grey is zero.",
+    }
 
     paper: Mapping[str, Mapping[str, float]] | None = None
     chunk_points: int = 1 << 14

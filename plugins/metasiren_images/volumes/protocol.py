@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,11 @@ class VolumeProtocol(Protocol):
     """
 
     chunk_points: int = 1 << 16
+
+    captions: ClassVar[dict[str, str]] = {
+        "figure.png": "The middle slices across each axis: true ones above, those of the field below.",
+        "value.png": "The field in the middle slice across axis 0.",
+    }
 
     def evaluate(
         self,

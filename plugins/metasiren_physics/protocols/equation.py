@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,12 @@ class EquationProtocol(Protocol):
     Raises:
         RecipeError: both `solution` and `exact`, fewer than 8 nodes, a formula that cannot be read.
     """
+
+    captions: ClassVar[dict[str, str]] = {
+        "figure.png": (
+            "The field, and where they are known, the solution and the error. Each map has its scale of colours below."
+        ),
+    }
 
     def __init__(
         self, *, solution: str | None = None, exact: str | float | list[str | float] | None = None, nodes: int = 257

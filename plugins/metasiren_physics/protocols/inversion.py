@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -55,6 +56,14 @@ class InversionProtocol(Protocol):
     Raises:
         RecipeError: fewer than 8 nodes, or a negative number of iterations or smoothness.
     """
+
+    captions: ClassVar[dict[str, str]] = {
+        "figure.png": (
+            "Above: the true speed with sources and receivers, the speed found, and their difference. "
+            "Below: the real part of a wave, as it is and as found, and the error; its brightest colour is "
+            "a tenth of the wave or more."
+        ),
+    }
 
     def __init__(
         self,

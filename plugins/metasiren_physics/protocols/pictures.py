@@ -9,7 +9,7 @@ from PIL import Image
 
 from metasiren import picture_sheet
 from metasiren_physics.arrays import Complex, Real
-from metasiren_physics.panels import Panel, tile
+from metasiren_physics.panels import LARGE_LETTERS, Panel, tile
 
 
 def wave_panel(title: str, values: Real, like: Real, dots: Sequence[tuple[float, float]] = ()) -> Panel:
@@ -27,11 +27,14 @@ def error_panel(made: Real | Complex, truth: Real | Complex, like: Real) -> Pane
     """Magnitudes of an error, in colours up to a tenth of the range of `wave_panel(..., like)`."""
     limits = wave_panel("", like, like).limits
     assert limits is not None
-    return size_panel("error / 10 % of the wave", np.abs(made - truth), limits[1] / 10)
+    return size_panel("magnitude of the error", np.abs(made - truth), limits[1] / 10)
 
 
 def draw(rows: Sequence[Sequence[Panel]]) -> Image.Image:
-    """Rows of panels as one picture, coordinate 0 downwards; shorter rows are filled with gaps."""
+    """Rows of panels with their scales as one picture, coordinate 0 downwards; shorter rows are filled with gaps."""
     columns = max(map(len, rows))
-    tiles = [[*map(tile, row), *[None] * (columns - len(row))] for row in rows]
+    tiles = [
+        [*(tile(panel, letters=LARGE_LETTERS, scale=True) for panel in row), *[None] * (columns - len(row))]
+        for row in rows
+    ]
     return picture_sheet(tiles, [""] * len(rows), [""] * columns)

@@ -64,6 +64,12 @@ class Exact(Protocol):
         RecipeError: a number below one.
     """
 
+    captions: ClassVar[dict[str, str]] = {
+        "figure_nearest.png": (
+            "Reconstructions, and the training pictures that are nearest to each, with their mean squared errors."
+        ),
+    }
+
     takes: ClassVar[frozenset[str]] = frozenset({"limit", "refine"})
 
     contexts: Sequence[int | str] = (10, 100, 1000, "half", 1024)

@@ -96,6 +96,13 @@ class Unseen(Protocol):
         RecipeError: no constraints, or a number below one.
     """
 
+    captions: ClassVar[dict[str, str]] = {
+        "figure.png": (
+            "Signals of the test split: the true one, one pass of the encoder, the same after refinement, "
+            "and a fit from scratch."
+        ),
+    }
+
     takes: ClassVar[frozenset[str]] = frozenset({"limit"})
 
     def __init__(

@@ -53,12 +53,16 @@ for (const canvas of all(".mesh")) {
   }
   const wide = canvas.width, high = canvas.height, pen = canvas.getContext("2d");
   const picture = pen.createImageData(wide, high), depth = new Float32Array(wide * high);
+  let radius = 0;
+  for (let i = 0; i < count; i++) radius = Math.max(radius, Math.hypot(at[3 * i], at[3 * i + 1], at[3 * i + 2]));
+  // A sphere around the mesh, seen from a distance of 3.6, has this many of its radii as half its width.
+  const fit = 0.48 * Math.min(wide, high) / (3.6 * radius / Math.sqrt(3.6 ** 2 - radius ** 2));
   const sx = new Float32Array(count), sy = new Float32Array(count), sz = new Float32Array(count), lit = new Float32Array(count);
   let turn = 0.6, tilt = 0.35, zoom = 1, waiting = false;
   const draw = () => {
     waiting = false;
     const [ct, st, cp, sp] = [Math.cos(turn), Math.sin(turn), Math.cos(tilt), Math.sin(tilt)];
-    const scale = 0.52 * Math.min(wide, high) * zoom;
+    const scale = fit * zoom;
     for (let i = 0; i < count; i++) {
       const [x, y, z] = [at[3 * i], at[3 * i + 1], at[3 * i + 2]], x1 = ct * x + st * z, z1 = ct * z - st * x;
       const away = 3.6 - (sp * y + cp * z1), bigger = 3.6 / away;

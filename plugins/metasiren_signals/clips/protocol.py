@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,12 @@ class Clip(Protocol):
         baselines: rows without training: the mean of all frames, and a coarse clip of as many numbers as the field has
             weights, interpolated.
     """
+
+    captions: ClassVar[dict[str, str]] = {
+        "figure.png": "Frames of the clip, the field's with their PSNR, and four times the magnitude of the error.",
+        "clip.mp4": "The true clip on the left, the field on the right.",
+        "clip.gif": "The true clip on the left, the field on the right.",
+    }
 
     def __init__(
         self, *, every: int = 1, paper: dict[str, dict[str, float]] | None = None, baselines: bool = True

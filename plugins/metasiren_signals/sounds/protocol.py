@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -44,6 +44,15 @@ class Sound(Protocol):
         baselines: rows without training: silence, and as many of the lowest frequencies as the field has weights.
     """
 
+    captions: ClassVar[dict[str, str]] = {
+        "figure.png": (
+            "Left: the whole sound. Middle: its loudest 20 ms. Right: the spectrogram, time to the right "
+            "and frequency upwards."
+        ),
+        "sound.wav": "The field.",
+        "truth_sound.wav": "The true sound.",
+    }
+
     def __init__(self, *, paper: dict[str, dict[str, float]] | None = None, baselines: bool = True) -> None:
         self.paper: Paper | None = paper
         self.baselines = baselines
@@ -58,9 +67,10 @@ class Sound(Protocol):
         options: EvaluationOptions = FULL_EVALUATION,
         device: torch.device | str = "cpu",
     ) -> pd.DataFrame:
-        """As `metasiren.Protocol.evaluate`; writes metrics.json, comparison.*, figure.png and sound.wav.
+        """As `metasiren.Protocol.evaluate`; writes metrics.json, comparison.*, figure.png, sound.wav and
+        truth_sound.wav.
 
-        Without the package soundfile there is no sound.wav.
+        Without the package soundfile there are no sounds.
 
         Raises:
             DataError: the signal is no sound.
@@ -85,7 +95,8 @@ class Sound(Protocol):
         comparison.write(results)
         sound_figure(truth[:, 0], made[:, 0], rate).save(results / "figure.png")
         if find_spec("soundfile") is not None:
-            write_sound(results / "sound.wav", made.astype(np.float64) * float(metadata["peak"]), rate, "PCM_16")
+            for file, wave in (("sound.wav", made), ("truth_sound.wav", truth)):
+                write_sound(results / file, wave.astype(np.float64) * float(metadata["peak"]), rate, "PCM_16")
         return comparison.frame()
 
     def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
