@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,29 @@ def test_a_run_of_another_kind_is_not_packed(tmp_path: Path) -> None:
 def test_a_brush_over_everything_is_an_error(prior: SmallPrior, faces: list[np.ndarray]) -> None:
     with pytest.raises(ValueError, match="hides every pixel"):
         complete(prior, faces[0], np.ones((32, 32), bool), 10, 32, 0)
+
+
+def test_a_brush_over_nothing_hides_nothing_and_says_so(prior: SmallPrior, faces: list[np.ndarray]) -> None:
+    words = complete(prior, faces[0], np.zeros((32, 32), bool), 10, 32, 0)[-1]
+    assert "1024 of 1024" in words
+    assert words.startswith("Brush over the face")
+
+
+def test_pictures_side_by_side_keep_their_pixels() -> None:
+    tiles = [np.full((4, 5, 3), shade, np.uint8) for shade in (10, 20, 30)]
+    page = drawing.side_by_side(tiles, 2, gap=1)
+    assert page.shape == (9, 11, 4)
+    assert page[0, 0].tolist() == [10, 10, 10, 255]
+    assert page[0, 6].tolist() == [20, 20, 20, 255]
+    assert page[5, 0].tolist() == [30, 30, 30, 255]
+    assert page[5, 6, 3] == page[4, 0, 3] == page[0, 5, 3] == 0
+
+
+def test_curves_of_a_fit_have_the_colours_of_their_names() -> None:
+    text = drawing.curve_html({"sine": [(0.0, 10.0), (5.0, 20.0)], "relu": [(0.0, 9.0), (5.0, 12.0)]})
+    lines = re.findall(r'<polyline fill="none" stroke="(#\w+)"[^>]*><title>(\w+)<', text)
+    assert lines == re.findall(r'<b style="color:(#\w+)">(\w+)</b>', text)
+    assert len(lines) == 2
 
 
 def test_pictures_are_cut_square_and_turned_upright(tmp_path: Path) -> None:

@@ -31,13 +31,16 @@ def build(folders: Sequence[Path]) -> Any:
     # Before gradio is imported: it reads these once.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"
+    # Gradio asks its own server whether it has started; a proxy of the environment does not reach it.
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
     gr = load_extra("gradio", extra="app", where="app")
     priors: dict[str, Prior] = {}
     for prior in [SmallPrior(), read_mixture(), *_trained(folders)]:
         priors[prior.name] = prior
     faces = {name: _faces(prior.side) for name, prior in priors.items()}
     with gr.Blocks(title="metasiren", analytics_enabled=False) as app:
-        gr.Markdown("# metasiren")
+        gr.Markdown("# metasiren\nComplete faces, fit pictures and sounds, look at runs. Nothing leaves this machine.")
         with gr.Tabs():
             inpaint_tab.add_tab(gr, app, priors, faces)
             fit_tab.add_tab(gr)
@@ -64,6 +67,8 @@ def launch(folders: Sequence[Path], *, host: str = "127.0.0.1", port: int | None
         server_name=host, server_port=port, share=False, prevent_thread_lock=True, quiet=True, ssr_mode=False,
         max_file_size="10mb", footer_links=[], theme=gr.themes.Default(font=FONT, font_mono=("monospace",)),
         run_history=False, show_error=True,
+        # Without it, a machine that takes more than three seconds to answer ends the app.
+        _frontend=False,
     )  # fmt: skip
     if wait:
         print(f"metasiren app: {address} (Ctrl-C stops it)", flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,19 @@ def enlarge(picture: Bytes, least: int = 256) -> Bytes:
     """Repeat pixels until the longer side has at least `least`."""
     factor = max(1, math.ceil(least / max(picture.shape[:2])))
     return picture.repeat(factor, 0).repeat(factor, 1)
+
+
+def side_by_side(tiles: Sequence[Bytes], columns: int | None = None, gap: int = 8) -> Bytes:
+    """Pictures of one size in rows of `columns` (by default all in one): uint8 (rows, columns, 4), gaps transparent."""
+    columns = columns or len(tiles)
+    high, wide = (side + gap for side in tiles[0].shape[:2])
+    page = np.zeros((high * -(-len(tiles) // columns) - gap, wide * columns - gap, 4), np.uint8)
+    for number, tile in enumerate(tiles):
+        top, left = number // columns * high, number % columns * wide
+        page[top : top + high - gap, left : left + wide - gap] = np.dstack(
+            [tile, np.full(tile.shape[:2], 255, np.uint8)]
+        )
+    return page
 
 
 def heat(values: Pixels) -> Bytes:
@@ -60,13 +74,13 @@ def derivative_pictures(state: Fitting) -> tuple[Bytes, Bytes]:
     return heat((size / most).clip(0, 1)), flat
 
 
-def waveform(signal: Pixels, made: Pixels, width: int = 720, high: int = 120) -> Bytes:
-    """The true sound above the fitted one: for each column the range of its samples."""
-    page = np.full((2 * high + 8, width, 3), 246, np.uint8)
-    for row, (values, colour) in enumerate(((signal, (31, 78, 121)), (made, (176, 80, 28)))):
-        for column, part in enumerate(np.array_split(np.asarray(values), width)):
+def waveform(signal: Pixels, colour: tuple[int, int, int], width: int = 720, high: int = 120) -> Bytes:
+    """A sound on the scale [-1, 1]: for each column the range of its samples."""
+    page = np.full((high, width, 3), 246, np.uint8)
+    for column, part in enumerate(np.array_split(np.asarray(signal), width)):
+        if len(part):
             low, top = (int((1 - v) / 2 * (high - 1)) for v in (part.min().clip(-1, 1), part.max().clip(-1, 1)))
-            page[row * (high + 8) + top : row * (high + 8) + low + 1, column] = colour
+            page[top : low + 1, column] = colour
     return page
 
 
@@ -75,17 +89,15 @@ def curve_html(runs: dict[str, list[tuple[float, float]]]) -> str:
     drawn = curves(runs, across="step", title="PSNR in dB by step", linear=True)
     colours = ("#2458c5", "#c8512b")
     for number, colour in enumerate(colours):
-        drawn = drawn.replace(f'class="c{number}"', f'fill="none" stroke="{colour}" stroke-width="2"')
-    drawn = drawn.replace('class="rule"', 'stroke="#8888" ').replace(
-        'class="tick"', 'fill="currentColor" font-size="14"'
-    )
-    drawn = drawn.replace('class="tick"', 'fill="currentColor" font-size="14"')
+        drawn = drawn.replace(f'class="c{number} d0"', f'fill="none" stroke="{colour}" stroke-width="2"')
+    drawn = drawn.replace('class="rule"', 'stroke="#8888" ').replace('class="tick"', 'fill="currentColor"')
+    style = "<style>.curves text{font-size:14px}@media(max-width:640px){.curves text{font-size:24px}}</style>"
     words = " · ".join(
         f'<b style="color:{colour}">{name}</b> {points[-1][1]:.1f} dB after {points[-1][0]:.0f} steps'
         for (name, points), colour in zip(runs.items(), colours, strict=False)
         if points
     )
-    return f"<p>{words}</p>{drawn}"
+    return f"{style}<p>PSNR (higher is closer): {words}</p>{drawn}"
 
 
 def save_weights(state: Fitting, path: Path) -> Path:

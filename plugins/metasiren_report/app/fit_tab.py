@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from metasiren import DataError, MetasirenError, grid
+from metasiren import DataError, MetasirenError, grid, picture_sheet
 from metasiren_report.app import drawing
 from metasiren_report.app.fitting import RIVALS, Fitting, Options, fit, values_of
 from metasiren_report.app.uploads import read_picture, read_sound
 
 TASKS = {"fit its values": "values", "recover it from its gradient": "gradient", "fill in missing pixels": "inpaint"}
 NOTHING = "nothing"
+TILE = 192
+INKS = ((70, 70, 70), (36, 88, 197), (200, 81, 43))
+"""Colours of the true sound and of the networks."""
 
 
 def read_signal(upload: str | None, side: int) -> tuple[np.ndarray[Any, Any], int | None]:
@@ -86,7 +89,8 @@ def add_tab(gr: Any) -> None:
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
                 upload = gr.File(
-                    label="A picture or a sound (camera without one)", type="filepath", elem_id="signal",
+                    label="A picture or a sound (else a photograph)", type="filepath", elem_id="signal",
+                    height=165,
                     file_types=[".png", ".jpg", ".jpeg", ".webp", ".bmp", ".wav", ".flac", ".ogg"],
                 )  # fmt: skip
                 task = gr.Radio(list(TASKS), value=next(iter(TASKS)), label="What to do", elem_id="task")
@@ -108,37 +112,51 @@ def add_tab(gr: Any) -> None:
                 files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="files")
             with gr.Column(scale=2, min_width=320):
                 curve = gr.HTML(elem_id="curve")
-                gallery = gr.Gallery(
-                    label="Value, gradient, Laplacian",
-                    columns=4,
-                    object_fit="contain",
-                    buttons=["fullscreen"],
-                    elem_id="views",
+                views = gr.Image(
+                    show_label=False, label="Values and derivatives", interactive=False, elem_id="views",
+                    buttons=[],
+                )  # fmt: skip
+                sound = gr.Audio(
+                    label="Fitted sound", interactive=False, buttons=["download"], visible=False, elem_id="sound"
                 )
-                sound = gr.Audio(label="Fitted sound", interactive=False, buttons=["download"], elem_id="sound")
         states = gr.State()
         inputs = [upload, task, rival, side, width, depth, omega, speed, steps, seen, tv]
-        going = start.click(run, inputs, [curve, gallery, sound, states], show_progress="minimal", concurrency_limit=2)
+        going = start.click(run, inputs, [curve, views, sound, states], show_progress="minimal", concurrency_limit=2)
         stop.click(None, cancels=[going])
         keep.click(save, [states, size], files)
 
 
 def _shown(gr: Any, signal: Any, states: dict[str, Fitting], rate: int | None) -> tuple[Any, Any, Any]:
-    """The curve, the pictures with their captions, and the sine's sound."""
+    """The curve, the page of pictures, and the sine's sound."""
     curve = drawing.curve_html({name: state.curve for name, state in states.items()})
-    if rate is not None:
-        pictures, sound = [], None
-        for name, state in states.items():
-            made = values_of(state, grid(state.shape, extent=state.extent))[:, 0].double().numpy()
-            pictures.append((drawing.waveform(signal, made), f"true sound, and {name}"))
-            sound = (rate, (made.clip(-1, 1) * 32767).astype(np.int16)) if name == "sine" else sound
-        return curve, pictures, sound
-    pictures = []
-    for name, state in states.items():
-        value, (slope, curvature) = drawing.values_picture(state), drawing.derivative_pictures(state)
+    if rate is None:
+        return curve, np.asarray(pictures_of(signal, states)), gr.Audio(None, visible=False)
+    page = np.asarray(waveforms_of(signal, states))
+    made = (waves_of(states["sine"]).clip(-1, 1) * 32767).astype(np.int16)
+    return curve, page, gr.Audio((rate, made), visible=True)
+
+
+def waves_of(state: Fitting) -> np.ndarray[Any, Any]:
+    """The samples of a fitted sound."""
+    return values_of(state, grid(state.shape, extent=state.extent))[:, 0].double().numpy()
+
+
+def waveforms_of(signal: Any, states: dict[str, Fitting]) -> Image.Image:
+    """The true sound, and below it that of each network."""
+    waves = {"true sound": signal, **{name: waves_of(state) for name, state in states.items()}}
+    drawn = [
+        Image.fromarray(drawing.waveform(wave, colour)) for wave, colour in zip(waves.values(), INKS, strict=False)
+    ]
+    return picture_sheet([[each] for each in drawn], list(waves), [""])
+
+
+def pictures_of(signal: Any, states: dict[str, Fitting]) -> Image.Image:
+    """A row for each network: the true picture (or its seen pixels), values, gradient and Laplacian."""
+    rows, masked = [], False
+    for state in states.values():
+        masked = state.seen is not None
         shown = signal if state.seen is None else np.where(state.seen.numpy().reshape(*state.shape, 1), signal, 0.2)
-        first = (drawing.enlarge(drawing.to_bytes(shown)), "true picture" if state.seen is None else "seen pixels")
-        pictures.append(first)
-        for picture, what in ((value, "value"), (slope, "gradient"), (curvature, "Laplacian")):
-            pictures.append((drawing.enlarge(picture), f"{name}: {what}"))
-    return curve, pictures, None
+        views = drawing.to_bytes(shown), drawing.values_picture(state), *drawing.derivative_pictures(state)
+        rows.append([Image.fromarray(drawing.enlarge(view, TILE)) for view in views])
+    heads = ("seen pixels" if masked else "true picture", "value", "size of gradient", "Laplacian")
+    return picture_sheet(rows, list(states), heads, letters=16)

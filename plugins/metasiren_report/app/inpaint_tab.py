@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from metasiren import MetasirenError
-from metasiren_report.app.drawing import enlarge, heat, to_bytes
+from metasiren_report.app.drawing import enlarge, heat, side_by_side, to_bytes
 from metasiren_report.app.prior import Pixels, Prior
 from metasiren_report.app.uploads import read_picture
 
 HIDDEN = (0.16, 0.20, 0.42)
 BUTTONS = ["download", "fullscreen"]
+RANDOM, BRUSH = "random pixels", "all but what I brush over"
 
 
 def mask_of(editor: Mapping[str, Any] | None, side: int) -> NDArray[np.bool_] | None:
@@ -37,7 +38,19 @@ def mask_of(editor: Mapping[str, Any] | None, side: int) -> NDArray[np.bool_] | 
 def complete(
     prior: Prior, values: Pixels, brushed: NDArray[np.bool_] | None, count: int, size: int, seed: int
 ) -> tuple[Any, ...]:
-    """What the tab shows: context, completion, sigma, samples, and a line of words."""
+    """What the tab shows: context, completion, sigma, samples in a row, and a line of words.
+
+    Args:
+        prior: completes.
+        values: the face, (side, side, 3) in [0, 1].
+        brushed: (side, side), true where hidden; None for random pixels.
+        count: of random pixels.
+        size: rows and columns of the completion.
+        seed: of the random pixels and the samples.
+
+    Raises:
+        ValueError: everything is hidden.
+    """
     if brushed is None:
         cells = prior.side**2
         order = np.random.default_rng(seed).permutation(cells).reshape(prior.side, prior.side)
@@ -52,10 +65,12 @@ def complete(
     hidden = ~seen
     error = float(((own - values) ** 2).mean())
     words = f"{int(seen.sum())} of {seen.size} pixels observed. Mean squared error {error:.4f}"
+    if brushed is not None and not hidden.any():
+        words = f"Brush over the face to hide a part of it. {words}"
     if hidden.any():
         words += f", over hidden pixels {float(((own - values)[hidden] ** 2).mean()):.4f}"
     sigma = None if made.sigma is None else enlarge(heat(made.sigma))
-    samples = [enlarge(to_bytes(sample), 128) for sample in made.samples]
+    samples = side_by_side([enlarge(to_bytes(sample)) for sample in made.samples]) if made.samples else None
     if made.sigma is not None:
         words += f". Largest standard deviation {float(made.sigma.max()):.3f} (white)"
     else:
@@ -82,7 +97,10 @@ def add_tab(gr: Any, app: Any, priors: Mapping[str, Prior], faces: Mapping[str, 
     def show(name: str, number: int, upload: str | None, editor: Any, how: str, *rest: Any) -> tuple[Any, ...]:
         try:
             values = picture(name, number, upload)
-            brushed = mask_of(editor, priors[name].side) if how == "brush" else None
+            brushed = None
+            if how == BRUSH:
+                found = mask_of(editor, priors[name].side)
+                brushed = np.zeros((priors[name].side,) * 2, bool) if found is None else found
             return complete(priors[name], values, brushed, *(int(v) for v in rest))
         except (MetasirenError, ValueError) as error:
             raise gr.Error(str(error)) from None
@@ -93,40 +111,49 @@ def add_tab(gr: Any, app: Any, priors: Mapping[str, Prior], faces: Mapping[str, 
         except MetasirenError as error:
             raise gr.Error(str(error)) from None
 
-    with gr.Tab("Inpaint", id="inpaint"):
-        with gr.Row():
-            with gr.Column(scale=1, min_width=300):
-                name = gr.Dropdown(names, value=names[0], label="Prior", elem_id="prior")
-                number = gr.Slider(0, 15, 0, step=1, label="Face", elem_id="face")
-                upload = gr.File(
-                    label="Or your own picture (its centre square is used)", file_types=["image"], type="filepath",
-                    elem_id="own",
-                )  # fmt: skip
-                how = gr.Radio(["random pixels", "brush"], value="random pixels", label="Observed", elem_id="how")
-                count = gr.Slider(1, 1024, 100, step=1, label="Observed pixels", elem_id="count")
-                size = gr.Slider(32, 512, 128, step=32, label="Size of the result", elem_id="size")
-                seed = gr.Number(0, precision=0, minimum=0, maximum=10**6, label="Seed")
-            with gr.Column(scale=2, min_width=320):
-                editor = gr.ImageEditor(
-                    label="Brush over what is hidden (with 'brush')", type="numpy", sources=(), transforms=(),
-                    layers=False, brush=gr.Brush(default_size=40, colors=["#2a3470"], color_mode="fixed"),
-                    canvas_size=(320, 320), height=420, elem_id="editor",
-                )  # fmt: skip
-        with gr.Row():
-            context = gr.Image(label="Observed", interactive=False, buttons=BUTTONS, elem_id="context")
-            made = gr.Image(label="Completed", interactive=False, buttons=BUTTONS, elem_id="completed")
-            sigma = gr.Image(label="Standard deviation", interactive=False, buttons=BUTTONS, elem_id="sigma")
-        samples = gr.Gallery(
-            label="Samples", columns=4, height=290, object_fit="contain", buttons=["fullscreen"], elem_id="samples"
-        )
-        words = gr.Markdown(elem_id="words")
-        inputs, outputs = [name, number, upload, editor, how, count, size, seed], [context, made, sigma, samples, words]
-        for changed in (name, number, upload):
-            changed.change(canvas, [name, number, upload], editor).then(show, inputs, outputs, show_progress="hidden")
-        for moved in (count, size, number):
-            moved.release(show, inputs, outputs, show_progress="hidden", concurrency_limit=2)
-        for changed in (how, seed):
-            changed.change(show, inputs, outputs, show_progress="hidden")
-        editor.change(show, inputs, outputs, show_progress="hidden")
-        editor.input(show, inputs, outputs, show_progress="hidden")
-        app.load(canvas, [name, number, upload], editor).then(show, inputs, outputs, show_progress="hidden")
+    def after_brush(name: str, editor: Any) -> Any:
+        return gr.skip() if mask_of(editor, priors[name].side) is None else BRUSH
+
+    with gr.Tab("Inpaint", id="inpaint"), gr.Row():
+        with gr.Column(scale=1, min_width=300):
+            name = gr.Dropdown(names, value=names[0], label="Prior", elem_id="prior")
+            number = gr.Slider(0, 15, 0, step=1, label="Face", elem_id="face")
+            upload = gr.File(
+                label="Or your own picture (its centre square)", file_types=["image"], type="filepath", height=165,
+                elem_id="own",
+            )  # fmt: skip
+            how = gr.Radio([RANDOM, BRUSH], value=RANDOM, label="What is observed", elem_id="how")
+            count = gr.Slider(1, 1024, 100, step=1, label="Number of random pixels", elem_id="count")
+            size = gr.Slider(32, 512, 128, step=32, label="Size of the completion in pixels", elem_id="size")
+            seed = gr.Number(0, precision=0, minimum=0, maximum=10**6, label="Seed of the random pixels and samples")
+        with gr.Column(scale=2, min_width=320):
+            editor = gr.ImageEditor(
+                label="Brush to hide", type="numpy", sources=(), transforms=(), layers=False,
+                brush=gr.Brush(default_size=40, colors=["#2a3470"], color_mode="fixed"), canvas_size=(320, 320),
+                height=400, elem_id="editor",
+            )  # fmt: skip
+            with gr.Row():
+                context = _picture(gr, "Observed", "context")
+                made = _picture(gr, "Completed", "completed")
+                sigma = _picture(gr, "Deviation", "sigma")
+            words = gr.Markdown(elem_id="words")
+            samples = _picture(gr, "Samples: other faces with these pixels, by the prior", "samples")
+    inputs, outputs = [name, number, upload, editor, how, count, size, seed], [context, made, sigma, samples, words]
+    for changed in (name, number, upload):
+        changed.change(canvas, [name, number, upload], editor).then(show, inputs, outputs, show_progress="hidden")
+    for moved in (size, number):
+        moved.release(show, inputs, outputs, show_progress="hidden", concurrency_limit=2)
+    # Whoever slides wants random pixels, and whoever brushes wants the brush.
+    count.release(lambda: RANDOM, None, how).then(show, inputs, outputs, show_progress="hidden", concurrency_limit=2)
+    editor.input(after_brush, [name, editor], how).then(show, inputs, outputs, show_progress="hidden")
+    for changed in (how, seed):
+        changed.change(show, inputs, outputs, show_progress="hidden")
+    editor.change(show, inputs, outputs, show_progress="hidden")
+    app.load(canvas, [name, number, upload], editor).then(show, inputs, outputs, show_progress="hidden")
+
+
+def _picture(gr: Any, title: str, name: str) -> Any:
+    """A picture below its title: a label of its own would cover the picture's corner."""
+    with gr.Column(min_width=95):
+        gr.Markdown(f"**{title}**")
+        return gr.Image(show_label=False, label=title, interactive=False, buttons=BUTTONS, elem_id=name)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from metasiren_report.app.drawing import enlarge, to_bytes
+from metasiren_report.app.drawing import enlarge, side_by_side, to_bytes
 from metasiren_report.app.prior import Pixels, Prior
 
 STEPS = 8
+BUTTONS = ["download", "fullscreen"]
 
 
 def between(prior: Prior, first: Pixels, second: Pixels, size: int) -> list[Pixels]:
@@ -24,10 +25,10 @@ def add_tab(gr: Any, app: Any, priors: Mapping[str, Prior], faces: Mapping[str, 
     """Add the tab to the Blocks at hand; arguments as for `inpaint_tab.add_tab`."""
     names = list(priors)
 
-    def walk(name: str, first: int, second: int) -> list[Any]:
+    def walk(name: str, first: int, second: int) -> Any:
         known = faces[name]
         pictures = between(priors[name], known[int(first) % len(known)], known[int(second) % len(known)], 64)
-        return [enlarge(to_bytes(picture), 128) for picture in pictures]
+        return side_by_side([enlarge(to_bytes(picture), 128) for picture in pictures], STEPS // 2)
 
     def outside(name: str, first: int, extent: float) -> Any:
         known = faces[name]
@@ -35,20 +36,22 @@ def add_tab(gr: Any, app: Any, priors: Mapping[str, Prior], faces: Mapping[str, 
         return enlarge(to_bytes(priors[name].draw(latent, 192, min(max(float(extent), 1.0), 5.0))[0]), 384)
 
     with gr.Tab("Latents", id="latents"):
-        name = gr.Dropdown(names, value=names[0], label="Prior")
+        name = gr.Dropdown(names, value=names[0], label="Prior", elem_id="latent_prior")
         with gr.Row():
             first = gr.Slider(0, 15, 0, step=1, label="First face", elem_id="first")
             second = gr.Slider(0, 15, 5, step=1, label="Second face", elem_id="second")
-            extent = gr.Slider(1, 5, 2, step=0.1, label="Extent: coordinates from -extent to extent", elem_id="extent")
-        gallery = gr.Gallery(
-            label="From the first to the second latent", columns=8, height=190, buttons=["fullscreen"], elem_id="walk"
-        )
-        beyond = gr.Image(
-            label="The first face's field outside of its picture",
-            interactive=False,
-            buttons=["download", "fullscreen"],
-            elem_id="beyond",
-        )
+            extent = gr.Slider(1, 5, 2, step=0.1, label="Extent (1: the picture itself)", elem_id="extent")
+        with gr.Row():
+            with gr.Column(scale=3, min_width=300):
+                gr.Markdown("**From the first face to the second**: fields of the latents between theirs")
+                gallery = gr.Image(show_label=False, label="Walk", interactive=False, buttons=BUTTONS, elem_id="walk")
+            with gr.Column(scale=2, min_width=300):
+                gr.Markdown("**Outside of the first face's picture**: its field up to the extent")
+                beyond = gr.Image(
+                    show_label=False, label="Outside", interactive=False, buttons=BUTTONS, elem_id="beyond"
+                )
+        name.change(walk, [name, first, second], gallery, show_progress="hidden")
+        name.change(outside, [name, first, extent], beyond, show_progress="hidden")
         for moved in (first, second):
             moved.release(walk, [name, first, second], gallery, show_progress="hidden")
         for moved in (first, extent):

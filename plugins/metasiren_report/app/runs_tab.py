@@ -9,9 +9,11 @@ from typing import Any
 
 from metasiren import MetasirenError, Run, open_run
 from metasiren_report.page import render_report
-from metasiren_report.summary import find_runs, summarise
+from metasiren_report.summary import Summary, find_runs, summarise
+from metasiren_report.wording import metric_title
 
 MOST = 30
+HEADS = "<tr><th>Run<th>Recipe<th>Data<th>Main numbers<th>Training<th>State</tr>"
 
 
 def runs_below(folders: Sequence[Path]) -> dict[str, Run]:
@@ -28,13 +30,10 @@ def runs_below(folders: Sequence[Path]) -> dict[str, Run]:
 
 def add_tab(gr: Any, app: Any, folders: Sequence[Path]) -> None:
     """Add the tab to the Blocks at hand."""
-    heads = ["run", "recipe", "data", "numbers", "training", "state"]
 
-    def rows() -> tuple[list[list[str]], Any]:
+    def rows() -> tuple[str, Any]:
         known = runs_below(folders)
-        lines = [summarise(run) for run in known.values()]
-        table = [[str(s.run.path), s.run.label, s.data, s.headline, s.duration, s.progress] for s in lines]
-        return table, gr.CheckboxGroup(choices=list(known))
+        return table_of([summarise(run) for run in known.values()]), gr.CheckboxGroup(list(known), visible=bool(known))
 
     def show(chosen: Sequence[str] | None) -> str:
         known = runs_below(folders)
@@ -48,7 +47,7 @@ def add_tab(gr: Any, app: Any, folders: Sequence[Path]) -> None:
         )
 
     with gr.Tab("Runs", id="runs"):
-        table = gr.Dataframe(headers=heads, interactive=False, wrap=True, label="Runs", elem_id="table")
+        table = gr.HTML(elem_id="table")
         chosen = gr.CheckboxGroup([], label="Side by side", elem_id="chosen")
         with gr.Row():
             again = gr.Button("List again")
@@ -57,3 +56,16 @@ def add_tab(gr: Any, app: Any, folders: Sequence[Path]) -> None:
         again.click(rows, None, [table, chosen])
         button.click(show, chosen, page)
         app.load(rows, None, [table, chosen])
+
+
+def table_of(summaries: Sequence[Summary]) -> str:
+    """A table of runs as HTML, wider than a phone where it must be."""
+    if not summaries:
+        return "<p>There is no run here. Start the app as <code>metasiren app FOLDER</code>, with a folder of runs.</p>"
+    lines = [[str(s.run.path), s.run.label, s.data, _numbers(s), s.duration, s.progress] for s in summaries]
+    cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in lines)
+    return f'<div style="overflow-x:auto"><table style="min-width:46rem;width:100%">{HEADS}{cells}</table></div>'
+
+
+def _numbers(summary: Summary) -> str:
+    return ", ".join(f"{metric_title(name)} {value:.4g}" for name, value in summary.numbers.items()) or "–"
