@@ -15,6 +15,7 @@ from metasiren.nn.layers import Params
 from metasiren.nn.siren import Siren
 
 SIDE, MOST = 128, 4
+LINE, WIDE = 1024, 512
 
 
 def field_html(siren: Siren, params: Params) -> str:
@@ -28,7 +29,7 @@ def field_html(siren: Siren, params: Params) -> str:
     if not line and not (siren.in_features == 2 and siren.out_features in (1, 3)):
         return f"<p>{escape(words)}</p>"
     like = next(iter(params.values()))
-    coords = grid((SIDE,) if line else (SIDE, SIDE)).to(like)
+    coords = grid((LINE,) if line else (SIDE, SIDE)).to(like)
     with torch.no_grad():
         values = siren({name: value[:MOST] for name, value in params.items()}, coords).double().cpu().numpy()
     if not np.isfinite(values).all():
@@ -49,8 +50,10 @@ def _picture(unit: np.ndarray) -> str:
 
 
 def _line(unit: np.ndarray) -> str:
+    """A line for each output; the second and further ones have dashes that become shorter."""
     lines = []
-    for channel in unit.T:
-        points = " ".join(f"{i * 3},{4 + (1 - v) * 112:.1f}" for i, v in enumerate(channel))
-        lines.append(f'<polyline fill="none" stroke="currentColor" points="{points}"/>')
-    return f'<svg width="{SIDE * 3}" height="120" viewBox="0 0 {SIDE * 3} 120">{"".join(lines)}</svg>'
+    for number, channel in enumerate(unit.T):
+        points = " ".join(f"{i * WIDE / (LINE - 1):.1f},{4 + (1 - v) * 112:.1f}" for i, v in enumerate(channel))
+        dash = f' stroke-dasharray="{max(1, 10 - 3 * number)} 3"' if number else ""
+        lines.append(f'<polyline fill="none" stroke="currentColor"{dash} points="{points}"/>')
+    return f'<svg width="{WIDE}" height="120" viewBox="0 0 {WIDE} 120">{"".join(lines)}</svg>'

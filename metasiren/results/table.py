@@ -97,7 +97,8 @@ class Table(BaseModel):
         shown = pd.DataFrame(
             {"method": [row.name for row in self.rows], "kind": [row.kind for row in self.rows], **errors}
         )
-        return f"<p>{escape(self.conditions)}</p>{shown.to_html(index=False, float_format='{:.4g}'.format, na_rep='–')}"
+        title = f"Mean squared error by observed points. {escape(self.conditions)}"
+        return f"<p>{title}</p>{shown.to_html(index=False, float_format='{:.4g}'.format, na_rep='–')}"
 
     @property
     def columns(self) -> list[str]:

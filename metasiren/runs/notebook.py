@@ -13,9 +13,9 @@ MOST_BYTES = 2_000_000
 
 
 def run_html(label: str, path: Path, environment: Mapping[str, Any]) -> str:
-    """The run's label, data and path, its metrics, and its figure where that has at most 2 MB."""
+    """The run's label, data, state and path, its metrics, and its figure where that has at most 2 MB."""
     title = str((environment.get("dataset") or {}).get("title", ""))
-    parts = [f"<p><b>{escape(label)}</b>: {escape(title)}<br><code>{escape(str(path))}</code></p>"]
+    parts = [f"<p><b>{escape(label)}</b>: {escape(title)}{_state(path)}<br><code>{escape(str(path))}</code></p>"]
     rows = [(name, value) for name, value in _metrics(path / "results").items() if isinstance(value, int | float)]
     if rows:
         cells = "".join(f"<tr><td>{escape(name)}</td><td>{value:.6g}</td></tr>" for name, value in rows)
@@ -26,6 +26,17 @@ def run_html(label: str, path: Path, environment: Mapping[str, Any]) -> str:
             parts.append(f'<img alt="figure" style="max-width:100%" src="data:image/png;base64,{data}">')
             break
     return "".join(parts)
+
+
+def _state(path: Path) -> str:
+    """How far a run that is not finished has come; empty for others, and where status.json is missing or damaged."""
+    try:
+        known = json.loads((path / "status.json").read_text("utf-8"))
+        if known["state"] == "finished":
+            return ""
+        return escape(f" ({known['state']}, step {known['step']} of {known['steps']})")
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def figures(results: Path) -> list[Path]:

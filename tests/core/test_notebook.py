@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import re
 from pathlib import Path
 
@@ -51,9 +52,25 @@ def test_a_field_of_one_coordinate_is_a_line() -> None:
     html = _linear(1, [[1.0, 0.0]])._repr_html_()
     (points,) = re.findall(r'points="([^"]+)"', html)
     heights = [float(pair.split(",")[1]) for pair in points.split()]
-    assert len(heights) == 128
-    np.testing.assert_allclose(np.diff(heights), np.diff(heights)[0], atol=0.11)
+    straight = np.linspace(heights[0], heights[-1], len(heights))
+    np.testing.assert_allclose(heights, straight, atol=0.06)
     assert heights[0] > heights[-1]
+
+
+def test_a_fast_oscillation_is_drawn_with_all_its_periods() -> None:
+    siren = ms.Siren(in_features=1, out_features=1, hidden_features=1, hidden_layers=0, first_omega=1.0)
+    params = {name: torch.zeros_like(value) for name, value in siren.init(instances=1).items()}
+    params["0.weight"].fill_(100 * math.pi)  # 100 periods over [-1, 1]
+    params["1.weight"].fill_(1)
+    (points,) = re.findall(r'points="([^"]+)"', ms.Field(siren, params)._repr_html_())
+    heights = np.array([float(pair.split(",")[1]) for pair in points.split()])
+    crossings = np.count_nonzero(np.diff(np.signbit(heights - 60)))
+    assert crossings == pytest.approx(200, abs=3)
+
+
+def test_outputs_of_one_coordinate_differ_in_their_dashes() -> None:
+    html = _linear(1, [[1.0, 0.0], [0.5, 0.0], [0.2, 0.0]])._repr_html_()
+    assert len(set(re.findall(r'stroke="currentColor"(.*?) points', html))) == 3
 
 
 def test_other_fields_are_words() -> None:
@@ -83,6 +100,9 @@ def test_a_run_shows_its_metrics_and_figure_escaped(tmp_path: Path) -> None:
     assert "psnr_db" in html
     assert "data:image/png" in html
     assert "<b>run" not in html
+    assert "step 1 of" not in html
+    (run.path / "status.json").write_text(json.dumps({"state": "stopped early", "step": 1, "steps": 5}))
+    assert "(stopped early, step 1 of 5)" in run._repr_html_()
     (run.results / "metrics.json").write_text("[")
     assert "psnr_db" not in run._repr_html_()
 
@@ -103,6 +123,7 @@ def test_a_table_shows_every_row_and_its_conditions(tmp_path: Path) -> None:
     assert "<i>" not in html
     assert "<u>" not in html
     assert "4 items" in html
+    assert "Mean squared error by observed points" in html
 
 
 @pytest.mark.parametrize("count", [1, 6])
