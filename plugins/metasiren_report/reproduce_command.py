@@ -10,7 +10,13 @@ import click
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("-o", "--out", type=click.Path(path_type=Path), default="reproduction", show_default=True, metavar="DIR")
-@click.option("--time", "time_", default="1h", show_default=True, help="How long all of it may take, such as 10m.")
+@click.option(
+    "--time",
+    "time_",
+    default="1h",
+    show_default=True,
+    help="When trainings stop, such as 10m; the last ones are then evaluated.",
+)
 @click.option(
     "--devices",
     default="auto",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -101,9 +102,21 @@ def test_a_result_is_run_once_and_shown_beside_the_paper_s(tmp_path: Path) -> No
     page = write_page([step], tmp_path).read_text("utf-8")
     assert "12.5" in page
     assert f"{ours:.4g}" in page
+    assert "<td>PSNR (dB)</td>" in page
+    assert "true ones above, those of the field below" in page
     written = (tmp_path / "tiny-quick" / "metrics.jsonl").stat().st_mtime_ns
     assert run_all([step], tmp_path, devices=["cpu"], seconds=0, files={})[0].state == DONE
     assert (tmp_path / "tiny-quick" / "metrics.jsonl").stat().st_mtime_ns == written
+
+
+def test_every_link_of_the_page_leads_somewhere(tmp_path: Path) -> None:
+    made, waiting = _step(), _step("other")
+    run_all([made], tmp_path, devices=["cpu"], seconds=300, files={})
+    page = write_page([made, waiting, *plan((), 0.5, {})], tmp_path).read_text("utf-8")
+    places = re.findall(r'href="([^"]*)"', page)
+    assert "#tiny" in places
+    for place in places:
+        assert place == "data:," or f'id="{place[1:]}"' in page or (tmp_path / place).is_file(), place
 
 
 def test_a_run_with_a_checkpoint_goes_on(tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from markupsafe import Markup
 from metasiren import open_run
 from metasiren_report.differences import measured
 from metasiren_report.embedding import LEVELS, Embedded, embed_picture, open_picture
+from metasiren_report.gallery import CAPTIONS
 from metasiren_report.reproduction.planning import Step
 from metasiren_report.reproduction.running import has_results, is_done
-from metasiren_report.summary import summarise, words_of
+from metasiren_report.summary import read_json, summarise, words_of
 from metasiren_report.tables import cell
+from metasiren_report.wording import metric_title
 
 PICTURES = ("figure6.png", "figure.png", "shaded.png")
 
@@ -41,6 +43,7 @@ class Entry:
     conditions: str
     state: str
     picture: Embedded | None
+    caption: str
     report: str
 
 
@@ -65,37 +68,38 @@ def write_page(steps: Sequence[Step], out: Path) -> Path:
 
 def _entry(step: Step, out: Path) -> Entry:
     numbers: dict[str, float] = {}
-    conditions, state, picture, report = "", "not run", None, ""
+    conditions, state, picture, caption, report = "", "not run", None, "", ""
     folder = out / step.folder if step.way is not None else out
     if step.way is None:
         state = "cannot run here in this time"
     elif has_results(folder):
         run = open_run(folder)
         summary, numbers, state = summarise(run), measured(run), "done" if is_done(folder) else "cut short"
-        steps = f"{summary.steps:,} steps" if summary.steps is not None else ""
+        steps = "" if summary.steps is None else "1 step" if summary.steps == 1 else f"{summary.steps:,} steps"
         took = words_of(summary.seconds) if summary.seconds is not None else ""
         early = summary.state if summary.state != "finished" else ""
         preset, device = step.result.preset(step.way), str(run.environment.get("device", ""))
         parts = [f"preset {preset}", summary.data, steps, took, device, early]
         conditions = ", ".join(part for part in parts if part)
-        picture = _picture(run.results)
+        picture, caption = _picture(run.results)
         report = f"{step.folder}/results/report.html" if (run.results / "report.html").is_file() else ""
     elif folder.exists():
         state = "not finished"
     notes = [step.result.note, step.way.note if step.way else "", *(f"not run: {why}" for why in step.lacking)]
     conditions = "; ".join(part for part in [conditions, *notes] if part)
-    lines = tuple(Line(name.replace("_", " "), cell(paper), cell(numbers.get(name)))
+    lines = tuple(Line(metric_title(name), cell(paper), cell(numbers.get(name)))
                   for name, paper in step.result.numbers.items())  # fmt: skip
     comparable = state == "done" and step.way is not None and step.way.like_the_paper
-    return Entry(step.name, step.result.title, lines, comparable, conditions, state, picture, report)
+    return Entry(step.name, step.result.title, lines, comparable, conditions, state, picture, caption, report)
 
 
-def _picture(results: Path) -> Embedded | None:
+def _picture(results: Path) -> tuple[Embedded | None, str]:
+    """The run's main picture, and what it shows."""
     for name in PICTURES:
         if (results / name).is_file():
             try:
                 with open_picture(results / name) as picture:
-                    return embed_picture(picture, LEVELS[1])
+                    return embed_picture(picture, LEVELS[1]), str(read_json(results / CAPTIONS).get(name) or "")
             except OSError:
                 continue
-    return None
+    return None, ""
