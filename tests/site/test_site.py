@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from browser import browser
 
 import metasiren as ms
 
@@ -37,6 +38,20 @@ def test_the_reference_holds_every_public_name(site: Path) -> None:
 def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
     loaded = re.compile(r'<(?:script|img|link rel="stylesheet")[^>]*?(?:src|href)="(https?:)?//')
     assert [str(page) for page in site.rglob("*.html") if loaded.search(page.read_text("utf-8"))] == []
+
+
+def test_pages_fit_a_phone_and_names_in_tables_stay_whole(site: Path) -> None:
+    # Names of options and recipes, not commands or paths, which may break.
+    broken = """() => [...document.querySelectorAll('.md-typeset__table code')]
+        .filter(c => /^\\w+$/.test(c.innerText) && c.getClientRects().length > 1).map(c => c.innerText)"""
+    with browser() as opened:
+        tab = opened.new_page(viewport={"width": 390, "height": 800})
+        for page in ("index.html", "start/index.html", "faces/index.html", "priors/index.html", "results/index.html"):
+            tab.goto((site / page).as_uri())
+            assert tab.evaluate(broken) == [], page
+            assert tab.evaluate("document.documentElement.scrollWidth") == 390, page
+            wide = "[...document.querySelectorAll('.md-content img')].filter(i => i.clientWidth > innerWidth).length"
+            assert tab.evaluate(wide) == 0, page
 
 
 def test_the_pages_can_be_searched(site: Path) -> None:
