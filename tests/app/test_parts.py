@@ -19,8 +19,10 @@ from metasiren_report.app.inpaint_tab import complete, mask_of
 from metasiren_report.app.latents_tab import between
 from metasiren_report.app.packed_mixture import pack, read_mixture
 from metasiren_report.app.prior import ModelPrior, SmallPrior, prior_of_run
+from metasiren_report.app.runs_tab import table_of
 from metasiren_report.app.uploads import MOST_BYTES, read_picture, read_sound
 from metasiren_report.page import MOST_BYTES as PAGE_BYTES
+from metasiren_report.summary import summarise
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +172,16 @@ def test_a_brush_over_nothing_hides_nothing_and_says_so(prior: SmallPrior, faces
     words = complete(prior, faces[0], np.zeros((32, 32), bool), 10, 32, 0)[-1]
     assert "1024 of 1024" in words
     assert words.startswith("Brush over the face")
+
+
+def test_the_table_of_runs_is_escaped_and_says_when_it_is_empty(tmp_path: Path) -> None:
+    assert "no run here" in table_of([])
+    changes = {"data.size": 16, "siren.hidden_features": 8, "train.steps": 1}
+    run = ms.run(ms.load_recipe("image", preset="quick", overrides=changes), tmp_path / "<b>run", device="cpu")
+    text = table_of([summarise(run)])
+    assert "PSNR (dB)" in text
+    assert "&lt;b&gt;run" in text
+    assert "<b>" not in text
 
 
 def test_pictures_side_by_side_keep_their_pixels() -> None:
