@@ -62,6 +62,13 @@ def test_names_are_escaped() -> None:
     assert not any(tag in text for tag in ("<b>", "<i>", "<u>"))
 
 
+@pytest.mark.parametrize("name", ms.load_catalogue().names("protocol"))
+def test_every_protocol_says_what_its_pictures_show(name: str) -> None:
+    captions = ms.load_catalogue().factory("protocol", name, "test").captions
+    assert captions
+    assert all(Path(file).suffix and text.endswith(".") for file, text in captions.items())
+
+
 def test_more_curves_than_colours_differ_in_their_dashes() -> None:
     series = {f"run {i}": [(0.0, 1.0 + i), (1.0, 2.0 + i)] for i in range(20)}
     drawn = re.findall(r'<polyline class="([^"]*)"', curves(series, across="step", title="loss"))

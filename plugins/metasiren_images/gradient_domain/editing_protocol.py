@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from PIL import Image
@@ -38,6 +38,16 @@ class EditingProtocol(ComparedProtocol[Editing]):
     """
 
     baselines: Sequence[Baseline] = ("dct", "neighbours", "paste")
+
+    captions: ClassVar[dict[str, str]] = {
+        "figure.png": (
+            "Above: the pasted picture, the exact solution, the field. Below: the gradient of the pasted picture, the "
+            "mixed gradient that is sought, the field's gradient."
+        ),
+        "result.png": "The field.",
+        "exact.png": "The exact solution for the mixed gradient.",
+        "paste.png": "One picture cut out and pasted over the other.",
+    }
 
     def of(self, dataset: Dataset) -> Editing:
         """The data set, where it is made of two pictures."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from PIL import Image
@@ -51,6 +51,16 @@ class PoissonProtocol(ComparedProtocol[Poisson]):
 
     baselines: Sequence[Baseline] = ("gradient", "laplacian")
     paper: bool = True
+
+    captions: ClassVar[dict[str, str]] = {
+        "figure.png": (
+            "True picture, gradient and Laplacian above, those of the field below. The field has the scale and offset "
+            "that are closest to the truth, since derivatives leave the offset open."
+        ),
+        "value.png": "The field's values, with the scale and offset that are closest to the truth.",
+        "gradient.png": "The field's gradient. Hue: direction. Colour deepens with length; white is zero.",
+        "laplacian.png": "The field's Laplacian. Mid-grey is zero.",
+    }
 
     def of(self, dataset: Dataset) -> Poisson:
         """The data set, where it holds a picture's derivatives."""
