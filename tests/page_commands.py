@@ -1,13 +1,7 @@
-"""Command lines of the README and the documentation pages, and what each of them needs.
+"""Command lines of the README and the documentation pages, and what becomes of each in the tests.
 
-A command stands in a fenced or indented block, in a table, or in a sentence. A comment before a block, or in the line
-of a table, says what its commands need beyond a processor and files that a test can make (in a block, `# needs a GPU`
-after a command does, too):
-
-<!-- needs: gpu -->       a GPU
-<!-- needs: celeba -->    a data set that is not shipped; or another word for it
-<!-- needs: checkout -->  changes the environment or the copy of the repository: it is the reader's own
-<!-- first: COMMAND -->   makes the runs that a page takes from another one
+A command stands in a fenced or indented block, in a table, or in a sentence. The comment `<!-- first: COMMAND -->`
+makes the runs that a page takes from another one. `not_run.py` lists what no test runs.
 """
 
 from __future__ import annotations
@@ -19,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from not_run import REASONS
 from pages import DOCS
 
 ROOT = DOCS.parent
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 PROGRAMS = ("metasiren", "python", "tox", "torchrun", "tensorboard", "pip", "mkdocs", "eval", "for", "cd")
-_NEEDS = re.compile(r"<!-- needs: ([^>]*?) -->")
 _FIRST = re.compile(r"<!-- first: (.*?) -->")
 _START = re.compile(rf"(?:_METASIREN_COMPLETE=\w+ )?(?:{'|'.join(PROGRAMS)})(?: |$)")
 
@@ -39,20 +33,34 @@ class Command:
         page: its file.
         line: its first line there.
         text: without comments, continued lines joined.
-        where: a command of a sentence may be only the beginning of one.
-        needs: what a test cannot make.
+        where: in a block, a table or a sentence.
     """
 
     page: Path
     line: int
     text: str
     where: Where
-    needs: frozenset[str] = frozenset()
 
     @property
     def words(self) -> list[str]:
         """As a shell splits it."""
         return shlex.split(self.text)
+
+    @property
+    def name(self) -> str:
+        """The text with single spaces, by which `not_run.py` names it."""
+        return " ".join(self.text.split())
+
+    @property
+    def reason(self) -> str:
+        """Why no test runs it; empty where one does."""
+        return REASONS.get(self.name, "")
+
+    @property
+    def quick(self) -> bool:
+        """Whether it neither trains nor looks at a run, and is run by default."""
+        light = r"metasiren (?:plugins|recipes|describe|new|schema|reproduce --list|--help)\b|.*_METASIREN_COMPLETE="
+        return not self.reason and re.match(light, self.name) is not None
 
     def __str__(self) -> str:
         return f"{self.page.relative_to(ROOT)}:{self.line}: {self.text}"
@@ -65,20 +73,16 @@ def commands(page: Path) -> list[Command]:
 
 def _commands(page: Path) -> Iterator[Command]:
     lines = page.read_text("utf-8").splitlines()
-    fence, needs, number = "", frozenset[str](), 0
+    fence, number = "", 0
     while number < len(lines):
         first, line = number + 1, lines[number]
         number += 1
-        said, setup = _NEEDS.search(line), _FIRST.match(line)
+        setup = _FIRST.match(line)
         if setup and not fence:
             yield Command(page, first, setup[1], "block")
             continue
         if line.startswith("```"):
             fence = "" if fence else line
-            needs = needs if fence else frozenset()
-            continue
-        if said and not line.startswith("|") and not fence:
-            needs = frozenset(re.split(r",\s*", said[1]))
             continue
         shell = fence in ("```", "```sh", "```bash", "```console")
         if shell or (not fence and line.startswith("    ")):
@@ -86,15 +90,15 @@ def _commands(page: Path) -> Iterator[Command]:
                 line = line[:-1] + lines[number]
                 number += 1
             for text in _split(line):
-                own = needs | {"gpu"} if "needs a GPU" in line else needs
-                yield Command(page, first, text, "block", own)
+                yield Command(page, first, text, "block")
         elif not fence:
-            # A comment before an indented block counts for all of it, blank lines included.
-            needs = needs if not line else frozenset()
-            own = frozenset(re.split(r",\s*", said[1])) if said else needs
+            # A command may go on in the next line of its sentence.
+            while line.count("`") % 2 and number < len(lines) and lines[number].strip():
+                line = f"{line} {lines[number].strip()}"
+                number += 1
             for text in re.findall(r"`([^`]+)`", line):
                 for part in _split(text):
-                    yield Command(page, first, part, "table" if line.startswith("|") else "sentence", own)
+                    yield Command(page, first, part, "table" if line.startswith("|") else "sentence")
 
 
 def _split(line: str) -> list[str]:

@@ -15,7 +15,7 @@ from signals.videos import write_video
 PICTURES = ("photo.jpg", "me.jpg", "12003.jpg", "scene.jpg", "half.jpg", "100075.jpg", "299091.jpg")
 SOUNDS = ("sound.wav", "gt_bach.wav", "gt_counting.wav")
 CLIPS = ("clip.mp4", "bikes.mp4")
-SCANS = ("scan.ply", "armadillo.obj", "bunny.obj", "gargoyle_points.ply")
+SCANS = ("scan.ply", "cloud.ply", "armadillo.obj", "bunny.obj", "gargoyle_points.ply")
 
 
 def make_stand_ins(folder: Path) -> None:
@@ -26,6 +26,9 @@ def make_stand_ins(folder: Path) -> None:
     picture = Image.fromarray((waves + random.normal(0, 5, waves.shape)).clip(0, 255).astype(np.uint8))
     for name in PICTURES:
         picture.save(folder / name)
+    (folder / "holiday").mkdir()
+    for number in range(6):
+        picture.rotate(number).save(folder / "holiday" / f"{number}.jpg")
     patch = picture.crop((0, 0, 48, 40))
     patch.save(folder / "patch.jpg")
     hole = np.zeros((96, 128), np.uint8)
