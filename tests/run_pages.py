@@ -41,7 +41,9 @@ PRIORS = re.compile(
 
 SMALL = {
     False: "metasiren run image --preset quick --set data.size=32 --set train.steps=20",
-    True: "metasiren run celeba_mixture --preset quick --set data.train=256 --set data.val=32 --set data.test=0",
+    True: "metasiren run celeba_gaussian --preset quick --set data.train=64 --set data.val=16 --set data.test=0"
+    " --set encoder.latent_dim=8 --set siren.hidden_features=8 --set decoder.hidden_features=8 --set train.steps=2"
+    " --set train.batch=8 --set evaluate.seeds=1 --set evaluate.baseline_images=2",
 }
 """The run that is made where a page has none: of one signal, and of a prior."""
 

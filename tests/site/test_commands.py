@@ -86,7 +86,8 @@ def check_metasiren(words: list[str], *, whole: bool) -> None:
             return
         raise
     recipe = given.get("recipe")
-    if name in ("run", "compare", "solve", "zoo") and recipe and recipe != "recipe.yaml":
+    named = recipe and recipe != "recipe.yaml" and not BLANK.match(str(recipe))
+    if name in ("run", "compare", "solve", "zoo") and named:
         load = {"preset": given.get("preset"), "overrides": read_overrides(given.get("pairs", ()))}
         check_options(ms.load_recipe(str(recipe), **load), catalogue())
     if name == "describe" and not BLANK.match(str(given["name"])):
