@@ -92,7 +92,8 @@ QUICK = "--preset quick --seed 0 --device cpu"
 RUNS: dict[str, list[Stated]] = {
     f"image {QUICK}": [
         picture("docs/start.md", r"\| values \| (?P<psnr_db>[\d.]+) dB \| \| \| gradient \| "
-                                 r"(?P<gradient_psnr_db>[\d.]+) dB \| [\d.]+ dB \| \| Laplacian \| (?P<laplacian_psnr_db>[\d.]+) dB"),
+                                 r"(?P<gradient_psnr_db>[\d.]+) dB \| [\d.]+ dB \| \| "
+                                 r"Laplacian \| (?P<laplacian_psnr_db>[\d.]+) dB"),
         picture("docs/start.md", r"\| gradient \| [\d.]+ dB \| (?P<gradient_psnr_db>[\d.]+) dB \| \| Laplacian "
                                  r"\| [\d.]+ dB \| (?P<laplacian_psnr_db>[\d.]+) dB", row=FLAT),
         picture("docs/pictures.md", r"gradient of zero has (?P<gradient_psnr_db>[\d.]+) dB, and a Laplacian of zero "
