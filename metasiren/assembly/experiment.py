@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 
 from metasiren.assembly.first_omega import resolved
 from metasiren.assembly.parts import (
+    check_evaluation,
     check_options,
     make_constraints,
     make_dataset,
@@ -58,7 +60,7 @@ class Experiment:
         """Number of steps in an epoch; a smaller last batch counts as a step."""
         return -(-self.dataset.splits["train"] // self.recipe.train.batch)
 
-    @property
+    @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """The stages of the training in order; a recipe without any has one."""
         train, made, start = self.recipe.train, [], 0
@@ -109,6 +111,7 @@ def assemble(
     path = recipe.data.options.get("path")
     with named(f"making the data set {recipe.data.name}" + (f" from {path}" if path else "")):
         dataset = make_dataset(recipe, catalogue)
+    check_evaluation(dataset, protocol, metrics, recipe.train.context)
     recipe = resolved(recipe, dataset)
     constraints = tuple(replace(each, constraint=each.constraint.for_data(dataset)) for each in constraints)
     check(recipe, dataset, constraints)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -104,6 +104,48 @@ def make_metrics(recipe: Recipe, catalogue: Catalogue) -> dict[str, Metric]:
         key: catalogue.make("metric", part.name or key, where=where, options=part.options)
         for key, part in recipe.evaluate.metrics.items()
     }
+
+
+def evaluated_split(dataset: Dataset) -> str:
+    """The split that metrics are computed on: `test`, or else `val`, or else `train`."""
+    return next(name for name in ("test", "val", "train") if dataset.splits.get(name))
+
+
+def check_evaluation(
+    dataset: Dataset,
+    protocol: Protocol | None,
+    metrics: Mapping[str, Metric],
+    context: tuple[int, int] | None = None,
+) -> None:
+    """Check before training that a protocol and metrics can evaluate this data.
+
+    Args:
+        dataset: on the CPU.
+        protocol: of the recipe.
+        metrics: of the recipe, by name.
+        context: least and most observed points of an item.
+
+    Raises:
+        RecipeError, DataError: as the protocol says; a metric names a point set that the data lacks.
+    """
+    if protocol is not None:
+        protocol.check(dataset)
+    if any(metric.at is not None for metric in metrics.values()):
+        items, generator = torch.zeros(1, dtype=torch.long), torch.Generator().manual_seed(0)
+        batch = dataset.batch(evaluated_split(dataset), items, context=context, generator=generator)
+        check_point_sets(metrics, batch.points)
+
+
+def check_point_sets(metrics: Mapping[str, Metric], present: Collection[str]) -> None:
+    """Check that all point sets which metrics name are present.
+
+    Raises:
+        RecipeError: one is not.
+    """
+    for name, metric in metrics.items():
+        if metric.at is not None and metric.at not in present:
+            found = f"the data has no point set {metric.at!r}; it has {', '.join(sorted(present))}."
+            raise RecipeError(f"evaluate: metrics: {name}: at", found, "Name one of them.")
 
 
 def check_options(recipe: Recipe, catalogue: Catalogue) -> None:

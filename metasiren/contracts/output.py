@@ -70,6 +70,19 @@ class Protocol(ABC):
             device: where model and data lie.
         """
 
+    def check(self, dataset: Dataset) -> None:  # noqa: B027 (nothing to check by default)
+        """Refuse data that this protocol cannot evaluate; called before training, and before each evaluation.
+
+        Evaluation may come after days of training: what is certain before them should be found here. The default
+        accepts any data.
+
+        Args:
+            dataset: on the CPU; draw few items of it at most.
+
+        Raises:
+            RecipeError, DataError: saying what the data lacks, and what it has, such as the names of its point sets.
+        """
+
     def preview(
         self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu"
     ) -> Tensor | None:

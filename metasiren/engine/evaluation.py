@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from metasiren.assembly.parts import make_dataset, make_metrics, make_protocol
+from metasiren.assembly.parts import check_evaluation, make_dataset, make_metrics, make_protocol
 from metasiren.contracts import FULL_EVALUATION, Dataset, EvaluationOptions, Metric, Model
 from metasiren.engine.devices import pick_device
 from metasiren.engine.progress import Progress, Silent
@@ -163,7 +163,9 @@ def evaluate(
         dataset = make_dataset(made.recipe, catalogue)
         demand_same_data(str(made.path), made.environment, dataset, made.recipe.data)
         into = None if data is None else evaluated_on(made, data)
-        dataset = (dataset if data is None else dataset.tested_on(Path(data))).to(place)
+        dataset = dataset if data is None else dataset.tested_on(Path(data))
+        check_evaluation(dataset, chosen, metrics, made.recipe.train.context)
+        dataset = dataset.to(place)
         numbers = pd.DataFrame()
         if metrics:
             numbers = write_scores(made, metrics, model, dataset, device=place, limit=limit, into=into)

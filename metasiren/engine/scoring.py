@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from metasiren.assembly.parts import check_point_sets, evaluated_split
 from metasiren.contracts import Dataset, Metric, Model, orders_of, predict
-from metasiren.errors import RecipeError
 
 ITEMS_AT_ONCE = 16
 POINTS_AT_ONCE = 1 << 16
@@ -42,7 +42,7 @@ def score(
     Raises:
         RecipeError: a metric names a point set that the data lacks.
     """
-    split = next(name for name in ("test", "val", "train") if dataset.splits.get(name))
+    split = evaluated_split(dataset)
     count = min(limit or dataset.splits[split], dataset.splits[split])
     generator = torch.Generator(device).manual_seed(0)
     found: dict[str, list[Tensor]] = defaultdict(list)
@@ -53,20 +53,13 @@ def score(
             batch = batch.cast(dtype)
             latent = model.encoder(batch.context, model.decoder)
             field = model.decoder.field(latent)
-            _check(metrics, set(batch.points))
+            check_point_sets(metrics, batch.points)
             orders = orders_of(metrics.values())
             prediction = predict(field, latent, batch, orders, chunk_points=POINTS_AT_ONCE)
             for name, metric in metrics.items():
                 found[name].append(metric(prediction).double().cpu())
     means = {_with_unit(name, metrics[name].unit): float(torch.cat(parts).mean()) for name, parts in found.items()}
     return {name: mean if math.isfinite(mean) else None for name, mean in means.items()}
-
-
-def _check(metrics: Mapping[str, Metric], present: set[str]) -> None:
-    for name, metric in metrics.items():
-        if metric.at is not None and metric.at not in present:
-            found = f"the data has no point set {metric.at!r}; it has {', '.join(sorted(present))}."
-            raise RecipeError(f"evaluate: metrics: {name}: at", found, "Name one of them.")
 
 
 def _with_unit(name: str, unit: str) -> str:

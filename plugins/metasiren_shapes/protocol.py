@@ -119,6 +119,14 @@ class ShapeProtocol(Protocol):
         comparison.write(results)
         return comparison.frame()
 
+    def check(self, dataset: Dataset) -> None:
+        """As `metasiren.Protocol.check`.
+
+        Raises:
+            DataError: the data has no surface.
+        """
+        reference_of(dataset, 1, "cpu")
+
     def preview(
         self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu"
     ) -> Tensor | None:

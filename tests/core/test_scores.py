@@ -108,9 +108,40 @@ def test_an_unknown_metric_or_option_is_found_before_training(tmp_path: Path, ca
     assert not (tmp_path / "run").exists()
 
 
-def test_a_point_set_that_is_not_there_is_named(tmp_path: Path, catalogue: Catalogue) -> None:
+def test_a_point_set_that_is_not_there_is_named_before_training(tmp_path: Path, catalogue: Catalogue) -> None:
     with pytest.raises(ms.RecipeError, match="no point set 'surface'; it has pixels"):
         running.run(recipe(metrics={"slope": {"at": "surface"}}), tmp_path / "run", device="cpu", catalogue=catalogue)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_protocol_refuses_data_before_training_and_before_an_evaluation(
+    tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = running.run(recipe(protocol="judge"), tmp_path / "made", device="cpu", catalogue=catalogue)
+    before = (made.results / "table.json").read_bytes()
+
+    def check(self: toys.Judge, dataset: ms.Dataset) -> None:
+        sets = dataset.batch("train", torch.arange(1)).points
+        raise ms.RecipeError("evaluate: judge", f"there are only {', '.join(sets)}.", "Give a surface.")
+
+    monkeypatch.setattr(toys.Judge, "check", check)
+    with pytest.raises(ms.RecipeError, match="there are only pixels"):
+        running.run(recipe(protocol="judge"), tmp_path / "run", device="cpu", catalogue=catalogue)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ms.RecipeError, match="there are only pixels"):
+        running.evaluate(made.path, device="cpu", catalogue=catalogue)
+    assert (made.results / "table.json").read_bytes() == before
+
+
+PROTOCOLS = {"unseen": {"constraints": {"mse": {"at": "pixels"}}}}
+
+
+@pytest.mark.parametrize("name", ms.load_catalogue().names("protocol"))
+def test_shipped_protocols_refuse_data_of_another_kind_before_training(name: str) -> None:
+    """Curves over an interval, which come without test signals."""
+    protocol = ms.load_catalogue().make("protocol", name, where="evaluate", options=PROTOCOLS.get(name, {}))
+    with pytest.raises((ms.RecipeError, ms.DataError), match="evaluate"):
+        protocol.check(toys.Waves())
 
 
 def test_the_test_split_is_judged_before_val_before_train() -> None:

@@ -276,6 +276,14 @@ def test_the_start_protocol_says_which_point_sets_there_are(
         StartProtocol(at=at).evaluate(model, data, tmp_path, name="learned")
 
 
+def test_a_start_at_a_missing_point_set_is_refused_before_training(tmp_path: Path) -> None:
+    small = {"data.train": 2, "data.val": 0, "data.test": 2, "data.size": 8, "evaluate.at": "pixel"}
+    recipe = ms.load_recipe("meta_start", preset="quick", overrides=small)
+    with pytest.raises(ms.RecipeError, match=r"no point set 'pixel' with values; it has pixels\."):
+        ms.run(recipe, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_may_be_called_drawn(tmp_path: Path) -> None:
     model, data = small_start()
     protocol = StartProtocol(steps=(0, 4), seed=5)

@@ -85,10 +85,7 @@ class StartProtocol(Protocol):
             DataError: data without a split `test` or `val`.
             RecipeError: a point set that the data does not have, or whose values are not known.
         """
-        split = next((each for each in ("test", "val") if dataset.splits.get(each)), None)
-        if split is None:
-            found = f"the splits of {dataset.title} are {', '.join(dataset.splits)}."
-            raise DataError("evaluate: start", found, "Signals that training does not see are needed: test or val.")
+        split = self._test_split(dataset)
         count = min(self.items, options.limit or self.items, dataset.splits[split])
         field = model.signal(dataset.domain)
         like = next(iter(field.params.values()))
@@ -118,6 +115,24 @@ class StartProtocol(Protocol):
         comparison = Comparison(title=f"{count} signals of {dataset.title}, fitted from a start", rows=rows)
         comparison.write(results)
         return comparison.frame()
+
+    def check(self, dataset: Dataset) -> None:
+        """As `metasiren.Protocol.check`.
+
+        Raises:
+            DataError: data without a split `test` or `val`.
+            RecipeError: a point set that the data does not have, or whose values are not known.
+        """
+        self._points(dataset, self._test_split(dataset), torch.arange(1))
+
+    @staticmethod
+    def _test_split(dataset: Dataset) -> str:
+        """The split whose signals are fitted."""
+        split = next((each for each in ("test", "val") if dataset.splits.get(each)), None)
+        if split is None:
+            found = f"the splits of {dataset.title} are {', '.join(dataset.splits)}."
+            raise DataError("evaluate: start", found, "Signals that training does not see are needed: test or val.")
+        return split
 
     def _points(self, dataset: Dataset, split: str, items: Tensor) -> Points:
         """The point set that is fitted."""

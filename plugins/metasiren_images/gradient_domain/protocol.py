@@ -97,6 +97,14 @@ class ComparedProtocol(Protocol, Generic[Data]):
         comparison.write(results)
         return comparison.frame()
 
+    def check(self, dataset: Dataset) -> None:
+        """As `metasiren.Protocol.check`.
+
+        Raises:
+            DataError: data that this protocol cannot evaluate.
+        """
+        self.of(dataset)
+
     def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
         """The page `figure` of a model in training."""
         data = self.of(dataset)

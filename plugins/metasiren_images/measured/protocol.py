@@ -77,6 +77,14 @@ class MeasuredProtocol(Protocol):
         comparison.write(results)
         return comparison.frame()
 
+    def check(self, dataset: Dataset) -> None:
+        """As `metasiren.Protocol.check`.
+
+        Raises:
+            DataError: data that are not such a picture.
+        """
+        _data(dataset)
+
     def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
         """The field and the truth."""
         data = _data(dataset)

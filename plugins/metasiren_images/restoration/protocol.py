@@ -116,6 +116,14 @@ class InpaintingProtocol(Protocol):
         comparison.write(results)
         return comparison.frame()
 
+    def check(self, dataset: Dataset) -> None:
+        """As `metasiren.Protocol.check`.
+
+        Raises:
+            DataError: data that are not a masked picture.
+        """
+        _data(dataset)
+
     def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
         """What is seen, the field and the truth."""
         data = _data(dataset)

@@ -34,6 +34,14 @@ class ChannelsProtocol(Protocol):
         "figure.png": "Some of the channels: the true ones, and those of the field.",
     }
 
+    def check(self, dataset: Dataset) -> None:
+        """As `metasiren.Protocol.check`.
+
+        Raises:
+            DataError: a signal that lies on no grid of two axes, or several signals.
+        """
+        picture_of(dataset, "cpu", "evaluate: picture_channels")
+
     def evaluate(
         self,
         model: Model,

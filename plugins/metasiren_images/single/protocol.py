@@ -108,6 +108,14 @@ class PictureProtocol(Protocol):
         comparison.write(results)
         return comparison.frame()
 
+    def check(self, dataset: Dataset) -> None:
+        """As `metasiren.Protocol.check`.
+
+        Raises:
+            DataError: a signal that is no picture.
+        """
+        picture_of(dataset, "cpu", "evaluate: picture")
+
     def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
         """The same figure from every so many-th row and column."""
         value = picture_of(dataset, device, "evaluate: picture")
@@ -126,13 +134,16 @@ def picture_of(dataset: Dataset, device: torch.device | str, where: str) -> Arra
         where: as errors name the protocol.
 
     Raises:
-        DataError: a signal that is no picture, or several.
+        DataError: a signal that is no picture, or several; a split `test` without `pixels`.
     """
     shape = dataset.domain.grid
     if shape is None or len(shape) != 2 or dataset.splits.get("test") != 1:
         raise DataError(where, f"{dataset.title} is not a single picture.", "Name another protocol.")
-    batch = dataset.batch("test", torch.zeros(1, dtype=torch.long, device=device))
-    pixels: Array = batch.points["pixels"].values[0].double().cpu().numpy()
+    sets = dataset.batch("test", torch.zeros(1, dtype=torch.long, device=device)).points
+    if "pixels" not in sets:
+        found = f"{dataset.title} has no point set 'pixels'; it has {', '.join(sorted(sets))}."
+        raise DataError(where, found, "Name another protocol.")
+    pixels: Array = sets["pixels"].values[0].double().cpu().numpy()
     return pixels.reshape(*shape, -1)
 
 

@@ -46,6 +46,14 @@ class VolumeProtocol(Protocol):
         "value.png": "The field in the middle slice across axis 0.",
     }
 
+    def check(self, dataset: Dataset) -> None:
+        """As `metasiren.Protocol.check`.
+
+        Raises:
+            DataError: data that are no volume.
+        """
+        _volume(dataset)
+
     def evaluate(
         self,
         model: Model,
@@ -61,10 +69,7 @@ class VolumeProtocol(Protocol):
         Raises:
             DataError: data that are no volume.
         """
-        if not isinstance(dataset, Volume):
-            raise DataError(
-                "evaluate: volume", f"{dataset.title} is no volume.", "Name data volume, or another protocol."
-            )
+        dataset = _volume(dataset)
         field = model.signal(dataset.domain)
         like = next(iter(field.params.values()))
         batch = dataset.batch("test", torch.zeros(1, dtype=torch.long, device=device))
@@ -111,3 +116,10 @@ def _grey(values: Array, side: int) -> Array:
     unit = np.full((side, side), 0.5)
     unit[: values.shape[0], : values.shape[1]] = ((values + 1) / 2).clip(0, 1)
     return in_colours(unit[..., None])
+
+
+def _volume(dataset: Dataset) -> Volume:
+    if not isinstance(dataset, Volume):
+        advice = "Name data volume, or another protocol."
+        raise DataError("evaluate: volume", f"{dataset.title} is no volume.", advice)
+    return dataset

@@ -105,6 +105,18 @@ class EquationProtocol(Protocol):
         comparison.write(results)
         return comparison.frame()
 
+    def check(self, dataset: Dataset) -> None:
+        """As `metasiren.Protocol.check`.
+
+        Raises:
+            RecipeError: the data is no box, or has other coordinates than the solution.
+        """
+        box = require(dataset, BoxDataset, "equation")
+        if self.solution is not None:
+            known_solution(self.solution, box.names, f"{WHERE}: solution")
+        for text in self.exact or ():
+            Expression(text, box.names, f"{WHERE}: exact")
+
     def preview(
         self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu"
     ) -> Tensor | None:

@@ -108,6 +108,14 @@ class HelmholtzProtocol(Protocol):
         comparison.write(results)
         return comparison.frame()
 
+    def check(self, dataset: Dataset) -> None:
+        """As `metasiren.Protocol.check`.
+
+        Raises:
+            RecipeError: the data is no Helmholtz problem.
+        """
+        require(dataset, HelmholtzDataset, "helmholtz")
+
     def preview(
         self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu"
     ) -> Tensor | None:

@@ -120,6 +120,14 @@ class InversionProtocol(Protocol):
         comparison.write(results)
         return comparison.frame()
 
+    def check(self, dataset: Dataset) -> None:
+        """As `metasiren.Protocol.check`.
+
+        Raises:
+            RecipeError: the data is no inversion.
+        """
+        require(dataset, InversionDataset, "fwi")
+
     def preview(
         self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu"
     ) -> Tensor | None:

@@ -104,6 +104,14 @@ class WaveProtocol(Protocol):
         comparison.write(results)
         return comparison.frame()
 
+    def check(self, dataset: Dataset) -> None:
+        """As `metasiren.Protocol.check`.
+
+        Raises:
+            RecipeError: the data is no wave problem.
+        """
+        require(dataset, WaveDataset, "wave")
+
     def preview(
         self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu"
     ) -> Tensor | None:

@@ -167,6 +167,16 @@ class Exact(Protocol):
             near.save(results / "figure_nearest.png")
         return table_frame(table)
 
+    def check(self, dataset: Dataset) -> None:
+        """As `metasiren.Protocol.check`.
+
+        Raises:
+            DataError: signals that are not images, or a split that is missing or empty.
+            RecipeError: contexts that these images cannot have.
+        """
+        views(self.contexts, self._grid(dataset))
+        self._split(dataset)
+
     def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
         """Draw the picture of a model in training into the file `path`.
 

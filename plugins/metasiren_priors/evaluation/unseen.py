@@ -24,6 +24,7 @@ from metasiren import (
     EvaluationOptions,
     Field,
     Model,
+    Points,
     Protocol,
     RecipeError,
     load_catalogue,
@@ -146,9 +147,8 @@ class Unseen(Protocol):
             DataError: there are no test signals, or their truth is not known.
             RecipeError: a constraint's point set that the test split lacks.
         """
-        count = min(self.items, dataset.splits.get("test", 0), options.limit or self.items)
-        if count < 1:
-            raise DataError("evaluate: unseen", f"{dataset.title} has no split 'test'.", "Give data with test signals.")
+        self._demand_test(dataset)
+        count = min(self.items, dataset.splits["test"], options.limit or self.items)
         own = tuple(replace(given, constraint=given.constraint.for_data(dataset)) for given in self.constraints)
         each = [self._one(model, dataset, own, item, torch.device(device)) for item in range(count)]
         passed, refined, scratch = zip(*each, strict=True)
@@ -178,6 +178,31 @@ class Unseen(Protocol):
             self._figure(dataset, each[:PICTURES], device).save(results / "figure.png")
         return comparison.frame()
 
+    def check(self, dataset: Dataset) -> None:
+        """As `metasiren.Protocol.check`.
+
+        Raises:
+            DataError: there are no test signals, or their truth is not known.
+            RecipeError: a constraint's point set that the test split lacks.
+        """
+        self._demand_test(dataset)
+        sets = dataset.batch("test", torch.zeros(1, dtype=torch.long)).points
+        self._demand_truth(sets)
+        for given in self.constraints:
+            if (at := given.constraint.at) is not None and at not in sets:
+                found = f"the test split has no point set {at!r}; it has {', '.join(sorted(sets))}."
+                raise RecipeError(f"evaluate: constraints: {given.name}: at", found, "Name one of them.")
+
+    @staticmethod
+    def _demand_test(dataset: Dataset) -> None:
+        if not dataset.splits.get("test"):
+            raise DataError("evaluate: unseen", f"{dataset.title} has no split 'test'.", "Give data with test signals.")
+
+    def _demand_truth(self, sets: Mapping[str, Points]) -> None:
+        if self.at not in sets or "values" not in sets[self.at].targets:
+            found = f"the truth is not known: no point set {self.at!r} with values among {sorted(sets)}."
+            raise DataError("evaluate: unseen: at", found, "Name a point set of the test split that has them.")
+
     def _figure(
         self, dataset: Dataset, fits: list[tuple[Fitted, Fitted, Fitted]], device: torch.device | str
     ) -> Image.Image:
@@ -197,9 +222,7 @@ class Unseen(Protocol):
         self, model: Model, dataset: Dataset, constraints: tuple[Weighted, ...], number: int, device: torch.device
     ) -> tuple[Fitted, Fitted, Fitted]:
         batch = dataset.batch("test", torch.tensor([number], device=device)).cast(torch.float32)
-        if self.at not in batch.points or "values" not in batch.points[self.at].targets:
-            found = f"the truth is not known: no point set {self.at!r} with values among {sorted(batch.points)}."
-            raise DataError("evaluate: unseen: at", found, "Name a point set of the test split that has them.")
+        self._demand_truth(batch.points)
         began = _now(device)
         with torch.no_grad():
             latent = model.encoder(batch.context, model.decoder)

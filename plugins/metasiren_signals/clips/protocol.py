@@ -125,6 +125,14 @@ class Clip(Protocol):
             rows.append(ComparisonRow(name=method, kind="baseline", metrics=dict(quality.numbers)))
         return rows
 
+    def check(self, dataset: Dataset) -> None:
+        """As `metasiren.Protocol.check`.
+
+        Raises:
+            DataError: the signal is no clip.
+        """
+        _video(dataset)
+
     def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
         """Draw the middle frame of a model in training into the file `path`.
 

@@ -99,6 +99,14 @@ class Sound(Protocol):
                 write_sound(results / file, wave.astype(np.float64) * float(metadata["peak"]), rate, "PCM_16")
         return comparison.frame()
 
+    def check(self, dataset: Dataset) -> None:
+        """As `metasiren.Protocol.check`.
+
+        Raises:
+            DataError: the signal is no sound.
+        """
+        _metadata_of(dataset)
+
     def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
         """Draw the loudest 32,768 samples of a model in training into the file `path`.
 
