@@ -98,8 +98,7 @@ class Points(_OnDevice):
 class Context(_OnDevice):
     """The encoder's input: observed (coordinate, value) pairs, without the targets.
 
-    Items of a batch may have observed different numbers of points: rows are padded at the end, and `mask`
-    says which pairs are real. Padding is zero.
+    Items may have different numbers of pairs: rows are padded with zeros at the end, and `mask` says which are real.
 
     Attributes:
         items: (batch,) index of each item in its split.
@@ -216,8 +215,7 @@ class Dataset(ABC):
         Args:
             split: a key of `splits`.
             items: (batch,) indices within the split, on the dataset's device.
-            context: least (included) and most (included) number of observed points; None for all or none,
-                as befits the dataset.
+            context: least and most number of observed points, both included; None for all or none, as suits the set.
             generator: source of randomness, on the dataset's device.
         """
 
@@ -248,6 +246,14 @@ class Dataset(ABC):
             a set of the same domain and splits; the default is the set itself, and never calls `errors`.
         """
         return self
+
+    @property
+    def draws_alike(self) -> bool:
+        """Whether each step draws by the same operations on the device, so that `train.graph` may capture the draw.
+
+        By default where a class overrides neither `at_progress` nor `at_errors`; override it where that is wrong.
+        """
+        return (type(self).at_progress, type(self).at_errors) == (Dataset.at_progress, Dataset.at_errors)
 
     def state(self) -> dict[str, Tensor]:
         """What training has changed in the data, such as weights of points: tensors by name, kept in checkpoints.

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from metasiren.contracts import Batch, Dataset
+from metasiren.contracts import Batch
 from metasiren.contracts.optimizer import Losses
 from metasiren.errors import RecipeError
 from metasiren.nn.constants import constants_held
@@ -24,12 +24,6 @@ WARM_UP = 3
 """Steps before the capture, as torch's documentation of CUDA graphs advises."""
 RECAPTURES = 3
 """How often the shapes of a batch may change in a stage: where they do so all the time, a graph is of no use."""
-
-
-def draws_alike(dataset: Dataset) -> bool:
-    """Whether every step draws alike from a data set: it follows neither progress nor the model's errors."""
-    kind = type(dataset)
-    return kind.at_progress is Dataset.at_progress and kind.at_errors is Dataset.at_errors
 
 
 class CapturedStep:
@@ -41,7 +35,7 @@ class CapturedStep:
     Args:
         draw: items (batch,) -> the batch of this step, on the device.
         advance: takes a step on a batch: its losses; nothing in it reads from the device.
-        alike: whether `draw` belongs into the graph; see `draws_alike`.
+        alike: whether `draw` belongs into the graph; see `Dataset.draws_alike`.
         size: number of items of a batch; smaller ones are not captured.
         optimizer: its learning rates become tensors, which the graph reads.
         generator: the source of all random numbers of `draw` and `advance`.
@@ -103,7 +97,7 @@ class CapturedStep:
         return found
 
     def _drop(self, change: str) -> None:
-        """Forget the graph, whose memory has other shapes than the batch."""
+        """Discard the graph: its memory has other shapes than the batch."""
         if self.recaptures == RECAPTURES:
             found = f"{change}; shapes have changed {RECAPTURES} times before in this stage."
             raise RecipeError("train.graph", found, "Keep the numbers of points the same, or leave graph out.")

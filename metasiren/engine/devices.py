@@ -101,14 +101,14 @@ def resumable(recipe: Recipe, device: torch.device) -> tuple[Recipe, str]:
     return recipe.model_copy(update={"train": train.model_copy(update=instead)}), words
 
 
-def forget_peak_memory(device: torch.device) -> None:
+def reset_peak_memory(device: torch.device) -> None:
     """Measure the peak of a GPU's memory from here on; without it, earlier runs of the process would count."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """The most bytes of a GPU's memory that tensors took since `forget_peak_memory`; None for other devices."""
+    """The most bytes of a GPU's memory that tensors took since `reset_peak_memory`; None for other devices."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
 
 

@@ -27,7 +27,7 @@ from metasiren.assembly.experiment import Experiment, assemble
 from metasiren.contracts import Batch, Encoder
 from metasiren.engine.captured import WARM_UP
 from metasiren.engine.compilation import compiled
-from metasiren.engine.devices import demand_kernels, forget_peak_memory, peak_memory, precision
+from metasiren.engine.devices import demand_kernels, peak_memory, precision, reset_peak_memory
 from metasiren.engine.distributed import Ranks
 from metasiren.engine.running import make_trainer
 from metasiren.engine.trainer import Trainer
@@ -121,7 +121,7 @@ def _row(name: str, device: torch.device, catalogue: Catalogue) -> dict[str, Any
     if draws:
         for trainer in (here, there):
             _encode_contexts(trainer)
-    forget_peak_memory(device)
+    reset_peak_memory(device)
     times: list[float] = []
     with precision(tf32=False):
         if alone:
@@ -262,7 +262,7 @@ def _kernel_times(device: torch.device, catalogue: Catalogue) -> list[dict[str, 
                 train = experiment.recipe.train.model_copy(update={"kernels": kernels})
                 changed = replace(experiment, recipe=experiment.recipe.model_copy(update={"train": train}))
                 demand_kernels(changed.recipe, changed.model, device)
-                forget_peak_memory(device)
+                reset_peak_memory(device)
                 with precision(tf32=False):
                     trainer = _trainer(changed, catalogue, device, train.dtype)
                     row[f"{kernels}_losses"], times = _steps(trainer, [batch.to(device)] * STEPS, TIMED)

@@ -19,8 +19,8 @@ from metasiren.assembly.experiment import Experiment
 from metasiren.contracts import Batch, Model
 from metasiren.contracts.optimizer import BatchOptimizer, Losses, Problem
 from metasiren.engine.averaging import MovingAverage
-from metasiren.engine.captured import CapturedStep, draws_alike
-from metasiren.engine.devices import forget_peak_memory, precision
+from metasiren.engine.captured import CapturedStep
+from metasiren.engine.devices import precision, reset_peak_memory
 from metasiren.engine.distributed import Ranks
 from metasiren.engine.errors_at import errors_at
 from metasiren.engine.gradients import Gradients
@@ -117,7 +117,7 @@ class Trainer:
         saved, reason = self.step if self.step else None, None
         experiment.model.train()
         self.recovery.keep(self.checkpoint())
-        forget_peak_memory(self.device)
+        reset_peak_memory(self.device)
         with precision(train.tf32):
             while self.step < steps:
                 # Asking the other processes takes time: not at every step.
@@ -195,7 +195,7 @@ class Trainer:
         return CapturedStep(
             self._draw,
             self._advance,
-            alike=draws_alike(data),
+            alike=data.draws_alike,
             size=min(size, data.splits["train"]),
             optimizer=self.optimizer,
             generator=self.generator,

@@ -131,6 +131,24 @@ def test_a_step_is_captured_on_a_stream_of_its_own_device(graphs: list[Capture])
     assert step.side.device == second
 
 
+@pytest.mark.parametrize("alike", [True, False])
+def test_a_data_set_says_whether_its_draw_is_captured(
+    alike: bool, faces: Path, graphs: list[Capture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = assemble(graphed(shrunk("image", "quick", faces)), ms.load_catalogue())
+    assert made.dataset.draws_alike
+    drawn, batch = [], type(made.dataset).batch
+    monkeypatch.setattr(type(made.dataset), "draws_alike", alike)
+    monkeypatch.setattr(type(made.dataset), "batch", lambda *a, **o: drawn.append(0) or batch(*a, **o))
+    with emulated_gpu():
+        make_trainer(made, ms.load_catalogue(), torch.device("cuda", 0), Ranks()).train(
+            watch=lambda *_: None, save=lambda _: None
+        )
+    assert graphs[0].replays == STEPS - WARM_UP
+    # Captured, it is called in the first steps and for the capture alone.
+    assert len(drawn) == (WARM_UP + 1 if alike else STEPS)
+
+
 def test_each_stage_has_its_own_graph(faces: Path, tmp_path: Path, graphs: list[Capture]) -> None:
     recipe = shrunk("image", "quick", faces, steps=None, stages=[{"name": n, "steps": 5} for n in ("a", "b")])
     with emulated_gpu():
