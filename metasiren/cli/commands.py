@@ -120,7 +120,7 @@ def run(
     from metasiren.engine.choosing import choose_preset
     from metasiren.engine.processor import prepare_processor
     from metasiren.engine.progress import Shown, Silent, announce
-    from metasiren.recipe import load_recipe, read_overrides
+    from metasiren.recipe import read_overrides
 
     if no_report:
         os.environ["METASIREN_NO_REPORT"] = "1"
@@ -142,15 +142,14 @@ def run(
             changes["train.seed"] = seed
         choice = choose_preset(recipe, catalogue, preset=preset, overrides=changes)
         announce(progress, recipe, choice)
-        loaded = load_recipe(recipe, preset=choice.preset, overrides=choice.overrides)
         if dry_run:
             from metasiren.engine.devices import pick_device
             from metasiren.engine.dry_run import dry_run as planned
 
-            click.echo(planned(loaded, catalogue, pick_device(device), progress=progress).text())
+            click.echo(planned(choice.recipe, catalogue, pick_device(device), progress=progress).text())
             return
         made = running.run(
-            loaded,
+            choice.recipe,
             out,
             device=device,
             seed=seed,

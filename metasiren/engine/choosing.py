@@ -18,12 +18,14 @@ class Choice:
     """The preset that a recipe runs with here.
 
     Attributes:
+        recipe: with that preset and the overrides.
         preset: its name; None where the recipe has no presets.
         overrides: the changes that were asked for, and what follows from them.
         cost: what it takes, in words; empty where the recipe does not say.
         missing: preset passed over -> what it lacks here.
     """
 
+    recipe: Recipe
     preset: str | None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     cost: str = ""
@@ -49,29 +51,28 @@ def choose_preset(
     """
     presets, asked = presets_of(recipe), dict(overrides or {})
     if preset is not None or not presets:
-        loaded = _load(recipe, preset, asked, catalogue)
+        loaded, changes = _load_with_signal(recipe, preset, asked, catalogue)
         entry = presets.get(str(loaded.preset)) or {}
-        return Choice(loaded.preset, asked | _displaced(loaded, asked, catalogue), str(entry.get("cost", "")))
+        return Choice(loaded, loaded.preset, changes, str(entry.get("cost", "")))
     named = nested(asked).get("data")
     given = isinstance(named, Mapping) and named.get("path") is not None
     missing: dict[str, list[str]] = {}
     reasons: list[str] = []
     for name, entry in presets.items():
-        loaded = _load(recipe, name, asked, catalogue)
-        displaced = _displaced(loaded, asked, catalogue)
+        loaded, changes = _load_with_signal(recipe, name, asked, catalogue)
         lacking = []
         needs = list(entry.get("needs") or [])
         for need in [*needs, "data"] if given and "data" not in needs else needs:
             if need == "gpu":
                 lacking += [] if _has_gpu() else ["there is no GPU that torch can use"]
             elif need == "data":
-                reasons = _missing_data(load_preset(recipe, preset=name, overrides=asked | displaced), catalogue)
+                reasons = _missing_data(loaded, catalogue)
                 lacking += reasons
             else:
                 known = "known: data, gpu"
                 raise RecipeError(f"{recipe}: presets.{name}.needs", f"{need!r} is not a known need.", known)
         if not lacking:
-            return Choice(name, asked | displaced, str(entry.get("cost", "")), missing)
+            return Choice(loaded, name, changes, str(entry.get("cost", "")), missing)
         missing[name] = lacking
     if given and reasons and all(set(reasons) <= set(why) for why in missing.values()):
         found, _, advice = reasons[0].partition("\n")
@@ -96,8 +97,7 @@ def load_recipe(recipe: str | Path, *, preset: str | None = None, overrides: Map
     """
     if not presets_of(recipe) or not (preset is None or overrides):
         return _load(recipe, preset, overrides)
-    choice = choose_preset(recipe, load_catalogue(), preset=preset, overrides=overrides)
-    return load_preset(recipe, preset=choice.preset, overrides=choice.overrides)
+    return choose_preset(recipe, load_catalogue(), preset=preset, overrides=overrides).recipe
 
 
 def _load(
@@ -112,6 +112,16 @@ def _load(
         from metasiren.assembly.parts import with_wrong_parts  # Imports torch.
 
         raise with_wrong_parts(error, catalogue or load_catalogue()) from None
+
+
+def _load_with_signal(
+    recipe: str | Path, preset: str | None, asked: Mapping[str, Any], catalogue: Catalogue
+) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe with the signal that a person gives in place of the preset's, and the overrides that make it."""
+    loaded = _load(recipe, preset, asked, catalogue)
+    displaced = _displaced(loaded, asked, catalogue)
+    changes = {**asked, **displaced}
+    return load_preset(recipe, preset=preset, overrides=changes) if displaced else loaded, changes
 
 
 def _has_gpu() -> bool:
