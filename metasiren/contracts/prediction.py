@@ -14,7 +14,7 @@ from metasiren.nn.derivatives.orders import Order, highest
 
 
 def orders_of(asked: Iterable[Constraint | Metric]) -> dict[str, Order]:
-    """Point set -> the order of derivatives that serves all who name it; those who name none are passed over.
+    """Point set -> the highest order of derivatives that is asked for there. Parts without a point set are left out.
 
     Raises:
         RecipeError: an unknown order.
@@ -29,7 +29,7 @@ def orders_of(asked: Iterable[Constraint | Metric]) -> dict[str, Order]:
 def predict(
     field: Field, latent: Tensor, batch: Batch, orders: Mapping[str, Order], *, chunk_points: int | None = None
 ) -> Prediction:
-    """What constraints and metrics are given.
+    """Evaluate a field at every point set, for constraints and metrics.
 
     Args:
         field: the decoded field.

@@ -53,7 +53,7 @@ class _Lines:
 
 @contextlib.contextmanager
 def named_work(title: str, say: Callable[[str], object], *, after: float = SILENT_SECONDS) -> Iterator[None]:
-    """Say what is being done, if it is not done soon.
+    """Announce work that takes longer than `after` seconds.
 
     Args:
         title: such as "reading the data".

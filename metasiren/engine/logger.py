@@ -95,9 +95,9 @@ class RunLogger:
         self.progress.step(step, losses["loss"], speeds["steps_per_second"])
         self._held.append((step, losses))
         if not self.holds:
-            self.tell()
+            self.call_hooks()
 
-    def tell(self) -> None:
+    def call_hooks(self) -> None:
         """Call the hooks for the steps that were held back."""
         held, self._held = self._held, []
         for step, losses in held:

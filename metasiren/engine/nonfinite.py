@@ -64,7 +64,7 @@ class Recovery:
     good: Checkpoint | None = field(default=None, repr=False)
 
     def keep(self, checkpoint: Checkpoint) -> None:
-        """Remember a checkpoint, where it may be needed."""
+        """Keep a checkpoint in memory where the policy may return to it."""
         if self.policy == "rollback":
             tensors = {name: tensor.detach().cpu().clone() for name, tensor in checkpoint.tensors.items()}
             self.good = replace(checkpoint, tensors=tensors)

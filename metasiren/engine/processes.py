@@ -65,7 +65,7 @@ class Ended:
     stopped: str | None = None
 
 
-def run_words(
+def run_command_line(
     recipe: str | Path,
     out: Path,
     *,
@@ -75,7 +75,7 @@ def run_words(
     more: Sequence[str] = (),
     without: Sequence[str] = (),
 ) -> list[str]:
-    """The words of a process that makes a run.
+    """The command line of a process that makes a run.
 
     Args:
         recipe: a path, or the name of a shipped recipe.
@@ -94,8 +94,8 @@ def run_words(
     return [*words, *more, *(word for pair in pairs for word in ("--set", pair))]
 
 
-def resume_words(folder: Path, *, device: str, more: Sequence[str] = ()) -> list[str]:
-    """The words of a process that goes on with a run."""
+def resume_command_line(folder: Path, *, device: str, more: Sequence[str] = ()) -> list[str]:
+    """The command line of a process that resumes a run."""
     return [sys.executable, "-m", "metasiren", "run", "--resume", str(folder), "--device", device, *more]
 
 

@@ -27,7 +27,7 @@ def checkpoint_to_resume(made: Run, say: Callable[[str], None]) -> Checkpoint | 
     checkpoints.clean(made.checkpoints)
     checkpoint = checkpoints.latest(made.checkpoints)
     if checkpoint is None and (step := _reached(made)) > 0:
-        if _had_one(made, step):
+        if _checkpoint_written(made, step):
             found = f"no checkpoint is there, though training had reached step {step}: it would start over at step 1."
             advice = f"Put the checkpoint back.\n{ANEW.format(made.path / 'recipe.yaml')}"
             raise RunError(str(made.checkpoints), found, advice)
@@ -37,7 +37,7 @@ def checkpoint_to_resume(made: Run, say: Callable[[str], None]) -> Checkpoint | 
     return checkpoint
 
 
-def _had_one(made: Run, step: int) -> bool:
+def _checkpoint_written(made: Run, step: int) -> bool:
     """Whether a checkpoint was written: at the end of training, at a signal, or once a step was beyond the first."""
     if step > made.recipe.train.checkpoint_every or (made.results / "training.json").is_file():
         return True
@@ -47,7 +47,7 @@ def _had_one(made: Run, step: int) -> bool:
 
 
 def _reached(made: Run) -> int:
-    """The last step that status.json or the curves tell of; damaged ones tell of none."""
+    """The last step recorded in status.json or in the curves; 0 where both are missing or damaged."""
     step = _status(made).get("step")
     steps = [step if isinstance(step, int) else 0]
     with suppress(OSError, ValueError, TypeError, RunError):
@@ -62,8 +62,8 @@ def _status(made: Run) -> Mapping[str, Any]:
 
 
 @contextmanager
-def demand_fitting(path: Path, checkpoint: Checkpoint | None) -> Iterator[None]:
-    """Say of a checkpoint that does not fit the parts of the recipe that it does not.
+def mismatch_explained(path: Path, checkpoint: Checkpoint | None) -> Iterator[None]:
+    """Explain errors of restoring a checkpoint: the recipe's parts are not those that it was written for.
 
     Raises:
         RunError: in place of what restoring it raised.

@@ -20,7 +20,7 @@ from metasiren.engine.evaluation import evaluate as evaluate
 from metasiren.engine.evaluation import write_evaluated, write_scores, write_table
 from metasiren.engine.logger import RunLogger, noted_signals
 from metasiren.engine.progress import Progress, Silent, data_words
-from metasiren.engine.resuming import checkpoint_to_resume, demand_fitting, evaluation_may_end, interrupted
+from metasiren.engine.resuming import checkpoint_to_resume, evaluation_may_end, interrupted, mismatch_explained
 from metasiren.engine.time_limit import SHORTEN, TimeLimit, fitted_words, what_was_cut
 from metasiren.engine.trainer import Outcome, Trainer
 from metasiren.errors import InterruptedRunError, RecipeError
@@ -187,7 +187,7 @@ def _train(
     if checkpoint is None:
         progress.say(data_words(dataset))
     fitting = named_work(f"fitting the encoder {experiment.recipe.encoder.name}", progress.say)
-    with fitting, demand_fitting(made.path, checkpoint):
+    with fitting, mismatch_explained(made.path, checkpoint):
         begin(trainer, checkpoint)
     time_limit = TimeLimit(limit, trainer, unwanted=unfitted)
     with noted_signals() as signalled:
@@ -238,7 +238,7 @@ def _steps(
             reason = limit.reason()
             logger.holds = limit.undecided
             if not logger.holds:
-                logger.tell()
+                logger.call_hooks()
             return reason
 
         def save(checkpoint: checkpoints.Checkpoint) -> None:
@@ -255,7 +255,7 @@ def _steps(
             )
         finally:
             if not limit.shortens:
-                logger.tell()
+                logger.call_hooks()
 
 
 def make_trainer(experiment: Experiment, catalogue: Catalogue, device: torch.device, ranks: Ranks) -> Trainer:

@@ -34,7 +34,7 @@ def demand_served(
 
 
 def _demand_gradients(train: Train, name: str, ranks: Ranks) -> None:
-    """Parts of a batch give a step's gradient, not the steps of an optimiser that takes the whole problem."""
+    """An optimiser that receives the whole problem of a step cannot take it in parts."""
     if train.accumulate > 1 or ranks.count > 1:
         where = "torchrun" if ranks.count > 1 else "train.accumulate"
         found = f"{name} needs the whole batch of a step in one process."

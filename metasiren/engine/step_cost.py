@@ -217,7 +217,7 @@ def _emptied(model: Model, place: torch.device) -> Model:
 
 
 def _as_on_a_gpu(optimizer: torch.optim.Optimizer) -> None:
-    """Torch's optimisers update all tensors together on a GPU, where nobody decides otherwise."""
+    """Update all tensors together, as torch's optimisers do on a GPU by default."""
     for group in optimizer.param_groups:
         if group.get("foreach", False) is None and not group.get("fused"):
             group["foreach"] = True

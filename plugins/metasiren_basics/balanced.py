@@ -13,7 +13,7 @@ WHERE = "train.optimizer: balanced_adam"
 
 
 class BalancedAdam(torch.optim.Adam, BatchOptimizer):
-    """Adam on a loss whose terms are made to pull equally hard.
+    """Adam on a loss whose terms are weighted so that their gradients have equal norms.
 
     Every `every` steps each term's gradient norm g_i is measured, and its factor moves towards mean(g) / g_i; the
     recipe's weights stay as they are beneath the factors. (Wang, Sankaran, Wang and Perdikaris 2023, "An Expert's Guide

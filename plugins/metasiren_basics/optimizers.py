@@ -178,7 +178,7 @@ class MuonWithAdam(torch.optim.Optimizer):
                 part.step()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients."""
+        """Set the gradients to None."""
         for part in self.parts:
             part.zero_grad(set_to_none)
 

@@ -1,4 +1,4 @@
-"""Losses of the plainest kind, Eq. 26 of the SIREN paper's supplement: closeness, and Gaussian priors.
+"""The losses of Eq. 26 of the SIREN paper's supplement: mean squared error, and Gaussian priors.
 
 L = 1/(HW) sum |Phi(x) - b|^2 + lambda_1 1/k |z|^2 + lambda_2 1/l |theta|^2. The lambdas are the recipe's weights.
 """

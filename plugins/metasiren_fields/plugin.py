@@ -19,13 +19,13 @@ def metasiren_datasets() -> Mapping[str, str]:
 
 @hookimpl
 def metasiren_protocols() -> Mapping[str, str]:
-    """What a start is worth."""
+    """Evaluation of initial weights."""
     return {"start": "metasiren_fields.zoo.starting:StartProtocol"}
 
 
 @hookimpl
 def metasiren_commands(cli: click.Group) -> None:
-    """Take a field out of the framework; fit many signals at once."""
+    """Export of a field to other formats; fitting of many signals at once."""
     from metasiren_fields.export.command import export
     from metasiren_fields.zoo.command import zoo
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metasiren import Recipe
-from metasiren.engine.processes import Ended, Job, run_jobs, run_words
+from metasiren.engine.processes import Ended, Job, run_command_line, run_jobs
 from metasiren.engine.progress import Progress
 from metasiren.recipe import BASE, presets_of
 from metasiren_studies.members import Member
@@ -66,7 +66,7 @@ def spread(
         preset = recipe.preset or (BASE if presets_of(source) else None)
 
         def words(device: str) -> list[str]:
-            return run_words(
+            return run_command_line(
                 source, training.path, device=device, preset=preset, changes=recipe.changes, more=more, without=without
             )
 

@@ -14,7 +14,7 @@ import metasiren as ms
 from metasiren_report.app import drawing
 from metasiren_report.app.building import _faces
 from metasiren_report.app.fit_tab import pair, read_signal
-from metasiren_report.app.fitting import RIVALS, Options, fit, values_of
+from metasiren_report.app.fitting import COMPARED, Options, fit, values_of
 from metasiren_report.app.inpaint_tab import complete, mask_of
 from metasiren_report.app.latents_tab import between
 from metasiren_report.app.packed_mixture import pack, read_mixture
@@ -259,9 +259,9 @@ def test_a_sine_fits_better_than_relu(ramp: np.ndarray) -> None:
     assert states["sine"].curve[-1][1] > states["sine"].curve[0][1] + 10
 
 
-@pytest.mark.parametrize("rival", RIVALS)
-def test_every_rival_on_offer_learns(ramp: np.ndarray, rival: str) -> None:
-    *_, last = fit(ramp, Options(nonlinearity=rival, width=16, steps=30, rate=5e-3))
+@pytest.mark.parametrize("nonlinearity", COMPARED)
+def test_every_network_on_offer_learns(ramp: np.ndarray, nonlinearity: str) -> None:
+    *_, last = fit(ramp, Options(nonlinearity=nonlinearity, width=16, steps=30, rate=5e-3))
     assert last.curve[-1][1] > last.curve[0][1]
     assert drawing.derivative_pictures(last)[1].shape == (24, 24, 3)
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 import metasiren as ms
 from metasiren.engine import devices, processes
-from metasiren.engine.processes import Ended, Job, run_jobs, run_words
+from metasiren.engine.processes import Ended, Job, run_command_line, run_jobs
 from metasiren.errors import InterruptedRunError, MetasirenError, RecipeError
 from metasiren.recipe import load_recipe, read_overrides
 from metasiren_studies import commands
@@ -223,7 +223,9 @@ def test_signals_that_this_process_ignores_stay_ignored(tmp_path: Path) -> None:
 
 def test_the_words_of_a_run_say_what_its_recipe_is(tmp_path: Path) -> None:
     changes = {"train.optimizer.lr": 1e-5, "siren.input_layer": None, "data.title": "a, b: 'c'\nd", "train.clip": 2}
-    words = run_words("image", tmp_path / "x", device="cpu", preset="quick", changes=changes, without=["physics"])
+    words = run_command_line(
+        "image", tmp_path / "x", device="cpu", preset="quick", changes=changes, without=["physics"]
+    )
     assert words[1:6] == ["-m", "metasiren", "--without", "physics", "run"]
     pairs = [words[n + 1] for n, word in enumerate(words) if word == "--set"]
     assert read_overrides(pairs) == changes

@@ -1,4 +1,4 @@
-"""What people use to fill holes in a picture: diffusion and marching fronts (OpenCV), bending plates (scikit-image)."""
+"""Classical inpainting: fluid dynamics and fast marching (OpenCV), the biharmonic equation (scikit-image)."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ LEAST = 16
 
 @dataclass(frozen=True, kw_only=True)
 class DeepImagePrior:
-    """Prediction an hourglass to the seen pixels by Adam, and average its outputs.
+    """Fit an hourglass network to the seen pixels by Adam, and average its outputs.
 
     Args:
         steps: of Adam; the paper takes some thousands.

@@ -85,7 +85,7 @@ class MaskedPicture(Dataset):
         shape = (pixels.shape[0], pixels.shape[1])
         full = read_photograph(path if path is not None else photograph).shape[:2]
         if mask is None:
-            self.seen = _coins(shape, fraction, mask_seed)
+            self.seen = _drawn_mask(shape, fraction, mask_seed)
         else:
             whole = (full[0], full[1])
             self.seen = read_mask(mask, shape, full=whole, size=size, crop=crop, polarity=mask_polarity)
@@ -155,8 +155,8 @@ class MaskedPicture(Dataset):
         return reason or (Picture.missing(path=mask) if mask is not None else None)
 
 
-def _coins(shape: tuple[int, int], fraction: float, seed: int) -> Mask:
-    """One coin per pixel: True with probability `fraction`."""
+def _drawn_mask(shape: tuple[int, int], fraction: float, seed: int) -> Mask:
+    """An independent draw for each pixel: True with probability `fraction`."""
     if not 0 < fraction <= 1:
         found = f"{fraction} of the pixels."
         raise RecipeError("data: fraction", found, "Give a number above 0, and at most 1, which hides nothing.")

@@ -50,7 +50,7 @@ class WaveEquation(Residual):
         self.form = form
 
     def for_data(self, dataset: Dataset) -> Self:
-        """Where the data's fact `speed` says that c is the same everywhere, the equation is one sum of derivatives."""
+        """With one sum of derivatives where the data's metadata `speed` is a constant c."""
         speed = dataset.metadata.get("speed")
         if not isinstance(speed, int | float):
             return self

@@ -12,7 +12,7 @@ from PIL import Image
 
 from metasiren import DataError, MetasirenError, grid, picture_sheet
 from metasiren_report.app import drawing
-from metasiren_report.app.fitting import RIVALS, Fitting, Options, fit, values_of
+from metasiren_report.app.fitting import COMPARED, Fitting, Options, fit, values_of
 from metasiren_report.app.uploads import read_picture, read_sound
 
 TASKS = {"fit its values": "values", "recover it from its gradient": "gradient", "fill in missing pixels": "inpaint"}
@@ -39,12 +39,12 @@ def read_signal(upload: str | None, side: int) -> tuple[np.ndarray[Any, Any], in
     return read_picture(upload, side), None
 
 
-def pair(signal: Any, options: Options, rival: str) -> Iterator[dict[str, Fitting]]:
-    """Train the sine network and another one (unless `rival` is `nothing`) in turn, a state of each at a time."""
+def pair(signal: Any, options: Options, other_kind: str) -> Iterator[dict[str, Fitting]]:
+    """Train the sine network and another one (unless `other_kind` is `nothing`) in turn, a state of each at a time."""
     own = fit(signal, options)
-    other = fit(signal, Options(**{**vars(options), "nonlinearity": rival})) if rival != NOTHING else iter(())
+    other = fit(signal, Options(**{**vars(options), "nonlinearity": other_kind})) if other_kind != NOTHING else iter(())
     states: dict[str, Fitting] = {}
-    going = {"sine": own, rival: other}
+    going = {"sine": own, other_kind: other}
     while going:
         for name in list(going):
             state = next(going[name], None)
@@ -58,7 +58,7 @@ def pair(signal: Any, options: Options, rival: str) -> Iterator[dict[str, Fittin
 def add_tab(gr: Any) -> None:
     """Add the tab to the Blocks at hand."""
 
-    def run(upload: str | None, task: str, rival: str, side: int, *numbers: float) -> Iterator[tuple[Any, ...]]:
+    def run(upload: str | None, task: str, other_kind: str, side: int, *numbers: float) -> Iterator[tuple[Any, ...]]:
         try:
             signal, rate = read_signal(upload, int(side))
             if rate is not None and TASKS[task] != "values":
@@ -68,7 +68,7 @@ def add_tab(gr: Any) -> None:
                 task=TASKS[task], width=int(width), depth=int(depth), omega=float(omega), rate=float(speed),  # type: ignore[arg-type]
                 steps=int(steps), seen=float(seen), tv=float(tv),
             )  # fmt: skip
-            for states in pair(signal, options, rival):
+            for states in pair(signal, options, other_kind):
                 yield (*_shown(gr, signal, states, rate), states)
         except MetasirenError as error:
             raise gr.Error(str(error)) from None
@@ -94,7 +94,7 @@ def add_tab(gr: Any) -> None:
                     file_types=[".png", ".jpg", ".jpeg", ".webp", ".bmp", ".wav", ".flac", ".ogg"],
                 )  # fmt: skip
                 task = gr.Radio(list(TASKS), value=next(iter(TASKS)), label="What to do", elem_id="task")
-                rival = gr.Dropdown([NOTHING, *RIVALS], value="relu", label="Beside the sine", elem_id="rival")
+                other_kind = gr.Dropdown([NOTHING, *COMPARED], value="relu", label="Beside the sine", elem_id="rival")
                 with gr.Row():
                     start = gr.Button("Fit", variant="primary", elem_id="start")
                     stop = gr.Button("Stop", elem_id="stop")
@@ -120,7 +120,7 @@ def add_tab(gr: Any) -> None:
                     label="Fitted sound", interactive=False, buttons=["download"], visible=False, elem_id="sound"
                 )
         states = gr.State()
-        inputs = [upload, task, rival, side, width, depth, omega, speed, steps, seen, tv]
+        inputs = [upload, task, other_kind, side, width, depth, omega, speed, steps, seen, tv]
         going = start.click(run, inputs, [curve, views, sound, states], show_progress="minimal", concurrency_limit=2)
         stop.click(None, cancels=[going])
         keep.click(save, [states, size], files)

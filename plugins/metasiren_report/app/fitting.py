@@ -18,7 +18,7 @@ Pixels = NDArray[np.float64]
 Task = Literal["values", "gradient", "inpaint"]
 PARTS = ("finer", "finer_pp", "gaussian", "sinc", "wire")
 """Nonlinearities that a plugin offers; they keep their own scales."""
-RIVALS = ("relu", "tanh", "softplus", "relu_pe", "relu_fourier", *PARTS)
+COMPARED = ("relu", "tanh", "softplus", "relu_pe", "relu_fourier", *PARTS)
 OSCILLATING = ("sine", *PARTS)
 """Nonlinearities for which the coordinates of a sound are stretched, as for the paper's sounds."""
 EVERY_SECONDS = 0.7

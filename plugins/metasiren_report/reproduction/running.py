@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metasiren.engine.processes import Ended, Job, resume_words, run_jobs, run_words
+from metasiren.engine.processes import Ended, Job, resume_command_line, run_command_line, run_jobs
 from metasiren.runs.lock import locked
 from metasiren_report.reproduction.planning import Step
 from metasiren_report.summary import read_json
@@ -121,13 +121,15 @@ def command_of(step: Step, folder: Path, device: str, seconds: float, files: Map
     assert step.way is not None
     more = ["--max-time", f"{max(1, round(seconds))}s"]
     if list((folder / "checkpoints").glob("step-*.safetensors")):
-        return resume_words(folder, device=device, more=more)
+        return resume_command_line(folder, device=device, more=more)
     changes = dict(step.way.set)
     if step.way.file:
         changes["data.path"] = str(files[step.way.file].resolve())
     # What the time cuts goes on in another call.
     more.append("--no-fit")
-    return run_words(step.result.recipe, folder, device=device, preset=step.way.preset, changes=changes, more=more)
+    return run_command_line(
+        step.result.recipe, folder, device=device, preset=step.way.preset, changes=changes, more=more
+    )
 
 
 def _set_aside(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of a video file, one after the other, checked before anybody trains on them."""
+"""Pictures of a video file, one after the other, checked before training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from metasiren_signals.clips.selection import MOST_SIDE, Frame, Selection
 from metasiren_signals.files import demand_file
 
 MOST_BYTES = 64 << 30
-"""A selection of more pixels than this is refused: nobody means to fit them with one field."""
+"""A selection of more pixels than this is refused: it is too large for one field."""
 
 ENOUGH = 0.9
 """Less than this share of the frames that a header counts means that the file broke off."""

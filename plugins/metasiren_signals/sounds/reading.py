@@ -1,4 +1,4 @@
-"""A stretch of a sound file, checked before anybody trains on it."""
+"""A stretch of a sound file, checked before training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from metasiren import DataError, load_extra
 from metasiren_signals.files import demand_file
 
 MOST_SAMPLES = 1_000_000_000
-"""More numbers than this (4 GB in float32) are refused: nobody means to fit them with one field."""
+"""More numbers than this (4 GB in float32) are refused: they are too many for one field."""
 
 CONVERT = "Convert it to wav, flac or ogg, for instance: ffmpeg -i FILE sound.wav"
 
