@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from metasiren import Siren, load_recipe
-from metasiren.engine import selfcheck
 from metasiren.nn.derivatives import SecondSums, elementwise, fused
 from metasiren.nn.derivatives.orders import Order
 from metasiren.registry.catalogue import load_catalogue
+from metasiren_studies import selfcheck
 
 # Outputs, of which fewer than the three coordinates take the reverse route for gradients; and the order.
 CASES: dict[str, tuple[int, Order]] = {

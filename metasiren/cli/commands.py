@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from metasiren.cli.checks import selfcheck
 from metasiren.cli.failures import explain
 from metasiren.cli.options import catalogue_of, console
 from metasiren.cli.options import device as device_option
@@ -163,7 +162,7 @@ def run(
         click.echo(made.path)
 
 
-for _command in (evaluate, table, render, plugins, recipes, describe, new, schema, selfcheck):
+for _command in (evaluate, table, render, plugins, recipes, describe, new, schema):
     cli.add_command(_command)
 
 

@@ -1,1 +1,1 @@
-"""Comparisons of variants, and studies of initialisation."""
+"""Comparisons of variants, studies of initialisation, and a check of the machine."""

@@ -219,7 +219,7 @@ def _folder(recipe: Recipe, out: Path | None) -> Path:
     """Make the directory of a comparison.
 
     Raises:
-        RunError: it holds something already, or cannot be made.
+        RunError: it is not empty, or cannot be made.
     """
     number = 1
     while (free := Path("runs") / f"compare-{recipe.name}-{number}").exists():
@@ -227,7 +227,7 @@ def _folder(recipe: Recipe, out: Path | None) -> Path:
     folder = out or free
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise RunError(str(folder), "there is something already.", "Name another --out; nothing is overwritten.")
+            raise RunError(str(folder), "is not an empty folder.", "Name another --out; nothing is overwritten.")
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(str(folder), f"the directory cannot be made: {error}.", "Name another --out.") from None

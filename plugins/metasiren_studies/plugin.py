@@ -1,4 +1,4 @@
-"""What this package offers: commands that study rather than fit."""
+"""What this package offers: commands that compare and check."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 @hookimpl
 def metasiren_commands(cli: click.Group) -> None:
-    """Compare variants of a recipe; inspect a net before training."""
-    from metasiren_studies.commands import compare, inspect
+    """Compare variants of a recipe; inspect a net before training; check a machine."""
+    from metasiren_studies.commands import compare, inspect, selfcheck
 
     cli.add_command(compare)
     cli.add_command(inspect)
+    cli.add_command(selfcheck)

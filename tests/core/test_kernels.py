@@ -15,11 +15,12 @@ import pytest
 import torch
 
 from metasiren import Siren, load_catalogue, load_recipe
-from metasiren.engine import running, selfcheck
+from metasiren.engine import running
 from metasiren.engine.counting import OperationCount
 from metasiren.errors import RecipeError
 from metasiren.nn.activations import Sine
 from metasiren.nn.derivatives import demand_kernels, elementwise, fused
+from metasiren_studies import selfcheck
 
 HERE = Path(__file__).parents[1]
 needs_triton = pytest.mark.skipif(

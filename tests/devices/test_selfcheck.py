@@ -15,8 +15,8 @@ from torch.utils._pytree import tree_leaves
 
 import metasiren as ms
 from metasiren.cli.commands import cli
-from metasiren.engine import selfcheck as module
-from metasiren.engine.selfcheck import line_of, selfcheck
+from metasiren_studies import selfcheck as module
+from metasiren_studies.selfcheck import line_of, selfcheck
 
 
 @pytest.fixture(autouse=True)

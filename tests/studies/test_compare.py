@@ -166,7 +166,7 @@ def test_mistakes_are_found_before_any_training(
 def test_nothing_is_overwritten(recipe: Path, catalogue: Catalogue, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for there in (tmp_path, tmp_path / "file"):
-        with pytest.raises(RunError, match="something already"):
+        with pytest.raises(RunError, match="not an empty folder"):
             compare(recipe, ["nonlinearity=sine"], there, catalogue=catalogue)
     with pytest.raises(RunError, match="cannot be made"):
         compare(recipe, ["nonlinearity=sine"], tmp_path / "file" / "below", catalogue=catalogue)

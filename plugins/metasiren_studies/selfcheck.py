@@ -23,16 +23,15 @@ from typing import Any
 
 import torch
 
+from metasiren import Batch, Encoder, MetasirenError, Recipe, RecipeError
 from metasiren.assembly.experiment import Experiment, assemble
-from metasiren.contracts import Batch, Encoder
 from metasiren.engine.captured import WARM_UP
 from metasiren.engine.compilation import compiled
 from metasiren.engine.devices import demand_kernels, peak_memory, precision, reset_peak_memory
 from metasiren.engine.distributed import Ranks
 from metasiren.engine.running import make_trainer
 from metasiren.engine.trainer import Trainer
-from metasiren.errors import MetasirenError, RecipeError
-from metasiren.recipe import Recipe, load_recipe, presets_of, shipped_recipes
+from metasiren.recipe import load_recipe, presets_of, shipped_recipes
 from metasiren.registry.catalogue import Catalogue
 
 STEPS, TIMED = 3, 5
