@@ -120,8 +120,7 @@ class Context(_OnDevice):
         """The observations laid out on their grid.
 
         Returns:
-            values (batch, d_out, *grid), zero where nothing was observed, and
-            the observation mask (batch, 1, *grid), 1 where a value was observed.
+            values (batch, d_out, *grid), zero where not observed, and the mask (batch, 1, *grid) of observed ones.
 
         Raises:
             ValueError: the pairs do not come from a grid.
@@ -288,7 +287,7 @@ class Dataset(ABC):
     def exact_conditions(cls, **options: Any) -> ExactConditions | None:
         """Conditions that fields of this data meet whatever their weights; None, the default, for none.
 
-        It is asked where a recipe gives the option `exact`, and it reads no data: a run is opened without any.
+        It is called where a recipe gives the option `exact`, and reads no data: a run is opened without any.
 
         Args:
             options: those of the recipe.
