@@ -199,7 +199,6 @@ def _train(
             progress.say(fitted_words(made.environment))
             outcome = _steps(made, trainer, catalogue, time_limit, progress, status, signalled)
     trainer.ranks.leave()
-    status.done = outcome.step  # also where a signal came within the last step
     if signalled:
         raise interrupted(made, f"stopped by {signalled[0]} after step {outcome.step}.")
     cut = what_was_cut(trainer, time_limit.why_not) if outcome.stopped else ""
@@ -254,6 +253,7 @@ def _steps(
                 notify=logger.nonfinite(experiment.model),
             )
         finally:
+            status.done = trainer.step  # also where a signal or an error came within the last step
             if not limit.shortens:
                 logger.call_hooks()
 

@@ -244,6 +244,19 @@ def test_a_signal_during_evaluation_says_how_to_go_on(
     assert running.resume(made.path, device="cpu").status["state"] == "finished"
 
 
+def test_a_run_that_fails_while_a_step_is_told_counts_this_step(tmp_path: Path, catalogue: Catalogue) -> None:
+    class Closed(Silent):
+        def step(self, step: int, loss: float, steps_per_second: float) -> None:
+            if step == 3:
+                raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        running.run(toy(), tmp_path / "run", device="cpu", catalogue=catalogue, progress=Closed())
+    made = ms.open_run(tmp_path / "run")
+    assert [line["step"] for line in made.losses()] == [1, 2, 3]
+    assert (made.status["state"], made.status["step"]) == ("failed", 3)
+
+
 @pytest.mark.parametrize("step", [1, 3])
 def test_a_run_stopped_by_a_signal_counts_every_step_that_was_taken(
     tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, step: int
