@@ -93,7 +93,9 @@ class LeastSquares(BatchOptimizer):
             for _, solution in damped_solutions(gram, moment, [self.ridge]):
                 return solution
         found = "its equations are not finite."
-        raise TrainingError(f"train.optimizer: {NAME}", found, "Look for broken values in the data or the weights.")
+        raise TrainingError(
+            f"train.optimizer: {NAME}", found, "Check the data and the weights for numbers that are not finite."
+        )
 
     def _check(self, problem: Problem, before: dict[str, Tensor], expected: float) -> None:
         reached, start = float(problem.losses()["loss"]), float(before["loss"])

@@ -44,7 +44,8 @@ class Mse(Constraint):
     def _error(self, prediction: Prediction) -> Tensor:
         points = prediction.batch.points[self.at]
         if "values" not in points.targets:
-            found = f"nothing says what values the field should have there; known: {sorted(points.targets)}."
+            known = ", ".join(points.targets) or "none"
+            found = f"these points have no target 'values'; they have {known}."
             raise RecipeError(f"constraints: mse: at: {self.at}", found, "Name a point set with values.")
         return prediction.jets[self.at].value - points.values
 

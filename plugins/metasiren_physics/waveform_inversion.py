@@ -111,7 +111,9 @@ class WaveformInversion(BatchOptimizer):
         found = damped_cholesky(gram, self.ridge)
         if found is None:
             raise TrainingError(
-                WHERE, "its equations are not finite.", "Look for broken values in the data or the weights."
+                WHERE,
+                "its equations are not finite.",
+                "Check the data and the weights for numbers that are not finite.",
             )
         return found[1], right
 

@@ -104,7 +104,7 @@ def inpaint(
     with torch.no_grad():
         model, there = run.model(device=place), context.to(place)
         latent = model.encoder(there, model.decoder)
-        _demand_looking(run, model, there, latent)
+        _demand_use_of_observations(run, model, there, latent)
         coords = coords.to(place)
         made = _drawn(model.decoder.field(latent), coords, target)[0]
         drawn = made.new_zeros(0, *made.shape)
@@ -166,7 +166,7 @@ def _no_posterior(run: Run) -> RunError:
     return RunError(str(run.path), found, advice)
 
 
-def _demand_looking(run: Run, model: Model, context: Context, latent: Tensor) -> None:
+def _demand_use_of_observations(run: Run, model: Model, context: Context, latent: Tensor) -> None:
     """Refuse a model whose latent stays the same when every observed value changes."""
     turned = replace(context, values=-context.values - 0.5)
     if torch.equal(latent, model.encoder(turned, model.decoder)):

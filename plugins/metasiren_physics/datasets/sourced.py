@@ -73,7 +73,7 @@ class SourcedWaves(Dataset):
             raise RecipeError(f"{where}: near_radius", f"{near_radius}.", "Give a positive number.")
         check_curriculum(f"{where}: shrink", *shrink)
         if not start_damping >= 0:
-            raise RecipeError(f"{where}: start_damping", f"{start_damping}.", "Give zero or more; 1 is much.")
+            raise RecipeError(f"{where}: start_damping", f"{start_damping}.", "Give zero or more; 1 damps strongly.")
         check_curriculum(f"{where}: damping", 0.0, damping_until)
         self.start_variance, self.shrink = start_variance, shrink
         self.start_damping, self.damping_until = start_damping, damping_until

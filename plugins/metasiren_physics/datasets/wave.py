@@ -82,7 +82,7 @@ class WaveDataset(Dataset):
     ) -> None:
         if border == "periodic":
             advice = "Choose open, dirichlet or neumann; the solver fft has periodic ones."
-            raise RecipeError("data: wave: border", "a network is not asked for periodic borders.", advice)
+            raise RecipeError("data: wave: border", "networks are not trained with periodic borders.", advice)
         self.problem = wave_problem(
             medium=medium, centre=centre, variance=variance, peak=peak, duration=duration, border=border
         )

@@ -87,7 +87,7 @@ def invert(
     averaged = np.stack([operator.source(source, "admm") for source in problem.sources], -1)
     spread = factorised(operator.mass.astype(np.complex128))
     sources = spread.solve(averaged)
-    seeker = _Seeker(operator, (np.abs(operator.points) < problem.free).all(-1).reshape(-1), smoothness)
+    medium_solver = _MediumSolver(operator, (np.abs(operator.points) < problem.free).all(-1).reshape(-1), smoothness)
     box = (max(speeds) ** -2.0, min(speeds) ** -2.0)
 
     m = np.full(len(operator.weight), problem.start**-2.0)
@@ -102,7 +102,7 @@ def invert(
         scale = scale or float(np.linalg.eigvalsh(gram)[-1]) * penalty
         u = _waves(solve, sources + beta, rows, gram + scale * np.eye(len(gram)), data.T + delta, received)
         bent = spread.solve(operator.stretched @ u)
-        m = np.clip(seeker.model(u, sources + beta - bent, m), *box)
+        m = np.clip(medium_solver.model(u, sources + beta - bent, m), *box)
         beta += sources - bent - (operator.weight * m)[:, None] * u
         delta += data.T - received @ u
         errors.append(float(np.linalg.norm(received @ u - data.T) / np.linalg.norm(data)))
@@ -151,7 +151,7 @@ def _waves(solve: _Solver, right: Complex, rows: Complex, gram: Complex, wanted:
     return solve(right + rows.conj().T @ np.linalg.solve(gram, missing))
 
 
-class _Seeker:
+class _MediumSolver:
     """The least squares for m on the nodes where it is free."""
 
     def __init__(self, operator: GridOperator, free: NDArray[np.bool_], smoothness: float) -> None:

@@ -135,6 +135,6 @@ def observed_in_groups(
 def shared_masks(
     count: int, group: int, grid: tuple[int, ...], generator: torch.Generator | None, device: torch.device
 ) -> Tensor:
-    """Masks (count, points) bool such as people make (`draw_mask`); `group` neighbours share one."""
+    """Random masks (count, points) bool, by `draw_mask`; `group` neighbours share one."""
     masks = [draw_mask(grid, generator, device) for _ in range(-(-count // group))]
     return torch.stack(masks).repeat_interleave(group, dim=0)[:count]

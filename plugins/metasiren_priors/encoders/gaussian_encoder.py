@@ -161,7 +161,7 @@ class GaussianEncoder(Encoder):
         partial = every[share.argsort() < round(self.damped * len(values))]
         with torch.autocast(values.device.type, enabled=False):
             latent = self.latent(values)
-            degrade = self._see_partly if self.training_latents == "posterior" else self._damp
+            degrade = self._masked if self.training_latents == "posterior" else self._damp
             latent[partial] = degrade(values[partial], latent[partial], generator)
             if self.targets == "linear":
                 values = values.clone()
@@ -178,7 +178,7 @@ class GaussianEncoder(Encoder):
         noise = torch.randn(latent.shape, generator=generator, device=latent.device, dtype=latent.dtype)
         return s / (s + v) * (latent + v.sqrt() * noise * self.gains)
 
-    def _see_partly(self, values: Tensor, latent: Tensor, generator: torch.Generator | None) -> Tensor:
+    def _masked(self, values: Tensor, latent: Tensor, generator: torch.Generator | None) -> Tensor:
         """Latents of items seen through random masks, each shared by a group and so by one factorisation."""
         assert self.grid is not None
         groups = []
@@ -189,7 +189,7 @@ class GaussianEncoder(Encoder):
 
 
 def draw_mask(grid: tuple[int, ...], generator: torch.Generator | None, device: torch.device) -> Tensor:
-    """A mask (pixels,) such as people make: scattered pixels, their number log-uniform, or one side of the image.
+    """A random mask (pixels,) for inpainting: scattered pixels, their number log-uniform, or one side of the image.
 
     One mask in four shows a side: rows or columns before or after a random cut.
     """

@@ -1,4 +1,4 @@
-"""What people upload: checked, and made small."""
+"""Uploaded files, checked and reduced in size."""
 
 from __future__ import annotations
 

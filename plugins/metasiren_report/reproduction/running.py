@@ -117,7 +117,7 @@ def is_done(folder: Path) -> bool:
 
 
 def command_of(step: Step, folder: Path, device: str, seconds: float, files: Mapping[str, Path]) -> list[str]:
-    """The words of the process that runs a step, or goes on with it."""
+    """The command line of the process that runs a step, or resumes it."""
     assert step.way is not None
     more = ["--max-time", f"{max(1, round(seconds))}s"]
     if list((folder / "checkpoints").glob("step-*.safetensors")):

@@ -83,7 +83,7 @@ def read_header(path: Path) -> Header:
 
 
 def _upright(picture: Any) -> Frame:
-    """A decoded picture in RGB; telephones store theirs lying, with the angle beside them."""
+    """A decoded picture in RGB, turned by the angle that the file states."""
     pixels: Frame = picture.to_ndarray(format="rgb24")
     return np.rot90(pixels, round(picture.rotation / 90))
 

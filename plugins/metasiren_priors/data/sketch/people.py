@@ -1,4 +1,4 @@
-"""Who is drawn: twenty-odd attributes, related as people's are, and the traits that follow."""
+"""Random attributes of faces, correlated as people's are, and the traits that follow from them."""
 
 from __future__ import annotations
 
