@@ -35,7 +35,7 @@ def main(image: Path, faces: Path) -> None:
         page = browser.new_page(viewport={"width": 1120, "height": 1000}, color_scheme="light")
         page.set_default_timeout(PATIENCE)
         page.goto((image / "results" / "report.html").resolve().as_uri())
-        save(page, "start_report", page.locator("header"), page.locator(".card").first)
+        save(page, "start_report", page.locator(".card").first, page.locator(".card").first)
         page.goto((faces / "results" / "report.html").resolve().as_uri())
         page.locator(".contexts").evaluate("e => { e.value = 1; e.dispatchEvent(new Event('input')); }")
         save(page, "start_faces", page.locator(".sheet"), page.locator(".sheet"))

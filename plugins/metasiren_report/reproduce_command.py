@@ -56,7 +56,8 @@ def reproduce(
         for why in step.lacking:
             click.echo(f"{'':<18} {'':<29} ({why})")
     total = sum(step.way.minutes for step in steps if step.way)
-    click.echo(f"about {total:g} minutes on one core of an Intel Xeon; {len(workers)} at a time here", err=True)
+    minutes = "1 minute" if total == 1 else f"{total:g} minutes"
+    click.echo(f"about {minutes} on one core of an Intel Xeon; {len(workers)} at a time here", err=True)
     if only_list:
         return
     out.mkdir(parents=True, exist_ok=True)

@@ -200,6 +200,8 @@ def test_the_list_says_what_takes_how_long(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "Figure 5" in done.stdout
     assert "2 min" in done.stdout
+    short = CliRunner().invoke(cli, ["reproduce", "bach", "--list", "--time", "1m"])
+    assert "about 1 minute on" in short.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -115,7 +115,7 @@ def add_tab(gr: Any, app: Any, priors: Mapping[str, Prior], faces: Mapping[str, 
         return gr.skip() if mask_of(editor, priors[name].side) is None else BRUSH
 
     with gr.Tab("Inpaint", id="inpaint"), gr.Row():
-        with gr.Column(scale=1, min_width=300):
+        with gr.Column(scale=3, min_width=300):
             name = gr.Dropdown(names, value=names[0], label="Prior", elem_id="prior")
             number = gr.Slider(0, 15, 0, step=1, label="Face", elem_id="face")
             upload = gr.File(
@@ -124,9 +124,9 @@ def add_tab(gr: Any, app: Any, priors: Mapping[str, Prior], faces: Mapping[str, 
             )  # fmt: skip
             how = gr.Radio([RANDOM, BRUSH], value=RANDOM, label="What is observed", elem_id="how")
             count = gr.Slider(1, 1024, 100, step=1, label="Number of random pixels", elem_id="count")
-            size = gr.Slider(32, 512, 128, step=32, label="Size of the completion in pixels", elem_id="size")
+            size = gr.Slider(32, 512, 128, step=32, label="Pixels a side of the completion", elem_id="size")
             seed = gr.Number(0, precision=0, minimum=0, maximum=10**6, label="Seed of the random pixels and samples")
-        with gr.Column(scale=2, min_width=320):
+        with gr.Column(scale=5, min_width=320):
             editor = gr.ImageEditor(
                 label="Brush to hide", type="numpy", sources=(), transforms=(), layers=False,
                 brush=gr.Brush(default_size=40, colors=["#2a3470"], color_mode="fixed"), canvas_size=(320, 320),
