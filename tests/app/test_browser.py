@@ -65,6 +65,7 @@ def opened() -> Iterator[Any]:
 def tab(opened: Any, address: str) -> Iterator[Any]:
     """A page of the app after its first completion; no request left this machine, and no error was raised."""
     page, wrong = opened.new_page(viewport={"width": 1280, "height": 1000}), []
+    page.set_default_timeout(120_000)  # a busy machine is no fault of the app
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda r: wrong.append(r.url) if not r.url.startswith((address, "data:", "blob:")) else None)
     page.goto(address)
