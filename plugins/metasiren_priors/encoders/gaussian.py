@@ -18,7 +18,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from metasiren import Dataset
+from metasiren import DataError, Dataset
 from metasiren_priors.data.imageset import ImageSet
 from metasiren_priors.mixture.rest import standard_normal
 
@@ -53,6 +53,31 @@ def training_vectors(
                 yield values.view(len(values), *grid, -1).flip(len(grid)).flatten(1)
 
     return stream
+
+
+def training_draw(
+    dataset: Dataset, fold: int, count: int, generator: torch.Generator, *, mirror: bool, folds: int
+) -> Tensor:
+    """Vectors (count, pixels * channels) of training signals drawn at random from one fold.
+
+    Signal i belongs to fold i modulo `folds`. With `mirror`, each is mirrored with probability one half.
+
+    Raises:
+        DataError: the fold is empty.
+    """
+    held = len(range(fold, dataset.splits["train"], folds))
+    if not held:
+        found = f"{dataset.splits['train']} training signals cannot be split into {folds} folds."
+        raise DataError("data", found, f"Give {folds} or more, or an encoder without a correction.")
+    items = fold + folds * torch.randint(held, (count,), generator=generator)
+    values = signals(dataset, "train", items)
+    if mirror:
+        assert dataset.domain.grid is not None
+        grid = dataset.domain.grid
+        turned = values.view(count, *grid, -1).flip(len(grid)).view_as(values)
+        chosen = (torch.rand(count, generator=generator) < 0.5).to(values.device)
+        values = torch.where(chosen.view(-1, 1, 1), turned, values)
+    return values.flatten(1)
 
 
 def solve_within(matrix: Tensor, chosen: Tensor, right: Tensor) -> Tensor:

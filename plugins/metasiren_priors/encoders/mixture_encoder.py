@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from math import prod
 
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from metasiren import Context, DataError, Dataset, Decoder, Domain, Encoder, RecipeError, RunError
 from metasiren_priors.data.imageset import ImageSet
-from metasiren_priors.encoders.gaussian import training_vectors
+from metasiren_priors.encoders.gaussian import training_draw, training_vectors
+from metasiren_priors.mixture.learning import FOLDS, learn
 from metasiren_priors.mixture.mixture import Mixture
 from metasiren_priors.mixture.posterior import Posterior
 
@@ -39,6 +41,11 @@ class MixtureEncoder(Encoder):
             hidden values keep nearer to the components' means: better where whole parts are hidden.
         scales: in densities, deviations and samples, the covariance of what the coordinates leave is multiplied by
             one of these numbers, signal by signal: sharp signals vary more there than smooth ones.
+        correction_steps: of training a correction of the plain Gaussian's posterior mean, in `fit`, on posteriors of
+            training signals that the covariance has not seen; 0 for none.
+        correction_features: width of its network.
+        correction_rate: its learning rate.
+        correction_share: of the corrected Gaussian in posterior means, from 0 to 1; the mixture has the others.
 
     Raises:
         DataError: the signals do not lie on a grid.
@@ -62,6 +69,10 @@ class MixtureEncoder(Encoder):
         density_ridge: float | None = None,
         mean_scale: float = 1.0,
         scales: Sequence[float] = (1.0,),
+        correction_steps: int = 0,
+        correction_features: int = 768,
+        correction_rate: float = 2e-3,
+        correction_share: float = 0.3,
     ) -> None:
         super().__init__()
         if domain.grid is None:
@@ -73,6 +84,8 @@ class MixtureEncoder(Encoder):
             ("pooled", pooled, 0),
             ("directions", 1 if directions is None else directions, 1),
             ("seed", seed, 0),
+            ("correction_steps", correction_steps, 0),
+            ("correction_features", correction_features, 1),
         ):
             if value < least:
                 raise RecipeError(f"encoder: mixture: {option}", f"{value} is below {least}.", f"Give {least} or more.")
@@ -86,6 +99,13 @@ class MixtureEncoder(Encoder):
         if mean_scale <= 0:
             found = f"{mean_scale} is not positive."
             raise RecipeError("encoder: mixture: mean_scale", found, "Give a number such as 0.8, or 1.")
+        if correction_rate <= 0:
+            found = f"{correction_rate} is not positive."
+            raise RecipeError("encoder: mixture: correction_rate", found, "Give a learning rate such as 2e-3.")
+        if not 0 <= correction_share <= 1:
+            found = f"{correction_share} is no share."
+            raise RecipeError("encoder: mixture: correction_share", found, "Give a number from 0 to 1.")
+        self.correction_steps, self.correction_rate, self.seed = correction_steps, correction_rate, seed
         self.grid, self.mirror, self.latent_dim = domain.grid, mirror, prod(domain.grid) * domain.d_out
         self.mixture = Mixture(
             self.latent_dim,
@@ -99,13 +119,26 @@ class MixtureEncoder(Encoder):
             density_ridge=density_ridge,
             mean_scale=mean_scale,
             scales=scales,
+            correction=correction_features if correction_steps else None,
+            share=correction_share,
         )
         self.register_buffer("fitted", torch.tensor(False))
 
     def fit(self, dataset: Dataset) -> None:
         """Fit the mixture to the training split."""
         mirror = self.mirror or (isinstance(dataset, ImageSet) and dataset.mirror)
-        self.mixture.fit(training_vectors(dataset, device=self.mixture.basis.device, mirror=mirror))
+        stream = training_vectors(dataset, device=self.mixture.basis.device, mirror=mirror)
+        self.mixture.fit(stream)
+        if self.correction_steps:
+            learn(
+                self.mixture,
+                stream,
+                partial(training_draw, dataset, mirror=mirror, folds=FOLDS),
+                self.grid,
+                steps=self.correction_steps,
+                rate=self.correction_rate,
+                seed=self.seed,
+            )
         self.fitted.fill_(True)
 
     @torch.no_grad()

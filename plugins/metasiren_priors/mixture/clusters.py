@@ -34,6 +34,13 @@ class Clusters:
     covariances: Tensor
 
 
+def total_covariance(clusters: Clusters) -> Tensor:
+    """Covariance (size, size) of the whole mixture: within its components and between them."""
+    apart = clusters.means - clusters.weights @ clusters.means
+    within = torch.einsum("k,kij->ij", clusters.weights, clusters.covariances)
+    return within + (apart * clusters.weights.unsqueeze(1)).T @ apart
+
+
 def k_means(x: Tensor, count: int, generator: torch.Generator, rounds: int = 25) -> Tensor:
     """Labels (n,) of the vectors x (n, size): Lloyd's algorithm from the start of k-means++ (Arthur 2007)."""
     first = torch.randint(len(x), (1,), generator=generator)
@@ -71,13 +78,18 @@ def maximise(x: Tensor, shares: Tensor, pooled: float) -> Clusters:
     sizes = shares.sum(0)
     held = sizes.clamp_min(1e-6).unsqueeze(1)
     means = torch.where(sizes.unsqueeze(1) > 1e-6, shares.T @ x / held, x.mean(0))
-    scatter = torch.stack(
-        [((x - mean) * share.unsqueeze(1)).T @ (x - mean) for mean, share in zip(means, shares.T, strict=True)]
-    )
+    scatter = torch.stack([_scatter(x, share, mean) for mean, share in zip(means, shares.T, strict=True)])
     within = scatter.sum(0) / max(len(x) - 1, 1)
     covariances = (scatter + pooled * within) / (sizes + pooled - 1).clamp_min(1e-6).view(-1, 1, 1)
     weights = (sizes + 1e-6) / (sizes + 1e-6).sum()
     return Clusters(weights, means, covariances)
+
+
+def _scatter(x: Tensor, share: Tensor, mean: Tensor) -> Tensor:
+    # Almost every vector belongs to one component alone; shares that float32 would round off are left out.
+    held = (share > 1e-9).nonzero().squeeze(1)
+    apart = x.index_select(0, held) - mean
+    return (apart * share.index_select(0, held).unsqueeze(1)).T @ apart
 
 
 def log_densities(x: Tensor, clusters: Clusters) -> Tensor:

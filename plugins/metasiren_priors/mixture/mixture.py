@@ -9,6 +9,9 @@ this is the Gaussian N(m, C + ridge I) itself. Vectors too long for C have an is
 
 The ridge that predicts best is larger than the one of the highest density, so that densities, deviations and samples
 may have a ridge of their own. There, too, a vector's rest may be scaled: t ~ N(0, a R), a being one of a few numbers.
+
+A learnt correction of the plain Gaussian may share in the mean, which is then the average of two predictions that err
+differently; densities, deviations and samples are the mixture's.
 """
 
 from __future__ import annotations
@@ -20,7 +23,8 @@ from torch import Tensor, nn
 
 from metasiren_priors.encoders.gaussian import Gaussian, Stream
 from metasiren_priors.encoders.gaussian_factors import FactorGaussian, gaussian_of
-from metasiren_priors.mixture.clusters import Clusters, cluster, maximise
+from metasiren_priors.mixture.clusters import Clusters, cluster, maximise, total_covariance
+from metasiren_priors.mixture.correction import Correction, View
 from metasiren_priors.mixture.posterior import Posterior, Prior, condition
 from metasiren_priors.mixture.rest import DenseRest, IsotropicRest, Rest
 
@@ -43,8 +47,11 @@ class Mixture(nn.Module):
         mean_scale: number that multiplies the components' covariances in posterior means, once their weights are known.
         scales: numbers a of equal weights, for densities, deviations and samples: the covariance of a vector's rest,
             its noise included, is one of them times R.
+        correction: width of the correction's network; none by default. It is trained by `learning.learn`.
+        share: of the corrected Gaussian in posterior means, from 0 to 1; the mixture has the others.
 
     Attributes:
+        correction: the network, or None.
         gaussian: mean and covariance of all training vectors.
         basis: B, (size, coordinates).
         weights, means, covariances: of the components, (components, ...).
@@ -70,9 +77,11 @@ class Mixture(nn.Module):
         density_ridge: float | None = None,
         mean_scale: float = 1.0,
         scales: Sequence[float] = (1.0,),
+        correction: int | None = None,
+        share: float = 0.3,
     ) -> None:
         super().__init__()
-        self.mean_scale, self.scales = mean_scale, tuple(float(scale) for scale in scales)
+        self.mean_scale, self.scales, self.share = mean_scale, tuple(float(scale) for scale in scales), share
         self.gaussian: Gaussian = gaussian_of(size, ridge, directions)
         # The width of [-1, 1] is twice that of [0, 1].
         self.density_ridge = self.gaussian.ridge if density_ridge is None else 4 * density_ridge
@@ -82,6 +91,10 @@ class Mixture(nn.Module):
         self.register_buffer("weights", torch.full((components,), 1 / components))
         self.register_buffer("means", torch.zeros(components, self.coordinates))
         self.register_buffer("covariances", torch.eye(self.coordinates).repeat(components, 1, 1))
+        self.correction: Correction | None = None
+        if correction is not None:
+            # Its weights are no parameters of the run's own training.
+            self.correction = Correction(self.coordinates, correction).requires_grad_(False).eval()
         self._rests: dict[float, Rest] = {}
         self.register_load_state_dict_post_hook(lambda *_: self._forget())  # type: ignore[no-untyped-call]
 
@@ -138,6 +151,10 @@ class Mixture(nn.Module):
         self.means.copy_(found.means)
         self._forget()
         self.covariances.copy_(self._without_rest(found.covariances))
+        if self.correction is not None:
+            with torch.random.fork_rng([x.device] if x.is_cuda else []):
+                torch.manual_seed(self.seed)
+                self.correction.restart(total_covariance(self.clusters).diagonal().sqrt())
 
     def _without_rest(self, covariances: Tensor) -> Tensor:
         """Covariances of coordinates, less what an isotropic rest adds to them (as in probabilistic PCA)."""
@@ -211,14 +228,22 @@ class Mixture(nn.Module):
     def mean(self, values: Tensor, seen: Tensor) -> Tensor:
         """Expected vectors (vectors, size), in the dtype of `values`; observed values are returned.
 
-        `ridge` and `mean_scale` count here, `density_ridge` and `scales` do not.
+        `ridge`, `mean_scale` and the correction count here, `density_ridge` and `scales` do not.
         """
         expected = torch.zeros_like(values)
         prior = None if self.mean_scale == 1 else Prior.of(self.clusters)
+        variances = precision = None
+        if self.correction is not None:
+            covariance = total_covariance(self.clusters)
+            variances, precision = covariance.diagonal(), torch.cholesky_inverse(torch.linalg.cholesky(covariance))
         for rows, posterior in self._conditioned(values, seen, self.gaussian.ridge, (1.0,)):
             if prior:
                 posterior = posterior.narrowed(prior, self.mean_scale)
-            expected[rows] = posterior.mean().to(values.dtype)
+            coordinates = posterior.coordinates()
+            if self.correction is not None and precision is not None and variances is not None:
+                corrected = self.correction(View.of(precision, variances, posterior.seen))
+                coordinates = torch.lerp(coordinates, corrected, self.share)
+            expected[rows] = posterior.mean_at(coordinates).to(values.dtype)
         return torch.where(seen, values, expected)
 
     def log_density(self, values: Tensor, seen: Tensor) -> Tensor:

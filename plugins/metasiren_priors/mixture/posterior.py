@@ -58,7 +58,11 @@ class Posterior:
 
     def mean(self) -> Tensor:
         """Expected values (vectors, size); observed ones are returned as they are."""
-        return self._whole(self._hidden(self.coordinates()))
+        return self.mean_at(self.coordinates())
+
+    def mean_at(self, coordinates: Tensor) -> Tensor:
+        """Expected values (vectors, size), given coordinates (vectors, coordinates); observed ones stay."""
+        return self._whole(self._hidden(coordinates))
 
     def narrowed(self, prior: Prior, scale: float) -> Posterior:
         """The posterior if every S were multiplied by `scale`; the components keep their weights and the evidence.
