@@ -130,11 +130,16 @@ def recipe(train: dict[str, Any], where: str = "toy", **changes: Any) -> Recipe:
 
 def plugin() -> ModuleType:
     """The parts as a plugin module."""
-    module = ModuleType("toys")
-    offers = {
-        "datasets": {"waves": Waves}, "encoders": {"mean_pair": Mean}, "decoders": {"shift": Shift},
-        "constraints": {"squares": Squares}, "protocols": {"judge": Judge}, "optimizers": {"toy_adam": adam},
-    }  # fmt: skip
+    return offering(
+        "toys",
+        datasets={"waves": Waves}, encoders={"mean_pair": Mean}, decoders={"shift": Shift},
+        constraints={"squares": Squares}, protocols={"judge": Judge}, optimizers={"toy_adam": adam},
+    )  # fmt: skip
+
+
+def offering(name: str, **offers: dict[str, Any]) -> ModuleType:
+    """A plugin module that offers parts: kind, in the plural, -> name -> factory."""
+    module = ModuleType(name)
     for kind, parts in offers.items():
 
         def hook(parts: dict[str, Any] = parts) -> dict[str, Any]:

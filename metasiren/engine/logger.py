@@ -25,7 +25,7 @@ class RunLogger:
     """Writes the curves of a run (metrics.jsonl, TensorBoard); informs the progress display and the hooks.
 
     Attributes:
-        holds: whether the hooks wait for `tell`, while the training may still begin anew.
+        holds: whether the hooks wait for `call_hooks`, while the training may still begin anew.
     """
 
     def __init__(self, made: Run, catalogue: Catalogue, progress: Progress, steps: int, start: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar
 
 import pytest
@@ -46,15 +45,8 @@ class Curve(ms.Renderer):
 
 @pytest.fixture
 def catalogue() -> Catalogue:
-    module = ModuleType("acme")
-    for kind, parts in (("datasets", {"tone": Tone}), ("renderers", {"curve": Curve})):
-
-        def hook(parts: Any = parts) -> Any:
-            return parts
-
-        hook.__name__ = f"metasiren_{kind}"
-        setattr(module, hook.__name__, ms.hookimpl(hook))
-    return load_catalogue(extra=[toys.plugin(), module])
+    acme = toys.offering("acme", datasets={"tone": Tone}, renderers={"curve": Curve})
+    return load_catalogue(extra=[toys.plugin(), acme])
 
 
 def run(folder: Path, catalogue: Catalogue, data: str = "tone") -> ms.Run:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -69,16 +68,10 @@ class Halving(BatchOptimizer):
 
 @pytest.fixture
 def catalogue() -> Catalogue:
-    module = ModuleType("acme")
-    offers = {"datasets": {"rising": Rising}, "constraints": {"level": Level}, "optimizers": {"halving": Halving}}
-    for kind, parts in offers.items():
-
-        def hook(parts: dict[str, Any] = parts) -> dict[str, Any]:
-            return parts
-
-        hook.__name__ = f"metasiren_{kind}"
-        setattr(module, hook.__name__, ms.hookimpl(hook))
-    return load_catalogue(extra=[toys.plugin(), module])
+    acme = toys.offering(
+        "acme", datasets={"rising": Rising}, constraints={"level": Level}, optimizers={"halving": Halving}
+    )
+    return load_catalogue(extra=[toys.plugin(), acme])
 
 
 def recipe(*, data: str = "waves", constraints: dict[str, Any] | None = None, **train: Any) -> ms.Recipe:

@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -86,16 +85,8 @@ class Descent(BatchOptimizer):
 def catalogue(monkeypatch: pytest.MonkeyPatch) -> Catalogue:
     CLOCK.__init__()  # type: ignore[misc]
     monkeypatch.setattr("metasiren.engine.time_limit.monotonic", CLOCK)
-    module = ModuleType("acme")
-    offers = {"datasets": {"timed": Timed, "rising": Rising}, "optimizers": {"descent": Descent}}
-    for kind, parts in offers.items():
-
-        def hook(parts: dict[str, Any] = parts) -> dict[str, Any]:
-            return parts
-
-        hook.__name__ = f"metasiren_{kind}"
-        setattr(module, hook.__name__, ms.hookimpl(hook))
-    return load_catalogue(extra=[toys.plugin(), module])
+    acme = toys.offering("acme", datasets={"timed": Timed, "rising": Rising}, optimizers={"descent": Descent})
+    return load_catalogue(extra=[toys.plugin(), acme])
 
 
 def recipe(data: str = "timed", **train: Any) -> ms.Recipe:
