@@ -17,7 +17,13 @@ from metasiren_physics.datasets.point_weights import Attention, Causal
 
 F64 = torch.float64
 ONE = torch.arange(1)
-SMALL = {"siren.hidden_features": 6, "siren.hidden_layers": 0, "data.points.interior": 40, "train.log_every": 1}
+SMALL = {
+    "siren.hidden_features": 6,
+    "siren.hidden_layers": 0,
+    "data.points.interior": 40,
+    "data.settle": None,
+    "train.log_every": 1,
+}
 
 
 def box(**options: Any) -> BoxDataset:
