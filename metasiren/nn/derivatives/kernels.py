@@ -5,6 +5,8 @@ columns; the terms t of column k are `ends[k]` to `ends[k + 1]`, each w_ij = wei
 The reverse route: z (instances, numbers), and adjoints a (instances, outputs, numbers); where `row`, those are the last
 layer's weights (instances, outputs, features), the same for all points.
 
+Loops over terms run over all and pick those of a column: Triton 3.5 takes no entry of a tuple as a loop's bound.
+
 A program takes `size` of the numbers (points times features) of one instance. Places are 64-bit: tensors may have more
 than 2**31 elements. `tl.sin` and `tl.cos` compile to CUDA's accurate functions, with a full reduction of the argument.
 """
@@ -51,8 +53,10 @@ def sine_columns(
         tl.store(h_at + at + (1 + i) * numbers, c * z_i, inside)
     for k in tl.static_range(len(ends) - 1):
         form = tl.zeros_like(z)
-        for t in tl.static_range(ends[k], ends[k + 1]):
-            form += weights[t] * slopes[first[t]] * slopes[second[t]]
+        for t in tl.static_range(len(weights)):
+            if ends[k] <= t:
+                if t < ends[k + 1]:
+                    form += weights[t] * slopes[first[t]] * slopes[second[t]]
         z_k = tl.load(z_at + at + (1 + tangents + k) * numbers, inside)
         tl.store(h_at + at + (1 + tangents + k) * numbers, c * z_k - s * form, inside)
 
@@ -93,8 +97,10 @@ def sine_columns_back(
         tl.store(h_at + at + (1 + i) * numbers, c * z_i, inside)
     for k in tl.static_range(len(ends) - 1):
         form = tl.zeros_like(z)
-        for t in tl.static_range(ends[k], ends[k + 1]):
-            form += weights[t] * slopes[first[t]] * slopes[second[t]]
+        for t in tl.static_range(len(weights)):
+            if ends[k] <= t:
+                if t < ends[k + 1]:
+                    form += weights[t] * slopes[first[t]] * slopes[second[t]]
         z_k = tl.load(z_at + at + (1 + tangents + k) * numbers, inside)
         g_k = tl.load(g_at + at + (1 + tangents + k) * numbers, inside)
         curves = curves + (g_k,)
@@ -105,11 +111,13 @@ def sine_columns_back(
     for i in tl.static_range(tangents):
         bend = tl.zeros_like(z)
         for k in tl.static_range(len(ends) - 1):
-            for t in tl.static_range(ends[k], ends[k + 1]):
-                if first[t] == i:
-                    bend += weights[t] * curves[k] * slopes[second[t]]
-                if second[t] == i:
-                    bend += weights[t] * curves[k] * slopes[first[t]]
+            for t in tl.static_range(len(weights)):
+                if ends[k] <= t:
+                    if t < ends[k + 1]:
+                        if first[t] == i:
+                            bend += weights[t] * curves[k] * slopes[second[t]]
+                        if second[t] == i:
+                            bend += weights[t] * curves[k] * slopes[first[t]]
         tl.store(g_at + at + (1 + i) * numbers, c * pulls[i] - s * bend, inside)
     tl.store(g_at + at, c * (tl.load(g_at + at, inside) - twice) - s * bent, inside)
 
