@@ -54,9 +54,8 @@ def sine_columns(
     for k in tl.static_range(len(ends) - 1):
         form = tl.zeros_like(z)
         for t in tl.static_range(len(weights)):
-            if ends[k] <= t:
-                if t < ends[k + 1]:
-                    form += weights[t] * slopes[first[t]] * slopes[second[t]]
+            if ends[k] <= t and t < ends[k + 1]:
+                form += weights[t] * slopes[first[t]] * slopes[second[t]]
         z_k = tl.load(z_at + at + (1 + tangents + k) * numbers, inside)
         tl.store(h_at + at + (1 + tangents + k) * numbers, c * z_k - s * form, inside)
 
@@ -98,9 +97,8 @@ def sine_columns_back(
     for k in tl.static_range(len(ends) - 1):
         form = tl.zeros_like(z)
         for t in tl.static_range(len(weights)):
-            if ends[k] <= t:
-                if t < ends[k + 1]:
-                    form += weights[t] * slopes[first[t]] * slopes[second[t]]
+            if ends[k] <= t and t < ends[k + 1]:
+                form += weights[t] * slopes[first[t]] * slopes[second[t]]
         z_k = tl.load(z_at + at + (1 + tangents + k) * numbers, inside)
         g_k = tl.load(g_at + at + (1 + tangents + k) * numbers, inside)
         curves = curves + (g_k,)
@@ -112,12 +110,11 @@ def sine_columns_back(
         bend = tl.zeros_like(z)
         for k in tl.static_range(len(ends) - 1):
             for t in tl.static_range(len(weights)):
-                if ends[k] <= t:
-                    if t < ends[k + 1]:
-                        if first[t] == i:
-                            bend += weights[t] * curves[k] * slopes[second[t]]
-                        if second[t] == i:
-                            bend += weights[t] * curves[k] * slopes[first[t]]
+                if ends[k] <= t and t < ends[k + 1]:
+                    if first[t] == i:
+                        bend += weights[t] * curves[k] * slopes[second[t]]
+                    if second[t] == i:
+                        bend += weights[t] * curves[k] * slopes[first[t]]
         tl.store(g_at + at + (1 + i) * numbers, c * pulls[i] - s * bend, inside)
     tl.store(g_at + at, c * (tl.load(g_at + at, inside) - twice) - s * bent, inside)
 
