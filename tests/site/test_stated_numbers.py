@@ -84,14 +84,14 @@ def picture(page: str, pattern: str, row: str = "") -> Stated:
 
 def equation(name: str) -> Stated:
     """A row of the table of equations; where the last digits are, rounding decides."""
-    pattern = rf"\| `{name}`, \d+ steps[^|]*\| [\d,]+ \| (?P<relative_l2>[\d.e-]+) \| \d+ \|\n"
+    pattern = rf"\| `{name}`, [\d,]+ steps[^|]*\| [\d,]+ \| (?P<relative_l2>[\d.e-]+) \| \d+ \|\n"
     return Stated(RESULTS, pattern, {"relative_l2": 0.6}, share=True)
 
 
 QUICK = "--preset quick --seed 0 --device cpu"
 RUNS: dict[str, list[Stated]] = {
     f"image {QUICK}": [
-        picture("docs/start.md", r"\| values \| (?P<psnr_db>[\d.]+) dB \| \| \| gradient \| "
+        picture("docs/start.md", r"\| values \| (?P<psnr_db>[\d.]+) dB \| [\d.]+ dB \| \| gradient \| "
                                  r"(?P<gradient_psnr_db>[\d.]+) dB \| [\d.]+ dB \| \| "
                                  r"Laplacian \| (?P<laplacian_psnr_db>[\d.]+) dB"),
         picture("docs/start.md", r"\| gradient \| [\d.]+ dB \| (?P<gradient_psnr_db>[\d.]+) dB \| \| Laplacian "
