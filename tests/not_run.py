@@ -45,8 +45,6 @@ NOT_RUN: dict[str, list[str]] = {
     ],
     LONG: [
         "python benchmarks/derivatives.py",
-        "python benchmarks/equations.py burgers --preset cpu --seconds 400 --variant deep=siren.hidden_layers=3"
-        " --variant wide=siren.hidden_features=32",
         "python benchmarks/equations.py burgers --seconds 80 --share 10 --variant 'memory=data.points.interior=2000'"
         " --variant 'plain=train.optimizer.momentum=0' --variant"
         " 'broyden=data.points.interior=2000;train.optimizer={name: self_scaled};train.ema=null' --variant"
