@@ -24,7 +24,7 @@ def pixels(path: Path) -> np.ndarray[Any, Any]:
 
 
 def test_a_picture_is_rendered_as_value_gradient_and_laplacian(typed: Typed, tmp_path: Path) -> None:
-    run = path_of(typed("metasiren run image --preset quick", *small("data.size=16")))
+    run = path_of(typed("metasiren run image --preset quick", *small("data.size=[16,24]")))
     for quantity in ("value", "gradient", "laplacian"):
         done = typed(f"metasiren render {run} --quantity {quantity} --size 20x30 -o {quantity}.png")
         assert done.exit_code == 0, done.exception

@@ -14,7 +14,7 @@ from PIL import Image
 
 from metasiren import DataError, Domain, Field, RecipeError, Siren, grid
 from metasiren_images.single.kernel import bilinear_offsets, blurred
-from metasiren_images.single.render import PictureRenderer
+from metasiren_images.single.render import PictureRenderer, StretchedWarning
 
 GREY = Domain(2, 1, (9, 13))
 
@@ -132,3 +132,21 @@ def test_what_cannot_be_a_picture(tmp_path: Path) -> None:
         PictureRenderer().values(wave(1.0, 1.0), Domain(1, 1, (9,)))
     with pytest.raises(DataError, match="cannot be written"):
         PictureRenderer(size=(2, 70_000)).render(wave(1.0, 1.0), GREY, {}, tmp_path / "wide.jpg")
+
+
+@pytest.mark.parametrize("size", [(90, 130), (91, 130), (45, 65), (5, 7), (18, 26), (1, 1)])
+def test_a_size_of_the_pictures_proportions_is_drawn_without_a_word(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Warnings are errors here; a side may be rounded to whole pixels."""
+    path = tmp_path / "out.png"
+    PictureRenderer(size=size).render(wave(1.0, 1.0), GREY, {}, path)
+    with Image.open(path) as made:
+        assert made.size == size[::-1]
+
+
+@pytest.mark.parametrize("size", [(130, 90), (100, 100), (90, 150)])
+def test_a_picture_drawn_stretched_is_warned_of(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "out.png"
+    with pytest.warns(StretchedWarning, match=rf"{size[0]} x {size[1]} .* picture's 9 x 13; resolution={max(size)} "):
+        PictureRenderer(size=size).render(wave(1.0, 1.0), GREY, {}, path)
+    with Image.open(path) as made:
+        assert made.size == size[::-1]

@@ -42,9 +42,9 @@ def test_an_item_is_drawn_at_any_size(run: ms.Run, tmp_path: Path) -> None:
     small = render(run.path, tmp_path / "small.png", item=2, device="cpu")
     face = draw_faces(0, "val", 3, size=SIDE)[2].astype(int)
     assert np.abs(picture(small) - face).mean() < 6, "the whole signal was seen: the field repeats it"
-    result = typed(f"render {run.path} --item 2 --size 40x30 -o {tmp_path / 'large.png'}")
+    result = typed(f"render {run.path} --item 2 --size 40x40 -o {tmp_path / 'large.png'}")
     assert result.exit_code == 0, result.exception
-    assert picture(tmp_path / "large.png").shape == (40, 30, 3)
+    assert picture(tmp_path / "large.png").shape == (40, 40, 3)
     train = render(run.path, tmp_path / "train.png", item=2, split="train", device="cpu")
     assert not np.array_equal(picture(train), picture(small))
 

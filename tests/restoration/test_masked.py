@@ -86,7 +86,10 @@ def test_a_mask_from_a_file_is_white_where_hidden(tmp_path: Path) -> None:
     turned = MaskedPicture(size=10, mask=tmp_path / "mask.png", mask_polarity="white_seen")
     assert (turned.seen == (mask > 0)).all()
     assert MaskedPicture.missing(mask=tmp_path / "mask.png") is None
-    assert "nowhere.png" in str(MaskedPicture.missing(mask=tmp_path / "nowhere.png"))
+    said = str(MaskedPicture.missing(mask=tmp_path / "nowhere.png"))
+    assert "nowhere.png is not there" in said
+    assert "--set data.mask=FILE" in said
+    assert "data.path" not in said
 
 
 def test_a_mask_that_looks_turned_is_warned_of(tmp_path: Path) -> None:

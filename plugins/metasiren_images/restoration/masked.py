@@ -152,7 +152,9 @@ class MaskedPicture(Dataset):
     ) -> str | None:
         """Why this picture cannot be used here."""
         reason = Picture.missing(path=path, photograph=photograph)
-        return reason or (Picture.missing(path=mask) if mask is not None else None)
+        if reason is not None or mask is None or Path(mask).expanduser().is_file():
+            return reason
+        return f"{mask} is not there; give a mask with --set data.mask=FILE"
 
 
 def _drawn_mask(shape: tuple[int, int], fraction: float, seed: int) -> Mask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from metasiren import DataError, Domain, Field, RecipeError, Renderer, progress_bar
+from metasiren import DataError, Domain, Field, RecipeError, Renderer, RunWarning, progress_bar
 from metasiren_images.single.kernel import blurred
 from metasiren_images.single.photograph import MOST_PIXELS
 from metasiren_images.single.sheet import as_image
@@ -19,13 +20,18 @@ from metasiren_images.single.views import Array, gradient_in_colours, laplacian_
 Quantity = Literal["value", "gradient", "laplacian"]
 
 
+class StretchedWarning(RunWarning):
+    """A picture is drawn in other proportions than those of the picture that its field was fitted to."""
+
+
 class PictureRenderer(Renderer):
     """Sample a picture's field on a grid of any size. Values beyond the data's range are clipped.
 
     Args:
         quantity: `value`; `gradient` (exact: hue is its direction, saturation its size, white is none) or `laplacian`
             (exact: mid-grey is none, brighter is positive), both in colours that span the field's own range.
-        size: (rows, columns); by default as dense as the picture that the field was fitted to.
+        size: (rows, columns); by default as dense as the picture that the field was fitted to. Other proportions
+            stretch the picture, and are warned of.
         resolution: pixels of the longer side, in place of `size`.
         extent: the least and greatest coordinate, of both axes; [-2, 2] shows what lies around the picture.
         kernel: `none` takes values at points; `bilinear` averages over a pixel and its neighbours, which prevents
@@ -84,6 +90,8 @@ class PictureRenderer(Renderer):
             picture.save(path, quality=95, lossless=True)
         except (ValueError, OSError) as error:
             raise DataError(str(path), f"cannot be written: {error}.", "Try a .png, or a smaller size.") from None
+        if domain.grid is not None and self.size is not None:
+            _warn_of_stretching(path, (domain.grid[0], domain.grid[1]), self.size)
 
     def values(self, field: Field, domain: Domain) -> Tensor:
         """The field on the grid: (rows, columns, channels), neither scaled nor clipped."""
@@ -139,3 +147,12 @@ class PictureRenderer(Renderer):
         stretch = (self.extent[1] - self.extent[0]) / 2
         rows, columns = (max(1, round((n - 1) * stretch) + 1) for n in fitted)
         return rows, columns
+
+
+def _warn_of_stretching(path: Path, fitted: tuple[int, int], size: tuple[int, int]) -> None:
+    """Proportions that differ by more than a fiftieth, and by more than a pixel's rounding."""
+    stretch = size[0] * fitted[1] / (size[1] * fitted[0])
+    if max(stretch, 1 / stretch) - 1 > max(0.02, 1 / min(*fitted, *size)):
+        words = f"{path}: drawn stretched, for {size[0]} x {size[1]} (rows x columns) has other proportions than the "
+        words += f"picture's {fitted[0]} x {fitted[1]}; resolution={max(size)} (--resolution) keeps them."
+        warnings.warn(StretchedWarning(words), stacklevel=3)
