@@ -76,7 +76,7 @@ def choose_preset(
         missing[name] = lacking
     if given and reasons and all(set(reasons) <= set(why) for why in missing.values()):
         found, _, advice = reasons[0].partition("\n")
-        raise RecipeError(f"{recipe}: data.path", found, advice)
+        raise RecipeError(f"{recipe}: data", found, advice)
     why_not = "\n".join(f"{name}: {'; '.join(why)}" for name, why in missing.items())
     raise RecipeError(str(recipe), "no preset can run here.", f"{why_not}\nWithout any preset: --preset {BASE}.")
 

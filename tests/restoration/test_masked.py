@@ -209,3 +209,10 @@ def test_samples_that_do_not_fit_the_points_are_refused() -> None:
         BlurredMse(samples=3)(fit(torch.zeros(1, 4, 1), torch.zeros(1, 4, 1)))
     with pytest.raises(RecipeError, match="samples: 0 is below one"):
         BlurredMse(samples=0)
+
+
+def test_a_mask_that_is_not_there_is_not_called_the_picture(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "me.png")
+    changes = {"data.path": str(tmp_path / "me.png"), "data.mask": str(tmp_path / "nowhere.png")}
+    with pytest.raises(RecipeError, match=r"inpainting: data: .*nowhere\.png is not there; .*data\.mask=FILE"):
+        ms.load_recipe("inpainting", overrides=changes)

@@ -91,7 +91,7 @@ class PictureRenderer(Renderer):
         except (ValueError, OSError) as error:
             raise DataError(str(path), f"cannot be written: {error}.", "Try a .png, or a smaller size.") from None
         if domain.grid is not None and self.size is not None:
-            _warn_of_stretching(path, (domain.grid[0], domain.grid[1]), self.size)
+            _warn_of_stretching((domain.grid[0], domain.grid[1]), self.size)
 
     def values(self, field: Field, domain: Domain) -> Tensor:
         """The field on the grid: (rows, columns, channels), neither scaled nor clipped."""
@@ -149,10 +149,10 @@ class PictureRenderer(Renderer):
         return rows, columns
 
 
-def _warn_of_stretching(path: Path, fitted: tuple[int, int], size: tuple[int, int]) -> None:
+def _warn_of_stretching(fitted: tuple[int, int], size: tuple[int, int]) -> None:
     """Proportions that differ by more than a fiftieth, and by more than a pixel's rounding."""
     stretch = size[0] * fitted[1] / (size[1] * fitted[0])
     if max(stretch, 1 / stretch) - 1 > max(0.02, 1 / min(*fitted, *size)):
-        words = f"{path}: drawn stretched, for {size[0]} x {size[1]} (rows x columns) has other proportions than the "
-        words += f"picture's {fitted[0]} x {fitted[1]}; resolution={max(size)} (--resolution) keeps them."
-        warnings.warn(StretchedWarning(words), stacklevel=3)
+        shapes = f"{size[0]} x {size[1]} (rows x columns) has other proportions than its {fitted[0]} x {fitted[1]}"
+        advice = f"resolution={max(size)} (--resolution) keeps them"
+        warnings.warn(StretchedWarning(f"the picture is drawn stretched: {shapes}; {advice}."), stacklevel=3)
