@@ -38,10 +38,12 @@ def test_a_narrow_copy_of_each_trains_is_judged_and_renders(name: str, tmp_path:
     assert (made.results / "preview.png").is_file()
     dataset = load_catalogue().make("dataset", recipe.data.name, where="data", options=recipe.data.options)
     assert json.loads(json.dumps(dataset.metadata)) == made.metadata
-    renderer = load_catalogue().make("renderer", dataset.renderer, where="render", options={"size": (9, 11)})
+    rows, columns = (2 * side for side in dataset.domain.grid)
+    options = {"size": (rows, columns)}
+    renderer = load_catalogue().make("renderer", dataset.renderer, where="render", options=options)
     renderer.render(made.field(), dataset.domain, made.metadata, tmp_path / "out.png")
     with Image.open(tmp_path / "out.png") as picture:
-        assert picture.size == (11, 9)
+        assert picture.size == (columns, rows)
 
 
 @pytest.mark.parametrize("constraint", ["difference_mse", "growth_mse"])
