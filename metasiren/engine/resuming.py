@@ -34,6 +34,11 @@ def checkpoint_to_resume(made: Run, say: Callable[[str], None]) -> Checkpoint | 
         say(f"no checkpoint was written by step {step}: training starts over at step 1")
     for fault in checkpoint.passed_over if checkpoint else ():
         say(f"passed over {fault}")
+    if checkpoint is not None and (made.results / "training.json").is_file() and checkpoint.step >= _steps(made):
+        say(
+            f"training had ended at step {checkpoint.step:,}: only the evaluation is repeated. For more steps, "
+            f"run {made.path / 'recipe.yaml'} anew with another --out and --set train.steps=NUMBER"
+        )
     return checkpoint
 
 
@@ -44,6 +49,11 @@ def _checkpoint_written(made: Run, step: int) -> bool:
     # A signal in training leaves a checkpoint; a second one does not wait for it, and leaves a KeyboardInterrupt.
     status = _status(made)
     return status.get("state") == "interrupted" and not str(status.get("reason")).startswith("KeyboardInterrupt")
+
+
+def _steps(made: Run) -> int:
+    steps = _status(made).get("steps")
+    return steps if isinstance(steps, int) else 0
 
 
 def _reached(made: Run) -> int:

@@ -101,6 +101,21 @@ def test_resume_and_evaluate(call: Any, recipe: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run" / "results" / "table.json").read_text())["items"] == 2
 
 
+def test_a_misspelt_file_is_compared_with_those_beside_it(call: Any, recipe: Path) -> None:
+    done = call("run", recipe.with_name("tooy.yaml"))
+    assert done.code != 0
+    assert "Did you mean 'toy.yaml'" in done.err
+
+
+def test_resuming_a_finished_run_says_that_training_had_ended(call: Any, recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert call("run", recipe, "--preset", "quick", "--out", out).code == 0
+    done = call("run", "--resume", out)
+    assert done.code == 0, done.err
+    assert "training had ended at step" in done.err
+    assert "--set train.steps=NUMBER" in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
