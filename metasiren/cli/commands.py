@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +124,7 @@ def run(
     from metasiren.recipe import read_overrides
 
     if no_report:
-        os.environ["METASIREN_NO_REPORT"] = "1"
+        ctx.with_resource(_variable("METASIREN_NO_REPORT", "1"))
     prepare_processor()
     catalogue = catalogue_of(ctx)
     # Under torchrun the first process alone prints.
@@ -164,6 +166,20 @@ def run(
 
 for _command in (evaluate, table, render, plugins, recipes, describe, new, schema):
     cli.add_command(_command)
+
+
+@contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    """Set an environment variable for one command."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _show_warning(

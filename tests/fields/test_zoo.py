@@ -177,7 +177,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert found.exit_code == 0, found.output
     assert len(read_zoo(out)) == 2
     again = CliRunner().invoke(cli, [*command, *options])
-    assert isinstance(again.exception, ms.DataError)
+    assert isinstance(again.exception, ms.RunError)
 
 
 def test_errors_are_kept_after_the_steps_asked_for_and_change_nothing() -> None:

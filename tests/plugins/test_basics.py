@@ -51,7 +51,7 @@ def test_mse_of_the_truth_is_zero(random_fit: Prediction) -> None:
 
 
 def test_mse_needs_values(random_fit: Prediction) -> None:
-    with pytest.raises(RecipeError, match=r"mse: at: wall: .* known: \['normals'\]"):
+    with pytest.raises(RecipeError, match=r"mse: at: wall: .* they have normals"):
         Mse(at="wall")(random_fit)
 
 

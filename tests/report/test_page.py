@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import wave
@@ -177,6 +178,16 @@ def test_a_report_that_fails_does_not_make_a_run_fail(
     monkeypatch.setattr(page, "write_report", fail)
     at_the_end.write_quietly(pictures[0])
     assert "no report: OSError: the disk is full" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("before", [None, "0"])
+def test_the_option_of_one_command_is_none_of_the_next(before: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(at_the_end.SWITCH, raising=False)
+    if before is not None:
+        monkeypatch.setenv(at_the_end.SWITCH, before)
+    done = CliRunner().invoke(cli, ["run", "image", "--preset", "quick", "--no-report", "--set", "siren.widht=3"])
+    assert done.exit_code != 0
+    assert os.environ.get(at_the_end.SWITCH) == before
 
 
 def test_the_switch_turns_reports_off(
