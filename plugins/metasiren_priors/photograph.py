@@ -77,7 +77,7 @@ def centre_square(size: tuple[int, int]) -> Box:
 
 
 def stretched(grid: Sequence[int] | None, box: Box | None, size: tuple[int, int] | None) -> list[str]:
-    """What a person is told where the prior's grid and what it is laid over differ in their proportions.
+    """Warnings where the prior's grid and what it is laid over differ in their proportions.
 
     Args:
         grid: rows and columns of the prior.
@@ -87,16 +87,16 @@ def stretched(grid: Sequence[int] | None, box: Box | None, size: tuple[int, int]
     Returns:
         one line for what was seen, and one for what is drawn; none where proportions are alike, to a fiftieth.
     """
-    told = []
+    warned = []
     rows, columns = (grid or (1, 1))[0], (grid or (1, 1))[-1]
     seen = (box.height, box.width) if box is not None else (1, 1)
     if not _alike(seen, (rows, columns)):
         part = f"the box of {box.width} x {box.height} pixels" if box is not None else "the centre square"
         found = f"{part} is stretched to {columns} x {rows} (width x height)"
-        told.append(f"{found}: the prior describes unstretched pictures; a box of its own proportions is seen better")
+        warned.append(f"{found}: the prior describes unstretched pictures; a box of its own proportions is seen better")
     if size is not None and not _alike(seen, size):
-        told.append(f"--size {size[0]}x{size[1]} has other proportions: the reconstruction is drawn stretched")
-    return told
+        warned.append(f"--size {size[0]}x{size[1]} has other proportions: the reconstruction is drawn stretched")
+    return warned
 
 
 def _alike(first: tuple[int, int], second: tuple[int, int]) -> bool:

@@ -20,9 +20,14 @@ from torch import Tensor, nn
 from metasiren_priors.mixture.rest import Seen
 
 
+def precision_and_variances(covariance: Tensor) -> tuple[Tensor, Tensor]:
+    """S^-1 (coordinates, coordinates) and the diagonal of S, from S."""
+    return torch.cholesky_inverse(torch.linalg.cholesky(covariance)), covariance.diagonal().clone()
+
+
 @dataclass(frozen=True)
 class View:
-    """What a Gaussian over coordinates makes of observed values; vectors share a mask.
+    """The posterior of a Gaussian over coordinates, given observed values; vectors share a mask.
 
     Attributes:
         expected: z, (vectors, coordinates).

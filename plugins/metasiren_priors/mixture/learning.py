@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from metasiren_priors.encoders.gaussian import Stream
-from metasiren_priors.mixture.correction import View
+from metasiren_priors.mixture.correction import View, precision_and_variances
 from metasiren_priors.mixture.mixture import Mixture
 from metasiren_priors.mixture.rest import DenseRest, Rest
 
@@ -84,8 +84,7 @@ def folds(mixture: Mixture, stream: Stream, count: int = FOLDS) -> list[Fold]:
         inner = (inner + inner.T) / 2
         diagonal = inner.diagonal()
         diagonal += 1e-7 * diagonal.amax() + 1e-6 * mixture.gaussian.ridge
-        precision = torch.cholesky_inverse(torch.linalg.cholesky(inner))
-        found.append(Fold(precision, inner.diagonal().clone(), rest))
+        found.append(Fold(*precision_and_variances(inner), rest))
     return found
 
 

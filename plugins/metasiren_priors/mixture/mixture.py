@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from metasiren_priors.encoders.gaussian import Gaussian, Stream
 from metasiren_priors.encoders.gaussian_factors import FactorGaussian, gaussian_of
 from metasiren_priors.mixture.clusters import Clusters, cluster, maximise, total_covariance
-from metasiren_priors.mixture.correction import Correction, View
+from metasiren_priors.mixture.correction import Correction, View, precision_and_variances
 from metasiren_priors.mixture.posterior import Posterior, Prior, condition
 from metasiren_priors.mixture.rest import DenseRest, IsotropicRest, Rest
 
@@ -232,16 +232,13 @@ class Mixture(nn.Module):
         """
         expected = torch.zeros_like(values)
         prior = None if self.mean_scale == 1 else Prior.of(self.clusters)
-        variances = precision = None
-        if self.correction is not None:
-            covariance = total_covariance(self.clusters)
-            variances, precision = covariance.diagonal(), torch.cholesky_inverse(torch.linalg.cholesky(covariance))
+        whole = None if self.correction is None else precision_and_variances(total_covariance(self.clusters))
         for rows, posterior in self._conditioned(values, seen, self.gaussian.ridge, (1.0,)):
             if prior:
                 posterior = posterior.narrowed(prior, self.mean_scale)
             coordinates = posterior.coordinates()
-            if self.correction is not None and precision is not None and variances is not None:
-                corrected = self.correction(View.of(precision, variances, posterior.seen))
+            if self.correction is not None and whole is not None:
+                corrected = self.correction(View.of(*whole, posterior.seen))
                 coordinates = torch.lerp(coordinates, corrected, self.share)
             expected[rows] = posterior.mean_at(coordinates).to(values.dtype)
         return torch.where(seen, values, expected)
