@@ -18,8 +18,13 @@ from metasiren.runs.directory import Run
 ANEW = "Run the recipe anew into another folder: metasiren run {} --out FOLDER"
 
 
-def checkpoint_to_resume(made: Run, say: Callable[[str], None]) -> Checkpoint | None:
+def checkpoint_to_resume(made: Run, steps: int, say: Callable[[str], None]) -> Checkpoint | None:
     """The newest checkpoint that can be read; None where training stopped before its first, of which `say` tells.
+
+    Args:
+        made: the run.
+        steps: of its whole training; `say` tells where the checkpoint has them all.
+        say: takes a line for the person.
 
     Raises:
         RunError: none can be read, or there is none though training got further than the first.
@@ -34,7 +39,7 @@ def checkpoint_to_resume(made: Run, say: Callable[[str], None]) -> Checkpoint | 
         say(f"no checkpoint was written by step {step}: training starts over at step 1")
     for fault in checkpoint.passed_over if checkpoint else ():
         say(f"passed over {fault}")
-    if checkpoint is not None and (made.results / "training.json").is_file() and checkpoint.step >= _steps(made):
+    if checkpoint is not None and checkpoint.step >= steps:
         say(
             f"training had ended at step {checkpoint.step:,}: only the evaluation is repeated. For more steps, "
             f"run {made.path / 'recipe.yaml'} anew with another --out and --set train.steps=NUMBER"
@@ -49,11 +54,6 @@ def _checkpoint_written(made: Run, step: int) -> bool:
     # A signal in training leaves a checkpoint; a second one does not wait for it, and leaves a KeyboardInterrupt.
     status = _status(made)
     return status.get("state") == "interrupted" and not str(status.get("reason")).startswith("KeyboardInterrupt")
-
-
-def _steps(made: Run) -> int:
-    steps = _status(made).get("steps")
-    return steps if isinstance(steps, int) else 0
 
 
 def _reached(made: Run) -> int:

@@ -129,7 +129,7 @@ def resume(
             experiment = assemble(recipe, catalogue, named=partial(named_work, say=progress.say))
             demand_kernels(recipe, experiment.model, place)
             demand_same_data(str(made.path), made.environment, experiment.dataset, made.recipe.data)
-            checkpoint = checkpoint_to_resume(made, progress.say)
+            checkpoint = checkpoint_to_resume(made, experiment.steps, progress.say)
             ranks.shared(str(made.path.resolve()))
             return _carry_out(made, experiment, catalogue, place, limit, RESUMED, progress, checkpoint, ranks)
 

@@ -36,9 +36,11 @@ def find_recipe(recipe: str | Path) -> Path:
     # A path such as recipes/celeba_cnn.yaml also means the shipped recipe where no clone is at hand.
     if path.stem in shipped and (path.suffix in ("", ".yaml")) and path.parent.name in ("", "recipes"):
         return shipped[path.stem]
-    beside = [file.name for end in ("*.yaml", "*.yml") for file in path.parent.glob(end)]
-    close = did_you_mean(path.name, beside) if path.suffix in (".yaml", ".yml") else ""
-    advice = f"{close or did_you_mean(path.stem, shipped)}\nshipped: {', '.join(sorted(shipped))}".strip()
+    close = did_you_mean(path.stem, shipped)
+    if path.suffix in (".yaml", ".yml"):
+        beside = [file.name for end in ("*.yaml", "*.yml") for file in path.parent.glob(end)]
+        close = did_you_mean(path.name, beside) or close
+    advice = f"{close}\nshipped: {', '.join(sorted(shipped))}".strip()
     found = "is a folder, not a recipe." if path.is_dir() else "there is no such recipe."
     raise RecipeError(str(recipe), found, advice)
 
