@@ -21,7 +21,7 @@ from metasiren.engine.evaluation import write_evaluated, write_scores, write_tab
 from metasiren.engine.logger import RunLogger, noted_signals
 from metasiren.engine.progress import Progress, Silent, data_words
 from metasiren.engine.resuming import checkpoint_to_resume, evaluation_may_end, interrupted, mismatch_explained
-from metasiren.engine.time_limit import SHORTEN, TimeLimit, fitted_words, what_was_cut
+from metasiren.engine.time_limit import TimeLimit, fitted_words, what_was_cut
 from metasiren.engine.trainer import Outcome, Trainer
 from metasiren.errors import InterruptedRunError, RecipeError
 from metasiren.recipe import Part, Recipe, changed
@@ -192,11 +192,12 @@ def _train(
     time_limit = TimeLimit(limit, trainer, unwanted=unfitted)
     with noted_signals() as signalled:
         outcome = _steps(made, trainer, catalogue, time_limit, progress, status, signalled)
-        if outcome.stopped == SHORTEN:
+        if time_limit.begins_anew:
             # Also after a signal: the second training then ends at once, with a checkpoint of its first step.
-            made = time_limit.shorten(made)
+            made = time_limit.begin_anew(made)
             status.steps = trainer.experiment.steps
-            progress.say(fitted_words(made.environment))
+            if words := fitted_words(made.environment):
+                progress.say(words)
             outcome = _steps(made, trainer, catalogue, time_limit, progress, status, signalled)
     trainer.ranks.leave()
     if signalled:
@@ -241,7 +242,7 @@ def _steps(
             return reason
 
         def save(checkpoint: checkpoints.Checkpoint) -> None:
-            if not limit.shortens:
+            if not limit.begins_anew:
                 logger.saved(checkpoints.save(made.checkpoints, checkpoint))
 
         try:
@@ -254,7 +255,7 @@ def _steps(
             )
         finally:
             status.done = trainer.step  # also where a signal or an error came within the last step
-            if not limit.shortens:
+            if not limit.begins_anew:
                 logger.call_hooks()
 
 

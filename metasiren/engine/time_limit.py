@@ -1,36 +1,38 @@
 """`--max-time`: training ends in time, with a whole schedule where its length can be fitted to the time.
 
-The first steps are timed. Where not all steps fit, training starts anew from the same weights with as many as do, and
-as large a share of them for the warm-up. That is bit for bit the run of a recipe with these numbers, and the run's own
-recipe has them. Where all steps fit, or their number cannot be fitted, training goes on as it was.
+The first steps of every stage are timed; those of later stages with the weights that are there by then. Where not all
+steps fit, training starts anew from the same weights, with as large a share of every stage's steps and of its warm-up.
+That is bit for bit the run of a recipe with these numbers, and the run's own recipe has them. Where all steps fit, or
+their number cannot be fitted, a training of one stage goes on as it was; one of several stages starts anew, unchanged.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import Any
 
 import torch
 
-from metasiren.contracts.optimizer import BatchOptimizer
+from metasiren.assembly.experiment import Experiment
 from metasiren.engine.progress import duration
 from metasiren.engine.schedule import learning_rate
 from metasiren.engine.trainer import Trainer
-from metasiren.recipe import changed
+from metasiren.recipe import Schedule, changed
 from metasiren.runs import checkpoints
 from metasiren.runs.checkpoints import Checkpoint
 from metasiren.runs.directory import Run, write_json, write_whole
 
 UNTIMED, TIMED = 2, 3
-"""The first steps, which take longer than others, and the least number of steps that are timed after them."""
-SHARE = 0.03
-"""Of the time, at least, is spent on the steps that are timed."""
+"""A stage's first steps, which take longer than others, and the least number of steps that are timed after them."""
+SHARE, MOST = 0.03, 0.5
+"""Of the time, at least and at most, is spent on the steps that are timed."""
 MARGIN = 0.9
 """Of the time that is left is planned; pictures, checkpoints and slower steps take the rest."""
 LEAST = 10
 """Times as many steps as were timed must fit: fewer are no schedule."""
-TIME_IS_UP, SHORTEN = "the time is up", "too few steps fit"
+TIME_IS_UP, ANEW = "the time is up", "training begins anew"
 
 
 class TimeLimit:
@@ -42,83 +44,144 @@ class TimeLimit:
         unwanted: why the number of steps shall stay as it is; empty where it may be lowered.
 
     Attributes:
-        steps: the number that fits, where it is not all of them; else None.
+        steps: the number of each stage's steps that fits, where not all of them do; else None.
         why_not: why the number of steps is not fitted, where something depends on it; empty otherwise.
+        begins_anew: whether training shall begin anew, at the latest once all stages are timed; nothing of it is kept.
     """
 
     def __init__(self, seconds: float | None, trainer: Trainer, *, unwanted: str = "") -> None:
         self.seconds, self.trainer = seconds, trainer
         self.began = monotonic()
-        self.steps: int | None = None
+        self.steps: list[int] | None = None
+        self.begins_anew = False
         wanted = seconds is not None and depends_on_length(trainer)
         self.why_not = (unwanted or why_not(trainer)) if wanted else ""
         self._measures = wanted and not self.why_not
         self._initial = _copied(trainer.checkpoint()) if self._measures else None
-        self._before = 0.0
+        # Of the stage that is timed: when it began, and when its first steps were done; then all steps that were timed.
+        self._entered, self._before, self._within, self._done = 0.0, 0.0, 0, 0
+        self._each: list[float] = []
+        self._lost = 0.0
 
     def reason(self) -> str | None:
-        """Why training stops before its next step: `TIME_IS_UP`, `SHORTEN`, or None where it goes on."""
+        """Why training stops before its next step: `TIME_IS_UP`, `ANEW`, or None where it goes on."""
         if self.seconds is None:
             return None
         passed = monotonic() - self.began
-        if self._measures:
-            self._measure(passed)
-        if self.shortens:
-            return SHORTEN
+        if self._measures and self.trainer.step:
+            self._measure(passed, self.seconds)
+        if self.begins_anew:
+            return None if self._measures else ANEW
         return TIME_IS_UP if passed >= self.seconds else None
 
     @property
     def undecided(self) -> bool:
-        """Whether training may begin anew with fewer steps."""
+        """Whether training may begin anew."""
         return self._initial is not None
 
-    @property
-    def shortens(self) -> bool:
-        """Whether training shall begin anew with fewer steps; nothing of it is kept until then."""
-        return self.steps is not None and self._initial is not None
-
-    def _measure(self, passed: float) -> None:
-        assert self.seconds is not None
-        done, steps = self.trainer.step, self.trainer.experiment.steps
-        if done <= UNTIMED:
+    def _measure(self, passed: float, seconds: float) -> None:
+        """After each step of the stage that is timed."""
+        trainer, stages = self.trainer, self.trainer.experiment.stages
+        self._within += 1
+        self._done += 1
+        if self._within <= UNTIMED:
             self._before = passed
+        # The last step of all is not taken: training would end there.
+        ends = trainer.step == trainer.stage.stop or trainer.step + 1 == trainer.experiment.steps
+        short = self._within < UNTIMED + TIMED or passed - self._entered < SHARE * seconds / len(stages)
+        late = self.begins_anew and passed > MOST * seconds
+        if short and not ends and not late:
             return
-        if done < UNTIMED + TIMED or passed < SHARE * self.seconds:
-            return
-        if self.trainer.device.type == "cuda":
-            torch.cuda.synchronize(self.trainer.device)
+        if trainer.device.type == "cuda":
+            torch.cuda.synchronize(trainer.device)
             passed = monotonic() - self.began
-        self._measures = False
-        each = (passed - self._before) / (done - UNTIMED)
-        if passed + each * (steps - done) <= self.seconds:
-            self._initial = None
+        if self._within > UNTIMED:
+            self._each.append((passed - self._before) / (self._within - UNTIMED))
+            self._lost += self._before - self._entered
+        else:
+            self._each.append((passed - self._entered) / self._within)
+        if late:
+            self._keep("the steps of its stages take too long to be timed")
+        elif len(self._each) == len(stages):
+            self._decide(passed, seconds)
+        elif (fitting := int(MARGIN * (seconds - passed) / max(self._each))) < LEAST * self._done:
+            self._keep(f"only about {max(0, fitting):,} steps would fit")
+        elif len(self._each) + 1 == len(stages) and stages[-1].stop - stages[-1].start == 1:
+            self.begins_anew = True
+            self._each.append(self._each[-1])
+            self._decide(passed, seconds)
+        else:
+            # The trainer enters the next stage.
+            self.begins_anew, trainer.step = True, trainer.stage.stop
+            self._entered, self._within = passed, 0
+
+    def _decide(self, passed: float, seconds: float) -> None:
+        lengths = [stage.stop - stage.start for stage in self.trainer.experiment.stages]
+        needed = sum(each * steps for each, steps in zip(self._each, lengths, strict=True))
+        done = 0 if self.begins_anew else self.trainer.step
+        left = self._lost + needed if self.begins_anew else needed - self._each[0] * done
+        if passed + left <= seconds:
+            self._keep("")
             return
         # A new beginning takes its first steps anew.
-        fitting = int(MARGIN * (self.seconds - passed - self._before) / each)
-        if fitting >= LEAST * done:
-            self.steps = fitting
-        else:
-            self.why_not, self._initial = f"only about {max(0, fitting):,} steps would fit", None
+        room = MARGIN * (seconds - passed - self._lost)
+        fitting = [int(room * steps / needed) for steps in lengths]
+        if sum(fitting) < LEAST * self._done:
+            self._keep(f"only about {max(0, sum(fitting)):,} steps would fit")
+            return
+        self.steps = [max(1, each) for each in fitting]
+        self._measures, self.begins_anew = False, True
 
-    def shorten(self, made: Run) -> Run:
-        """Go back to the first step with the number of steps that fits; the run's recipe and environment say so."""
-        assert self.steps is not None
+    def _keep(self, why_not: str) -> None:
+        """The number of steps stays as it is."""
+        self.why_not, self._measures = why_not, False
+        if not self.begins_anew:
+            self._initial = None
+
+    def begin_anew(self, made: Run) -> Run:
+        """Go back to the first step, with the numbers of steps that fit; the run's recipe and environment say so."""
         assert self._initial is not None
-        trainer, of = self.trainer, self.trainer.experiment.steps
-        changes = {"train.steps": self.steps}
-        if warmup := made.recipe.train.schedule.warmup:
-            changes["train.schedule.warmup"] = round(warmup * self.steps / of)
-        recipe = changed(made.recipe, changes, "--max-time")
-        fitted = {"seconds": self.seconds, "steps": self.steps, "of": of}
-        environment = {**made.environment, "changes": dict(recipe.changes), "steps": self.steps, "fitted": fitted}
+        trainer, self._measures = self.trainer, False
         for path in (*checkpoints.found(made.checkpoints), *made.path.glob("events.out.*")):
             path.unlink()
-        write_whole(made.path / "recipe.yaml", recipe.to_yaml())
-        write_json(made.path / "environment.json", environment)
-        trainer.experiment = replace(trainer.experiment, recipe=recipe)
+        if self.steps is not None:
+            recipe = changed(made.recipe, fitted_changes(trainer.experiment, self.steps), "--max-time")
+            stages = {
+                each.name: [n, each.stop - each.start]
+                for each, n in zip(trainer.experiment.stages, self.steps, strict=True)
+            }
+            fitted = {"seconds": self.seconds, "steps": sum(self.steps), "of": trainer.experiment.steps}
+            if recipe.train.stages:
+                fitted["stages"] = stages
+            more = {"changes": dict(recipe.changes), "steps": sum(self.steps), "fitted": fitted}
+            environment = {**made.environment, **more}
+            write_whole(made.path / "recipe.yaml", recipe.to_yaml())
+            write_json(made.path / "environment.json", environment)
+            trainer.experiment = replace(trainer.experiment, recipe=recipe)
+            made = replace(made, recipe=recipe, environment=environment)
         trainer.restore(self._initial)
-        self._initial = None
-        return replace(made, recipe=recipe, environment=environment)
+        self._initial, self.begins_anew = None, False
+        return made
+
+
+def fitted_changes(experiment: Experiment, steps: Sequence[int]) -> dict[str, Any]:
+    """What changes in a recipe whose stages get so many steps: these, and the same share of each warm-up."""
+    train = experiment.recipe.train
+
+    def warmup(schedule: Schedule, share: float) -> int:
+        return round(schedule.warmup * share)
+
+    share = sum(steps) / experiment.steps
+    changes: dict[str, Any] = {"train.schedule.warmup": warmup(train.schedule, share)} if train.schedule.warmup else {}
+    if not train.stages:
+        return {"train.steps": steps[0], **changes}
+    stages = []
+    for stage, n in zip(train.stages, steps, strict=True):
+        given = stage.model_dump(exclude_none=True)
+        if stage.schedule is not None and stage.schedule.warmup:
+            given["schedule"]["warmup"] = warmup(stage.schedule, n / stage.steps)
+        stages.append({**given, "steps": n})
+    return {"train.stages": stages, **changes}
 
 
 def depends_on_length(trainer: Trainer) -> bool:
@@ -131,10 +194,6 @@ def why_not(trainer: Trainer) -> str:
     """Why the length of a training cannot be fitted to the time; empty where it can."""
     if trainer.ranks.count > 1:
         return "several processes train it"
-    if trainer.experiment.recipe.train.stages:
-        return "the steps of its stages may differ in time"
-    if isinstance(trainer.optimizer, BatchOptimizer):
-        return f"the steps of {trainer.stage.optimizer.name} may differ in time"
     return ""
 
 
@@ -143,7 +202,10 @@ def fitted_words(environment: Any) -> str:
     fitted = environment.get("fitted")
     if not fitted:
         return ""
-    return f"fitted to {duration(fitted['seconds'])}: {fitted['steps']:,} of {fitted['of']:,} steps"
+    stages = fitted.get("stages", {}).items()
+    words = [f"{steps:,} of {of:,} steps of {name}" for name, (steps, of) in stages]
+    words = words or [f"{fitted['steps']:,} of {fitted['of']:,} steps"]
+    return f"fitted to {duration(fitted['seconds'])}: {', '.join(words)}"
 
 
 def what_was_cut(trainer: Trainer, unfitted: str = "") -> str:

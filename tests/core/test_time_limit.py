@@ -56,7 +56,7 @@ class Rising(Timed):
         self.progress, self.drawn = progress, drawn if drawn is not None else [0]
 
     def at_progress(self, progress: float) -> Dataset:
-        return Rising(progress=progress, drawn=self.drawn)
+        return type(self)(progress=progress, drawn=self.drawn)
 
     def batch(self, split: str, items: Tensor, **rest: Any) -> ms.Batch:
         batch = super().batch(split, items, **rest)
@@ -71,21 +71,38 @@ class Rising(Timed):
         self.drawn[0] = int(state["drawn"][0])
 
 
+class Slowing(Rising):
+    """The last fifth of the steps takes four times as long."""
+
+    def batch(self, split: str, items: Tensor, **rest: Any) -> ms.Batch:
+        CLOCK.now += 3 * CLOCK.each * (self.progress >= 0.8)
+        return super().batch(split, items, **rest)
+
+
 class Descent(BatchOptimizer):
     """Steepest descent as an optimiser that takes whole problems."""
 
     def __init__(self, parameters: Any, *, lr: float = 1e-3) -> None:
         super().__init__(list(parameters), {"lr": lr})
 
+    @torch.no_grad()
     def step_on(self, problem: Problem) -> dict[str, Tensor]:
-        return problem.losses()
+        with torch.enable_grad():
+            losses = problem.losses()
+            weights = [p for p in problem.model.parameters() if p.requires_grad]
+            slopes = torch.autograd.grad(losses["loss"], weights)
+        for weight, slope in zip(weights, slopes, strict=True):
+            weight.sub_(self.param_groups[0]["lr"] * slope)
+        return {name: value.detach() for name, value in losses.items()}
 
 
 @pytest.fixture
 def catalogue(monkeypatch: pytest.MonkeyPatch) -> Catalogue:
     CLOCK.__init__()  # type: ignore[misc]
     monkeypatch.setattr("metasiren.engine.time_limit.monotonic", CLOCK)
-    acme = toys.offering("acme", datasets={"timed": Timed, "rising": Rising}, optimizers={"descent": Descent})
+    acme = toys.offering(
+        "acme", datasets={"timed": Timed, "rising": Rising, "slowing": Slowing}, optimizers={"descent": Descent}
+    )
     return load_catalogue(extra=[toys.plugin(), acme])
 
 
@@ -220,18 +237,18 @@ def test_hooks_hear_of_the_steps_that_are_kept_once(steps: int, tmp_path: Path, 
     assert made.recipe.train.steps == len(hooked.told)
 
 
-@pytest.mark.parametrize("within", ["_measure", "shorten"])
+@pytest.mark.parametrize("within", ["_measure", "begin_anew"])
 def test_a_signal_while_training_is_shortened_leaves_a_run_to_resume(
     within: str, tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original, sent = getattr(running.TimeLimit, within), list[int]()
 
     def signalling(self: Any, *rest: Any) -> Any:
-        if within == "shorten":
+        if within == "begin_anew":
             sent.append(0)
             os.kill(os.getpid(), signal.SIGINT)
         found = original(self, *rest)
-        if self.shortens and not sent:
+        if self.begins_anew and not sent:
             sent.append(0)
             os.kill(os.getpid(), signal.SIGINT)
         return found
@@ -248,6 +265,129 @@ def test_a_signal_while_training_is_shortened_leaves_a_run_to_resume(
     demand_equal(whole, running.resume(stopped.path, device="cpu", catalogue=catalogue))
 
 
+def stages(first: int, last: int, warmup: int = 0) -> dict[str, Any]:
+    schedule = {"name": "cosine", "warmup": warmup}
+    search = {"name": "search", "steps": first, "schedule": schedule}
+    return {"steps": None, "ema": 0.8, "stages": [search, {"name": "settle", "steps": last, "optimizer": "descent"}]}
+
+
+# Of 40 s the timing takes 0.9 s and 5 * 0.4 s, of which the first steps took 0.6 and 0.8; then 0.9 (40 - 2.9 - 1.4)
+# are 0.2008 of the 800 * 0.1 and 200 * 0.4 s.
+STAGED = (160, 40)
+
+
+def test_stages_keep_their_shares_and_the_run_is_that_of_these_numbers_bit_for_bit(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    made = running.run(
+        recipe("slowing", **stages(800, 200, 80)), tmp_path / "fitted", device="cpu", max_time=40, catalogue=catalogue
+    )
+    words = "fitted to 40 s: 160 of 800 steps of search, 40 of 200 steps of settle"
+    assert (training(made)["stopped"], training(made)["fitted"], training(made)["steps"]) == (None, words, 200)
+    assert CLOCK.now - 100 < 40
+    other = running.run(recipe("slowing", **stages(*STAGED, 16)), tmp_path / "plain", device="cpu", catalogue=catalogue)
+    demand_equal(made, other)
+    again = ms.open_run(made.path)
+    assert again.recipe.model_dump() == other.recipe.model_dump() == made.recipe.model_dump()
+    assert again.environment["fitted"] == {
+        "seconds": 40, "steps": 200, "of": 1000, "stages": {"search": [160, 800], "settle": [40, 200]},
+    }  # fmt: skip
+    assert (again.status["state"], again.status["step"], again.status["steps"]) == ("finished", 200, 200)
+    assert len(list(made.path.glob("events.out.*"))) == 1
+
+
+@pytest.mark.parametrize("stop_at", [70, 180])
+def test_fitted_stages_resumed_equal_uninterrupted_ones(
+    stop_at: int, tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {**stages(800, 200), "log_every": 1}
+    whole = running.run(
+        recipe("slowing", **options), tmp_path / "whole", device="cpu", max_time=40, catalogue=catalogue
+    )
+    original = running.RunLogger.step
+
+    def step(self: Any, *rest: Any) -> None:
+        original(self, *rest)
+        if rest[0] == stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    CLOCK.__init__()  # type: ignore[misc]
+    with monkeypatch.context() as patch:
+        patch.setattr(running.RunLogger, "step", step)
+        with pytest.raises(running.InterruptedRunError, match=f"SIGTERM after step {stop_at}"):
+            running.run(
+                recipe("slowing", **options), tmp_path / "parts", device="cpu", max_time=40, catalogue=catalogue
+            )
+    demand_equal(whole, running.resume(tmp_path / "parts", device="cpu", catalogue=catalogue))
+
+
+def test_a_signal_while_a_later_stage_is_timed_leaves_the_first_step_to_resume(
+    tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = running.TimeLimit._measure
+
+    def signalling(self: Any, *rest: Any) -> None:
+        original(self, *rest)
+        if self.trainer.step == 803:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    hooked = Hooked()
+    catalogue.manager.register(hooked)
+    with monkeypatch.context() as patch:
+        patch.setattr(running.TimeLimit, "_measure", signalling)
+        with pytest.raises(running.InterruptedRunError, match="SIGINT after step 0"):
+            running.run(
+                recipe("slowing", **stages(800, 200)), tmp_path / "parts", device="cpu", max_time=40,
+                catalogue=catalogue,
+            )  # fmt: skip
+    stopped = ms.open_run(tmp_path / "parts")
+    assert stopped.recipe == recipe("slowing", **stages(800, 200))
+    assert (stopped.checkpoint().step, list(stopped.losses()), hooked.told) == (0, [], [])
+
+
+@pytest.mark.parametrize("lengths", [(40, 10), (40, 1), (1, 40), (3, 2)])
+def test_stages_that_fit_anyway_are_unchanged(lengths: tuple[int, int], tmp_path: Path, catalogue: Catalogue) -> None:
+    hooked = Hooked()
+    catalogue.manager.register(hooked)
+    options = {**stages(*lengths), "log_every": 1, "checkpoint_every": 1}
+    limited = running.run(
+        recipe("slowing", **options), tmp_path / "limited", device="cpu", max_time=40, catalogue=catalogue
+    )
+    assert hooked.told == list(range(1, sum(lengths) + 1))
+    free = running.run(recipe("slowing", **options), tmp_path / "free", device="cpu", catalogue=catalogue)
+    demand_equal(limited, free)
+    assert limited.recipe.model_dump() == free.recipe.model_dump()
+    assert limited.environment["changes"] == {}
+    assert "fitted" not in training(limited)
+    assert (limited.status["state"], limited.status["step"]) == ("finished", sum(lengths))
+
+
+def test_a_short_last_stage_is_fitted_with_the_others(tmp_path: Path, catalogue: Catalogue) -> None:
+    """Its one step is not timed but taken to cost as much as those before."""
+    made = running.run(
+        recipe("rising", **stages(1000, 1)), tmp_path / "run", device="cpu", max_time=10, catalogue=catalogue
+    )
+    assert [stage.steps for stage in made.recipe.train.stages or []] == [FITTING, 1]
+
+
+def test_stages_that_are_too_slow_to_time_are_cut_at_the_time(tmp_path: Path, catalogue: Catalogue) -> None:
+    class Slow(running.RunLogger):
+        def step(self, step: int, *rest: Any) -> None:
+            super().step(step, *rest)
+            CLOCK.each = 4.0 if step > 800 else 0.1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "RunLogger", Slow)
+        made = running.run(
+            recipe("rising", **{**stages(800, 200), "log_every": 1}), tmp_path / "run", device="cpu", max_time=10,
+            catalogue=catalogue,
+        )  # fmt: skip
+    found = training(made)
+    assert found["stopped"] == "the time is up"
+    assert "not fitted to the time, because the steps of its stages take too long to be timed" in found["cut"]
+    assert 0 < found["steps"] < 100
+
+
 STAGES = [{"name": "all", "steps": 1000, "schedule": "cosine"}]
 
 
@@ -256,8 +396,8 @@ STAGES = [{"name": "all", "steps": 1000, "schedule": "cosine"}]
     [
         ({"schedule": "constant"}, True, 0.1, None),
         ({}, False, 0.1, "the recipe's number was to be kept"),
-        ({"steps": None, "stages": STAGES}, True, 0.1, "the steps of its stages may differ in time"),
-        ({"optimizer": "descent"}, True, 0.1, "the steps of descent may differ in time"),
+        ({"steps": None, "stages": STAGES}, True, 0.5, "only about 4 steps would fit"),
+        ({"optimizer": "descent"}, True, 0.5, "only about 4 steps would fit"),
         ({}, True, 0.5, "only about 4 steps would fit"),
         ({}, True, 9.0, ""),
     ],
