@@ -19,7 +19,7 @@ from torch import Tensor
 from metasiren import damped_cholesky
 from metasiren.nn.cholesky import damped, mean_diagonal
 from metasiren_basics.dense_jacobian import DenseJacobian
-from metasiren_basics.linearised import Direction, Linearised
+from metasiren_basics.linearised import Direction, Linearised, symmetric
 
 Solve = Literal["auto", "dual", "primal"]
 
@@ -48,17 +48,6 @@ def damped_steps(
         size = parameters / rows
     for used, solution in damped_solutions(gram, right, [damping * size for damping in dampings]):
         yield used / size, linear.pull(-solution) if right is target else linear.named(-solution)
-
-
-def symmetric(matrix: Tensor, panel: int = 192) -> Tensor:
-    """A^T A for A (rows, columns): the blocks below the diagonal are computed, the others are their transposes."""
-    panels = torch.split(matrix, panel, 1)
-    found = matrix.new_empty(matrix.shape[1], matrix.shape[1])
-    for i, mine in enumerate(panels):
-        start, stop = i * panel, i * panel + mine.shape[1]
-        torch.mm(mine.mT, matrix[:, :stop], out=found[start:stop, :stop])
-        found[:start, start:stop] = found[start:stop, :start].mT
-    return found
 
 
 def damped_solutions(gram: Tensor, target: Tensor, dampings: Sequence[float]) -> Iterator[tuple[float, Tensor]]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Params, Siren
-from metasiren_basics.linearised import Direction, ResidualBlock
+from metasiren_basics.linearised import Direction, ResidualBlock, symmetric
 
 
 class DenseJacobian:
@@ -56,7 +56,7 @@ class DenseJacobian:
 
     def gram(self) -> Tensor:
         """J J^T, (rows, rows)."""
-        return self.matrix @ self.matrix.mT
+        return symmetric(self.matrix.mT)
 
     def rows(self) -> Tensor:
         """J, (rows, parameters)."""

@@ -81,7 +81,7 @@ class _Layer:
     def cross(self, other: _Layer) -> Tensor:
         """The layer's part of J J^T between two point sets."""
         if not (self.sparing and other.sparing):
-            return self.rows() @ other.rows().mT
+            return symmetric(self.rows().mT) if other is self else self.rows() @ other.rows().mT
         (k, n), (h, m) = self.adjoints.shape[:2], other.adjoints.shape[:2]
         total, mirrored = self.inputs.new_zeros(2, k, n, h, m).unbind(0)
         for c in range(self.inputs.shape[1]):
@@ -183,6 +183,17 @@ class Linearised:
             parts = [layer.push(v) for layer, v in zip(layers, both, strict=True)]
             found.append(sum(parts[1:], parts[0]).flatten())
         return torch.cat(found)
+
+
+def symmetric(matrix: Tensor, panel: int = 192) -> Tensor:
+    """A^T A for A (rows, columns): the blocks from the diagonal down are computed, the others are their transposes."""
+    panels = torch.split(matrix, panel, 1)
+    found = matrix.new_empty(matrix.shape[1], matrix.shape[1])
+    for i, mine in enumerate(panels):
+        start, stop = i * panel, i * panel + mine.shape[1]
+        torch.mm(mine.mT, matrix[:, :stop], out=found[start:stop, :stop])
+        found[:start, start:stop] = found[start:stop, :start].mT
+    return found
 
 
 def capturable(siren: Siren) -> bool:
