@@ -66,6 +66,7 @@ METHODS = (
     gradient("adam"),
     gradient("muon"),
     gradient("soap"),
+    gradient("shampoo"),
     Method("lbfgs", {"name": "lbfgs"}, "iterations", (10, 25, 50), None, dtype="float64"),
     Method(
         "self-scaled Broyden", {"name": "self_scaled", "iterations": 10}, "lr", (0.3, 1.0, 3.0), None, dtype="float64"

@@ -137,6 +137,30 @@ def soap(
     return found
 
 
+def shampoo(
+    parameters: Parameters, *, lr: float, eps: float = 1e-6, precondition_frequency: int = 1
+) -> torch.optim.Optimizer:
+    """Shampoo (Gupta, Koren and Singer 2018, arXiv 1802.09568).
+
+    The gradient G of a matrix becomes L^(-1/4) G R^(-1/4), L and R being the sums of all G G^T and G^T G so far.
+
+    It is that of the package `pytorch-optimizer`, without momentum: the package's momentum keeps the preconditioned
+    update in place of the gradient, and multiplies it by the preconditioner again in each step. Where the
+    preconditioner is kept for several steps, that grows without bound. `pip install 'metasiren[soap]'`.
+
+    Args:
+        parameters: on their device already.
+        lr: learning rate; the schedule multiplies it.
+        eps: L and R start as this multiple of the identity.
+        precondition_frequency: steps between two updates of the roots; nothing moves before the first of them.
+    """
+    package: Any = load_extra("pytorch_optimizer", extra="soap", where="train.optimizer: shampoo")
+    found: torch.optim.Optimizer = package.Shampoo(
+        list(parameters), lr=lr, matrix_eps=eps, preconditioning_compute_steps=precondition_frequency
+    )
+    return found
+
+
 class MuonWithAdam(torch.optim.Optimizer):
     """Muon and Adam as one optimiser, each on its own parameters."""
 

@@ -55,7 +55,7 @@ def metasiren_optimizers() -> Mapping[str, str]:
     return {
         **{name: f"metasiren_basics.optimizers:{name}" for name in ("adam", "adamw", "muon", "sgd")},
         "balanced_adam": "metasiren_basics.balanced:BalancedAdam",
-        "soap": "metasiren_basics.optimizers:soap",
+        **{name: f"metasiren_basics.optimizers:{name}" for name in ("shampoo", "soap")},
         "meta_adam": "metasiren_basics.meta_adam:MetaAdam",
         "gauss_newton": "metasiren_basics.gauss_newton:GaussNewton",
         "lbfgs": "metasiren_basics.lbfgs:Lbfgs",

@@ -106,10 +106,12 @@ class Sinc(Activation):
 
 def _series(t: Tensor, n: int) -> Tensor:
     """The n-th derivative of sin(t) / t by its power series, for |t| up to one."""
-    total = torch.zeros_like(t)
-    for k in range(TERMS):
-        power = 2 * k - n
-        if power >= 0:
-            factor = factorial(2 * k) / (factorial(power) * factorial(2 * k + 1))
-            total = total + (-1) ** k * factor * t**power
-    return total
+    first = (n + 1) // 2
+    factors = [
+        (-1) ** k * factorial(2 * k) / (factorial(2 * k - n) * factorial(2 * k + 1)) for k in range(first, TERMS)
+    ]
+    # Horner's scheme in t^2: powers are slow.
+    square, total = t * t, torch.full_like(t, factors[-1])
+    for factor in reversed(factors[:-1]):
+        total = total * square + factor
+    return total * t if n % 2 else total

@@ -13,7 +13,7 @@ from metasiren import Batch, Context, Domain, Field, Jet, Points, Prediction, Re
 from metasiren.runs.directory import checkpoints
 from metasiren_basics.free import FreeDecoder
 from metasiren_basics.metrics import MeanSquaredError, PsnrDb, RelativeL2
-from metasiren_basics.optimizers import adam, adamw, muon, sgd
+from metasiren_basics.optimizers import adam, adamw, muon, sgd, shampoo
 from metasiren_basics.priors import LatentPrior, Mse, WeightPrior
 
 SIREN = Siren(in_features=2, out_features=3, hidden_features=8, hidden_layers=1)
@@ -236,6 +236,21 @@ def _loaded(optimizer: torch.optim.Optimizer, state: Any) -> torch.optim.Optimiz
 def test_muon_without_a_hidden_matrix_is_refused() -> None:
     with pytest.raises(RecipeError, match="muon"):
         muon([nn.Parameter(torch.ones(5))], lr=0.1)
+
+
+def test_shampoos_first_step_is_orthogonal() -> None:
+    """L = G G^T and R = G^T G leave the polar factor of G; where all gradients are equal, steps go as 1/sqrt(n)."""
+    torch.manual_seed(0)
+    weight = nn.Parameter(torch.zeros(5, 5, dtype=torch.float64))
+    gradient = torch.randn(5, 5, dtype=torch.float64)
+    left, _, right = torch.linalg.svd(gradient)
+    made = shampoo([weight], lr=0.1, eps=0.0)
+    moved = torch.zeros_like(gradient)
+    for step in range(1, 4):
+        weight.grad = gradient.clone()
+        made.step()
+        moved -= 0.1 / step**0.5 * left @ right
+        torch.testing.assert_close(weight.detach(), moved, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("channels", ["mean", "sum"])

@@ -427,6 +427,7 @@ def catalogue() -> Catalogue:
         {"name": "lbfgs", "iterations": 3},
         {"name": "balanced_adam", "lr": 1e-3, "every": 2},
         {"name": "soap", "lr": 1e-3, "precondition_frequency": 2},
+        {"name": "shampoo", "lr": 1e-2},
     ],
     ids=lambda optimizer: " ".join(str(optimizer[key]) for key in ("name", "solve") if key in optimizer),
 )
