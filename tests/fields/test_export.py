@@ -48,6 +48,13 @@ def test_onnxruntime_agrees_for_any_number_of_points(options: dict[str, object],
         np.testing.assert_allclose(onnx_values(tmp_path / "u.onnx", coords), u(coords)[0], atol=1e-5)
 
 
+def test_an_onnx_model_names_its_sizes() -> None:
+    pytest.importorskip("onnxscript", reason="NO ONNX: onnxscript is not installed")
+    graph = program.onnx_model(small_field(outputs=3)).graph
+    sizes = [[d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*graph.input, *graph.output)]
+    assert sizes == [["points", 2], ["points", 3]]
+
+
 def test_torch_export_is_read_back(tmp_path: Path) -> None:
     u = small_field(3, 2)
     program.save(u, tmp_path / "u.pt2")
@@ -62,6 +69,12 @@ def test_a_folder_is_read_back_to_the_bit(tmp_path: Path) -> None:
     back = read_folder(write_folder(u, tmp_path / "hub", label="A test"))
     assert back.siren == u.siren
     assert all(torch.equal(back.params[name], value) for name, value in u.params.items())
+
+
+def test_a_folder_is_as_readable_as_any_file(tmp_path: Path) -> None:
+    """safetensors' own files can be read by their owner alone."""
+    folder = write_folder(small_field(), tmp_path / "hub")
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
 
 
 def test_a_folder_holds_several_instances(tmp_path: Path) -> None:
@@ -82,6 +95,7 @@ def test_the_card_has_a_header_that_hubs_read(tmp_path: Path) -> None:
     assert yaml.safe_load(header)["library_name"] == "metasiren"
     assert "# A test" in body
     assert "A neural field: 2 coordinates" in body
+    assert "to 1 value, " in body
     assert "(points, 2) -> (points, 1)" in body
 
 

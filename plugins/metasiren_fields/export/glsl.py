@@ -44,6 +44,7 @@ def source(field: Field, name: str = "field") -> str:
     lines = [
         f"// {siren.in_features} -> {siren.hidden_layers + 1} x {siren.hidden_features} {siren.nonlinearity}"
         f" -> {siren.out_features}; made by metasiren export.",
+        "// p: coordinates in [-1, 1] in the order of training, such as (row, column) of a picture, rows downwards.",
         f"{VECTORS[siren.out_features - 1]} {name}({VECTORS[siren.in_features - 1]} p) {{",
     ]
     inputs = ["p"] if siren.in_features > 1 else ["vec2(p, 0.0)"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from metasiren import Field, Run, RunError
 from metasiren_fields.architecture import build, describe
@@ -55,7 +55,8 @@ def write_folder(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(config, indent=2, default=_plain) + "\n", "utf-8")
-        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        # Written by Python: safetensors makes files that only their owner can read.
+        (folder / "model.safetensors").write_bytes(save(tensors, metadata={"format": "pt"}))
         (folder / "README.md").write_text(_card(field, label, card), "utf-8")
     except OSError as error:
         raise RunError(str(folder), f"cannot be written: {error}.", "Name another folder.") from None
@@ -97,7 +98,7 @@ def metadata_of(run: Run) -> dict[str, Any]:
 
 def card_of(run: Run) -> str:
     """Markdown about a run: what it fitted, and its metrics."""
-    lines = [f"Fitted to {run.environment['dataset']['title']} by `metasiren run {run.recipe.name}`"]
+    lines = [f"Fitted to {run.environment['dataset']['title']}, by `metasiren run {run.recipe.name}`"]
     lines[0] += f" (preset {run.recipe.preset})" if run.recipe.preset else ""
     lines[0] += f", seed {run.environment['seed']}, {run.environment['steps']:,} steps."
     metrics = run.results / "metrics.json"
@@ -113,7 +114,8 @@ def _card(field: Field, label: str, card: str) -> str:
     tags = ["implicit-neural-representation", "neural-field", type(siren.activation).__name__.lower()]
     header = yaml.safe_dump({"library_name": "metasiren", "tags": tags}, sort_keys=False)
     text = (
-        f"# {label}\n\n{named}: {siren.in_features} coordinates in [-1, 1] to {siren.out_features} values, "
+        f"# {label}\n\n{named}: {_counted(siren.in_features, 'coordinate')} in [-1, 1] to "
+        f"{_counted(siren.out_features, 'value')}, "
         f"{siren.hidden_layers + 1} hidden layers of {siren.hidden_features} features "
         f"({type(siren.activation).__name__.lower()}), "
         f"{siren.parameter_count:,} parameters{' each' if several else ''}.\n"
@@ -127,6 +129,10 @@ def _card(field: Field, label: str, card: str) -> str:
         "(config.json); the last layer is linear.\n"
     )
     return f"---\n{header}---\n\n" + "\n".join(filter(None, (text, card and card + "\n", use)))
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _plain(value: Any) -> Any:

@@ -38,7 +38,13 @@ def onnx_model(field: Field) -> Any:
         warnings.simplefilter("ignore")
         made = torch.onnx.export(trace(field), dynamo=True, input_names=["coords"], output_names=["values"])
     assert made is not None
-    return made.model_proto
+    model = made.model_proto
+    # torch calls the number of points s31 or the like.
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for size in value.type.tensor_type.shape.dim:
+            if size.dim_param:
+                size.dim_param = POINTS
+    return model
 
 
 def save(field: Field, path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from metasiren import DataError, Field, Siren
@@ -86,7 +86,8 @@ def write_zoo(zoo: Zoo, path: Path) -> None:
     tensors = {**zoo.params, "item": zoo.item, "mse": zoo.mse, "steps": zoo.steps}
     partial = path.with_suffix(".partial")
     try:
-        save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, partial, metadata={KEY: about})
+        # Written by Python: safetensors makes files that only their owner can read.
+        partial.write_bytes(save({k: v.cpu().contiguous() for k, v in tensors.items()}, metadata={KEY: about}))
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         partial.unlink(missing_ok=True)
