@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import metasiren.nn.derivatives.blocks
 from metasiren import Field, Jet, Params, Siren, feature_jet, jet
@@ -381,6 +382,37 @@ def test_a_laplacian_keeps_less_than_a_third_of_the_memory() -> None:
     columns, hidden = 4, 3
     layer = 2048 * 32 * 4
     assert ours < (columns * hidden + 1) * layer  # pre-activations of the hidden layers, and little else
+
+
+class SinesAndCosines(TorchDispatchMode):
+    """Counts the tensors whose sine or cosine is computed."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func.overloadpacket in (torch.ops.aten.sin, torch.ops.aten.cos)
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_gradient_computes_each_sine_once_and_keeps_less_than_autograd() -> None:
+    siren = Siren(in_features=2, out_features=1, hidden_features=32)
+    params = {k: v.requires_grad_() for k, v in siren.init().items()}
+    coords = torch.rand(1, 2048, 2)
+
+    def by_autograd() -> Tensor:
+        x = coords.clone().requires_grad_()
+        return slope(siren(params, x), x).square().mean()
+
+    def by_jet() -> Tensor:
+        found = siren.jet(params, coords, "gradient").gradient
+        assert found is not None
+        return found.square().mean()
+
+    with SinesAndCosines() as seen:
+        by_jet().backward()
+    assert seen.count == 2 * (1 + siren.hidden_layers)
+    outside = [*params.values(), coords]
+    assert kept_bytes(by_jet, outside) < kept_bytes(by_autograd, outside)
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from metasiren.nn.activations import Activation
+from metasiren.nn.activations import Activation, Sine
 from metasiren.nn.derivatives.blocks import (
     Block,
     Gradients,
@@ -99,18 +99,18 @@ def _forward(
     outputs = layers.weights[-1].shape[1]
     values = features.new_empty(instances, points, outputs)
     gradients = features.new_empty(instances, outputs, points, size)
+    sine = _keeps_slopes(activation, kernels)
     for block in cuts:
         part = layers.of(block.instances)
         z = exact_affine(features[block.instances, block.points], part.weights[0], part.biases[0])
         slopes = []  # of kernels the pre-activations, from which they compute them
-        for weight, bias in zip(part.weights[1:], part.biases[1:], strict=True):
+        for k, (weight, bias) in enumerate(zip(part.weights[1:], part.biases[1:], strict=True)):
             h, slope = (torch.sin(z), z) if kernels else activation.derivatives(z, 1)
+            if kept is not None:
+                # The first pre-activations are cheaper to compute again than to keep.
+                kept += [h, slope] if sine else [z] if k else []
             slopes.append(slope)
             z = _affine(h, weight, bias)
-            if kept is not None:
-                kept.append(z)
-        if kept is not None:
-            kept.pop()  # the last layer has no activation
         values[block.instances, block.points] = z
         a = part.weights[-1].unsqueeze(2)
         for k in range(len(slopes) - 1, 0, -1):
@@ -119,6 +119,11 @@ def _forward(
                 kept.append(a)
         gradients[block.instances, :, block.points] = _exact_last(_sloped(a, slopes[0], kernels), part.weights[0])
     return values, gradients
+
+
+def _keeps_slopes(activation: Activation, kernels: bool) -> bool:
+    """Whether the backward pass reads sines and cosines, since sin'' = -sin; otherwise it computes them from z."""
+    return not kernels and type(activation) is Sine
 
 
 def _sloped(a: Tensor, slope: Tensor, kernels: bool) -> Tensor:
@@ -157,9 +162,14 @@ def _backward(
     for block in ctx.cuts:
         part, sums = layers.of(block.instances), total.of(block.instances)
         x = features[block.instances, block.points]
-        pre = [exact_affine(x, part.weights[0], part.biases[0]), *(next(kept) for _ in range(depth - 1))]
+        pre: list[Tensor] = []
+        f: list[tuple[Tensor, ...]] = []
+        if _keeps_slopes(ctx.activation, ctx.kernels):
+            f = [(next(kept), next(kept)) for _ in range(depth)]
+        else:
+            pre = [exact_affine(x, part.weights[0], part.biases[0]), *(next(kept) for _ in range(depth - 1))]
+            f = [] if ctx.kernels else [ctx.activation.derivatives(z, 2) for z in pre]
         adjoints = [*reversed([next(kept) for _ in range(depth - 1)]), part.weights[-1].unsqueeze(2)]
-        f = [] if ctx.kernels else [ctx.activation.derivatives(z, 2) for z in pre]
 
         # The adjoint pass ran from the last layer to the first, so its gradient runs from the first to the last.
         bends = []
@@ -175,7 +185,8 @@ def _backward(
                 accumulate(sums.weights[k], adjoints[k] * slope, g)
                 g = product(g, part.weights[k])
                 both = g * adjoints[k]
-                bend = (both.sum(1) if both.shape[1] > 1 else both[:, 0]).mul_(f[k][2])
+                bend = both.sum(1) if both.shape[1] > 1 else both[:, 0]
+                bend = bend.mul_(f[k][2]) if len(f[k]) > 2 else bend.mul_(f[k][0]).neg_()
                 g *= slope
             bends.append(bend)
         sums.weights[-1].add_(g.sum(2))
