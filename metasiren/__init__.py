@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         Renderer,
         Residual,
     )
-    from metasiren.contracts.files import demand_black_and_white, is_web_page
+    from metasiren.contracts.files import demand_black_and_white, is_web_page, npz_sizes, picture_formats
     from metasiren.contracts.memory import available_bytes, demand_memory
     from metasiren.contracts.modules import as_module, from_module
     from metasiren.contracts.quality import psnr
@@ -80,7 +80,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "contracts": "Batch BatchOptimizer Constraint Context Dataset Decoder Domain Encoder EvaluationOptions "
     "FULL_EVALUATION Field Fit Metric Model Points Prediction Problem Protocol Renderer Residual",
-    "contracts.files": "demand_black_and_white is_web_page",
+    "contracts.files": "demand_black_and_white is_web_page npz_sizes picture_formats",
     "contracts.memory": "available_bytes demand_memory",
     "contracts.quality": "psnr",
     "engine.bar": "progress_bar",
@@ -175,9 +175,11 @@ __all__ = [
     "load_catalogue",
     "load_extra",
     "load_recipe",
+    "npz_sizes",
     "open_run",
     "pick_device",
     "picture_boxes",
+    "picture_formats",
     "picture_sheet",
     "progress_bar",
     "psnr",

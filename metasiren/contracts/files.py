@@ -1,7 +1,8 @@
-"""Checks of downloaded files, and of pictures that mark places in black and white."""
+"""Checks of downloaded files, of archives of arrays and of pictures."""
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,25 @@ MOST_GREY, MOST_COLOURED = 0.05, 0.001
 def is_web_page(start: bytes) -> bool:
     """Whether bytes begin as an HTML page does; servers send one when a download is refused or has expired."""
     return start.lstrip(b"\xef\xbb\xbf \t\r\n")[:16].lower().startswith((b"<!doctype", b"<html", b"<head", b"<?xml"))
+
+
+def npz_sizes(path: Path) -> dict[str, int]:
+    """Bytes of each array of an .npz file once unpacked, by name, as the archive's directory states them.
+
+    numpy reads a member without the suffix `.npy` as bytes of any number. Such members are left out; ask numpy for
+    `NAME.npy`, since `NAME` alone may be one of them.
+    """
+    with zipfile.ZipFile(path) as archive:
+        inside = {item.filename: item.file_size for item in archive.infolist()}
+    return {name.removesuffix(".npy"): size for name, size in inside.items() if name.endswith(".npy")}
+
+
+def picture_formats() -> list[str]:
+    """The formats in which Pillow may read a picture: all but EPS, a program that Ghostscript would run."""
+    from PIL import Image
+
+    Image.init()
+    return [name for name in Image.ID if name != "EPS"]
 
 
 def demand_black_and_white(path: Path, colours: NDArray[Any]) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from metasiren import DataError, RecipeError, did_you_mean
+from metasiren import DataError, RecipeError, did_you_mean, picture_formats
 from metasiren_physics.arrays import A, Real, like, ones, whole
+
+MOST_PIXELS = 50_000_000
 
 
 def _speed(where: str, value: float) -> None:
@@ -157,14 +159,16 @@ def picture(path: str | Path, *, slowest: float = 1.0, fastest: float = 2.0) -> 
         DataError: no picture can be read there.
         RecipeError: a speed that is not positive.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     _speed("medium: picture: slowest", slowest)
     _speed("medium: picture: fastest", fastest)
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=picture_formats()) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(f"{image.width:,} x {image.height:,} pixels; {MOST_PIXELS:,} are the most")
             grey = np.asarray(image.convert("L"), dtype=np.float64) / 255
-    except (OSError, UnidentifiedImageError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"medium: picture: {path}", f"cannot be read: {error}.", "Name a PNG or JPEG.") from None
     return SpeedMap(slowest + (fastest - slowest) * grey)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resize
 
-from metasiren import DataError
+from metasiren import DataError, picture_formats
 
 MOST_PIXELS = 50_000_000
 LARGEST_SIDE = 8192
@@ -110,7 +110,7 @@ def open_picture(path: Path, channels: int) -> Image.Image:
         DataError: the file is missing, is no picture, or is too large.
     """
     try:
-        picture = Image.open(path)
+        picture = Image.open(path, formats=picture_formats())
         if picture.width * picture.height > MOST_PIXELS:
             found = f"{picture.width} x {picture.height} pixels."
             raise DataError(str(path), found, f"Give at most {MOST_PIXELS:,} pixels.")
@@ -119,7 +119,7 @@ def open_picture(path: Path, channels: int) -> Image.Image:
         raise DataError(str(path), "there is no such file.", "Give a picture such as a PNG or JPEG.") from None
     except UnidentifiedImageError:
         raise DataError(str(path), "not a readable picture.", "Give a PNG or JPEG.") from None
-    except (OSError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(str(path), f"not a readable picture: {error}.", "Give a PNG or JPEG.") from None
     if channels == 4 and turned.mode not in ("LA", "PA", "P", "RGBA", "1", "L", "RGB", "CMYK", "YCbCr", "RGBa"):
         turned = turned.convert("L")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from fuzz_mutations import demand_message, mutations
 
 from metasiren import DataError
-from metasiren_priors.data import npz, npz_file, sources
+from metasiren.contracts import memory
+from metasiren_priors.data import npz, sources
+from metasiren_shapes.reading import Cloud, read_surface
 
 
 def images() -> bytes:
@@ -47,10 +50,43 @@ def test_npy_headers_that_are_no_headers(tmp_path: Path, header: str) -> None:
 def test_arrays_that_do_not_fit_are_refused_before_they_are_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(npz_file, "available_bytes", lambda: 3000)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 3000)
     (tmp_path / "set.npz").write_bytes(images())
-    with pytest.raises(DataError, match=r"unpacked; 0.0 GB of memory are free"):
+    with pytest.raises(DataError, match=r"of memory; 0.0 GB are free"):
         npz.Npz(path=tmp_path / "set.npz")
+
+
+def test_a_member_without_the_suffix_of_an_array_is_never_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """numpy would unpack all of it: `images` stands before `images.npy` when an archive is asked for `images`."""
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("a member was unpacked as plain bytes"))
+    path = tmp_path / "set.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images", b"0" * 100_000)
+    with pytest.raises(DataError, match="holds nothing, no `images`"):
+        npz.Npz(path=path)
+    path.write_bytes(images())
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images", b"0" * 100_000)
+        archive.writestr("split", b"0" * 100_000)
+    assert npz.Npz(path=path).splits["val"] == 4
+    path = tmp_path / "cloud.npz"
+    rows = np.random.default_rng(0).normal(size=(6, 3))
+    np.savez(path, points=rows, normals=rows)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("points", b"0" * 100_000)
+    found = read_surface(path, most=10, seed=0)
+    assert isinstance(found, Cloud)
+    assert len(found.rows) == 6
+
+
+@pytest.mark.parametrize("split", [np.zeros(10**6, "S0"), np.zeros(12, "S5000"), np.zeros(12, "U5000")])
+def test_names_of_splits_are_neither_many_nor_long(tmp_path: Path, split: np.ndarray[Any, Any]) -> None:
+    path = tmp_path / "set.npz"
+    np.savez_compressed(path, images=np.zeros((12, 4, 4, 3), np.uint8), split=split)
+    with pytest.raises(DataError, match="`split` is"):
+        npz.Npz(path=path)
 
 
 def test_a_member_of_a_zip_is_never_unpacked_beyond_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,14 @@ def test_numbers_and_files_that_are_no_volume_are_refused(tmp_path: Path) -> Non
     np.save(tmp_path / "flat.npy", np.zeros((3, 3)))
     np.save(tmp_path / "same.npy", np.zeros((3, 3, 3)))
     (tmp_path / "text.npy").write_text("no")
-    for name, said in (("flat", "shape"), ("same", "all the same"), ("text", r"no \.npy file"), ("none", r"no \.npy")):
+    with (tmp_path / "giant.npy").open("wb") as file:  # its header declares more than the file holds
+        layout = {"descr": "<f8", "fortran_order": False, "shape": (10**12, 3, 3)}
+        np.lib.format.write_array_header_1_0(file, layout)
+        file.write(bytes(100))
+    (tmp_path / "brackets.npy").write_bytes(b"\x93NUMPY\x01\x00\x10\x00" + b"(" * 16)
+    said_of = {"flat": "shape", "same": "all the same"}
+    for name in ("flat", "same", "text", "none", "giant", "brackets"):
+        said = said_of.get(name, r"no \.npy file of numbers: \S")
         with pytest.raises(ms.DataError, match=said):
             Volume(path=tmp_path / f"{name}.npy")
     with pytest.raises(ms.RecipeError, match="data: volume"):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from metasiren import DataError, did_you_mean, is_web_page
+from metasiren import DataError, did_you_mean, is_web_page, picture_formats
 
 Crop = Literal["none", "square", "top_left"]
 Pixels = np.ndarray[Any, np.dtype[np.float32]]
@@ -91,7 +91,7 @@ def shape_words(source: str | Path, *, size: int | tuple[int, int] | None, crop:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(find_photograph(source)) as opened:
+        with Image.open(find_photograph(source), formats=picture_formats()) as opened:
             turned = opened.getexif().get(ORIENTATION, 1) >= 5
             rows, columns = opened.size if turned else opened.size[::-1]
     words = f"{rows} x {columns} pixels"
@@ -151,7 +151,7 @@ def _decode(data: bytes, where: str) -> Pixels:
         with warnings.catch_warnings():
             # Pillow warns of large pictures from another number on; ours is checked below.
             warnings.simplefilter("ignore")
-            opened = Image.open(io.BytesIO(data))
+            opened = Image.open(io.BytesIO(data), formats=picture_formats())
         with opened:
             if opened.width * opened.height > MOST_PIXELS:
                 raise Image.DecompressionBombError(f"{opened.width:,} x {opened.height:,} pixels")

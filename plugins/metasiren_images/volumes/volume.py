@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 from torch import Tensor
 
-from metasiren import Batch, Context, DataError, Dataset, Domain, RecipeError, grid
+from metasiren import Batch, Context, DataError, Dataset, Domain, RecipeError, demand_memory, grid
 from metasiren_images.single.sampling import Sample, check_points
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -148,12 +148,15 @@ def _column(values: Array) -> Tensor:
 
 def _read(path: Path) -> Array:
     try:
-        held = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(str(path), f"no .npy file of numbers: {error}.", "Give one written by numpy.save.") from None
+        # Mapped into memory: a header that declares more than the file holds is refused before anything is allocated.
+        held = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # numpy's headers are Python literals, which fail in every way there is
+        reason = f"{error}".splitlines()[0][:200] if str(error) else type(error).__name__
+        raise DataError(str(path), f"no .npy file of numbers: {reason}.", "Give one written by numpy.save.") from None
     if not isinstance(held, np.ndarray) or held.ndim != 3 or held.dtype.kind not in "iufb":
         found = f"an array of {getattr(held, 'dtype', 'several')}, shape {getattr(held, 'shape', '')}."
         raise DataError(str(path), found, "Give real numbers, (depth, rows, columns).")
+    demand_memory(4 * 8 * held.size, str(path), "Give a smaller volume.")
     values = held.astype(np.float64)
     if values.size == 0 or not np.isfinite(values).all() or np.ptp(values) == 0:
         raise DataError(str(path), "its numbers are all the same, or not all finite.", "Give a volume that varies.")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from metasiren import DataError, available_bytes, is_web_page
+from metasiren import DataError, demand_memory, is_web_page, npz_sizes
 
 SPLITS = ("train", "val", "test")
+LONGEST = 64
+"""Bytes of a split's name."""
 ADVICE = (
     "Give a file made by np.savez with `images`: uint8 (images, rows, columns, channels), and, where you have one,\n"
     "`split`: 'train', 'val' or 'test' for each image."
@@ -35,10 +38,10 @@ def read_splits(path: Path, *, val_fraction: float, seed: int = 0) -> dict[str, 
     if not 0 <= val_fraction < 1:
         raise DataError(str(path), f"val_fraction is {val_fraction}.", "Give a share from 0 to less than 1.")
     split = arrays["split"] if "split" in arrays else _draw(len(images), val_fraction, seed)
+    if split.dtype.kind not in "SU" or split.shape != images.shape[:1] or split.dtype.itemsize > LONGEST:
+        raise DataError(str(path), f"`split` is {split.dtype} {split.shape} for {len(images):,} images.", ADVICE)
     if split.dtype.kind == "S":
         split = np.char.decode(split, "utf-8", "replace")
-    if split.dtype.kind != "U" or split.shape != images.shape[:1]:
-        raise DataError(str(path), f"`split` is {split.dtype} {split.shape} for {len(images):,} images.", ADVICE)
     unknown = sorted(set(np.unique(split)) - set(SPLITS))
     if unknown:
         raise DataError(str(path), f"`split` names {', '.join(map(repr, unknown[:5]))}.", ADVICE)
@@ -52,14 +55,11 @@ def _draw(count: int, val_fraction: float, seed: int) -> np.ndarray[Any, Any]:
     return split
 
 
-def _demand_memory(path: Path) -> None:
-    """Refuse arrays that do not fit once unpacked: a small archive may unpack to very large arrays."""
-    with zipfile.ZipFile(path) as archive:
-        wanted = sum(item.file_size for item in archive.infolist() if item.filename in ("images.npy", "split.npy"))
-    free = available_bytes()
-    if free is not None and wanted > 0.6 * free:
-        found = f"its arrays take {wanted / 1e9:.1f} GB unpacked; {free / 1e9:.1f} GB of memory are free."
-        raise DataError(str(path), found, "Save fewer or smaller images.")
+def _listed(names: Iterable[str]) -> str:
+    """The first few names, in words."""
+    first = sorted(names)
+    more = f" and {len(first) - 5:,} more" if len(first) > 5 else ""
+    return f"{', '.join(name[:80] for name in first[:5])}{more}" if first else "nothing"
 
 
 def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
@@ -76,13 +76,16 @@ def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     try:
         # numpy leaves the file open where it is no archive.
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file_:
-            if "images" not in file_.files:
-                raise DataError(str(path), f"holds {', '.join(sorted(file_.files)) or 'nothing'}, no `images`.", ADVICE)
-            _demand_memory(path)
+            sizes = npz_sizes(path)
+            if "images" not in sizes:
+                raise DataError(str(path), f"holds {_listed(sizes)}, no `images`.", ADVICE)
+            # A small archive may unpack to very large arrays. Splits are copies, and names become four times as long.
+            wanted = 2 * sizes["images"] + 6 * sizes.get("split", 0)
+            demand_memory(wanted, str(path), "Save fewer or smaller images.")
             read = {}
             for found in ("images", "split"):
-                if found in file_.files:
-                    read[found] = np.asarray(file_[found])
+                if found in sizes:
+                    read[found] = np.asarray(file_[f"{found}.npy"])
             return read
     except DataError:
         raise

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from metasiren import DataError, demand_memory
+from metasiren import DataError, demand_memory, npz_sizes
 from metasiren_shapes.reading.cloud import Cloud, chosen_rows, no_normals
 
 ADVICE = (
@@ -60,14 +60,12 @@ def _members(path: Path) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.float
     where = str(path)
     if not zipfile.is_zipfile(path):
         raise DataError(where, "not an .npz file, or one whose download broke off.", ADVICE)
-    with zipfile.ZipFile(path) as archive:
-        # What the arrays take once unpacked: a small archive may hold very much of nothing.
-        sizes = {item.filename.removesuffix(".npy"): item.file_size for item in archive.infolist()}
+    sizes = npz_sizes(path)  # a small archive may hold very much of nothing
     if "points" not in sizes:
-        raise DataError(where, f"holds {', '.join(sorted(sizes)) or 'nothing'}, no `points`.", ADVICE)
+        raise DataError(where, f"holds {', '.join(sorted(sizes)) or 'nothing'}, no `points`."[:300], ADVICE)
     if "normals" not in sizes:
         raise no_normals(where, "`points` without `normals`.")
     advice = "Save the points as one array (points, 6) with np.save: it is read in part (data.most)."
     demand_memory(2 * (sizes["points"] + sizes["normals"]), where, advice)
     with path.open("rb") as raw, np.load(raw, allow_pickle=False) as arrays:
-        return np.asarray(arrays["points"]), np.asarray(arrays["normals"])
+        return np.asarray(arrays["points.npy"]), np.asarray(arrays["normals.npy"])
