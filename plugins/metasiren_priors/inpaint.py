@@ -115,7 +115,7 @@ def inpaint(
         spread = None
         if deviation:
             if (each := field_deviation(model, there, coords, generator)) is None:
-                raise _no_posterior(run)
+                raise _no_posterior(run, "celeba_mixture, celeba_gaussian, celeba_cnp or celeba_cavia")
             each = each.cpu() / 2  # values in [0, 1] are half as wide
             spread = each.square().mean(dim=1).sqrt().view(1, *target)
 
@@ -160,9 +160,9 @@ def _drawn(field: Field, coords: Tensor, shape: tuple[int, int]) -> Tensor:
     return _unit(rearrange(in_parts(field, coords).cpu(), "b (h w) c -> b c h w", h=shape[0]))
 
 
-def _no_posterior(run: Run) -> RunError:
+def _no_posterior(run: Run, others: str = "celeba_mixture or celeba_gaussian") -> RunError:
     found = f"its encoder {run.recipe.encoder.name!r} gives a mean without a posterior."
-    advice = "Leave out --samples and --std, or give a run of celeba_mixture or celeba_gaussian."
+    advice = f"Leave out --samples and --std, or give a run of {others}."
     return RunError(str(run.path), found, advice)
 
 

@@ -49,6 +49,12 @@ def metasiren_decoders() -> Mapping[str, str]:
 
 
 @hookimpl
+def metasiren_constraints() -> Mapping[str, str]:
+    """Losses of fields that have a standard deviation."""
+    return {"gaussian_nll": "metasiren_priors.likelihood:GaussianNll"}
+
+
+@hookimpl
 def metasiren_protocols() -> Mapping[str, str]:
     """How priors are evaluated."""
     return {

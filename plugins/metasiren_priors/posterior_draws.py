@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Context, Field, Model
+from metasiren_priors.decoders.uncertain import UncertainField
 
 POINTS_AT_ONCE = 1 << 14
 DRAWS = 64
@@ -38,8 +39,8 @@ def sampled_fields(model: Model, context: Context, count: int, generator: torch.
 def field_deviation(model: Model, context: Context, coords: Tensor, generator: torch.Generator | None) -> Tensor | None:
     """Standard deviation (points, channels) of the field at coords (points, d_in), given the context of one item.
 
-    In closed form where encoder and decoder have one (`mixture` with `last_layer`), else over 64 draws; None where
-    there is no posterior.
+    In closed form where encoder and decoder have one (`mixture` with `last_layer`), as the field's own where the
+    decoder gives one (`concatenation` with `deviation: true`), else over 64 draws; None where there is no posterior.
     """
     posteriors, deviation = getattr(model.encoder, "posteriors", None), getattr(model.decoder, "deviation", None)
     if posteriors is not None and deviation is not None and context.cells is not None:
@@ -47,5 +48,8 @@ def field_deviation(model: Model, context: Context, coords: Tensor, generator: t
         _, posterior = next(iter(posteriors(values.flatten(2).transpose(1, 2), seen.flatten(1).bool())))
         covariance = posterior.covariance().to(coords.device)
         return in_parts(lambda part: deviation(covariance, part), coords)[0].to(coords.dtype)
+    made = model.decoder.field(model.encoder(context, model.decoder))
+    if isinstance(made, UncertainField):
+        return in_parts(made.deviation, coords)[0]
     field = sampled_fields(model, context, DRAWS, generator)
     return None if field is None else in_parts(lambda part: field(part).std(dim=0, keepdim=True), coords)[0]

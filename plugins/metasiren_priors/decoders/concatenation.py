@@ -14,7 +14,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from metasiren import Decoder, Params, Siren
+from metasiren import Decoder, Field, Params, RecipeError, Siren
+from metasiren_priors.decoders.uncertain import UncertainField
 
 
 class Concatenation(Decoder):
@@ -26,12 +27,30 @@ class Concatenation(Decoder):
         layers: `first` appends the latent to the coordinates, `hidden` to the input of every hidden layer.
         gain: size of the latent's initial weights: a latent of unit variance changes the arguments of the activation by
             about `gain` / sqrt(3), whatever the layer's frequency.
+        deviation: fields have a standard deviation, too: a second output layer of the same hidden layers
+            (`UncertainField`), trained by the constraint `gaussian_nll`.
+        least: smallest standard deviation, of values in [-1, 1].
+
+    Raises:
+        RecipeError: a `least` that is not positive.
     """
 
     def __init__(
-        self, siren: Siren, latent_dim: int, *, layers: Literal["first", "hidden"] = "first", gain: float = 1.0
+        self,
+        siren: Siren,
+        latent_dim: int,
+        *,
+        layers: Literal["first", "hidden"] = "first",
+        gain: float = 1.0,
+        deviation: bool = False,
+        least: float = 0.02,
     ) -> None:
         super().__init__(siren, latent_dim)
+        if least <= 0:
+            raise RecipeError(
+                "decoder: concatenation: least", f"{least} is not positive.", "Give a number such as 0.02."
+            )
+        self.least = least
         self.shifted = siren.layers[:1] if layers == "first" else siren.layers[: max(1, len(siren.layers) - 1)]
         # Names of parameters must have no dots: a list, in the order of `siren.shapes`.
         self.shared = nn.ParameterList(nn.Parameter(value) for value in siren.init().values())
@@ -41,6 +60,17 @@ class Concatenation(Decoder):
             self.latent_weights.append(
                 nn.Parameter(torch.empty(layer.out_features, latent_dim).uniform_(-bound, bound))
             )
+        # Drawn last, so that the other weights are the same with and without it.
+        last = siren.layers[-1]
+        drawn = siren.init()
+        self.spread = nn.ParameterList(drawn[name][0] for name in (last.weight, last.bias)) if deviation else None
+
+    def field(self, latent: Tensor) -> Field:
+        """The decoded field; an `UncertainField` where `deviation` is set."""
+        params = self(latent)
+        if self.spread is None:
+            return Field(self.siren, params)
+        return UncertainField(self.siren, params, output=(self.spread[0], self.spread[1]), least=self.least)
 
     def forward(self, latent: Tensor) -> Params:
         """{"0.weight": (batch, out, in), ...}; tensors that all signals share take no further memory."""

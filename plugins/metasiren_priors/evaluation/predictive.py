@@ -10,6 +10,9 @@ log p(y_T | y_C) / M in nats, the *joint* density of all target pixels with thei
 inside the 90 % interval. **CRPS** is the integral of (F(t) - 1[t >= y])^2 over t (Gneiting and Raftery 2007), here
 for mixtures of Gaussians in closed form (Grimit et al. 2006, Eq. 5), in units of values in [0, 1]: for a prediction
 without spread it is the absolute error.
+
+Two kinds of distributions are scored: `Joint`, which has a density over all pixels together, and `Independent`, whose
+values are independent Gaussians given the context, as those of a conditional neural process are.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import log, pi, sqrt
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -43,6 +47,69 @@ class Spread:
 
     crps: Tensor
     coverage: Tensor
+
+
+class Distribution(Protocol):
+    """What is scored."""
+
+    def log_likelihoods(self, values: Tensor, items: Tensor, seed: int) -> Tensor:
+        """Log-likelihood per target point (batch,); see `log_likelihoods`."""
+
+    def spread(self, values: Tensor, seen: Tensor, items: Tensor) -> Spread:
+        """Scores of hidden values; see `spread_scores`."""
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Mixtures of Gaussians over whole images.
+
+    Attributes:
+        posteriors: conditions the mixture on what was seen.
+    """
+
+    posteriors: Posteriors
+
+    def log_likelihoods(self, values: Tensor, items: Tensor, seed: int) -> Tensor:
+        """As `Distribution.log_likelihoods`."""
+        return log_likelihoods(self.posteriors, values, items, seed)
+
+    def spread(self, values: Tensor, seen: Tensor, items: Tensor) -> Spread:
+        """As `Distribution.spread`."""
+        return spread_scores(self.posteriors, values, seen)
+
+
+@dataclass(frozen=True)
+class Independent:
+    """Independent Gaussians, one for each value.
+
+    Attributes:
+        moments: values (batch, pixels, channels), seen (batch, pixels) and items (batch,) -> mean and standard
+            deviation of every value, given the seen ones; of the values' shape, in their units.
+    """
+
+    moments: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+    def log_likelihoods(self, values: Tensor, items: Tensor, seed: int) -> Tensor:
+        """As `Distribution.log_likelihoods`; the joint density is a product over target values."""
+        context, target = contexts_and_targets(values, items, seed)
+        mean, deviation = (x.double() for x in self.moments(values, context, items))
+        each = -((values - mean) / deviation).square() / 2 - deviation.log() - log(2 * pi) / 2 + log(2)
+        return (each.sum(2) * target).sum(1) / target.sum(1)
+
+    def spread(self, values: Tensor, seen: Tensor, items: Tensor) -> Spread:
+        """As `Distribution.spread`."""
+        mean, deviation = (x.double() for x in self.moments(values, seen, items))
+        y, one = values.double().flatten(), torch.ones(1, dtype=torch.float64, device=values.device)
+        crps = mixture_crps(y, one, mean.view(1, -1), deviation.view(1, -1)).view_as(values) / 2
+        rank = normal_cdf((values - mean) / deviation)
+        inside = torch.stack([((rank - 0.5).abs() <= level / 2).double() for level in LEVELS], dim=-1)
+        # A mean over no hidden values is NaN, as wanted.
+        hidden = (~seen).to(crps)
+        count = hidden.sum(1) * values.shape[2]
+        return Spread(
+            crps=(crps.sum(2) * hidden).sum(1) / count,
+            coverage=(inside.sum(2) * hidden.unsqueeze(2)).sum(1) / count.unsqueeze(1),
+        )
 
 
 def spread_scores(posteriors: Posteriors, values: Tensor, seen: Tensor) -> Spread:
@@ -112,6 +179,13 @@ def context_and_targets(item: int, pixels: int, seed: int) -> tuple[Tensor, Tens
     return context, target
 
 
+def contexts_and_targets(values: Tensor, items: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Masks (batch, pixels) of the context and the target pixels of each item; see `context_and_targets`."""
+    pairs = [context_and_targets(int(item), values.shape[1], seed) for item in items]
+    context, target = (torch.stack(masks).to(values.device) for masks in zip(*pairs, strict=True))
+    return context, target
+
+
 def log_likelihoods(posteriors: Posteriors, values: Tensor, items: Tensor, seed: int) -> Tensor:
     """Joint log-likelihood per target point (batch,) in nats, in units of values in [0, 1]; see the module.
 
@@ -121,8 +195,7 @@ def log_likelihoods(posteriors: Posteriors, values: Tensor, items: Tensor, seed:
         items: (batch,) indices, which decide the masks.
         seed: decides the masks, too.
     """
-    pairs = [context_and_targets(int(item), values.shape[1], seed) for item in items]
-    context, target = (torch.stack(masks).to(values.device) for masks in zip(*pairs, strict=True))
+    context, target = contexts_and_targets(values, items, seed)
     evidence = torch.zeros(2, len(values), dtype=torch.float64, device=values.device)
     for index, seen in enumerate((context, context | target)):
         for rows, posterior in posteriors(values, seen):

@@ -26,20 +26,18 @@ from metasiren import (
     RecipeError,
     Table,
     did_you_mean,
-    grid,
     save_picture,
     table_frame,
     write_table,
 )
-from metasiren_priors.data.imageset import observe
 from metasiren_priors.evaluation.baselines import BASELINES, GaussianConditional
-from metasiren_priors.evaluation.masks import DRAWS, cells_of, views
+from metasiren_priors.evaluation.masks import DRAWS, views
 from metasiren_priors.evaluation.nearest import nearest_figure
 from metasiren_priors.evaluation.paper import paper_rows
 from metasiren_priors.evaluation.pictures import Strip, figure, panels
-from metasiren_priors.evaluation.refinement import refine as refine_latent
+from metasiren_priors.evaluation.predictive import Joint
+from metasiren_priors.evaluation.predictors import Predictor
 from metasiren_priors.evaluation.scoring import Evaluation, Predict
-from metasiren_priors.evaluation.weight_refinement import refine_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +53,8 @@ class Exact(Protocol):
         baseline_images: evaluate the baselines on so many images at most; the table states the number.
         pictures: number of images in figure6.png and figure_nearest.png; 0 writes none.
         distributions: score predictive distributions (log-likelihood, coverage, CRPS; see `predictive`) on so many
-            images, for rows that have one: the encoder `mixture` and the Gaussian conditional. 0 scores none.
+            images, for rows that have one: the encoder `mixture`, decoders with a `deviation`, and the Gaussian
+            conditional. 0 scores none.
         refine_in: what test-time optimisation changes: `latent`, or emitted `weights` (see `weight_refinement`).
         refine_rate: learning rate of test-time optimisation (see `refinement.refine`).
         refine_prior: weight that holds refined latents near the encoder's.
@@ -132,15 +131,14 @@ class Exact(Protocol):
         title = f"{name} (refined{what}, {refine} steps)" if refine else name
         scored = min(count, self.distributions)
         rows = [evaluation.row(title, "model", predict, count)]
-        posteriors = getattr(model.encoder, "posteriors", None)
-        if scored > 0 and posteriors is not None and not refine:
-            rows[0] = evaluation.distribution(rows[0], posteriors, scored)
+        if scored > 0 and (distribution := predict.distribution(*reversed(evaluation.values(0, 1)))) is not None:
+            rows[0] = evaluation.distribution(rows[0], distribution, scored)
         for kind in BASELINES if self.baselines else ():
             baseline = kind()
             baseline.fit(dataset, device)
             row = evaluation.row(baseline.name, "baseline", baseline.predictor, min(count, self.baseline_images))
             if scored > 0 and isinstance(baseline, GaussianConditional):
-                row = evaluation.distribution(row, baseline.posteriors, scored)
+                row = evaluation.distribution(row, Joint(baseline.posteriors), scored)
             rows.append(row)
         halves = any(view.half and view.key == "512" for view in columns)
         table = Table(
@@ -222,26 +220,16 @@ class Exact(Protocol):
         advice = f"{did_you_mean(wanted[0], present)}\nsplits with images: {', '.join(present)}".strip()
         raise DataError("evaluate: split", found, advice)
 
-    def predictor(self, model: Model, shape: tuple[int, ...], refine: int = 0) -> Predict:
+    def predictor(self, model: Model, shape: tuple[int, ...], refine: int = 0) -> Predictor:
         """The model as a function of what was seen."""
-
-        def predict(values: Tensor, seen: Tensor, items: Tensor) -> Tensor:
-            coords = grid(shape, dtype=values.dtype, device=values.device)
-            context = observe(values, *cells_of(seen), items, coords, shape)
-            # Not inference_mode: encoders may optimise a latent against the decoder.
-            with torch.no_grad():
-                latent = model.encoder(context, model.decoder)
-                if refine and self.refine_in == "latent":
-                    latent = refine_latent(
-                        model.decoder, latent, context, refine, rate=self.refine_rate, prior=self.refine_prior
-                    )
-                field = model.decoder.field(latent)
-                if refine and self.refine_in == "weights":
-                    field = refine_weights(field, context, refine, rate=self.refine_rate)
-                made: Tensor = field(coords)
-                return made.expand_as(values)
-
-        return predict
+        return Predictor(
+            model=model,
+            shape=shape,
+            refine=refine,
+            refine_in=self.refine_in,
+            rate=self.refine_rate,
+            prior=self.refine_prior,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 from metasiren import Dataset, TableRow, progress_bar, psnr
 from metasiren_priors.encoders.gaussian import signals
 from metasiren_priors.evaluation.masks import Draw, View
-from metasiren_priors.evaluation.predictive import LEVELS, Posteriors, log_likelihoods, spread_scores
+from metasiren_priors.evaluation.predictive import LEVELS, Distribution
 
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Values (batch, pixels, channels), seen (batch, pixels) and items (batch,) -> predictions, of the values' shape."""
@@ -98,7 +98,7 @@ class Evaluation:
             row.psnr[key] = finite(psnr.mean())
         return row
 
-    def distribution(self, row: TableRow, posteriors: Posteriors, count: int) -> TableRow:
+    def distribution(self, row: TableRow, scored: Distribution, count: int) -> TableRow:
         """The row with scores of a predictive distribution, over the first `count` images and the first mask of each.
 
         Log-likelihoods have contexts and targets of their own; see `predictive`.
@@ -108,10 +108,10 @@ class Evaluation:
         with progress_bar(f"scoring distributions of {row.name}", count * (1 + len(self.columns))) as advance:
             for start in range(0, count, self.batch):
                 items, values = self.values(start, min(start + self.batch, count))
-                likelihoods.append(log_likelihoods(posteriors, values, items, 0))
+                likelihoods.append(scored.log_likelihoods(values, items, 0))
                 advance(len(items))
                 for view in self.columns:
-                    found = spread_scores(posteriors, values, self.mask(view, items, 0))
+                    found = scored.spread(values, self.mask(view, items, 0), items)
                     scores[view.key].append(torch.cat([found.crps.unsqueeze(1), found.coverage], dim=1))
                     advance(len(items))
         means = {key: torch.cat(parts).nanmean(dim=0) for key, parts in scores.items()}
