@@ -15,6 +15,7 @@ from metasiren.cli.commands import cli
 from metasiren.engine.rendering import render, render_between
 from metasiren_priors.data.imageset import ImageSet, to_values
 from metasiren_priors.data.sketch_faces import draw_faces
+from metasiren_priors.evaluation import nearest
 from metasiren_priors.evaluation.nearest import nearest_figure, nearest_training
 
 SIDE = 12
@@ -91,3 +92,21 @@ def test_the_nearest_training_images_are_found_across_chunks() -> None:
     assert nearest_training(few, query, 3)[0].shape == (2, 2, 64, 3)
     page = nearest_figure(data, torch.ones(2, 64, dtype=torch.bool), query, query, (8, 8), least=16)
     assert page.width > 6 * 16
+
+
+def test_errors_stand_beside_the_nearest_training_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values are clipped, as in the table; a reconstruction that is a training image has the error zero to it."""
+    faces = draw_faces(0, "train", 20, size=8)
+    data, values = ImageSet("faces", {"train": faces}, {}), to_values(torch.from_numpy(faces))
+    words: list[str] = []
+
+    def sheet(tiles: torch.Tensor, labels: list[str], heads: object, factor: int) -> None:
+        words.extend(labels)
+
+    monkeypatch.setattr(nearest, "sheet", sheet)
+    made, truth = torch.stack([values[4], torch.full_like(values[0], 3.0)]), values[[5, 6]]
+    nearest_figure(data, torch.ones(2, 64, dtype=torch.bool), made, truth, (8, 8), count=2)
+    expected = (values[4] - values[5]).square().mean() / 4
+    others = (values[4] - values).square().mean((1, 2)).sort().values / 4
+    assert words[0] == f"truth {expected:.4f}\n1: 0.0000\n2: {others[1]:.4f}"
+    assert words[1].startswith(f"truth {(1 - values[6]).square().mean() / 4:.4f}\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from PIL import Image
 from torch import Tensor
@@ -39,6 +41,9 @@ def nearest_figure(
 ) -> Image.Image:
     """A row for each image: context, reconstruction, truth, and the training images nearest to the reconstruction.
 
+    At the left are mean squared errors against the reconstruction, of values in [0, 1]: the truth's, and those of the
+    training images.
+
     Args:
         dataset: as for `nearest_training`.
         seen: (images, pixels) bool.
@@ -48,8 +53,17 @@ def nearest_figure(
         count: number of training images.
         least: smallest length of the longer side of an enlarged image, in pixels.
     """
-    near, _ = nearest_training(dataset, made, count)
-    others = colours(near.flatten(0, 1), grid).view(*near.shape[:2], 3, *grid)
-    tiles = torch.cat([trio(seen, made, truth, grid), others], dim=1)
+    made = made.clamp(-1, 1)
+    near, distances = nearest_training(dataset, made, count)
+    own = (made - truth).flatten(1).square().mean(dim=1, keepdim=True) / 4
+    beside = colours(near.flatten(0, 1), grid).view(*near.shape[:2], 3, *grid)
+    tiles = torch.cat([trio(seen, made, truth, grid), beside], dim=1)
     heads = (*TRIO, *(f"training {i + 1}" for i in range(near.shape[1])))
-    return sheet(tiles, [str(i) for i in range(len(tiles))], heads, enlargement(grid, least))
+    labels = [error_label(errors) for errors in torch.cat([own, distances], dim=1).tolist()]
+    return sheet(tiles, labels, heads, enlargement(grid, least))
+
+
+def error_label(errors: Sequence[float]) -> str:
+    """The words beside a row: the error of the truth, which comes first, and those of training images."""
+    truth, *others = errors
+    return "\n".join([f"truth {truth:.4f}", *(f"{i + 1}: {each:.4f}" for i, each in enumerate(others))])

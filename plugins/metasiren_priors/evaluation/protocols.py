@@ -65,7 +65,8 @@ class Exact(Protocol):
 
     captions: ClassVar[dict[str, str]] = {
         "figure_nearest.png": (
-            "Reconstructions, and the training pictures that are nearest to each, with their mean squared errors."
+            "Reconstructions, and the training pictures that are nearest to each. At the left: mean squared errors "
+            "against the reconstruction, of the truth and of these training pictures."
         ),
     }
 
