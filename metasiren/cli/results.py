@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from metasiren.cli.options import catalogue_of, console
 from metasiren.cli.options import device as device_option
@@ -137,6 +138,10 @@ def render(
         options["quantity"] = quantity
     given: dict[str, Any] = {"renderer": renderer, "options": options, "device": device, "split": split}
     given["overwrite"] = overwrite
+    if between is None and ctx.get_parameter_source("steps") is ParameterSource.COMMANDLINE:
+        raise RecipeError("--steps", "given without --between, whose files it counts.", "Add --between 3 5.")
+    if between is None and item is None and split is not None:
+        raise RecipeError("--split", "given without a signal.", "Name one with --item 12, or two with --between 3 5.")
     if between is None:
         click.echo(rendering.render(run, out, item=item, catalogue=catalogue_of(ctx), **given))
         return

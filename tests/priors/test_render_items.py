@@ -78,6 +78,17 @@ def test_what_is_missing_is_named(run: ms.Run, tmp_path: Path) -> None:
     assert "both --item and --between" in str(result.exception)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [("--item 1 --steps 3", "--steps: given without --between"), ("--split train", "--split: given without a signal")],
+)
+def test_options_that_would_change_nothing_are_refused(run: ms.Run, tmp_path: Path, words: str, message: str) -> None:
+    result = typed(f"render {run.path} {words} -o {tmp_path / 'out.png'}")
+    assert isinstance(result.exception, ms.RecipeError)
+    assert message in str(result.exception)
+    assert not (tmp_path / "out.png").exists()
+
+
 def test_the_nearest_training_images_are_found_across_chunks() -> None:
     faces = draw_faces(0, "train", 1100, size=8)
     data = ImageSet("faces", {"train": faces}, {})
