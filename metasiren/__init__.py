@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from metasiren.nn.cholesky import damped_cholesky
     from metasiren.nn.derivatives.exact import ExactConditions
     from metasiren.nn.derivatives.jets import feature_jet, jet
-    from metasiren.nn.derivatives.orders import Jet, SecondSums
+    from metasiren.nn.derivatives.orders import Jet, SecondSums, UpTo
     from metasiren.nn.encodings import Expansion, InputLayer
     from metasiren.nn.grids import grid
     from metasiren.nn.initial import Normal, Uniform
@@ -94,7 +94,7 @@ _HOMES = {
     "nn.cholesky": "damped_cholesky",
     "nn.derivatives.exact": "ExactConditions",
     "nn.derivatives.jets": "feature_jet jet",
-    "nn.derivatives.orders": "Jet SecondSums",
+    "nn.derivatives.orders": "Jet SecondSums UpTo",
     "nn.encodings": "Expansion InputLayer",
     "nn.grids": "grid",
     "nn.initial": "Normal Uniform",
@@ -158,6 +158,7 @@ __all__ = [
     "TableRow",
     "TrainingError",
     "Uniform",
+    "UpTo",
     "as_module",
     "available_bytes",
     "damped_cholesky",

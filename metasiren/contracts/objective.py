@@ -41,7 +41,7 @@ class Constraint(ABC):
     Attributes:
         at: the point set where it is evaluated, or None (a prior on latents or weights).
         order: the derivatives that it needs there: `value`, `gradient`, `laplacian`, `hessian_diagonal`,
-            `hessian`, or weighted sums of second derivatives, `SecondSums`.
+            `hessian`, `third`, `fourth`, weighted sums of second derivatives, `SecondSums`, or `UpTo`.
         pointwise: whether the loss is a mean over the points of its set, each of which counts for itself. Then a step
             may take them in parts (`train.accumulate`, several processes). Where False, each part has the whole set.
     """

@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from metasiren.nn.derivatives import ORDERS, SecondSums
+from metasiren.nn.derivatives import ORDERS, SecondSums, UpTo
 from metasiren.recipe import parse_yaml
 from metasiren.registry.catalogue import options_model
 from metasiren.registry.docstrings import argument_help, documentation
@@ -57,8 +57,8 @@ def documented(part: Part) -> None:
 
 def known_order(order: Any) -> None:
     """Demand that derivatives are asked for by an order that there is."""
-    known = isinstance(order, SecondSums) or order in ORDERS
-    demand(known, f"order is {order!r}.", f"Give SecondSums, or one of {', '.join(ORDERS)}.")
+    known = isinstance(order, SecondSums | UpTo) or order in ORDERS
+    demand(known, f"order is {order!r}.", f"Give SecondSums, UpTo, or one of {', '.join(ORDERS)}.")
 
 
 def compare(found: Tensor, expected: Tensor, what: str, tolerance: float = TOLERANCE) -> None:

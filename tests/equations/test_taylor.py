@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 
-from metasiren import Domain, Jet, RecipeError, Siren
-from metasiren.nn.derivatives import highest
+from metasiren import Domain, Jet, Points, RecipeError, Siren, UpTo
+from metasiren.nn.derivatives import SecondSums, highest, jet_columns
 from metasiren.testing import check_residual, exact_jet
 from metasiren_basics.dense_jacobian import DenseJacobian
 from metasiren_basics.linearised import Linearised, ResidualBlock
 from metasiren_physics.constraints.equations import Kdv
+from metasiren_physics.datasets.exact_sides import Exact, ExactSides
 from metasiren_physics.periodic import Periodic
 
 F64 = torch.float64
@@ -48,6 +49,38 @@ def test_jets_are_those_of_nested_differentiation(nonlinearity: str, layer: Any,
     with torch.no_grad():
         again = net.jet(params, COORDS, order, chunk_points=4)
     torch.testing.assert_close(getattr(again, order), getattr(found, order).detach())
+
+
+@pytest.mark.parametrize(("nonlinearity", "layer"), CASES)
+@pytest.mark.parametrize("tops", [(1, 3), (3, 1), (1, 1), (2, 4), (1, 2)])
+def test_derivatives_by_coordinate_are_those_of_the_whole_order(
+    nonlinearity: str, layer: Any, tops: tuple[int, int]
+) -> None:
+    """What is asked for is right, with its gradients by the weights; what is not is NaN."""
+    net, order = siren(nonlinearity, layer), UpTo(tops)
+    params = {k: v.requires_grad_() for k, v in net.init(generator=torch.Generator().manual_seed(0), dtype=F64).items()}
+    assert jet_columns(order, (1.0, 1.0)).count == 1 + sum(tops)
+    found, whole = net.jet(params, COORDS, order), net.jet(params, COORDS, "fourth")
+    torch.testing.assert_close(found.value, whole.value)
+    assert (found.hessian, found.laplacian is None) == (None, min(tops) < 2)
+    if found.laplacian is not None:
+        torch.testing.assert_close(found.laplacian, whole.laplacian)
+    for k, name in enumerate(("gradient", "hessian_diagonal", "third", "fourth"), 1):
+        mine, theirs = getattr(found, name), getattr(whole, name)
+        if k > max(tops):
+            assert mine is None
+            continue
+        for i, top in enumerate(tops):
+            if k > top:
+                assert mine[..., i].isnan().all()
+                continue
+            torch.testing.assert_close(mine[..., i], theirs[..., i])
+            grads = [
+                torch.autograd.grad(jet[..., i].square().sum(), list(params.values()), retain_graph=True,
+                                    allow_unused=True, materialize_grads=True)
+                for jet in (mine, theirs)
+            ]  # fmt: skip
+            torch.testing.assert_close(grads[0], grads[1])
 
 
 def test_parameter_gradients_are_those_of_differences() -> None:
@@ -88,6 +121,25 @@ def test_gauss_newton_has_the_same_rows_with_and_without_a_jacobian(nonlinearity
     torch.testing.assert_close(thin.gram(), dense.gram(), rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.parametrize("kind", [Linearised, DenseJacobian])
+def test_gauss_newton_has_the_same_rows_by_coordinate(kind: Any) -> None:
+    """Also where the start is met exactly, whose factor needs derivatives of its own."""
+    exact = ExactSides(Exact(sides={"t": "start"}, values="cos(pi*x)"), {"t": (-1, 1), "x": (-1, 1)}, 1)
+    net = Siren(
+        in_features=2, out_features=1, hidden_features=7, hidden_layers=1, first_omega=3, hidden_omega=2,
+        input_layer=PERIODIC, exact=exact,
+    )  # fmt: skip
+    params = net.init(generator=torch.Generator().manual_seed(0), dtype=F64)
+    equation, points = Kdv(), Points(COORDS.unsqueeze(0))
+
+    def rows(order: Any) -> Any:
+        return kind(net, params, [ResidualBlock(COORDS, order, lambda jet: equation.residual(jet, points)[0])])
+
+    mine, theirs = rows(equation.order), rows("third")
+    torch.testing.assert_close(mine.residual, theirs.residual)
+    torch.testing.assert_close(mine.rows(), theirs.rows())
+
+
 def test_periodic_coordinates_have_their_period() -> None:
     net = siren("tanh", PERIODIC)
     params = net.init(generator=torch.Generator().manual_seed(0), dtype=F64)
@@ -118,3 +170,27 @@ def test_mixed_and_higher_derivatives_do_not_meet() -> None:
     assert highest(["fourth", "third", "laplacian"]) == "fourth"
     with pytest.raises(RecipeError, match="both hessian and third"):
         highest(["hessian", "third"])
+
+
+def test_what_includes_orders_by_coordinate() -> None:
+    one = UpTo((1, 3))
+    assert highest([one, "value", "gradient"]) == one
+    assert highest([one, UpTo((2, 1))]) == UpTo((2, 3))
+    assert highest([one, "laplacian"]) == highest([one, SecondSums(((1, 1),))]) == UpTo((2, 3))
+    assert highest([one, "third"]) == UpTo((3, 3))
+    assert highest([one, "fourth"]) == UpTo((4, 4))
+    with pytest.raises(RecipeError, match="both hessian and UpTo"):
+        highest([one, "hessian"])
+    with pytest.raises(RecipeError, match="different numbers of coordinates"):
+        highest([one, UpTo((1,))])
+    with pytest.raises(RecipeError, match="no order is called 'fith'"):
+        highest([one, "fith"])
+    for tops in ((), (0, 1), (1, 5)):
+        with pytest.raises(RecipeError, match="from 1 to 4"):
+            UpTo(tops)
+    net = siren("sine")
+    params = net.init(generator=torch.Generator().manual_seed(0), dtype=F64)
+    with pytest.raises(RecipeError, match=r"UpTo\(tops=\(1, 2, 3\)\) for 2 coordinates"):
+        net.jet(params, COORDS, UpTo((1, 2, 3)))
+    with pytest.raises(RecipeError, match="jet: weights"):
+        net.jet(params, COORDS, one, weights=(1, 1))

@@ -10,7 +10,7 @@ from metasiren.nn.derivatives.elementwise import demand_kernels, fused
 from metasiren.nn.derivatives.elementwise import run_on as kernels_run_on
 from metasiren.nn.derivatives.forward import activate_columns, affine_columns
 from metasiren.nn.derivatives.jets import feature_jet, input_columns, jet, jet_columns, order_for, read_columns
-from metasiren.nn.derivatives.orders import ORDERS, Jet, Order, SecondSums, highest
+from metasiren.nn.derivatives.orders import ORDERS, Jet, Order, SecondSums, UpTo, highest
 
 __all__ = [
     "ORDERS",
@@ -18,6 +18,7 @@ __all__ = [
     "Jet",
     "Order",
     "SecondSums",
+    "UpTo",
     "activate_columns",
     "affine_columns",
     "demand_kernels",

@@ -18,7 +18,7 @@ from metasiren.errors import RecipeError
 from metasiren.nn.derivatives.blocks import Layers
 from metasiren.nn.derivatives.columns import Columns, Term
 from metasiren.nn.derivatives.forward import feature_columns, pass_columns, plain_columns, with_tangents
-from metasiren.nn.derivatives.orders import ORDERS, Jet, Order, SecondSums, rank, weighted
+from metasiren.nn.derivatives.orders import ORDERS, Jet, Order, SecondSums, UpTo, rank, weighted
 from metasiren.nn.derivatives.reverse import pass_adjoint
 from metasiren.nn.derivatives.taylor import HIGHER, AxisColumns
 from metasiren.nn.encodings import Expansion
@@ -46,7 +46,7 @@ def jet(
         siren: the architecture.
         params: as `Siren.init` returns them, with leading size `batch` or 1.
         coords: (batch, points, in), or (points, in) for the same points everywhere.
-        order: one of `ORDERS`, or `SecondSums`.
+        order: one of `ORDERS`, `SecondSums` or `UpTo`.
         weights: constants w_i, one for each coordinate, that make `laplacian` the sum of w_i u_ii: with
             (1, -c**2, -c**2) it is the wave operator. Default: all one.
         chunk_points: evaluate so many points at a time, which bounds memory where no gradients are asked for.
@@ -60,13 +60,16 @@ def jet(
             chunks below one point.
         ValueError: shapes that do not fit; the message names both.
     """
-    summed = not isinstance(order, SecondSums) and rank(order) >= ORDERS.index("laplacian")
+    summed = isinstance(order, str) and rank(order) >= ORDERS.index("laplacian")
     if weights is not None and (len(weights) != siren.in_features or not summed):
         found = f"{len(weights)} weights for {siren.in_features} coordinates and order {order!r}."
         raise RecipeError("jet: weights", found, "Give one number for each coordinate, and an order from laplacian on.")
     if isinstance(order, SecondSums) and any(len(each) != siren.in_features for each in order.weights):
         found = f"{order} for {siren.in_features} coordinates."
         raise RecipeError("jet: order", found, "Give each sum one number for each coordinate.")
+    if isinstance(order, UpTo) and len(order.tops) != siren.in_features:
+        found = f"{order} for {siren.in_features} coordinates."
+        raise RecipeError("jet: order", found, "Give each coordinate one number.")
     if chunk_points is not None and chunk_points < 1:
         raise RecipeError("jet: chunk_points", f"{chunk_points} is below one.", "Give a positive integer.")
     order = order_for(siren, order)
@@ -105,7 +108,7 @@ def feature_jet(siren: Siren, params: Params, coords: Tensor, order: Order) -> J
         siren: the architecture.
         params: as `Siren.init` returns them, with leading size `batch` or 1; the output layer's are not used.
         coords: (batch, points, in), or (points, in) for the same points everywhere.
-        order: one of `ORDERS`, or `SecondSums`.
+        order: one of `ORDERS`, `SecondSums` or `UpTo`.
 
     Returns:
         The jet of `hidden_features` channels, without gradients.
@@ -140,8 +143,8 @@ def _layers(siren: Siren, params: Params) -> Layers:
 
 def _evaluate(siren: Siren, params: Params, layers: Layers, x: Tensor, order: Order, weights: tuple[float, ...]) -> Jet:
     """The jet at x (instances, points, in) of an order beyond values, its fields (instances, points, ...)."""
-    if order in HIGHER:
-        axes = jet_columns(order, weights)
+    axes = jet_columns(order, weights)
+    if isinstance(axes, AxisColumns):
         features = input_columns(siren, params, x, axes)
         return read_columns(plain_columns(features, layers, siren.activation, axes), order, weights)
     expansion = siren.encoding.expand(x, params) if siren.encoding else None
@@ -170,12 +173,14 @@ def jet_columns(order: Order, weights: tuple[float, ...]) -> Columns | AxisColum
     """The columns that carry a jet.
 
     Args:
-        order: one of `ORDERS`, or `SecondSums`.
+        order: one of `ORDERS`, `SecondSums` or `UpTo`.
         weights: factors of the unmixed second derivatives in the Laplacian, one for each coordinate.
     """
     d = len(weights)
+    if isinstance(order, UpTo):
+        return AxisColumns(order.tops)
     if order in HIGHER:
-        return AxisColumns(d, HIGHER[order])
+        return AxisColumns((HIGHER[order],) * d)
     if order == "value":
         return Columns(0)
     if order == "gradient":
@@ -222,15 +227,19 @@ def read_columns(out: Tensor, order: Order, weights: tuple[float, ...]) -> Jet:
 
     Args:
         out: (instances, columns, points, out).
-        order: one of `ORDERS`, or `SecondSums`.
+        order: one of `ORDERS`, `SecondSums` or `UpTo`.
         weights: as for `jet_columns`.
     """
     if order == "value":
         return Jet(out[:, 0])
     d = len(weights)
-    if order in HIGHER:
-        first, unmixed, *higher = AxisColumns(d, HIGHER[order]).derivatives(out.unbind(1))
-        return Jet(out[:, 0], first, weighted(unmixed, weights), unmixed, None, *higher)
+    axes = jet_columns(order, weights)
+    if isinstance(axes, AxisColumns):
+        first, *higher = axes.derivatives(out.unbind(1))
+        laplacian = weighted(higher[0], weights) if min(axes.tops) > 1 else None
+        return Jet(
+            out[:, 0], first, laplacian, **dict(zip(("hessian_diagonal", "third", "fourth"), higher, strict=False))
+        )
     value, gradient, second = out[:, 0], out[:, 1 : 1 + d].permute(0, 2, 3, 1), out[:, 1 + d :].permute(0, 2, 3, 1)
     if order == "gradient":
         return Jet(value, gradient)

@@ -43,8 +43,29 @@ class SecondSums:
         return jet.sums.unbind(-1)
 
 
-Order = str | SecondSums
-"""One of `ORDERS`, or sums of second derivatives."""
+@dataclass(frozen=True)
+class UpTo:
+    """An order beside the named ones: unmixed derivatives up to an order of its own along each coordinate.
+
+    Each derivative costs one column. `UpTo((1, 3))` of (t, x) gives u_t, u_x, u_xx and u_xxx, five columns with the
+    value, where `third` has seven. In the jet, derivatives beyond these are NaN.
+
+    Attributes:
+        tops: the highest derivative along each coordinate, from 1 to 4.
+
+    Raises:
+        RecipeError: a number outside this range.
+    """
+
+    tops: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.tops or not all(1 <= top <= 4 for top in self.tops):
+            raise RecipeError("jet: order", f"UpTo({self.tops}).", "Give each coordinate a number from 1 to 4.")
+
+
+Order = str | SecondSums | UpTo
+"""One of `ORDERS`, sums of second derivatives, or unmixed derivatives by coordinate."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +103,8 @@ def highest(orders: Iterable[Order]) -> Order:
         RecipeError: an unknown order; mixed derivatives together with `third` or `fourth`.
     """
     wanted = set(orders)
+    if some := {order for order in wanted if isinstance(order, UpTo)}:
+        return _all_up_to(some, wanted - some)
     sums = {order for order in wanted if isinstance(order, SecondSums)}
     named = {order for order in wanted if isinstance(order, str)}
     found = ORDERS[max((rank(order) for order in named), default=0)]
@@ -95,14 +118,28 @@ def highest(orders: Iterable[Order]) -> Order:
     return found if rank(found) > ORDERS.index("laplacian") else "hessian_diagonal"
 
 
+def _all_up_to(some: set[UpTo], others: set[Order]) -> UpTo:
+    """What includes orders by coordinate and others."""
+    if "hessian" in others:
+        advice = "Use hessian_diagonal, or give the constraints point sets of their own."
+        raise RecipeError("jet: order", "no order includes both hessian and UpTo.", advice)
+    least = {"value": 1, "gradient": 1, "third": 3, "fourth": 4}
+    wanted = [2 if isinstance(order, SecondSums) else least.get(str(order), 2) for order in others if rank(order) >= 0]
+    if len({len(order.tops) for order in some}) > 1:
+        raise RecipeError("jet: order", f"{some} are for different numbers of coordinates.", "Give all the same.")
+    return UpTo(tuple(max(*tops, *wanted, 1) for tops in zip(*(order.tops for order in some), strict=True)))
+
+
 def rank(order: Order) -> int:
-    """The place of an order in `ORDERS`; sums of second derivatives have that of the Laplacian.
+    """The place of an order in `ORDERS`; sums of second derivatives have that of the Laplacian, `UpTo` is the last.
 
     Raises:
         RecipeError: an unknown order.
     """
     if isinstance(order, SecondSums):
         return ORDERS.index("laplacian")
+    if isinstance(order, UpTo):
+        return len(ORDERS)
     if order not in ORDERS:
         advice = f"{did_you_mean(order, ORDERS)}\nknown: {', '.join(ORDERS)}".strip()
         raise RecipeError("jet: order", f"no order is called {order!r}.", advice)

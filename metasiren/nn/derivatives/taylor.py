@@ -8,8 +8,8 @@ its weight; an activation f gives (Faà di Bruno)
     h_3 = f' z_3 + 3 f'' z_1 z_2 + f''' z_1³
     h_4 = f' z_4 + f'' (4 z_1 z_3 + 3 z_2²) + 6 f''' z_1² z_2 + f'''' z_1⁴.
 
-One pass has 1 + order * coordinates columns, where nested automatic differentiation would double the graph with each
-order. It is ordinary torch: parameter gradients are one backward pass.
+One pass has a column for the value and one for each derivative, where nested automatic differentiation would double the
+graph with each order. It is ordinary torch: parameter gradients are one backward pass.
 """
 
 from __future__ import annotations
@@ -31,60 +31,68 @@ class AxisColumns:
     """The columns of one pass: the value, then all first derivatives, all second ones, and so on.
 
     Args:
-        coordinates: their number d.
-        top: the highest derivative, 3 or 4.
+        tops: the highest derivative along each of d coordinates, from 1 to 4.
     """
 
-    coordinates: int
-    top: int
+    tops: tuple[int, ...]
+
+    @property
+    def places(self) -> dict[tuple[int, int], int]:
+        """(order, coordinate) -> the column that has this derivative."""
+        pairs = [(k, i) for k in range(1, max(self.tops) + 1) for i, top in enumerate(self.tops) if top >= k]
+        return {pair: place for place, pair in enumerate(pairs, 1)}
 
     @property
     def count(self) -> int:
         """Number of columns."""
-        return 1 + self.top * self.coordinates
+        return 1 + sum(self.tops)
 
     def of_coordinates(self, x: Tensor) -> list[Tensor]:
         """Columns of the coordinates themselves, each of the shape of x (..., d)."""
-        tangents = torch.eye(self.coordinates, dtype=x.dtype, device=x.device)
-        first = [tangents[i].expand_as(x) for i in range(self.coordinates)]
-        return [x, *first, *[torch.zeros_like(x)] * (self.count - 1 - self.coordinates)]
+        d = len(self.tops)
+        tangents = torch.eye(d, dtype=x.dtype, device=x.device)
+        return [x, *[tangents[i].expand_as(x) for i in range(d)], *[torch.zeros_like(x)] * (self.count - 1 - d)]
 
     def of_features(self, features: Callable[[Tensor], Tensor], x: Tensor) -> list[Tensor]:
         """Columns of features (..., n) of coordinates x (..., d), by nested automatic differentiation."""
         with torch.enable_grad():
             place = x if x.requires_grad else x.detach().requires_grad_()
             columns = [features(place)]
-            for _ in range(self.top):
-                last = columns[-self.coordinates :] if len(columns) > 1 else columns * self.coordinates
-                columns += [_along(column, place, i) for i, column in enumerate(last)]
+            last = dict.fromkeys(range(len(self.tops)), columns[0])
+            for _, i in self.places:
+                last[i] = _along(last[i], place, i)
+                columns.append(last[i])
         return columns if torch.is_grad_enabled() else [column.detach() for column in columns]
 
     def activated(self, columns: Sequence[Tensor], activation: Activation) -> list[Tensor]:
         """Columns after the activation, each of the same shape as before."""
-        z, d = columns[0], self.coordinates
-        f = [*activation.derivatives(z, 3)]
-        if self.top == 4:
+        z, top, places = columns[0], max(self.tops), self.places
+        f = [*activation.derivatives(z, min(top, 3))]
+        if top == 4:
             f.append(_derivative(activation, z))
-        made: list[list[Tensor]] = [[] for _ in range(self.top)]
-        for i in range(d):
-            z_1, z_2, z_3, *rest = (columns[1 + k * d + i] for k in range(self.top))
-            square = z_1 * z_1
-            made[0].append(f[1] * z_1)
-            made[1].append(f[1] * z_2 + f[2] * square)
-            made[2].append(f[1] * z_3 + 3 * f[2] * z_1 * z_2 + f[3] * square * z_1)
-            for z_4 in rest:
-                made[3].append(
-                    f[1] * z_4
-                    + f[2] * (4 * z_1 * z_3 + 3 * z_2 * z_2)
-                    + 6 * f[3] * square * z_2
-                    + f[4] * square * square
-                )
-        return [f[0], *(column for each in made for column in each)]
+        made = [f[0]]
+        for k, i in places:
+            z_1, *higher = (columns[places[j, i]] for j in range(1, k + 1))
+            if k == 1:
+                made.append(f[1] * z_1)
+                continue
+            z_2, square = higher[0], z_1 * z_1
+            if k == 2:
+                made.append(f[1] * z_2 + f[2] * square)
+            elif k == 3:
+                made.append(f[1] * higher[1] + 3 * f[2] * z_1 * z_2 + f[3] * square * z_1)
+            else:
+                bent = f[2] * (4 * z_1 * higher[1] + 3 * z_2 * z_2) + 6 * f[3] * square * z_2 + f[4] * square * square
+                made.append(f[1] * higher[2] + bent)
+        return made
 
     def derivatives(self, columns: Sequence[Tensor]) -> list[Tensor]:
-        """For each order from 1 on the derivatives (..., d) of columns (...)."""
-        d = self.coordinates
-        return [torch.stack(list(columns[1 + k * d : 1 + (k + 1) * d]), -1) for k in range(self.top)]
+        """For each order from 1 on the derivatives (..., d) of columns (...); NaN where there is no column."""
+        places, none = self.places, torch.full_like(columns[0], torch.nan)
+        return [
+            torch.stack([columns[places[k, i]] if top >= k else none for i, top in enumerate(self.tops)], -1)
+            for k in range(1, max(self.tops) + 1)
+        ]
 
 
 def _along(y: Tensor, x: Tensor, i: int) -> Tensor:

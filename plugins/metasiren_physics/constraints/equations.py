@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from metasiren import Jet, Points, RecipeError, Residual
+from metasiren import Jet, Points, RecipeError, Residual, UpTo
 from metasiren_physics.constraints.wave import Norm
 
 
@@ -88,7 +88,7 @@ class Kdv(Residual):
         RecipeError: a scale that is not above 0.
     """
 
-    order = "third"
+    order = UpTo((1, 3))
     title = "kdv"
 
     def __init__(
