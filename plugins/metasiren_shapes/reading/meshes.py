@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from metasiren import DataError, demand_memory, load_extra
+from metasiren_shapes.reading.glb import demand_glb
 from metasiren_shapes.triangles import triangle_mesh
 
 if TYPE_CHECKING:
     from trimesh import Trimesh
 
+_GROUPS = re.compile(rb"^[ \t]*(?:g|o|s|usemtl|mtllib)(?:[ \t][^\n]*)?\r?\n", re.MULTILINE)
 BYTES_PER_BYTE = 12
 """What reading takes at its peak, over the file's size: a line of an OBJ becomes Python numbers on the way."""
 
@@ -28,10 +31,16 @@ def read_mesh(path: Path) -> Trimesh:
     where, suffix = str(path), path.suffix.lower()
     trimesh = load_extra("trimesh", extra="shapes", where=f"data: {path.name}")
     demand_memory(BYTES_PER_BYTE * path.stat().st_size, where, "Simplify the mesh, or sample it into a point cloud.")
+    data = path.read_bytes()
+    if suffix == ".glb":
+        demand_glb(data, where)
+    if suffix == ".obj":
+        # trimesh's time grows with the square of the number of groups and materials, of which nothing is kept.
+        data = _GROUPS.sub(b"", data)
     try:
         # From bytes, not from the path: without a folder to look into, no texture or library is opened.
         scene = trimesh.load_scene(
-            io.BytesIO(path.read_bytes()), file_type=suffix[1:], process=False, maintain_order=True,
+            io.BytesIO(data), file_type=suffix[1:], process=False, maintain_order=True,
             skip_materials=True,
         )  # fmt: skip
         mesh = scene.to_mesh()
