@@ -12,6 +12,8 @@ import math
 from dataclasses import dataclass
 from typing import Generic
 
+from torch import Tensor
+
 from metasiren import RecipeError
 from metasiren_physics.arrays import A
 
@@ -73,6 +75,15 @@ class Pml:
         e1, e2 = self.stretch(x), self.stretch(y)
         a, b = e2 / e1, e1 / e2
         return Coefficients(a, -a * self.stretch_slope(x) / e1, b, -b * self.stretch_slope(y) / e2, e1 * e2)
+
+    def attenuation(self, points: Tensor, wavenumber: float) -> Tensor:
+        """How much weaker a wave of speed 1 is at points (..., 2) than where it entered the layer: 1 in the physics.
+
+        exp(-k a0 (d1³ + d2³) / 3L²), which is exact for waves along an axis; (...).
+        """
+        depth = (points.abs() - self.start).clamp(min=0.0)
+        found: Tensor = (depth**3).sum(-1).mul(-wavenumber * self.strength / (3 * self.width**2)).exp()
+        return found
 
     def physical(self, points: A) -> A:
         """Which of the points (..., 2) lie where nothing is damped; bool (...)."""

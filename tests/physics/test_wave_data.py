@@ -19,6 +19,8 @@ from metasiren_physics.datasets.inversion import InversionDataset
 from metasiren_physics.datasets.sampling import Box, Discs, draw_mixture, even
 from metasiren_physics.datasets.wave import Near, WaveDataset
 from metasiren_physics.media import Disc, Square, Uniform
+from metasiren_physics.pml import Pml
+from metasiren_physics.reference.closed_form import stretched_coordinates
 
 ITEM = torch.arange(1)
 
@@ -75,6 +77,26 @@ def test_even_points_leave_no_holes(d: int) -> None:
     count = 2 * side**d
     independent = torch.rand(count, d, generator=generator, dtype=torch.float64)
     assert empty(even(count, d, generator, place)) < 0.5 * empty(independent)
+
+
+def test_residuals_in_the_layer_fade_as_waves_do_there() -> None:
+    """The factor of a residual is |exp(-jk(z1 + z2))| of the layer's stretched coordinates, to the power of `fade`."""
+    plain, faded = (drawn(HelmholtzDataset(fade=f, wavenumber=5.0)) for f in (0.0, 0.5))
+    x = plain.coords[0]
+    assert torch.equal(x, faded.coords[0])
+    ratio = (faded.targets["weight"] / plain.targets["weight"])[0, :, 0]
+    stretched = torch.from_numpy(stretched_coordinates(x.abs().numpy(), Pml()))
+    torch.testing.assert_close(ratio, torch.exp(-1j * 5.0 * stretched).abs().prod(-1), rtol=1e-10, atol=0)
+    physical = Pml().physical(x)
+    assert bool((ratio[physical] == 1).all())
+    assert float(ratio[~physical].min()) < 0.02
+    inversion = [drawn(InversionDataset(fade=f, wavenumber=5.0)) for f in (0.0, 0.5)]
+    assert float((inversion[1].targets["weight"] / inversion[0].targets["weight"]).min()) < 0.02
+
+
+def test_points_of_the_test_split_do_not_fade() -> None:
+    points = HelmholtzDataset(fade=0.5).batch("test", ITEM).points["interior"]
+    assert (points.targets["weight"] == 1).all()
 
 
 def test_unweighted_points_count_alike() -> None:
@@ -274,6 +296,7 @@ def test_noise_is_a_share_of_the_data() -> None:
         (lambda: HelmholtzDataset(near=0.8, physics=0.3), "near 0.8, physics 0.3"),
         (lambda: HelmholtzDataset(near=-0.1), "near -0.1"),
         (lambda: HelmholtzDataset(near_radius=0), "near_radius"),
+        (lambda: HelmholtzDataset(fade=1.5), "fade: 1.5"),
         (lambda: HelmholtzDataset(edges=0.2), "uniform has no edge"),
         (lambda: HelmholtzDataset(edges=0.2, medium="disc", edge_width=0), "edge_width 0"),
         (lambda: HelmholtzDataset(edges=-0.2, medium="disc"), "edges -0.2"),

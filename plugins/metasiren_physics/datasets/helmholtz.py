@@ -38,6 +38,9 @@ class HelmholtzDataset(SourcedWaves):
         edges: share of the points that is drawn along the edge of a disc or square medium.
         edge_width: how far from the edge these lie.
         weighted: weigh points by the area that they stand for; if not, each counts as much, as in the paper.
+        fade: residuals in the absorbing layer are multiplied by its attenuation to this power, 0 to 1. A wave that
+            leaves an error deep in the layer is damped on its way back, so these residuals can count less than others;
+            0 weighs all alike.
         start_variance: variance of the source at the first step, from which it shrinks geometrically; by default
             `variance` throughout.
         shrink_from: share of the training after which it begins to shrink.
@@ -65,6 +68,7 @@ class HelmholtzDataset(SourcedWaves):
         edges: float = 0.0,
         edge_width: float = 0.05,
         weighted: bool = True,
+        fade: float = 0.0,
         start_variance: float | None = None,
         shrink_from: float = 0.0,
         shrink_until: float = 0.5,
@@ -78,6 +82,7 @@ class HelmholtzDataset(SourcedWaves):
         super().__init__(
             "data: helmholtz", self.problem.pml, [self.problem.source],
             points=points, near=near, near_radius=near_radius, physics=physics, weighted=weighted,
+            fade=fade, wavenumber=wavenumber,
             start_variance=start_variance, shrink=(shrink_from, shrink_until),
             start_damping=start_damping, damping_until=damping_until,
             along=(edges, edge_region("data: helmholtz: edges", self.problem.medium, edge_width)) if edges else None,

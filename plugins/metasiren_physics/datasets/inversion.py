@@ -46,6 +46,7 @@ class InversionDataset(SourcedWaves):
         near_radius: how far from a source these lie, in its standard deviations.
         physics: share of the points that is drawn where nothing absorbs.
         weighted: weigh points by the area that they stand for; if not, each counts as much, as in the paper.
+        fade: power of the layer's attenuation by which residuals in it are multiplied, as for `helmholtz`.
         start_variance: variance of the sources at the first step, from which it shrinks geometrically.
         shrink_from: share of the training after which it begins to shrink.
         shrink_until: share of the training after which the sources have their own variance.
@@ -75,6 +76,7 @@ class InversionDataset(SourcedWaves):
         near_radius: float = 5.0,
         physics: float = 0.2,
         weighted: bool = True,
+        fade: float = 0.0,
         start_variance: float | None = None,
         shrink_from: float = 0.0,
         shrink_until: float = 0.3,
@@ -92,6 +94,7 @@ class InversionDataset(SourcedWaves):
         super().__init__(
             "data: fwi", self.problem.pml, self.problem.sources,
             points=points, near=near, near_radius=near_radius, physics=physics, weighted=weighted,
+            fade=fade, wavenumber=self.problem.wavenumber,
             start_variance=start_variance, shrink=(shrink_from, shrink_until),
             start_damping=start_damping, damping_until=damping_until,
         )  # fmt: skip

@@ -34,6 +34,8 @@ class SourcedWaves(Dataset):
         near_radius: how far from a source these lie, in its standard deviations.
         physics: share of them where nothing absorbs.
         weighted: weigh points by the area that they stand for.
+        fade: power of the layer's attenuation by which residuals in it are multiplied.
+        wavenumber: k, on which the attenuation depends.
         start_variance: of the sources at the first step, or None.
         shrink: shares of the training between which they shrink.
         start_damping: alpha at the first step.
@@ -57,6 +59,8 @@ class SourcedWaves(Dataset):
         near_radius: float,
         physics: float,
         weighted: bool,
+        fade: float,
+        wavenumber: float,
         start_variance: float | None,
         shrink: tuple[float, float],
         start_damping: float,
@@ -67,10 +71,13 @@ class SourcedWaves(Dataset):
         self.along = along
         self.elsewhere = check_shares(where, near=near, physics=physics, edges=along[0] if along else 0.0)
         self.near, self.near_radius, self.physics = near, near_radius, physics
+        self.fade, self.wavenumber = fade, wavenumber
         if start_variance is not None and not start_variance > 0:
             raise RecipeError(f"{where}: start_variance", f"{start_variance}.", "Give a positive number.")
         if not near_radius > 0:
             raise RecipeError(f"{where}: near_radius", f"{near_radius}.", "Give a positive number.")
+        if not 0 <= fade <= 1:
+            raise RecipeError(f"{where}: fade", f"{fade}.", "Give 0 to 1; a half suits least squares.")
         check_curriculum(f"{where}: shrink", *shrink)
         if not start_damping >= 0:
             raise RecipeError(f"{where}: start_damping", f"{start_damping}.", "Give zero or more; 1 damps strongly.")
@@ -100,7 +107,7 @@ class SourcedWaves(Dataset):
         """`train` draws points; `test` has the nodes of a grid over the physics, the final sources and no damping.
 
         Returns:
-            coordinates (points, 2), the area that each stands for (points,), the sources and the damping there.
+            coordinates (points, 2), the weight of each (points,), the sources and the damping there.
         """
         if split != "train":
             coords = physics_grid(self.pml, TEST_NODES, device)
@@ -114,7 +121,11 @@ class SourcedWaves(Dataset):
             radius = self.near_radius * math.sqrt(self.now[0].variance)
             regions.append((self.near, Discs(tuple(s.position for s in self.now), radius)))
         coords, weight = draw_mixture(regions, SQUARE, self.points, generator, device)
-        return coords, weight if self.weighted else (weight > 0).to(weight), self.now, self.damping
+        weight = weight if self.weighted else (weight > 0).to(weight)
+        if self.fade:
+            # The weight is that of a squared residual.
+            weight = weight * self.pml.attenuation(coords, self.wavenumber) ** (2 * self.fade)
+        return coords, weight, self.now, self.damping
 
 
 def physics_box(pml: Pml) -> Box:
