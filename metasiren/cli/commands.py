@@ -88,7 +88,7 @@ def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
 @click.option("--no-report", is_flag=True, help="Write no results/report.html at the end.")
 @click.option("--compile/--no-compile", "compile_", default=None, help="Compile the evaluator with torch.compile.")
 @click.option("--deterministic", is_flag=True, help="Only algorithms that repeat their results, where torch has them.")
-@click.option("--dry-run", is_flag=True, help="Print recipe, memory, time of a step and end of the run; write nothing.")
+@click.option("--dry-run", is_flag=True, help="Print time, memory and end of the run, then the recipe; write nothing.")
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -147,7 +147,8 @@ def run(
             from metasiren.engine.devices import pick_device
             from metasiren.engine.dry_run import dry_run as planned
 
-            click.echo(planned(choice.recipe, catalogue, pick_device(device), progress=progress).text())
+            plan = planned(choice.recipe, catalogue, pick_device(device), about=choice.cost, progress=progress)
+            click.echo(plan.text())
             return
         made = running.run(
             choice.recipe,

@@ -39,6 +39,7 @@ class DryRun:
         steps: of the whole training.
         step_seconds: the mean time of a step of the first stage, measured; None where nothing was timed.
         stages: number of stages.
+        about: what the recipe's preset states of its cost; empty where it states nothing.
     """
 
     recipe: Recipe
@@ -50,53 +51,62 @@ class DryRun:
     steps: int | None
     step_seconds: float | None
     stages: int
+    about: str = ""
 
     def text(self, now: datetime | None = None) -> str:
-        """Everything as a page of text: the recipe as YAML, then figures as comments of it."""
-        lines = [f"data: {self.title}"]
-        if self.cost is None:
-            lines.append("memory: unknown; a part computes with the contents of tensors before it can be tried")
-        else:
-            cost = self.cost
-            parts = (
-                f"{name} {cost.trained[name]:,} trained, {cost.fixed[name]:,} fixed" for name in ("encoder", "decoder")
-            )
-            lines.append(f"parameters: {'; '.join(parts)}")
-            if cost.emitted:
-                lines.append(f"weights that the decoder emits for a batch: {bytes_in_words(cost.emitted)}")
-            free = f"; {bytes_in_words(self.free)} are free on {self.device}" if self.free is not None else ""
-            lines.append(f"memory: {words_of(cost)}{free}")
-            solver = " (for the losses and their gradient; the solver's own work comes to it)" if cost.solves else ""
-            lines.append(
-                f"a step: {cost.kernels:,} operations, {cost.flops / 1e9:,.3g} GFLOP, "
-                f"{bytes_in_words(cost.traffic)} moved{solver}"
-            )
+        """A page of text that is a recipe: what matters first, as comments, then the resolved recipe as YAML."""
+        lines = [_words_of_preset(self.recipe, self.about), f"data: {self.title}"]
         if self.advice:
             lines.append(f"it does not fit: {self.advice}")
         if self.step_seconds is not None and self.steps is not None:
             total = self.steps * self.step_seconds
             end = (now or datetime.now()) + timedelta(seconds=total)
-            first = " of the first stage" if self.stages > 1 else ""
-            lines.append(f"time of a step{first}, measured on {self.device}: {self.step_seconds:.3g} s")
+            first = ", measured in the first stage" if self.stages > 1 else ", measured"
             lines.append(
-                f"{self.steps:,} steps: {duration(total)}; begun now, training ends at about {end:%Y-%m-%d %H:%M}, "
-                "then it is evaluated"
+                f"training: {self.steps:,} steps of {duration(self.step_seconds)}{first} on {self.device}: "
+                f"{duration(total)}"
             )
-        lines.append("Nothing was written.")
-        return "\n".join([self.recipe.to_yaml().rstrip(), *(f"# {line}" for line in lines)])
+            lines.append(f"begun now, training ends at about {end:%Y-%m-%d %H:%M}, then it is evaluated")
+        lines += _words_of_cost(self.cost, self.free, self.device)
+        lines.append("Nothing was written. The resolved recipe, which runs as it stands:")
+        return "\n".join([*(f"# {line}" for line in lines), self.recipe.to_yaml().rstrip()])
+
+
+def _words_of_preset(recipe: Recipe, about: str) -> str:
+    named = f"{recipe.name}, preset {recipe.preset}" if recipe.preset else f"{recipe.name}, without a preset"
+    return f"{named}; its stated cost: {about}" if about else named
+
+
+def _words_of_cost(cost: StepCost | None, free: int | None, device: torch.device) -> list[str]:
+    if cost is None:
+        return ["memory: unknown; a part computes with the contents of tensors before it can be tried"]
+    left = f"; {bytes_in_words(free)} are free on {device}" if free is not None else ""
+    lines = [f"memory: at its peak, {words_of(cost)}{left}"]
+    parts = (f"{name} {cost.trained[name]:,} trained, {cost.fixed[name]:,} fixed" for name in ("encoder", "decoder"))
+    emitted = f"; {bytes_in_words(cost.emitted)} of weights emitted for a batch" if cost.emitted else ""
+    lines.append(f"parameters: {'; '.join(parts)}{emitted}")
+    solver = " (for the losses and their gradient; the solver's own work comes to it)" if cost.solves else ""
+    lines.append(
+        f"a step: {cost.kernels:,} operations, {cost.flops / 1e9:,.3g} GFLOP, "
+        f"{bytes_in_words(cost.traffic)} moved{solver}"
+    )
+    return lines
 
 
 class _DoesNotFitError(Exception):
     pass
 
 
-def dry_run(recipe: Recipe, catalogue: Catalogue, device: torch.device, *, progress: Progress | None = None) -> DryRun:
+def dry_run(
+    recipe: Recipe, catalogue: Catalogue, device: torch.device, *, about: str = "", progress: Progress | None = None
+) -> DryRun:
     """Estimate a run, and time a few real steps of it unless the device clearly cannot hold it. Writes nothing.
 
     Args:
         recipe: with its preset and overrides.
         catalogue: the plugins.
         device: where it would run.
+        about: what the recipe's preset states of its cost.
         progress: receives messages.
 
     Raises:
@@ -123,13 +133,13 @@ def dry_run(recipe: Recipe, catalogue: Catalogue, device: torch.device, *, progr
         experiment = assemble(recipe, catalogue, check=check)
     except _DoesNotFitError:
         stages = len(recipe.train.stages or [None])
-        return DryRun(recipe, device, title, cost, free, advice, recipe.train.steps, None, stages)
+        return DryRun(recipe, device, title, cost, free, advice, recipe.train.steps, None, stages, about)
     demand_kernels(recipe, experiment.model, device)
     if cost is None:
         cost = Estimate.of(experiment, catalogue, device).cost()
     seconds = _timed(experiment, catalogue, device, progress) if experiment.steps else None
     return DryRun(
-        recipe, device, title, cost, free, "", experiment.steps, seconds, len(experiment.stages)
+        recipe, device, title, cost, free, "", experiment.steps, seconds, len(experiment.stages), about
     )  # fmt: skip
 
 

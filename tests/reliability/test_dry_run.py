@@ -41,19 +41,27 @@ def command(*words: str, **changes: Any) -> Any:
     return CliRunner().invoke(cli, ["run", "image", "--preset", "quick", "--device", "cpu", *pairs, *words])
 
 
-def test_a_dry_run_prints_the_recipe_and_its_figures_and_writes_nothing(
+def test_a_dry_run_prints_its_figures_and_then_the_recipe_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     done = command("--dry-run", "--seed", "7")
     assert done.exit_code == 0, done.output
     assert list(tmp_path.iterdir()) == []
-    text = done.stdout[done.stdout.index("data:\n") :]  # click before 8.2 puts messages in front
+    text = done.stdout[done.stdout.index("# image, preset quick") :]  # click before 8.2 puts messages in front
     weights = 2 * 8 + 8 + 8 * 8 + 8 + 8 + 1
-    assert f"# parameters: encoder 0 trained, 0 fixed; decoder {weights} trained, 0 fixed" in text
-    assert re.search(r"# memory: a step needs about [\d.]+ MB \(activations .*\); [\d.,]+ GB are free on cpu", text)
-    assert re.search(r"# a step: \d+ operations, [\d.e-]+ GFLOP", text)
-    assert re.search(r"# time of a step, measured on cpu: [\d.e-]+ s\n# 50 steps: .* ends at about 20", text)
+    page = (
+        r"# image, preset quick; its stated cost: \S.*\n"
+        r"# data: camera, 12 x 12 grey\n"
+        r"# training: 50 steps of .* s, measured on cpu: .*\n"
+        r"# begun now, training ends at about 20.*, then it is evaluated\n"
+        r"# memory: at its peak, a step needs about [\d.]+ MB \(activations .*\); [\d.,]+ GB are free on cpu\n"
+        rf"# parameters: encoder 0 trained, 0 fixed; decoder {weights} trained, 0 fixed\n"
+        r"# a step: \d+ operations, [\d.e-]+ GFLOP, .* moved\n"
+        r"# Nothing was written. The resolved recipe, which runs as it stands:\n"
+        r"data:\n"
+    )
+    assert re.match(page, text), text
     # The page is the recipe: it runs as it stands.
     (tmp_path / "planned.yaml").write_text(text)
     assert ms.load_recipe(tmp_path / "planned.yaml").model_dump() == small(**{"train.seed": 7}).model_dump()
@@ -93,8 +101,9 @@ def test_the_end_of_the_run_is_steps_times_the_time_of_one() -> None:
     planned = DryRun(small(), CPU, "a picture", None, None, "", 3600, 2.5, 2)
     text = planned.text(datetime(2030, 1, 1, 12))
     assert "memory: unknown" in text
-    assert "time of a step of the first stage, measured on cpu: 2.5 s" in text
-    assert "3,600 steps: 2 h 30 min; begun now, training ends at about 2030-01-01 14:30" in text
+    assert "training: 3,600 steps of 2.5 s, measured in the first stage on cpu: 2 h 30 min\n" in text
+    assert "begun now, training ends at about 2030-01-01 14:30" in text
+    assert text.startswith("# image, preset quick\n")
 
 
 def test_deterministic_algorithms_are_set_and_undone(monkeypatch: pytest.MonkeyPatch) -> None:
