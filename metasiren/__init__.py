@@ -30,9 +30,10 @@ if TYPE_CHECKING:
         Renderer,
         Residual,
     )
-    from metasiren.contracts.files import demand_black_and_white, is_web_page, npz_sizes, picture_formats
+    from metasiren.contracts.files import demand_black_and_white, is_web_page, npz_sizes, picture_formats, why_no_file
     from metasiren.contracts.memory import available_bytes, demand_memory
     from metasiren.contracts.modules import as_module, from_module
+    from metasiren.contracts.proportions import same_proportions, width_by_height
     from metasiren.contracts.quality import psnr
     from metasiren.engine.bar import progress_bar
     from metasiren.engine.choosing import load_recipe
@@ -80,7 +81,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "contracts": "Batch BatchOptimizer Constraint Context Dataset Decoder Domain Encoder EvaluationOptions "
     "FULL_EVALUATION Field Fit Metric Model Points Prediction Problem Protocol Renderer Residual",
-    "contracts.files": "demand_black_and_white is_web_page npz_sizes picture_formats",
+    "contracts.files": "demand_black_and_white is_web_page npz_sizes picture_formats why_no_file",
+    "contracts.proportions": "same_proportions width_by_height",
     "contracts.memory": "available_bytes demand_memory",
     "contracts.quality": "psnr",
     "engine.bar": "progress_bar",
@@ -188,8 +190,11 @@ __all__ = [
     "read_table",
     "render_table",
     "run",
+    "same_proportions",
     "save_picture",
     "table_frame",
+    "why_no_file",
+    "width_by_height",
     "write_metrics",
     "write_table",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +73,17 @@ def all_of(errors: Sequence[RecipeError]) -> RecipeError:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence naming the closest known word, or an empty string."""
-    close = get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"Did you mean '{close[0]}'?" if close else ""
+    """A sentence naming the closest known word, or those that are equally close; or an empty string."""
+    names = list(dict.fromkeys(known))
+    nearest = get_close_matches(word, names, n=1, cutoff=0.5)
+    if not nearest:
+        return ""
+    close = [name for name in names if _likeness(name, word) >= _likeness(nearest[0], word)]
+    return f"Did you mean {' or '.join(repr(str(name)) for name in close[:3])}?"
+
+
+def _likeness(name: str, word: str) -> float:
+    return SequenceMatcher(None, name, word).ratio()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from metasiren.cli.failures import explain
+from metasiren.cli.foreign import RunCommand
 from metasiren.cli.options import catalogue_of, console
 from metasiren.cli.options import device as device_option
 from metasiren.cli.parts import describe, new, plugins, recipes, schema
@@ -69,7 +70,7 @@ def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
     ctx.obj = without
 
 
-@cli.command()
+@cli.command(cls=RunCommand)
 @click.argument("recipe", required=False)
 @click.option(
     "--preset", metavar="NAME", help="A preset of the recipe, or base for none; by default the first that can run here."

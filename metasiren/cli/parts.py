@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -76,15 +77,47 @@ def recipes(as_json: bool) -> None:
             click.echo(f"  {preset}")
 
 
+class _Kind(click.Choice):
+    """A kind of part; an error names the closest one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value in self.choices:
+            return value
+        command = ctx.command.name if ctx is not None else ""
+        advice = [
+            did_you_mean(value, self.choices),
+            *_places_of(ctx, value, command),
+            f"kinds: {', '.join(self.choices)}",
+        ]
+        raise RecipeError(f"{command} {value}", f"{value!r} is no kind of part.", "\n".join(filter(None, advice)))
+
+
+def _places_of(ctx: click.Context | None, word: str, command: str | None) -> list[str]:
+    """`metasiren describe` of the recipe and of the parts that have this name."""
+    if ctx is None or command != "describe":
+        return []
+    from metasiren.recipe import shipped_recipes
+
+    kinds = ["recipe"] if word in {path.stem for path in shipped_recipes()} else []
+    kinds += [kind for kind, offers in catalogue_of(ctx).offers.items() if word in offers]
+    return [f"To see that {kind}: metasiren describe {kind} {word}" for kind in kinds]
+
+
 @click.command()
-@click.argument("kind", type=click.Choice(["recipe", *sorted(SUPPLIED)]))
-@click.argument("name")
+@click.argument("kind", type=_Kind(["recipe", *sorted(SUPPLIED)]), metavar="KIND")
+@click.argument("name", required=False)
 @click.pass_context
-def describe(ctx: click.Context, kind: str, name: str) -> None:
+def describe(ctx: click.Context, kind: str, name: str | None) -> None:
     """Show a part's options with types, defaults and help, its source file, and which shipped recipes use it.
 
-    Of a recipe: what it is for, and its presets with what each needs, costs and gives.
+    KIND is recipe, activation, constraint, dataset, decoder, encoder, input_encoding, metric, optimizer, protocol or
+    renderer. Of a recipe: what it is for, and its presets with what each needs, costs and gives.
     """
+    if name is None:
+        from metasiren.recipe import shipped_recipes
+
+        known = [path.stem for path in shipped_recipes()] if kind == "recipe" else catalogue_of(ctx).names(kind)
+        raise RecipeError(f"describe {kind}", "no name.", f"{kind}s: {', '.join(sorted(known))}")
     if kind == "recipe":
         from metasiren.registry.recipes import recipe_info
 
@@ -96,12 +129,16 @@ def describe(ctx: click.Context, kind: str, name: str) -> None:
 
 
 @click.command()
-@click.argument("kind", type=click.Choice([*KINDS, *ALIASES]))
+@click.argument("kind", type=_Kind([*KINDS, *ALIASES]), metavar="KIND")
 @click.argument("name")
 @click.option("--out", type=click.Path(path_type=Path), default=".", metavar="DIR", help="Where the folder is made.")
 @click.pass_context
 def new(ctx: click.Context, kind: str, name: str, out: Path) -> None:
-    """Write a plugin package: a KIND called NAME with packaging, tests, a recipe and a README."""
+    """Write a plugin package: a KIND called NAME with packaging, tests, a recipe and a README.
+
+    KIND is encoder, decoder, activation, input_encoding (or encoding), dataset, constraint, optimizer, metric,
+    protocol, renderer or equation.
+    """
     folder = scaffold(kind, name, out, taken=catalogue_of(ctx).names(part_kind(kind)))
     click.echo(f"Next: cd {folder} && python -m pip install -e '.[test]' && python -m pytest", err=True)
     click.echo(folder)

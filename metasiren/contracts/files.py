@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import zipfile
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metasiren.errors import DataError
+from metasiren.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MOST_NAMES = 2000
+"""Names of a folder that are compared with a misspelt one, at most."""
 MOST_GREY, MOST_COLOURED = 0.05, 0.001
 """Shares of a mask's pixels that may be neither near black nor near white (soft edges), and that may have colours."""
+
+
+def why_no_file(path: Path | str, advice: str) -> str | None:
+    """Why no file can be read at a path, for `Dataset.missing`, with `advice` in a line of its own; None where one is.
+
+    Args:
+        path: as a person gave it; `~` stands for the home folder.
+        advice: what to give instead.
+    """
+    place = Path(path).expanduser()
+    if place.is_file():
+        return None
+    if place.is_dir():
+        return f"{path} is a folder, not a file.\n{advice}"
+    beside = [each.name for each in islice(place.parent.iterdir(), MOST_NAMES)] if place.parent.is_dir() else []
+    return " ".join(filter(None, [f"{path} is not there.", did_you_mean(place.name, beside)])) + f"\n{advice}"
 
 
 def is_web_page(start: bytes) -> bool:

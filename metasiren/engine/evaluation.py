@@ -163,7 +163,9 @@ def evaluate(
         dataset = make_dataset(made.recipe, catalogue)
         demand_same_data(str(made.path), made.environment, dataset, made.recipe.data)
         into = None if data is None else evaluated_on(made, data)
-        dataset = dataset if data is None else dataset.tested_on(Path(data))
+        if data is not None:
+            dataset = dataset.tested_on(Path(data))
+            (progress or Silent()).say(f"evaluating on {dataset.title}: {_taken(dataset)}")
         check_evaluation(dataset, chosen, metrics, made.recipe.train.context)
         dataset = dataset.to(place)
         numbers = pd.DataFrame()
@@ -176,6 +178,13 @@ def evaluate(
             )  # fmt: skip
         write_evaluated(into or made.results, made, checkpoint.step, checkpoint.passed_over)
     return numbers
+
+
+def _taken(dataset: Dataset) -> str:
+    """How many signals are evaluated, and how they were cut."""
+    count = dataset.splits.get("test", 0)
+    counted = f"{count:,} {'signal' if count == 1 else 'signals'}"
+    return "; ".join(filter(None, [counted, dataset.provenance.get("shape")]))
 
 
 def evaluated_on(made: Run, data: str | Path) -> Path:

@@ -59,7 +59,9 @@ def celeba(root: Path | None, size: int, resize: str, into: Path | None) -> None
     help="What white in --mask means; transparent parts then count as black.",
 )  # fmt: skip
 @click.option("--pixels", type=int, metavar="N", help="Keep N random pixels instead; a tenth of them by default.")
-@click.option("--size", metavar="HxW", help="Sample the reconstruction at this size; the prior's own by default.")
+@click.option(
+    "--size", metavar="HxW", help="Height x width of the reconstruction in pixels; the prior's own by default."
+)
 @click.option("--box", metavar="X,Y,W,H", help="The part of IMAGE that the prior describes, such as a face; in pixels.")
 @click.option("--samples", type=click.IntRange(min=0), default=0, metavar="N", help="Draw N from the posterior, too.")
 @click.option("--std", is_flag=True, help="Write a picture of the standard deviation, too.")
@@ -67,7 +69,7 @@ def celeba(root: Path | None, size: int, resize: str, into: Path | None) -> None
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
 @click.option(
     "--composite", is_flag=True,
-    help="Put the known pixels of IMAGE into the reconstruction: as they are where --size is its centre square's.",
+    help="Write IMAGE at its own size, its hidden pixels reconstructed; with --size, a composite of that size.",
 )  # fmt: skip
 @click.option(
     "--panel", is_flag=True,
@@ -82,30 +84,31 @@ def inpaint(
 ) -> None:  # fmt: skip
     """Reconstruct IMAGE from part of it, by the trained prior of RUN.
 
-    With --box the reconstruction is rendered at the box's own resolution and put into the photograph, beside its known
-    pixels. A box that reaches beyond the photograph extends it.
+    The prior sees the centre square of IMAGE, or the box of --box, shrunk to its own size. By default the
+    reconstruction has the prior's size. With --composite or --box it is rendered at the resolution of IMAGE and put
+    into it, beside its known pixels. A box that reaches beyond IMAGE extends it.
     """
     from metasiren import DataError, demand_new, open_run
     from metasiren_priors.inpaint import inpaint as reconstruct
-    from metasiren_priors.inpainted import files, write
-    from metasiren_priors.photograph import parse_box, parse_size, stretched
+    from metasiren_priors.inpainted import files, write, written_words
+    from metasiren_priors.photograph import brought_words, parse_box, parse_size, stretched
 
     if mask is not None and pixels is not None:
         raise DataError("inpaint", "both --mask and --pixels.", "Give one of them.")
     shape, frame = parse_size(size) if size else None, parse_box(box) if box else None
     opened = open_run(run)
-    places = files(out, samples=samples, deviation=std, panel=panel and frame is not None)
+    whole = composite and shape is None and frame is None
+    places = files(out, samples=samples, deviation=std, panel=panel and (whole or frame is not None))
     demand_new(*places, where=f"inpaint -o {out}", overwrite=overwrite)
     found = reconstruct(
-        opened, picture, mask=mask, pixels=pixels, polarity=mask_polarity, size=shape, box=frame, samples=samples,
-        deviation=std, seed=seed, device=device,
+        opened, picture, mask=mask, pixels=pixels, polarity=mask_polarity, size=shape, box=frame, whole=whole,
+        samples=samples, deviation=std, seed=seed, device=device,
     )  # fmt: skip
-    sides = " x ".join(map(str, opened.domain.grid or ()))
-    part = f"the box {box}" if box else "its centre square"
-    click.echo(f"{picture}: {part}, brought to {sides}, the size of this prior", err=True)
+    click.echo(f"{picture}: {brought_words(found.photo_shape, frame, opened.domain.grid or (1, 1))}", err=True)
     for words in stretched(opened.domain.grid, frame, shape):
         click.echo(words, err=True)
     written = write(found, out, composite=composite, side_by_side=panel)
+    click.echo(written_words(found, written[0], composite=composite, panel=panel), err=True)
     if found.deviation is not None:
         click.echo(f"{written[-1]}: white is {float(found.deviation.max()):.3g}, of values from 0 to 1", err=True)
     for path in written:

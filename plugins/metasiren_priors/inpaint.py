@@ -39,6 +39,7 @@ def inpaint(
     polarity: Polarity | None = None,
     size: tuple[int, int] | None = None,
     box: Box | None = None,
+    whole: bool = False,
     samples: int = 0,
     deviation: bool = False,
     seed: int = 0,
@@ -56,6 +57,8 @@ def inpaint(
             pixels of the composite are the picture's own where its square has this size, else the prior's cells.
         box: the part of the picture that the prior describes, such as a face. The field is then rendered at the box's
             own resolution. What lies beyond the picture's edges counts as hidden.
+        whole: without a box: render the field at the resolution of the picture's centre square, and put the composite
+            into the picture.
         samples: number of signals drawn from the posterior.
         deviation: compute the standard deviation of the reconstruction, too.
         seed: of the random pixels and samples.
@@ -69,6 +72,8 @@ def inpaint(
     domain = run.domain
     if domain.grid is None or len(domain.grid) != 2 or domain.d_out not in (1, 3) or min(domain.grid) < 2:
         raise RunError(str(run.path), "not a prior over images.", f"Give a run of {PRIORS}.")
+    if whole and size is not None:
+        raise DataError("size", "given together with whole.", "The whole picture has its own resolution.")
     if box is not None and size is not None:
         raise DataError("--size", "given together with --box.", "A box is rendered at its own resolution.")
     shape = (domain.grid[0], domain.grid[1])
@@ -99,8 +104,8 @@ def inpaint(
     place, generator = pick_device(device), torch.Generator().manual_seed(seed)
     cells = torch.arange(len(seen)).unsqueeze(0)
     context = observe(values, cells, seen.unsqueeze(0), torch.zeros(1, dtype=torch.long), grid(shape), shape)
-    target = (frame.height, frame.width) if box else size or shape
-    coords = pixel_coordinates(shape, target) if box else grid(target)
+    target = (frame.height, frame.width) if box or whole else size or shape
+    coords = pixel_coordinates(shape, target) if box or whole else grid(target)
     with torch.no_grad():
         model, there = run.model(device=place), context.to(place)
         latent = model.encoder(there, model.decoder)
@@ -132,8 +137,9 @@ def inpaint(
         samples=drawn,
         sample_composites=torch.where(shown, true, drawn),
         deviation=spread if spread is None else spread * ~shown,
+        photo_shape=(photo.height, photo.width),
     )
-    return _in_photo(result, photo, frame) if box else result
+    return _in_photo(result, photo, frame) if box or whole else result
 
 
 def _in_photo(found: Inpainted, photo: Image.Image, box: Box) -> Inpainted:

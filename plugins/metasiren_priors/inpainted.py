@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
-from metasiren import DataError
+from metasiren import DataError, width_by_height
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Inpainted:
         sample_composites: the same with the known pixels in their places.
         deviation: the standard deviation of the reconstruction, (1, rows, columns), root mean square over channels,
             zero where pixels are known; or None.
-        photo: where a box was given, the photograph with the box's composite in its place.
+        photo_shape: rows and columns of the photograph.
+        photo: where a box or the whole photograph was asked for, that photograph with the composite in its place.
         photo_samples: the photograph with each sample's composite.
         photo_deviation: the deviation in its place in the photograph, black around it.
     """
@@ -37,6 +38,7 @@ class Inpainted:
     samples: Tensor
     sample_composites: Tensor
     deviation: Tensor | None = None
+    photo_shape: tuple[int, int] = (0, 0)
     photo: Tensor | None = None
     photo_samples: tuple[Tensor, ...] = ()
     photo_deviation: Tensor | None = None
@@ -49,7 +51,7 @@ def files(out: Path, *, samples: int = 0, deviation: bool = False, panel: bool =
 
 
 def write(found: Inpainted, out: Path, *, composite: bool = False, side_by_side: bool = False) -> list[Path]:
-    """Write the reconstruction (the photograph where a box was given), and samples and deviation beside it.
+    """Write the reconstruction (the photograph where it has one), and samples and deviation beside it.
 
     Args:
         found: what to write.
@@ -57,7 +59,7 @@ def write(found: Inpainted, out: Path, *, composite: bool = False, side_by_side:
             zero and white for the largest.
         composite: the composite in place of the reconstruction.
         side_by_side: all panels enlarged beside one another, in place of the reconstruction; beside the photograph, as
-            out_panel.png, where a box was given.
+            out_panel.png, where there is one.
 
     Returns:
         the files.
@@ -80,6 +82,19 @@ def write(found: Inpainted, out: Path, *, composite: bool = False, side_by_side:
     for path, each in zip(places, made, strict=True):
         _save(each, path)
     return places
+
+
+def written_words(found: Inpainted, out: Path, *, composite: bool = False, panel: bool = False) -> str:
+    """What the first file that `write` writes shows, its size, and how to get the photograph at its own size."""
+    larger = "--composite puts it into the photograph at its own size, --size 512x512 draws it larger"
+    if found.photo is not None:
+        size = width_by_height(found.photo.shape[1:])
+        return f"{out}: {size} pixels, the photograph with its hidden pixels reconstructed"
+    if panel:
+        return f"{out}: what was seen, the reconstruction, the composite and the original; {larger}"
+    size, made = width_by_height(found.made.shape[1:]), "composite" if composite else "reconstruction"
+    own = found.made.shape == found.original.shape
+    return f"{out}: the {made}, {size} pixels" + (f", the size of the prior; {larger}" if own else "")
 
 
 def _save(picture: Tensor, out: Path) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resize
 
-from metasiren import DataError, picture_formats
+from metasiren import DataError, picture_formats, same_proportions, width_by_height
 
 MOST_PIXELS = 50_000_000
 LARGEST_SIDE = 8192
@@ -66,7 +66,8 @@ def parse_size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip().lower())
     sides = (int(match[1]), int(match[2])) if match else (0, 0)
     if not all(1 <= side <= LARGEST_SIDE for side in sides):
-        raise DataError(f"--size {text}", "not a size.", "Write rows x columns, such as 256x256, each at most 8192.")
+        advice = f"Write height x width in pixels, such as 256x256, each at most {LARGEST_SIDE}."
+        raise DataError(f"--size {text}", "not a size.", advice)
     return sides
 
 
@@ -76,31 +77,47 @@ def centre_square(size: tuple[int, int]) -> Box:
     return Box((size[0] - side) // 2, (size[1] - side) // 2, side, side)
 
 
+def brought_words(photo: tuple[int, int], box: Box | None, grid: Sequence[int]) -> str:
+    """Which part of a photograph a prior sees, and at which size: sizes are width x height.
+
+    Args:
+        photo: rows and columns of the photograph.
+        box: the part of it; None for its centre square.
+        grid: rows and columns of the prior.
+    """
+    part = box or centre_square((photo[1], photo[0]))
+    if box is not None:
+        seen = f"the box of {box.width} x {box.height}"
+    elif photo[0] == photo[1]:
+        seen = "the picture"
+    else:
+        seen = f"its centre square of {part.width} x {part.height}"
+    how = "shrunk" if part.width * part.height > grid[0] * grid[1] else "brought"
+    size = f"{width_by_height(photo)} pixels (width x height)"
+    return f"{size}; {seen} is {how} to {width_by_height(grid)}, the size of this prior"
+
+
 def stretched(grid: Sequence[int] | None, box: Box | None, size: tuple[int, int] | None) -> list[str]:
     """Warnings where the prior's grid and what it is laid over differ in their proportions.
 
     Args:
         grid: rows and columns of the prior.
         box: the part of a photograph that the prior describes; None is its centre square.
-        size: rows and columns of the reconstruction; None is the grid's.
+        size: rows and columns of the reconstruction; None is the grid's, or the box's.
 
     Returns:
-        one line for what was seen, and one for what is drawn; none where proportions are alike, to a fiftieth.
+        one line for what was seen, and one for what is drawn; none where `metasiren.same_proportions` holds.
     """
     warned = []
-    rows, columns = (grid or (1, 1))[0], (grid or (1, 1))[-1]
-    seen = (box.height, box.width) if box is not None else (1, 1)
-    if not _alike(seen, (rows, columns)):
+    seen = (box.height, box.width) if box is not None else (LARGEST_SIDE, LARGEST_SIDE)
+    if grid and not same_proportions(seen, grid):
         part = f"the box of {box.width} x {box.height} pixels" if box is not None else "the centre square"
-        found = f"{part} is stretched to {columns} x {rows} (width x height)"
+        found = f"{part} is stretched to {width_by_height(grid)} (width x height)"
         warned.append(f"{found}: the prior describes unstretched pictures; a box of its own proportions is seen better")
-    if size is not None and not _alike(seen, size):
-        warned.append(f"--size {size[0]}x{size[1]} has other proportions: the reconstruction is drawn stretched")
+    if size is not None and not same_proportions(seen, size):
+        drawn = f"drawn stretched, {width_by_height(size)} pixels (width x height)"
+        warned.append(f"--size {size[0]}x{size[1]} has other proportions: the reconstruction is {drawn}")
     return warned
-
-
-def _alike(first: tuple[int, int], second: tuple[int, int]) -> bool:
-    return abs(first[0] * second[1] / (first[1] * second[0]) - 1) <= 0.02
 
 
 def open_picture(path: Path, channels: int) -> Image.Image:

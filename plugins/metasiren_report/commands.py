@@ -77,7 +77,7 @@ def diff(first: Path, second: Path, as_json: bool) -> None:
     for part, rows in found.items():
         click.echo(f"{part}: {'no difference' if not rows else ''}".rstrip())
         if rows:
-            _show(("key", first.name, second.name), [(d.key, d.first, d.second) for d in rows])
+            _show(("key", first.name, second.name, ""), [(d.key, d.first, d.second, d.note) for d in rows])
 
 
 @click.command()

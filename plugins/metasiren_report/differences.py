@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from metasiren import MetasirenError, Recipe, Run, load_recipe
@@ -11,15 +11,18 @@ from metasiren_report.summary import read_json, summarise
 from metasiren_report.wording import value_text
 
 ABSENT = "–"
+FITTED = ("train.steps", "train.schedule.warmup")
+"""Keys that `--max-time` sets."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One key with its two values as text; `–` where a side lacks the key."""
+    """One key with its two values as text, `–` where a side lacks the key; `note` says what set them, if no person."""
 
     key: str
     first: str
     second: str
+    note: str = ""
 
 
 def between(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Difference]:
@@ -41,7 +44,7 @@ def from_base(run: Run) -> list[Difference] | None:
         base = load_recipe(run.recipe.name, preset="base")
     except MetasirenError:
         return None
-    return between(recipe_tree(base), recipe_tree(run.recipe))
+    return _noted(between(recipe_tree(base), recipe_tree(run.recipe)), [run])
 
 
 def of_runs(first: Run, second: Run) -> dict[str, list[Difference]]:
@@ -54,10 +57,22 @@ def of_runs(first: Run, second: Run) -> dict[str, list[Difference]]:
         summary = summarise(run)
         numbers.append({"training seconds": summary.seconds, "steps": summary.steps, **measured(run)})
     return {
-        "recipe": between(recipe_tree(first.recipe), recipe_tree(second.recipe)),
+        "recipe": _noted(between(recipe_tree(first.recipe), recipe_tree(second.recipe)), [first, second]),
         "environment": between(*worlds),
         "results": between(*numbers),
     }
+
+
+def _noted(rows: list[Difference], runs: list[Run]) -> list[Difference]:
+    """The same rows; where `--max-time` set a value, their notes say so."""
+    fitted = [(run.path.name, run.environment.get("fitted")) for run in runs]
+    words = [
+        f"{f'{name} ' if len(runs) > 1 else ''}by --max-time {found['seconds']:g}s: "
+        f"{found['steps']:,} of {found['of']:,} steps fitted"
+        for name, found in fitted
+        if found
+    ]
+    return [replace(row, note="; ".join(words)) if row.key in FITTED else row for row in rows]
 
 
 def measured(run: Run) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Context, DataError, Dataset, Domain, Points, progress_bar
+from metasiren import Batch, Context, DataError, Dataset, Domain, Points, progress_bar, why_no_file
 from metasiren_shapes.frame import Frame, Scheme
 from metasiren_shapes.reading import SUFFIXES
 from metasiren_shapes.solids import NAMES, SolidName
@@ -196,7 +196,7 @@ class Shape(Dataset):
             return None
         if path is None:
             return "no shape is given.\n" + ADVICE
-        return None if Path(path).expanduser().is_file() else f"{path} is not there.\n{ADVICE}"
+        return why_no_file(path, ADVICE)
 
 
 def _oriented(rows: Tensor) -> Points:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from metasiren import Domain, Field, RecipeError, Renderer
+from metasiren import Domain, Field, RecipeError, Renderer, width_by_height
 from metasiren_shapes.camera import Up
 from metasiren_shapes.mesh import frame_of
 from metasiren_shapes.mesh_files import SUFFIXES, describe, write_mesh
@@ -50,7 +50,7 @@ class ShapeRenderer(Renderer):
         smooth: bool = True,
     ) -> None:
         if not all(1 <= side <= 16384 for side in size):
-            raise RecipeError("render: size", f"{size[0]}x{size[1]} pixels.", "Give sides of 1 to 16384.")
+            raise RecipeError("render: size", f"{width_by_height(size)} pixels.", "Give sides of 1 to 16384.")
         if not azimuths:
             raise RecipeError("render: azimuths", "no view.", "Give at least one angle, such as [30].")
         self.resolution, self.level, self.block = resolution, level, block

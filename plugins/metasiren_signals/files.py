@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from metasiren import DataError, RecipeError
+from metasiren import DataError, RecipeError, why_no_file
 
 
 def missing_file(path: Path | str | None, *, what: str, advice: str, module: str, title: str) -> str | None:
@@ -18,8 +18,10 @@ def missing_file(path: Path | str | None, *, what: str, advice: str, module: str
         module: that reads it, of the extra `signals`.
         title: of the module's package.
     """
-    if path is None or not Path(path).expanduser().is_file():
-        return f"{path or what} is not there.\n{advice}"
+    if path is None:
+        return f"{what} is not there.\n{advice}"
+    if reason := why_no_file(path, advice):
+        return reason
     if find_spec(module) is None:
         return f"{title} is not installed: python -m pip install 'metasiren[signals]'"
     return None

@@ -70,3 +70,14 @@ def test_what_cannot_be_evaluated_is_said(typed: Typed, tmp_path: Path, prior: s
     single = path_of(typed("metasiren run image --preset quick", *small("data.size=16")))
     photographs(tmp_path / "holiday", 2)
     assert "not evaluated on other signals" in str(typed(f"metasiren evaluate {single} --data holiday").exception)
+
+
+def test_evaluate_says_what_it_takes_of_pictures_that_are_not_square(typed: Typed, tmp_path: Path, prior: str) -> None:
+    photographs(tmp_path / "holiday", 2)
+    one = typed(f"metasiren evaluate {prior} --data holiday/1.png")
+    assert "evaluating on 1: 1 signal; the centre square of 50 x 40 pixels" in " ".join(one.stderr.split())
+    several = typed(f"metasiren evaluate {prior} --data holiday")
+    assert "evaluating on holiday: 2 signals; the centre square of each picture" in " ".join(several.stderr.split())
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "square.png")
+    square = typed(f"metasiren evaluate {prior} --data square.png")
+    assert "evaluating on square: 1 signal\n" in square.stderr

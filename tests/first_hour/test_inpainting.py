@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 from PIL import Image
-from small_runs import path_of, small
+from small_runs import faces, path_of, small
 
 import metasiren as ms
 
@@ -18,7 +18,7 @@ Typed = Callable[..., Result]
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
-    """photo.jpg of 48 x 64 pixels, and hole.png of that size: a white square in black."""
+    """photo.jpg of 64 x 48 pixels (width x height), and hole.png of that size: a white square in black."""
     ramp = np.linspace(40, 220, 48 * 64 * 3).reshape(48, 64, 3).astype(np.uint8)
     Image.fromarray(ramp).save(tmp_path / "photo.jpg", quality=95)
     hole = np.zeros((48, 64), np.uint8)
@@ -43,7 +43,7 @@ def test_run_inpainting_fills_the_hole_and_keeps_what_is_known(typed: Typed, pho
     assert (made[~near] == truth[~near]).all(), "known pixels stay as they are"
     assert (made[hole] == field[hole]).all()
     assert (made[hole] != truth[hole]).any()
-    assert "24 x 32 RGB (of 48 x 64)" in result.stderr.replace("\n", " ")
+    assert "32 x 24 RGB (of 64 x 48)" in result.stderr.replace("\n", " ")
 
 
 def test_inpaint_on_a_run_without_a_prior_is_refused(typed: Typed, photo: Path) -> None:
@@ -54,3 +54,48 @@ def test_inpaint_on_a_run_without_a_prior_is_refused(typed: Typed, photo: Path) 
     assert "holds no prior" in str(result.exception)
     assert "celeba_cnn" in str(result.exception)
     assert not (photo / "out.png").exists()
+
+
+@pytest.fixture
+def prior(typed: Typed) -> str:
+    return path_of(typed("metasiren run celeba_pconv --preset quick --set encoder.features=8", *faces()))
+
+
+def words_of(result: Result) -> str:
+    return " ".join(result.stderr.split())
+
+
+def pixels_of(path: str) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture).astype(int)
+
+
+def test_inpaint_says_how_a_photograph_is_shrunk_and_how_large_the_result_is(
+    typed: Typed, photo: Path, prior: str
+) -> None:
+    plain = typed(f"metasiren inpaint {prior} photo.jpg --mask hole.png -o out.png")
+    assert pixels_of(path_of(plain)).shape == (32, 32, 3)
+    assert (
+        "photo.jpg: 64 x 48 pixels (width x height); its centre square of 48 x 48 is shrunk to 32 x 32, the size of "
+        "this prior out.png: the reconstruction, 32 x 32 pixels, the size of the prior; --composite puts it into the "
+        "photograph at its own size" in words_of(plain)
+    )
+    wide = typed(f"metasiren inpaint {prior} photo.jpg --mask hole.png --size 40x80 -o wide.png")
+    assert pixels_of(path_of(wide)).shape == (40, 80, 3)
+    assert "--size 40x80 has other proportions: the reconstruction is drawn stretched, 80 x 40 pixels" in words_of(wide)
+    boxed = typed(f"metasiren inpaint {prior} photo.jpg --mask hole.png --box 10,0,30,40 -o boxed.png")
+    assert "the box of 30 x 40 is shrunk to 32 x 32" in words_of(boxed)
+    assert "the box of 30 x 40 pixels is stretched to 32 x 32 (width x height)" in words_of(boxed)
+
+
+def test_a_composite_is_the_photograph_at_its_own_size(typed: Typed, photo: Path, prior: str) -> None:
+    made = typed(f"metasiren inpaint {prior} photo.jpg --mask hole.png --composite -o out.png")
+    assert "out.png: 64 x 48 pixels, the photograph with its hidden pixels reconstructed" in words_of(made)
+    before, after = pixels_of("photo.jpg"), pixels_of(path_of(made))
+    hidden = pixels_of("hole.png") > 0
+    assert after.shape == before.shape
+    assert np.abs(after - before)[~hidden].max() <= 1, "known pixels stay, those beside the centre square too"
+    assert np.abs(after - before)[hidden].max() > 5
+    random = path_of(typed(f"metasiren inpaint {prior} photo.jpg --pixels 100 --composite --panel -o random.png"))
+    assert random == "random_panel.png"
+    assert pixels_of("random.png").shape == (48, 64, 3)

@@ -24,18 +24,18 @@ def photo(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("name", "options", "expected"),
     [
-        ("picture", {"size": [16, 16]}, "30 x 40 pixels, stretched to 16 x 16"),
-        ("picture", {"crop": "square", "size": 16}, "the centre square of 30 x 40 pixels"),
-        ("picture", {"crop": "top_left"}, "the top left square of 30 x 40 pixels"),
-        ("picture", {"crop": "square", "size": [16, 8]}, "the centre square of 30 x 40 pixels, stretched to 16 x 8"),
+        ("picture", {"size": [16, 16]}, "40 x 30 pixels, stretched to 16 x 16"),
+        ("picture", {"crop": "square", "size": 16}, "the centre square of 40 x 30 pixels"),
+        ("picture", {"crop": "top_left"}, "the top left square of 40 x 30 pixels"),
+        ("picture", {"crop": "square", "size": [16, 8]}, "the centre square of 40 x 30 pixels, stretched to 8 x 16"),
         ("picture", {"size": 20}, None),
         ("picture", {"size": [15, 20]}, None),
         ("picture", {}, None),
-        ("masked_picture", {"size": [16, 16]}, "30 x 40 pixels, stretched to 16 x 16"),
-        ("poisson", {"size": 16}, "the centre square of 30 x 40 pixels"),
-        ("noisy_picture", {"crop": "square"}, "the centre square of 30 x 40 pixels"),
-        ("larger_pixels", {"crop": "square", "factor": 2, "size": 16}, "the centre square of 30 x 40 pixels"),
-        ("editing", {"second_photograph": "camera", "size": [16, 16]}, "me: 30 x 40 pixels, stretched to 16 x 16"),
+        ("masked_picture", {"size": [16, 16]}, "40 x 30 pixels, stretched to 16 x 16"),
+        ("poisson", {"size": 16}, "the centre square of 40 x 30 pixels"),
+        ("noisy_picture", {"crop": "square"}, "the centre square of 40 x 30 pixels"),
+        ("larger_pixels", {"crop": "square", "factor": 2, "size": 16}, "the centre square of 40 x 30 pixels"),
+        ("editing", {"second_photograph": "camera", "size": [16, 16]}, "me: 40 x 30 pixels, stretched to 16 x 16"),
     ],
 )
 def test_a_data_set_says_how_a_picture_was_cut_or_stretched(
@@ -76,7 +76,7 @@ def test_what_was_cut_is_said_when_training_starts_and_kept_with_the_run(
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output
     assert "stretched to 8 x 8" in " ".join((done.output + done.stderr).split())
-    assert ms.open_run(tmp_path / "run").environment["dataset"]["shape"] == "30 x 40 pixels, stretched to 8 x 8"
+    assert ms.open_run(tmp_path / "run").environment["dataset"]["shape"] == "40 x 30 pixels, stretched to 8 x 8"
 
 
 def test_a_folder_of_pictures_says_that_it_takes_their_centres(
@@ -107,3 +107,26 @@ def test_a_box_or_a_size_of_other_proportions_is_named(
 ) -> None:
     said = stretched((32, 32), box, size)
     assert [words.startswith(start) for words, start in zip(said, found, strict=True)] == [True] * len(found)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ((300, 400), (48, 64), True),
+        ((300, 400), (400, 300), False),
+        ((300, 400), (64, 86), True),  # 85.3 columns, rounded
+        ((1000, 1000), (1000, 1019), True),
+        ((1000, 1000), (1000, 1021), False),
+        ((1000, 1021), (1000, 1000), False),
+        ((7, 5), (3, 2), True),  # a side of two pixels is rounded by up to a quarter
+        ((300, 400, 3), (48, 64, 1), True),
+    ],
+)
+def test_proportions_are_compared_by_one_rule(first: tuple[int, ...], second: tuple[int, ...], expected: bool) -> None:
+    assert ms.same_proportions(first, second) is expected
+    assert ms.same_proportions(second, first) is expected
+
+
+def test_sizes_are_said_width_first() -> None:
+    assert ms.width_by_height((480, 640)) == "640 x 480"
+    assert ms.width_by_height((480, 640, 3)) == "640 x 480"

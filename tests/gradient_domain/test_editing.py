@@ -137,7 +137,7 @@ def test_bad_wishes_are_refused(error: type[Exception], message: str, options: d
 def test_bad_masks_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.full((5, 6), 255, np.uint8)).save(tmp_path / "small.png")
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "black.png")
-    with pytest.raises(DataError, match=r"mask: 5 x 6 pixels; the first picture has 8 x 8"):
+    with pytest.raises(DataError, match=r"mask: 6 x 5 pixels; the first picture has 8 x 8"):
         overlay(noise((8, 8, 1)), noise((8, 8, 1)), Mixture(), mask=np.ones((5, 6), dtype=bool), offset=None)
     with pytest.raises(DataError, match="nothing of the first picture is left"):
         Editing(size=(8, 8), mask=tmp_path / "black.png")

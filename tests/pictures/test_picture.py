@@ -87,7 +87,7 @@ def test_metadata_and_provenance_say_what_it_is(tmp_path: Path) -> None:
     assert (camera.domain.d_out, camera.domain.grid, camera.renderer) == (1, (16, 16), "picture")
     Image.new("RGB", (4, 3)).save(tmp_path / "mine.png")
     mine = Picture(path=tmp_path / "mine.png")
-    assert (mine.title, dict(mine.splits)) == ("mine, 3 x 4 RGB", {"train": 1, "test": 1})
+    assert (mine.title, dict(mine.splits)) == ("mine, 4 x 3 RGB", {"train": 1, "test": 1})
     assert mine.provenance == {"filter": "as stored", "source": str(tmp_path / "mine.png")}
 
 
@@ -106,7 +106,7 @@ def test_what_is_missing_is_said_without_reading() -> None:
 
 def test_a_picture_without_an_inside(tmp_path: Path) -> None:
     Image.new("L", (9, 2)).save(tmp_path / "line.png")
-    with pytest.raises(DataError, match=r"2 x 9 pixels.(.|\n)*at least 3 rows"):
+    with pytest.raises(DataError, match=r"9 x 2 pixels.(.|\n)*at least 3 rows"):
         Picture(path=tmp_path / "line.png")
 
 

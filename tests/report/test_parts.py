@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 
 import metasiren as ms
 from metasiren.cli.commands import cli
+from metasiren.recipe import changed
 from metasiren_report.cleaning import find_leftovers, remove
 from metasiren_report.differences import Difference, between, from_base, of_runs
 from metasiren_report.summary import find_runs, headline_numbers, summarise, words_of
@@ -138,6 +140,22 @@ def test_runs_differ_where_they_were_made_to(pictures: tuple[ms.Run, ms.Run]) ->
     assert {d.key for d in found["recipe"]} == {"train.optimizer.lr", "train.seed"}
     assert "seed" in {d.key for d in found["environment"]}
     assert "psnr_db" in {d.key for d in found["results"]}
+
+
+def test_steps_that_a_time_limit_set_are_not_shown_as_a_person_s(pictures: tuple[ms.Run, ms.Run]) -> None:
+    first, second = pictures
+    fitted = {"seconds": 20.0, "steps": 3, "of": 400}
+    longer = changed(second.recipe, {"train.steps": 400, "train.schedule.warmup": 9}, "here")
+    limited = replace(first, environment={**first.environment, "fitted": fitted})
+    rows = {d.key: d for d in of_runs(limited, replace(second, recipe=longer))["recipe"]}
+    words = "first by --max-time 20s: 3 of 400 steps fitted"
+    assert (rows["train.steps"].first, rows["train.steps"].second) == ("3", "400")
+    assert [rows[key].note for key in ("train.steps", "train.schedule.warmup")] == [words, words]
+    assert rows["train.optimizer.lr"].note == ""
+    changes = from_base(limited)
+    assert changes is not None
+    assert {d.note for d in changes if d.key == "train.steps"} == {"by --max-time 20s: 3 of 400 steps fitted"}
+    assert {d.note for d in from_base(first) or []} == {""}
 
 
 def test_the_diff_command_is_read_by_programs(pictures: tuple[ms.Run, ms.Run]) -> None:

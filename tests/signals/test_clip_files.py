@@ -126,7 +126,7 @@ def test_samples_of_a_plane_are_the_grid_and_their_means_its_points() -> None:
 
 
 def test_bad_orders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="0x4 pixels"):
+    with pytest.raises(RecipeError, match="4 x 0 pixels"):
         ClipRenderer(size=(0, 4))
     for option in ("frames", "fps"):
         with pytest.raises(RecipeError, match="not positive"):

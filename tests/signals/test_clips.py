@@ -198,13 +198,13 @@ def test_absurd_sizes_are_refused_before_decoding(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(reading, "MOST_BYTES", 5 * 18 * 24 * 3)
-        with pytest.raises(DataError, match="12 pictures of 18x24 pixels"):
+        with pytest.raises(DataError, match="12 pictures of 24 x 18 pixels"):
             Video(path=ordinary)
-        with pytest.raises(DataError, match="6 pictures of 18x24 pixels"):
+        with pytest.raises(DataError, match="6 pictures of 24 x 18 pixels"):
             Video(path=lossless)
         assert Video(path=ordinary, frames=5).shape[0] == 5
         patch.setattr(reading, "MOST_SIDE", 20)
-        with pytest.raises(DataError, match="18x24 pixels"):
+        with pytest.raises(DataError, match="24 x 18 pixels"):
             Video(path=ordinary)
     monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: namedtuple("Usage", "free")(1000))
     forbid("metasiren_signals.clips.cache.write_frames")
@@ -215,7 +215,7 @@ def test_absurd_sizes_are_refused_before_decoding(
 def test_pictures_of_changing_size_are_refused(lossless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = iter([(4, 4, 3), (4, 4, 3), (4, 6, 3)])
     monkeypatch.setattr(reading, "_upright", lambda _: np.zeros(next(shapes), np.uint8))
-    with pytest.raises(DataError, match="frame 1 has 4x6 pixels"):
+    with pytest.raises(DataError, match="frame 1 has 6 x 4 pixels"):
         Video(path=lossless)
 
 
@@ -228,8 +228,8 @@ def test_bad_options_are_refused() -> None:
         ({"source": "drift", "stride": 0}, "below 1"),
         ({"source": "drift", "start": -1}, "below 0"),
         ({"source": "drift", "frames": 0}, "below 1"),
-        ({"source": "drift", "size": (0, 4)}, "0x4 pixels"),
-        ({"source": "drift", "size": (10**6, 4)}, "1000000x4 pixels"),
+        ({"source": "drift", "size": (0, 4)}, "4 x 0 pixels"),
+        ({"source": "drift", "size": (10**6, 4)}, "4 x 1000000 pixels"),
     ):
         with pytest.raises(RecipeError, match=match):
             Video(**options)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Context, Dataset, Domain, RecipeError, grid
+from metasiren import Batch, Context, Dataset, Domain, RecipeError, grid, width_by_height
 from metasiren_images.gradient_domain.mixing import Mix, Mixture, Region, overlay
 from metasiren_images.gradient_domain.pixel_pairs import PixelPairs, Spans, names_of, pairs_asked_for
 from metasiren_images.gradient_domain.poisson import metadata_of
@@ -93,7 +93,7 @@ class Editing(Dataset):
         self.composite = self.overlay.composite()
         names = [name_of(photograph, path), name_of(second_photograph, second_path)]
         rule = "longer gradient" if mix == "max" else f"alpha {given:g}"
-        self.title = f"{names[0]} over {names[1]}, {shape[0]} x {shape[1]}, {rule}"
+        self.title = f"{names[0]} over {names[1]}, {width_by_height(shape)}, {rule}"
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=2, d_out=second.shape[2] if second.shape[2] > 1 else first.shape[2], grid=shape)
         sources = {names[0]: (path or photograph, sizes[0]), names[1]: (second_path or second_photograph, sizes[1])}

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from metasiren import DataError, RecipeError
+from metasiren import DataError, RecipeError, width_by_height
 from metasiren_images.gradient_domain.schemes import Scheme, Values, join
 
 Mix = Literal["alpha", "max"]
@@ -120,10 +120,10 @@ def overlay(
     size, frame = first.shape[:2], second.shape[:2]
     if offset is None and size != frame:
         advice = "Give offset: [rows, columns], or size: [rows, columns] for both."
-        found = f"the first picture has {size[0]} x {size[1]} pixels, the second {frame[0]} x {frame[1]}."
+        found = f"the first picture has {width_by_height(size)} pixels, the second {width_by_height(frame)}."
         raise DataError("data: editing", found, advice)
     if mask is not None and mask.shape != size:
-        found = f"{mask.shape[0]} x {mask.shape[1]} pixels; the first picture has {size[0]} x {size[1]}."
+        found = f"{width_by_height(mask.shape)} pixels; the first picture has {width_by_height(size)}."
         raise DataError("data: mask", found, "A mask is as large as the first picture, after size and crop.")
     channels = max(first.shape[2], second.shape[2])
     first, second = (np.repeat(p, channels, axis=2) if p.shape[2] < channels else p for p in (first, second))

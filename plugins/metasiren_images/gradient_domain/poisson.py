@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Context, Dataset, Domain, grid
+from metasiren import Batch, Context, Dataset, Domain, grid, width_by_height
 from metasiren_images.gradient_domain.pixel_pairs import PixelPairs, Spans, names_of, pairs_asked_for
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives, Scheme, Values
 from metasiren_images.single.photograph import Crop
@@ -68,7 +68,7 @@ class Poisson(Dataset):
         shape = (pixels.shape[0], pixels.shape[1])
         contrast = self.scheme.contrast(shape, 1)
         name = name_of(photograph, path)
-        self.title = f"{name}, {shape[0]} x {shape[1]}, from {derivatives} derivatives"
+        self.title = f"{name}, {width_by_height(shape)}, from {derivatives} derivatives"
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=2, d_out=pixels.shape[2], grid=shape)
         shape_words = shape_note(path or photograph, size=size, crop=crop)

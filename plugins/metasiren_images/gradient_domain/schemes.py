@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import fft
 
-from metasiren import DataError
+from metasiren import DataError, width_by_height
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 Derivatives = Literal["spectral", "central", "sobel"]
@@ -62,7 +62,7 @@ class Scheme:
             return 1.0
         if shape[0] != shape[1]:
             advice = "Give crop: square or top_left, size: [n, n], or derivatives: spectral."
-            found = f"filters count pixels; a picture of {shape[0]} x {shape[1]} has unequal ones in [-1, 1]."
+            found = f"filters count pixels; a picture of {width_by_height(shape)} has unequal ones in [-1, 1]."
             raise DataError("data: derivatives: sobel", found, advice)
         return self.gains[order - 1] * (self.weight, 1.0)[order - 1] / ((shape[0] - 1) / 2) ** order
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from skimage.transform import resize
 
-from metasiren import Points, RecipeError, grid
+from metasiren import Points, RecipeError, grid, width_by_height
 from metasiren_images.measured.picture import MeasuredPicture
 from metasiren_images.single.photograph import Crop
 from metasiren_images.single.pixels import flat, name_of, pixels_of, shape_note, size_in_words
@@ -54,11 +54,12 @@ class LargerPixels(MeasuredPicture):
         whole = pixels_of(photograph, path, size=size, crop=crop, grey=grey)
         rows, columns = whole.shape[0] // max(factor, 1), whole.shape[1] // max(factor, 1)
         if factor < 2 or min(rows, columns) < 2:
-            found = f"{factor}, of {whole.shape[0]} x {whole.shape[1]} pixels."
+            found = f"{factor}, of {width_by_height(whole.shape)} pixels."
             raise RecipeError("data: factor", found, "Give two or more, and at most half of the shorter side.")
         truth = whole[: rows * factor, : columns * factor]
         name = name_of(photograph, path)
-        super().__init__(truth, f"{name}, {size_in_words(truth.shape)} from {rows} x {columns}", name, prior_points)
+        title = f"{name}, {size_in_words(truth.shape)} from {width_by_height((rows, columns))}"
+        super().__init__(truth, title, name, prior_points)
         shape_words = shape_note(path or photograph, size=size, crop=crop)
         self.provenance = {
             "source": str(path or photograph),

@@ -8,7 +8,7 @@ from math import floor, log2
 import numpy as np
 import torch
 
-from metasiren import DataError, RecipeError
+from metasiren import DataError, RecipeError, width_by_height
 from metasiren_images.restoration.classical import Mask, Pixels
 from metasiren_images.restoration.hourglass import Hourglass
 
@@ -58,7 +58,7 @@ class DeepImagePrior:
         """
         rows, columns, channels = picture.shape
         if min(rows, columns) < LEAST:
-            found = f"{rows} x {columns} pixels."
+            found = f"{width_by_height(picture.shape)} pixels."
             raise DataError("evaluate: deep_image_prior", found, f"It needs {LEAST} rows and columns or more.")
         # Reflection needs two pixels a side at the coarsest scale.
         scales = min(self.scales, floor(log2(min(rows, columns))) - 2)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageOps
 
-from metasiren import DataError, RunWarning, demand_black_and_white, picture_formats
+from metasiren import DataError, RunWarning, demand_black_and_white, picture_formats, width_by_height
 from metasiren_images.single.photograph import Crop, find_photograph, read_photograph, resized, square
 
 Polarity = Literal["white_hidden", "white_seen"]
@@ -61,9 +61,9 @@ def read_mask(
         # A pixel of which a part is hidden is hidden: its colour is partly the hole's.
         hidden = (share if size is None else resized(share, size))[..., 0] > 0.01
     if hidden.shape != shape:
-        sizes = " or ".join(f"{rows} x {columns}" for rows, columns in dict.fromkeys((full, shape)))
-        found = f"{hidden.shape[0]} x {hidden.shape[1]} pixels."
-        raise DataError(str(path), found, f"Give a mask of the picture's size: {sizes}.")
+        sizes = " or ".join(width_by_height(each) for each in dict.fromkeys((full, shape)))
+        found = f"{width_by_height(hidden.shape)} pixels."
+        raise DataError(str(path), found, f"Give a mask of the picture's size: {sizes} (width x height).")
     part = float(hidden.mean())
     if part == 0:
         found = "the mask hides nothing: all pixels are seen."

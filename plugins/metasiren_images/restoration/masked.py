@@ -9,7 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Context, DataError, Dataset, Domain, Points, RecipeError, grid
+from metasiren import (
+    Batch,
+    Context,
+    DataError,
+    Dataset,
+    Domain,
+    Points,
+    RecipeError,
+    grid,
+    why_no_file,
+    width_by_height,
+)
 from metasiren_images.restoration.blurring import jittered
 from metasiren_images.restoration.mask_files import Mask, Polarity, read_mask
 from metasiren_images.single.photograph import Crop, read_photograph
@@ -90,7 +101,7 @@ class MaskedPicture(Dataset):
             whole = (full[0], full[1])
             self.seen = read_mask(mask, shape, full=whole, size=size, crop=crop, polarity=mask_polarity)
         if not self.seen.any():
-            found = f"all of {shape[0]} x {shape[1]} pixels are hidden."
+            found = f"all of {width_by_height(shape)} pixels are hidden."
             raise DataError(
                 "data: mask" if mask else "data: fraction",
                 found,
@@ -98,7 +109,7 @@ class MaskedPicture(Dataset):
             )
         self.picture = pixels
         name = name_of(photograph, path)
-        cut = "" if full == shape else f" (of {full[0]} x {full[1]})"
+        cut = "" if full == shape else f" (of {width_by_height(full)})"
         self.title = f"{name}, {size_in_words(pixels.shape)}{cut}, {100 * self.seen.mean():.3g} % of the pixels seen"
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=2, d_out=pixels.shape[2], grid=shape)
@@ -152,9 +163,9 @@ class MaskedPicture(Dataset):
     ) -> str | None:
         """Why this picture cannot be used here."""
         reason = Picture.missing(path=path, photograph=photograph)
-        if reason is not None or mask is None or Path(mask).expanduser().is_file():
+        if reason is not None or mask is None:
             return reason
-        return f"{mask} is not there; give a mask with --set data.mask=FILE"
+        return why_no_file(mask, "Give a mask with --set data.mask=FILE")
 
 
 def _drawn_mask(shape: tuple[int, int], fraction: float, seed: int) -> Mask:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from metasiren import DataError, did_you_mean, is_web_page, picture_formats
+from metasiren import DataError, did_you_mean, is_web_page, picture_formats, same_proportions, width_by_height
 
 Crop = Literal["none", "square", "top_left"]
 Pixels = np.ndarray[Any, np.dtype[np.float32]]
@@ -87,28 +87,22 @@ def read_photograph(
 def shape_words(source: str | Path, *, size: int | tuple[int, int] | None, crop: Crop = "none") -> str:
     """How `read_photograph` changes the shape of a picture, in words; empty where it keeps the proportions.
 
-    Such as `the centre square of 300 x 400 pixels` or `300 x 400 pixels, stretched to 64 x 64`.
+    Such as `the centre square of 400 x 300 pixels` or `400 x 300 pixels, stretched to 64 x 64`: width, then height.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Image.open(find_photograph(source), formats=picture_formats()) as opened:
             turned = opened.getexif().get(ORIENTATION, 1) >= 5
             rows, columns = opened.size if turned else opened.size[::-1]
-    words = f"{rows} x {columns} pixels"
+    words = f"{width_by_height((rows, columns))} pixels"
     if crop != "none" and rows != columns:
         words = f"the {'centre' if crop == 'square' else 'top left'} square of {words}"
         rows = columns = min(rows, columns)
-    elif size is None or isinstance(size, int) or _alike((rows, columns), size):
+    elif size is None or isinstance(size, int) or same_proportions((rows, columns), size):
         return ""
-    if size is None or isinstance(size, int) or _alike((rows, columns), size):
+    if size is None or isinstance(size, int) or same_proportions((rows, columns), size):
         return words
-    return f"{words}, stretched to {size[0]} x {size[1]}"
-
-
-def _alike(shape: tuple[int, int], size: tuple[int, int]) -> bool:
-    """Whether a size keeps the proportions of a shape, to half a pixel of either side."""
-    factor = [new / old for new, old in zip(size, shape, strict=True)]
-    return abs(factor[0] - factor[1]) * max(shape) <= 1
+    return f"{words}, stretched to {width_by_height(size)}"
 
 
 def find_photograph(source: str | Path) -> Path:

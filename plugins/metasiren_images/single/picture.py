@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Context, DataError, Dataset, Domain, Points, grid
+from metasiren import Batch, Context, DataError, Dataset, Domain, Points, grid, why_no_file, width_by_height
 from metasiren_images.single.differences import differentiate
 from metasiren_images.single.photograph import PHOTOGRAPHS, Crop, find_photograph, read_photograph
 from metasiren_images.single.pixels import name_of, shape_note, size_in_words
@@ -58,7 +58,7 @@ class Picture(Dataset):
         pixels = read_photograph(source, size=size, crop=crop, grey=grey)
         rows, columns, channels = pixels.shape
         if min(rows, columns) < LEAST:
-            found = f"{rows} x {columns} pixels."
+            found = f"{width_by_height(pixels.shape)} pixels."
             raise DataError(str(source), found, f"Give a picture of at least {LEAST} rows and columns.")
         most = rows * columns
         if points is not None and points < 1:
@@ -119,7 +119,7 @@ class Picture(Dataset):
             found = find_photograph(Path(path) if path is not None else photograph)
         except DataError as error:
             return str(error)
-        return None if found.is_file() else f"{found} is not there; give a picture with --set data.path=FILE"
+        return why_no_file(found, "Give a picture with --set data.path=FILE")
 
 
 def _laid_out(values: np.ndarray[Any, Any]) -> Tensor:

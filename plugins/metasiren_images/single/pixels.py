@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metasiren import DataError
+from metasiren import DataError, width_by_height
 from metasiren_images.single.differences import Array
 from metasiren_images.single.photograph import read_photograph, shape_words
 
@@ -30,7 +30,7 @@ def pixels_of(photograph: str, path: Path | None, **options: Any) -> Array:
     """
     pixels = read_photograph(path if path is not None else photograph, **options)
     if min(pixels.shape[:2]) < FEWEST:
-        found = f"{pixels.shape[0]} x {pixels.shape[1]} pixels."
+        found = f"{width_by_height(pixels.shape)} pixels."
         raise DataError(str(path or photograph), found, f"Give a picture of at least {FEWEST} rows and columns.")
     return pixels.astype(np.float64)
 
@@ -52,9 +52,8 @@ def shape_note(source: str | Path, **options: Any) -> dict[str, str]:
 
 
 def size_in_words(shape: tuple[int, ...]) -> str:
-    """Of a picture of shape (rows, columns, channels), such as `128 x 96 grey`; or `RGB` of several channels."""
-    rows, columns, channels = shape
-    return f"{rows} x {columns} {'grey' if channels == 1 else 'RGB'}"
+    """Of a picture of shape (rows, columns, channels), width first, such as `128 x 96 grey`; or `RGB`."""
+    return f"{width_by_height(shape)} {'grey' if shape[2] == 1 else 'RGB'}"
 
 
 def flat(values: Array) -> Tensor:

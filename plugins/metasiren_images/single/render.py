@@ -11,7 +11,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from metasiren import DataError, Domain, Field, RecipeError, Renderer, RunWarning, progress_bar
+from metasiren import (
+    DataError,
+    Domain,
+    Field,
+    RecipeError,
+    Renderer,
+    RunWarning,
+    progress_bar,
+    same_proportions,
+    width_by_height,
+)
 from metasiren_images.single.kernel import blurred
 from metasiren_images.single.photograph import MOST_PIXELS
 from metasiren_images.single.sheet import as_image
@@ -129,7 +139,7 @@ class PictureRenderer(Renderer):
             raise DataError("render: picture", found, "Name another renderer.")
         rows, columns = self._shape((domain.grid[0], domain.grid[1]))
         if min(rows, columns) < 1 or rows * columns > MOST_PIXELS:
-            found, advice = f"{rows} x {columns} pixels.", f"Give 1 to {MOST_PIXELS:,} pixels in all."
+            found, advice = f"{width_by_height((rows, columns))} pixels.", f"Give 1 to {MOST_PIXELS:,} pixels in all."
             raise DataError("render: size", found, advice)
         like = next(iter(field.params.values()))
         low, high = self.extent
@@ -150,9 +160,8 @@ class PictureRenderer(Renderer):
 
 
 def _warn_of_stretching(fitted: tuple[int, int], size: tuple[int, int]) -> None:
-    """Proportions that differ by more than a fiftieth, and by more than a pixel's rounding."""
-    stretch = size[0] * fitted[1] / (size[1] * fitted[0])
-    if max(stretch, 1 / stretch) - 1 > max(0.02, 1 / min(*fitted, *size)):
-        shapes = f"{size[0]} x {size[1]} (rows x columns) has other proportions than its {fitted[0]} x {fitted[1]}"
+    """A warning where a picture of other proportions is asked for."""
+    if not same_proportions(fitted, size):
+        shapes = f"{width_by_height(size)} (width x height) has other proportions than its {width_by_height(fitted)}"
         advice = f"resolution={max(size)} (--resolution) keeps them"
         warnings.warn(StretchedWarning(f"the picture is drawn stretched: {shapes}; {advice}."), stacklevel=3)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 from torch import Tensor
 
-from metasiren import Batch, Context, DataError, Dataset, Domain, RecipeError, demand_memory, grid
+from metasiren import Batch, Context, DataError, Dataset, Domain, RecipeError, demand_memory, grid, why_no_file
 from metasiren_images.single.sampling import Sample, check_points
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -138,8 +138,7 @@ class Volume(Dataset):
     @classmethod
     def missing(cls, *, path: Path | str | None = None, **options: Any) -> str | None:
         """Why this volume cannot be used here."""
-        found = path is None or Path(path).is_file()
-        return None if found else f"{path} is not there; give an .npy file with --set data.path=FILE"
+        return None if path is None else why_no_file(path, "Give an .npy file with --set data.path=FILE")
 
 
 def _column(values: Array) -> Tensor:

@@ -40,7 +40,7 @@ def decode(data: bytes, *, size: int, resize: str, expected: tuple[int, int] | N
         opened.load()
         picture: Any = ImageOps.exif_transpose(opened)
     if expected is not None and picture.size != expected:
-        raise ValueError(f"{picture.width}x{picture.height} pixels, not {expected[0]}x{expected[1]}")
+        raise ValueError(f"{picture.width} x {picture.height} pixels, not {expected[0]} x {expected[1]}")
     if picture.mode.startswith(("I", "F")):
         raise ValueError(f"more than 8 bits a channel (mode {picture.mode})")
     if "transparency" in picture.info:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from metasiren import why_no_file
 from metasiren_priors.data.imageset import ImageSet
 from metasiren_priors.data.npz_file import ADVICE, read_splits
 
@@ -44,6 +45,4 @@ class Npz(ImageSet):
         """Why this file cannot be used here: it is not there."""
         if path is None:
             return "no path to an .npz file is given.\n" + ADVICE
-        if not Path(path).expanduser().is_file():
-            return f"{path} is not there.\n{ADVICE}"
-        return None
+        return why_no_file(path, ADVICE)

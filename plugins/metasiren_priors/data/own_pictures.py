@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from metasiren import DataError, load_catalogue
 from metasiren_priors.data.decode import Filter, decode
@@ -52,7 +53,7 @@ def open_pictures(path: Path, *, size: int, resize: Filter) -> Pictures:
             made = decode(place.read_bytes(), size=size, resize=resize)
         except Exception as error:  # whatever Pillow raises on broken bytes
             raise DataError(str(path), f"no picture that can be read: {error}.", "Give another file.") from error
-        return Pictures(place.stem, made[None], {"filter": resize})
+        return Pictures(place.stem, made[None], {"filter": resize, **_cut(place)})
     if not place.exists():
         raise DataError(str(path), "there is no such file or folder.", "Give a folder of pictures, or an .npz file.")
     if place.suffix.lower() == ".npz":
@@ -69,6 +70,13 @@ def open_pictures(path: Path, *, size: int, resize: Filter) -> Pictures:
         name, options = "folder", options | {"val_fraction": 0.0}
     opened: Any = catalogue.make("dataset", name, where=str(path), options=options)
     return _chosen(opened.title, opened._arrays, opened.provenance)
+
+
+def _cut(picture: Path) -> dict[str, str]:
+    """The entry `shape` of the provenance: what `decode` takes of a picture that is not square; else nothing."""
+    with Image.open(picture) as opened:
+        width, height = ImageOps.exif_transpose(opened).size
+    return {} if width == height else {"shape": f"the centre square of {width} x {height} pixels"}
 
 
 def _chosen(title: str, arrays: Mapping[str, Any], provenance: Mapping[str, str]) -> Pictures:

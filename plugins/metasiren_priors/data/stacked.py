@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Context, DataError, Dataset, Domain, Points, grid
+from metasiren import Batch, Context, DataError, Dataset, Domain, Points, grid, width_by_height
 from metasiren_priors.data.faces import Faces
 from metasiren_priors.data.imageset import ImageSet
 from metasiren_priors.data.sketch_faces import SketchFaces
@@ -60,7 +60,7 @@ class StackedPictures(Dataset):
         self._values = values.transpose(0, 1).reshape(1, -1, pictures * channels)
         self._coords = grid(shape).unsqueeze(0)
         self.points = points if points is not None and points < self._values.shape[1] else None
-        self.title = f"{pictures} pictures of {held.title}, {shape[0]} x {shape[1]}"
+        self.title = f"{pictures} pictures of {held.title}, {width_by_height(shape)}"
         self.provenance = held.provenance
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(2, pictures * channels, shape)
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Context, Dataset, Domain, Points, RecipeError, grid
+from metasiren import Batch, Context, Dataset, Domain, Points, RecipeError, grid, width_by_height
 from metasiren_signals.clips.cache import decoded
 from metasiren_signals.clips.reading import read_header
 from metasiren_signals.clips.selection import Crop, Filter, Selection
@@ -94,7 +94,9 @@ class Video(Dataset):
         self.points = int(points) if whole else max(1, round(points * int(np.prod(shape))))
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=3, d_out=3, grid=shape)
-        self.provenance = {"clip": f"{shape[0]} frames of {shape[1]}x{shape[2]}, every {stride} from {start}"}
+        self.provenance = {
+            "clip": f"{shape[0]} frames of {width_by_height(shape[1:])} pixels, every {stride} from {start}"
+        }
         if size is not None:
             self.provenance["filter"] = resize
         self.metadata = {"title": self.title, "fps": fps / stride, "frames": shape[0]}

@@ -23,6 +23,7 @@ from metasiren import (
     Protocol,
     RecipeError,
     save_picture,
+    width_by_height,
     write_metrics,
 )
 from metasiren_signals.clips.baselines import coarse_clip, coarse_size, mean_frame
@@ -106,7 +107,9 @@ class Clip(Protocol):
         write_metrics(results, numbers)
         count, high, wide = video.shape
         evaluated = f"all {count}" if self.every == 1 else f"{len(frames)} of {count}"
-        comparison = Comparison(title=f"{dataset.title}: {evaluated} frames of {high}x{wide} pixels", rows=rows)
+        comparison = Comparison(
+            title=f"{dataset.title}: {evaluated} frames of {width_by_height((high, wide))} pixels", rows=rows
+        )
         comparison.write(results)
         clip_figure(strips).save(results / "figure.png")
         fps = float(video.metadata["fps"]) * len(beside) / count

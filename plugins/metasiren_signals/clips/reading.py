@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from metasiren import DataError, load_extra
+from metasiren import DataError, load_extra, width_by_height
 from metasiren_signals.clips.selection import MOST_SIDE, Frame, Selection
 from metasiren_signals.files import demand_file
 
@@ -72,7 +72,7 @@ def read_header(path: Path) -> Header:
     """
     with _opened(path) as (container, stream):
         if max(stream.height, stream.width) > MOST_SIDE:
-            found = f"pictures of {stream.height:,}x{stream.width:,} pixels."
+            found = f"pictures of {stream.width:,} x {stream.height:,} pixels."
             raise DataError(str(path), found, f"Sides up to {MOST_SIDE:,} can be read.")
         first = next(container.decode(stream), None)
         if first is None:
@@ -118,7 +118,7 @@ def demand_inside(selection: Selection, total: int, where: str) -> None:
 def demand_size(frames: int, rows: int, columns: int, where: str) -> None:
     """Raise a DataError where so many pictures of that size are absurd."""
     if (size := frames * rows * columns * 3) > MOST_BYTES:
-        found = f"{frames:,} pictures of {rows}x{columns} pixels, {size / 2**30:,.0f} GiB."
+        found = f"{frames:,} pictures of {width_by_height((rows, columns))} pixels, {size / 2**30:,.0f} GiB."
         raise DataError(where, f"{found} {MOST_BYTES >> 30} GiB is the most.", ADVICE)
 
 
@@ -137,7 +137,7 @@ def read_frames(path: Path, selection: Selection) -> Iterator[Frame]:
                 continue
             frame = selection.apply(_upright(picture), str(path))
             if shape not in (None, frame.shape):
-                found = f"frame {number:,} has {frame.shape[0]}x{frame.shape[1]} pixels, those before it others."
+                found = f"frame {number:,} has {width_by_height(frame.shape)} pixels, those before it others."
                 raise DataError(str(path), found, "Choose frames of one size, or resize them with size.")
             shape = frame.shape
             yield frame

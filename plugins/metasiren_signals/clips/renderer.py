@@ -10,7 +10,7 @@ import torch
 from einops import rearrange, reduce
 from torch import Tensor
 
-from metasiren import Domain, Field, RecipeError, Renderer, RunError, grid, progress_bar
+from metasiren import Domain, Field, RecipeError, Renderer, RunError, grid, progress_bar, width_by_height
 from metasiren_signals.clips.selection import MOST_SIDE, Frame
 from metasiren_signals.clips.writing import to_bytes, write_clip
 from metasiren_signals.files import demand_positive
@@ -38,7 +38,7 @@ class ClipRenderer(Renderer):
     ) -> None:
         if size is not None and not all(1 <= side <= MOST_SIDE for side in size):
             advice = f"Give rows and columns from 1 to {MOST_SIDE:,}."
-            raise RecipeError("render: size", f"{size[0]}x{size[1]} pixels.", advice)
+            raise RecipeError("render: size", f"{width_by_height(size)} pixels.", advice)
         demand_positive(frames=frames, fps=fps)
         self.size, self.frames, self.fps = size, frames, fps
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from metasiren import DataError, RecipeError
+from metasiren import DataError, RecipeError, width_by_height
 
 Frame = np.ndarray[Any, np.dtype[np.uint8]]
 Crop = tuple[int, int, int, int] | Literal["square"]
@@ -47,7 +47,7 @@ class Selection:
             if value is not None and value < low:
                 raise RecipeError(f"data: video: {option}", f"{value} is below {low}.", f"Give {low} or more.")
         if self.size is not None and not all(1 <= side <= MOST_SIDE for side in self.size):
-            found = f"{self.size[0]}x{self.size[1]} pixels."
+            found = f"{width_by_height(self.size)} pixels."
             raise RecipeError("data: video: size", found, f"Give rows and columns from 1 to {MOST_SIDE:,}.")
 
     @property
@@ -68,7 +68,7 @@ class Selection:
             return (rows - side) // 2, (columns - side) // 2, side, side
         top, left, high, wide = self.crop
         if min(top, left) < 0 or min(high, wide) < 1 or top + high > rows or left + wide > columns:
-            found = f"crop {list(self.crop)} lies outside of {rows}x{columns} pixels."
+            found = f"crop {list(self.crop)} lies outside of {width_by_height((rows, columns))} pixels."
             raise DataError(where, found, "Give [top, left, rows, columns] in pixels, or `square`.")
         return top, left, high, wide
 
