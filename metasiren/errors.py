@@ -73,9 +73,9 @@ def all_of(errors: Sequence[RecipeError]) -> RecipeError:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence naming the closest known word, or those that are equally close; or an empty string."""
+    """A sentence naming the closest known word, or those equally close, whatever their case; or an empty string."""
     names = list(dict.fromkeys(known))
-    nearest = get_close_matches(word, names, n=1, cutoff=0.5)
+    nearest = get_close_matches(word.lower(), [name.lower() for name in names], n=1, cutoff=0.5)
     if not nearest:
         return ""
     close = [name for name in names if _likeness(name, word) >= _likeness(nearest[0], word)]
@@ -83,7 +83,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def _likeness(name: str, word: str) -> float:
-    return SequenceMatcher(None, name, word).ratio()
+    return SequenceMatcher(None, name.lower(), word.lower()).ratio()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -4,37 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
-from typing import Any
+from pathlib import Path
 
 import click
 
-KEYS = {
-    "lr": "train.optimizer.lr",
-    "learning_rate": "train.optimizer.lr",
-    "optimizer": "train.optimizer.name",
-    "iterations": "train.steps",
-    "iters": "train.steps",
-    "num_steps": "train.steps",
-    "max_steps": "train.steps",
-    "num_epochs": "train.epochs",
-    "batch_size": "train.batch",
-    "bs": "train.batch",
-    "data": "data.path",
-    "dataset": "data.path",
-    "data_path": "data.path",
-    "path": "data.path",
-    "image": "data.path",
-    "input": "data.path",
-    "size": "data.size",
-    "resolution": "data.size",
-    "width": "siren.hidden_features",
-    "depth": "siren.hidden_layers",
-    "layers": "siren.hidden_layers",
-    "omega": "siren.first_omega",
-    "omega_0": "siren.first_omega",
-    "activation": "siren.nonlinearity",
-}
-"""An option of other programs, without its dashes -> the recipe key that `--set` takes."""
+from metasiren.errors import RecipeError
+from metasiren.recipe import aliases_of, presets_of
+from metasiren.recipe.words import all_words
+
+WORDS = {"data": "data.path", "optimizer": "train.optimizer.name"}
+"""Options that are no unknown keys of a recipe, and yet mean one."""
 OPTIONS = {
     "gpu": "--device cuda", "gpus": "--device cuda", "cuda": "--device cuda", "cpu": "--device cpu",
     "output": "--out DIR", "output_dir": "--out DIR", "logdir": "--out DIR", "o": "--out DIR",
@@ -66,6 +45,12 @@ class RunCommand(click.Command):
             if not instead:
                 raise
             raise click.UsageError(f"No such option '{error.option_name}'. Here: {instead}", ctx) from None
+        except click.UsageError as error:
+            # Click has no class of its own for arguments too many.
+            instead = _of_extra(given) if "unexpected extra argument" in error.message else ""
+            if not instead:
+                raise
+            raise click.UsageError(f"{error.message} Here: {instead}", ctx) from None
 
 
 def instead_of(option: str, args: Sequence[str], own: Collection[str] = ()) -> str:
@@ -79,13 +64,24 @@ def instead_of(option: str, args: Sequence[str], own: Collection[str] = ()) -> s
     word = option.lstrip("-").replace("-", "_")
     if word in OPTIONS:
         return OPTIONS[word]
-    keys = {**_recipe_keys(), **KEYS}
+    keys = {**all_words(), **WORDS}
     if word in keys:
         return f"--set {keys[word]}={_value(option, args)}"
     close = get_close_matches(word, [*own, *keys, *OPTIONS], n=1, cutoff=CLOSE)
     if not close or close[0] in own:
         return ""
     return OPTIONS.get(close[0]) or f"--set {keys[close[0]]}={_value(option, args)}"
+
+
+def _of_extra(args: Sequence[str]) -> str:
+    """The option that a second argument was meant for: a preset of the recipe, or a file."""
+    recipe, extra = args[0], args[-1]
+    if Path(extra).exists():
+        return f"--set data.path={extra}"
+    try:
+        return f"--preset {extra}" if extra in {**presets_of(recipe), **aliases_of(recipe)} else ""
+    except RecipeError:
+        return ""
 
 
 def _value(option: str, args: Sequence[str]) -> str:
@@ -95,12 +91,3 @@ def _value(option: str, args: Sequence[str]) -> str:
         if arg == option and place + 1 < len(args) and not args[place + 1].startswith("--"):
             return args[place + 1]
     return "VALUE"
-
-
-def _recipe_keys() -> dict[str, Any]:
-    """The last word of a recipe's key -> the key."""
-    from metasiren.recipe import Recipe, SirenOptions, Train
-
-    keys: dict[str, Any] = {name: f"siren.{name}" for name in SirenOptions.model_fields}
-    keys |= {name: f"train.{name}" for name in Train.model_fields}
-    return {name: key for name, key in keys.items() if name not in Recipe.model_fields}

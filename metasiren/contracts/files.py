@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,11 @@ def why_no_file(path: Path | str, advice: str) -> str | None:
         return None
     if place.is_dir():
         return f"{path} is a folder, not a file.\n{advice}"
-    beside = [each.name for each in islice(place.parent.iterdir(), MOST_NAMES)] if place.parent.is_dir() else []
+    found = islice(place.parent.iterdir(), MOST_NAMES) if place.parent.is_dir() else ()
+    names = {each.name: each.stem for each in found}
+    # By the stem: all names with the same ending are alike.
+    close = get_close_matches(place.stem, names.values(), n=9, cutoff=0.6)
+    beside = [name for name, stem in names.items() if stem in close]
     return " ".join(filter(None, [f"{path} is not there.", did_you_mean(place.name, beside)])) + f"\n{advice}"
 
 

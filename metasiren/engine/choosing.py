@@ -57,7 +57,7 @@ def choose_preset(
     named = nested(asked).get("data")
     given = isinstance(named, Mapping) and named.get("path") is not None
     missing: dict[str, list[str]] = {}
-    reasons: list[str] = []
+    of_data: list[str] = []
     for name, entry in presets.items():
         loaded, changes = _load_with_signal(recipe, name, asked, catalogue)
         lacking = []
@@ -66,16 +66,18 @@ def choose_preset(
             if need == "gpu":
                 lacking += [] if _has_gpu() else ["there is no GPU that torch can use"]
             elif need == "data":
-                reasons = _missing_data(loaded, catalogue)
+                reasons, takes = _missing_data(loaded, catalogue)
                 lacking += reasons
+                # The last presets need least: what they say of a person's file is nearest to what was meant.
+                of_data = reasons if reasons and takes else of_data
             else:
                 known = "known: data, gpu"
                 raise RecipeError(f"{recipe}: presets.{name}.needs", f"{need!r} is not a known need.", known)
         if not lacking:
             return Choice(loaded, name, changes, str(entry.get("cost", "")), missing)
         missing[name] = lacking
-    if given and reasons and all(set(reasons) <= set(why) for why in missing.values()):
-        found, _, advice = reasons[0].partition("\n")
+    if given and of_data:
+        found, _, advice = of_data[0].partition("\n")
         raise RecipeError(f"{recipe}: data", found, advice)
     why_not = "\n".join(f"{name}: {'; '.join(why)}" for name, why in missing.items())
     raise RecipeError(str(recipe), "no preset can run here.", f"{why_not}\nWithout any preset: --preset {BASE}.")
@@ -144,12 +146,13 @@ def _displaced(recipe: Recipe, overrides: Mapping[str, Any], catalogue: Catalogu
     }
 
 
-def _missing_data(recipe: Recipe, catalogue: Catalogue) -> list[str]:
+def _missing_data(recipe: Recipe, catalogue: Catalogue) -> tuple[list[str], bool]:
+    """Why the data of a recipe cannot be used here, and whether its data set takes the options at all."""
     where = f"{recipe.name}: data"
     factory: Any = catalogue.factory("dataset", recipe.data.name, where)
     try:
         options = catalogue.options("dataset", recipe.data.name, recipe.data.options, where)
     except RecipeError as error:
-        return [f"its data set {recipe.data.name!r} does not take this: {error.found}"]
+        return [f"its data set {recipe.data.name!r} does not take this: {error.found}"], False
     reason = factory.missing(**options) if hasattr(factory, "missing") else None
-    return [reason] if reason else []
+    return [reason] if reason else [], True

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel, ValidationError
 
 from metasiren.errors import RecipeError, did_you_mean
+from metasiren.recipe.model import Recipe
+from metasiren.recipe.words import key_meant
 
 
 def explain(error: ValidationError, where: str, model: type[BaseModel], prefix: str = "") -> RecipeError:
@@ -16,7 +18,10 @@ def explain(error: ValidationError, where: str, model: type[BaseModel], prefix: 
             known = _fields_at(model, item["loc"][:-1])
             word = str(item["loc"][-1])
             found.append(f"{key}: unknown key.")
-            advice.append(f"{did_you_mean(word, known)} known: {', '.join(known)}".strip())
+            meant = key_meant(word) if model is Recipe else key_meant(word).rpartition(".")[2]
+            fits = meant != key if model is Recipe else meant in known
+            question = f"Did you mean '{meant}'?" if meant and fits else did_you_mean(word, known)
+            advice.append(f"{question} known: {', '.join(known)}".strip())
         elif item["type"] == "missing":
             found.append(f"{key}: missing.")
         else:

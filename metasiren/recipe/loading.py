@@ -19,6 +19,11 @@ from metasiren.recipe.yaml_text import parse_yaml
 MOST_BYTES = 1 << 20
 BASE = "base"
 """The word for a recipe as it stands, without any preset."""
+DATA = (
+    ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".wav", ".flac", ".ogg", ".mp3", ".mp4", ".mov",
+    ".avi", ".mkv", ".webm", ".ply", ".obj", ".stl", ".off", ".glb", ".xyz", ".npz", ".npy", ".zip",
+)  # fmt: skip
+"""Endings of data files, which no recipe has."""
 ABOUT = ("needs", "cost", "gives")
 """Keys of a preset that describe it and change nothing."""
 
@@ -31,6 +36,9 @@ def find_recipe(recipe: str | Path) -> Path:
     """
     path = Path(recipe)
     if path.is_file():
+        if path.suffix.lower() in DATA:
+            advice = f"To fit it: metasiren run RECIPE --set data.path={path}, with a recipe of metasiren recipes."
+            raise RecipeError(str(path), f"a {path.suffix} file is no recipe.", advice)
         return path
     shipped = {p.stem: p for p in shipped_recipes()}
     # A path such as recipes/celeba_cnn.yaml also means the shipped recipe where no clone is at hand.

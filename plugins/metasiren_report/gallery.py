@@ -1,7 +1,8 @@
 """The pictures, sounds and clips of a run's results folder, sorted by file name.
 
 - `panels.json` names the parts of a sheet: a slider over contexts, and a wipe between truth and field for each image.
-- `truth_X.png` beside `X.png`, or `truth.png` beside other pictures of its size, are wipes.
+- `truth_X.png` beside `X.png`, or `truth.png` beside other pictures of its size, are wipes; so are an exact
+  solution, `exact.png`, and `result.png`.
 - an animated `.webp` or `.gif` is played frame by frame; `.mp4` and sounds by the browser.
 - every other picture is shown as it is, but `preview.png`, which the last figure replaces.
 - `captions.json` says what files show, file name -> sentence; other files have their names as captions.
@@ -28,12 +29,13 @@ SHEET, CAPTIONS = "panels.json", "captions.json"
 
 @dataclass(frozen=True)
 class Wipe:
-    """Two pictures of one size under a movable edge."""
+    """Two pictures of one size under a movable edge; `known` is what the left one shows."""
 
     title: str
     caption: str
     truth: Embedded
     field: Embedded
+    known: str = "truth"
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def _pairs(files: list[Path]) -> tuple[list[tuple[str, Path, Path]], set[Path]]:
         size = _size(named["truth"])
         others = [p for s, p in named.items() if s != "truth" and not s.startswith(("figure", "truth_"))]
         pairs += [(p.stem, named["truth"], p) for p in others if size is not None and _size(p) == size]
+    if {"exact", "result"} <= set(named) and _size(named["exact"]) == _size(named["result"]) is not None:
+        pairs.append(("field", named["exact"], named["result"]))
     pairs.sort(key=lambda pair: ("value", "field").index(pair[0]) if pair[0] in ("value", "field") else 2)
     return pairs, {path for _, truth, made in pairs for path in (truth, made)}
 
@@ -125,7 +129,8 @@ def _caption(path: Path, captions: Mapping[str, Any]) -> str:
 def _wipe(title: str, captions: Mapping[str, Any], truth: Path, made: Path, limits: Limits) -> Wipe:
     with open_picture(truth) as known, open_picture(made) as shown:
         caption = str(captions.get(made.name) or "")
-        return Wipe(metric_title(title), caption, embed_picture(known, limits), embed_picture(shown, limits))
+        left = "exact solution" if truth.stem == "exact" else "truth"
+        return Wipe(metric_title(title), caption, embed_picture(known, limits), embed_picture(shown, limits), left)
 
 
 def _add(gallery: Gallery, path: Path, sheets: Mapping[str, Any], caption: str, limits: Limits) -> None:

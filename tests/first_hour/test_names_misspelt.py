@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import Result
 
 import metasiren as ms
-from metasiren.cli.foreign import KEYS
+from metasiren.cli.foreign import WORDS
+from metasiren.recipe.words import KEYS, all_words
 
 Typed = Callable[..., Result]
 
@@ -63,8 +65,30 @@ def test_a_misspelt_option_is_answered_with_the_command_s_own(typed: Typed, opti
 
 def test_keys_for_options_of_other_programs_are_keys_of_a_recipe(typed: Typed) -> None:
     values = {"name": "adam", "path": "null", "nonlinearity": "relu"}
-    for key in set(KEYS.values()):
+    for key in {*KEYS.values(), *WORDS.values()}:
         assert ms.load_recipe("image", preset="quick", overrides={key: values.get(key.split(".")[-1], 3)})
+    for key in all_words().values():
+        part, name = key.split(".")[:2]
+        assert part == "data" or name in getattr(ms.load_recipe("image", preset="quick"), part).model_dump()
+
+
+@pytest.mark.parametrize(
+    ("pair", "key"),
+    [
+        ("lr=1e-3", "train.optimizer.lr"),
+        ("train.lr=1e-3", "train.optimizer.lr"),
+        ("path=me.jpg", "data.path"),
+        ("siren.omega=30", "siren.first_omega"),
+        ("train.learning-rate=1", "train.optimizer.lr"),
+        ("epochs=3", "train.epochs"),
+        ("siren.hiden_layers=3", "hidden_layers"),
+        ("data.image=me.jpg", "path"),
+        ("data.grays=true", "grey"),
+        ("siren.nonlinearity=ReLU", "relu"),
+    ],
+)
+def test_a_key_of_another_program_is_answered_with_the_recipe_s(typed: Typed, pair: str, key: str) -> None:
+    assert f"Did you mean '{key}'?" in str(typed(f"metasiren run image --set {pair}").exception)
 
 
 @pytest.mark.parametrize("recipe", ["image", "sdf", "audio_bach", "video_bikes", "volume"])
@@ -78,6 +102,47 @@ def test_a_path_that_is_no_file_is_answered_with_what_it_is(typed: Typed, tmp_pa
     assert "is not there.\n" in str(typed(f"metasiren run {recipe} --set data.path=nowhere/a.bin").exception)
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("metasiren run image me.jpg", "Here: --set data.path=me.jpg"),
+        ("metasiren run image quick", "Here: --preset quick"),
+        ("metasiren run image --set data.path me.jpg", "Here: --set data.path=me.jpg"),
+        ("metasiren run image celeba_cnn", "unexpected extra argument"),
+    ],
+)
+def test_an_argument_too_many_is_answered_with_the_option_for_it(
+    typed: Typed, tmp_path: Path, line: str, words: str
+) -> None:
+    (tmp_path / "me.jpg").write_bytes(b"x")
+    result = typed(line)
+    assert result.exit_code == 2
+    assert words in result.output
+
+
+def test_data_in_place_of_a_recipe_is_answered_with_the_option_for_it(typed: Typed, tmp_path: Path) -> None:
+    for name, content in (("me.jpg", b"\xff\xd8\xff"), ("me.obj", b"v 0 0 0")):
+        (tmp_path / name).write_bytes(content)
+        said = str(typed(f"metasiren run {name}").exception)
+        assert "is no recipe" in said
+        assert f"metasiren run RECIPE --set data.path={name}" in said
+
+
 def test_no_name_is_suggested_where_none_is_close() -> None:
     assert ms.did_you_mean("zzz", ["cnn", "cnp"]) == ""
     assert ms.did_you_mean("cnx", ["cnn", "cnp", "gaussian"]) == "Did you mean 'cnn' or 'cnp'?"
+
+
+def test_faces_that_cannot_be_read_are_answered_once_with_the_reason(typed: Typed, tmp_path: Path) -> None:
+    (tmp_path / "me.png").write_bytes(b"x")
+    (tmp_path / "folder").mkdir()
+    np.savez(tmp_path / "folder" / "faces.npz", images=np.zeros((3, 8, 8, 3), np.uint8))
+    for path, words in (
+        ("me.png", "celeba_cnn: data: me.png is one picture; a prior is trained on many."),
+        ("folder", "celeba_cnn: data: folder is a folder without pictures; it holds faces.npz."),
+        ("folder/face.npz", "celeba_cnn: data: folder/face.npz is not there. Did you mean 'faces.npz'?"),
+        ("nowhere", "celeba_cnn: data: nowhere is not there."),
+    ):
+        said = str(typed(f"metasiren run celeba_cnn --set data.path={path}").exception)
+        assert said.startswith(words)
+        assert len(said.splitlines()) <= 4

@@ -278,3 +278,17 @@ def test_a_mesh_turns_and_an_animation_plays_in_a_browser(pictures: tuple[ms.Run
         tab.wait_for_timeout(400)
         assert player.evaluate(shot) != still
         assert said == []
+
+
+def test_an_exact_solution_lies_under_a_movable_edge_with_the_field(
+    pictures: tuple[ms.Run, ms.Run], tmp_path: Path
+) -> None:
+    run = _copy(pictures[0], tmp_path / "run")
+    for path in run.results.glob("*.png"):
+        path.unlink()
+    for name, shade in (("exact", 10), ("result", 200), ("paste", 90)):
+        Image.new("L", (24, 16), shade).save(run.results / f"{name}.png")
+    text = page.render_report([run])
+    assert text.count('<div class="wipe">') == 1, "what was pasted is no field"
+    assert "exact solution | field" in text
+    assert "truth | field" not in text

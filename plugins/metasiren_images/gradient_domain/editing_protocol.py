@@ -46,6 +46,7 @@ class EditingProtocol(ComparedProtocol[Editing]):
         ),
         "result.png": "The field.",
         "exact.png": "The exact solution for the mixed gradient.",
+        "gradient.png": "The field's gradient. Hue: direction. Colour deepens with length; white is zero.",
         "paste.png": "One picture cut out and pasted over the other.",
     }
 

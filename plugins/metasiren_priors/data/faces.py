@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from metasiren import why_no_file
 from metasiren_priors.data.celeba import CelebA
 from metasiren_priors.data.folder import Folder
 from metasiren_priors.data.imageset import ImageSet
 from metasiren_priors.data.npz import Npz
 from metasiren_priors.data.sources import PICTURES
+
+ADVICE = "Give a folder of pictures, an .npz file with `images`, or CelebA: --set data.path=..."
 
 
 class Faces(ImageSet):
@@ -55,7 +58,22 @@ class Faces(ImageSet):
     @classmethod
     def missing(cls, *, path: Path | str | None = None, **options: Any) -> str | None:
         """Why these faces cannot be used here."""
-        return _kind(path).missing(path=path, **options)
+        kind = _kind(path)
+        reason = kind.missing(path=path, **options)
+        return reason if reason is None or path is None or kind is not CelebA else _why_no_faces(path) or reason
+
+
+def _why_no_faces(path: Path | str) -> str | None:
+    """Why neither faces nor CelebA lie at a path; None where CelebA's own reason says it."""
+    place = Path(path).expanduser()
+    if not place.exists():
+        return why_no_file(path, ADVICE)
+    if place.suffix.lower() in PICTURES:
+        return f"{path} is one picture; a prior is trained on many.\n{ADVICE}"
+    if place.is_file() and place.suffix.lower() != ".zip":
+        return f"{path} holds no faces that can be read.\n{ADVICE}"
+    held = sorted(each.name for each in place.glob("*.npz")) if place.is_dir() else []
+    return f"{path} is a folder without pictures; it holds {', '.join(held)}.\n{ADVICE}" if held else None
 
 
 def _kind(path: Path | str | None) -> type[Npz | Folder | CelebA]:

@@ -121,7 +121,9 @@ class Clip(Protocol):
             return []
         methods: dict[str, Predict] = {"mean frame": mean_frame(video)}
         if (size := coarse_size(video.shape, weights)) != video.shape:
-            methods["coarse clip ({}x{}x{}), interpolated".format(*size)] = coarse_clip(video, weights)
+            methods[f"coarse clip ({size[0]} frames of {width_by_height(size[1:])}), interpolated"] = coarse_clip(
+                video, weights
+            )
         rows = []
         for method, predict in methods.items():
             quality = frame_quality(video, frames, predict, lambda *_: None)
