@@ -90,11 +90,12 @@ def inpaint(
     """
     from metasiren import DataError, demand_new, open_run
     from metasiren_priors.inpaint import inpaint as reconstruct
-    from metasiren_priors.inpainted import files, write, written_words
+    from metasiren_priors.inpainted import demand_place, files, write, written_words
     from metasiren_priors.photograph import brought_words, parse_box, parse_size, stretched
 
     if mask is not None and pixels is not None:
         raise DataError("inpaint", "both --mask and --pixels.", "Give one of them.")
+    demand_place(out)
     shape, frame = parse_size(size) if size else None, parse_box(box) if box else None
     opened = open_run(run)
     whole = composite and shape is None and frame is None

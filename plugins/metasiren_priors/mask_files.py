@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from metasiren import DataError, RunWarning, demand_black_and_white
+from metasiren import DataError, RunWarning, demand_black_and_white, same_proportions
 from metasiren_priors.photograph import Box, centre_square, open_picture
 
 Polarity = Literal["white_hidden", "white_seen"]
 
 
 class MaskWarning(RunWarning):
-    """A mask is read by its transparent parts and not by its white ones."""
+    """A mask is read or laid in a way that a person may not expect."""
 
 
 class TurnedMaskWarning(RunWarning):
@@ -51,19 +51,18 @@ def read_mask(path: Path, photo: Image.Image, box: Box | None, polarity: Polarit
         found = f"the mask has {mask.width} x {mask.height} pixels, the photograph {photo.width} x {photo.height}."
         raise DataError(str(path), found, f"Give a mask of that size, or of the box's {box.width} x {box.height}.")
     square = mask.crop(place.edges).resize((frame.width, frame.height), Image.Resampling.NEAREST)
-    opaque = torch.from_numpy(np.array(square.getchannel("A"))) >= 128
     erased = polarity is None and int(np.array(mask.getchannel("A")).min()) < 128
     if not erased:
         colours = np.array(mask)
         demand_black_and_white(path, colours[colours[..., 3] >= 128][:, :3])
-    white = torch.from_numpy(np.array(square.convert("L"))) >= 128
-    known, inside = opaque if erased else (white & opaque) == (polarity == "white_seen"), frame.inside(photo.size)
+    known, inside = _known(square, erased, polarity), frame.inside(photo.size)
     if not bool((known & inside).any()):
         raise DataError(str(path), "the mask hides every pixel.", "White hides; --mask-polarity white_seen turns it.")
     if bool((known & inside).all()):
         found = f"the mask hides nothing of {'the centre square' if box is None else 'the box'}: all pixels are known."
         turn = "black hides; --mask-polarity white_hidden turns it." if polarity == "white_seen" else "white hides."
         raise DataError(str(path), found, f"Paint the hole into it, or make it transparent: {turn}")
+    _warn_of_place(path, mask, photo, box, hidden=~_known(mask, erased, polarity))
     hidden = 100 * (1 - float(known[inside].float().mean()))
     if erased:
         words = f"{path}: its transparent parts are the hole, {hidden:.2g} % of the picture; --mask-polarity goes by "
@@ -73,3 +72,27 @@ def read_mask(path: Path, photo: Image.Image, box: Box | None, polarity: Polarit
         words += "what is seen, give --mask-polarity white_seen; white_hidden confirms the mask."
         warnings.warn(TurnedMaskWarning(words), stacklevel=2)
     return known
+
+
+def _known(mask: Image.Image, erased: bool, polarity: Polarity | None) -> Tensor:
+    """Which pixels of a mask mark what is seen, (height, width) bool."""
+    opaque = torch.from_numpy(np.array(mask.getchannel("A"))) >= 128
+    white = torch.from_numpy(np.array(mask.convert("L"))) >= 128
+    return opaque if erased else (white & opaque) == (polarity == "white_seen")
+
+
+def _warn_of_place(path: Path, mask: Image.Image, photo: Image.Image, box: Box | None, *, hidden: Tensor) -> None:
+    """Warnings where a mask is laid over a part of the photograph, or its hole reaches beyond that part."""
+    frame, part = box or centre_square(photo.size), "the centre square" if box is None else "the box"
+    if not bool(hidden.any()):
+        return
+    if mask.size == photo.size:
+        left, top, right, bottom = frame.edges
+        inside = float(hidden[max(0, top) : max(0, bottom), max(0, left) : max(0, right)].sum())
+        if outside := round(100 * (1 - inside / float(hidden.sum()))):
+            words = f"{path}: {outside} % of the hole lies outside {part} and is left as it is"
+            warnings.warn(MaskWarning(words + "; --box left,top,width,height names another part."), stacklevel=3)
+    elif box is None and not same_proportions(mask.size, photo.size):
+        sizes = f"{mask.width} x {mask.height} pixels, the photograph {photo.width} x {photo.height}"
+        words = f"{path}: {sizes} (width x height); the mask's centre square is laid over the photograph's."
+        warnings.warn(MaskWarning(words), stacklevel=3)

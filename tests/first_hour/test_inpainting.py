@@ -12,6 +12,7 @@ from PIL import Image
 from small_runs import faces, path_of, small
 
 import metasiren as ms
+from metasiren_priors.mask_files import MaskWarning
 
 Typed = Callable[..., Result]
 
@@ -99,3 +100,28 @@ def test_a_composite_is_the_photograph_at_its_own_size(typed: Typed, photo: Path
     random = path_of(typed(f"metasiren inpaint {prior} photo.jpg --pixels 100 --composite --panel -o random.png"))
     assert random == "random_panel.png"
     assert pixels_of("random.png").shape == (48, 64, 3)
+
+
+def test_a_mask_that_reaches_beyond_what_the_prior_sees_is_named(typed: Typed, photo: Path, prior: str) -> None:
+    hole = np.zeros((48, 64), np.uint8)
+    hole[16:32, :16] = 255  # the centre square begins at column 8
+    Image.fromarray(hole).save(photo / "beside.png")
+    with pytest.warns(MaskWarning, match=r"beside.png: 50 % of the hole lies outside the centre square") as said:
+        typed(f"metasiren inpaint {prior} photo.jpg --mask beside.png --composite -o out.png")
+    assert len(said) == 1
+    Image.fromarray(hole[:, :48]).save(photo / "square.png")
+    with pytest.warns(MaskWarning, match=r"square.png: 48 x 48 pixels, the photograph 64 x 48 \(width x height\)"):
+        typed(f"metasiren inpaint {prior} photo.jpg --mask square.png -o other.png")
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        ("nowhere/out.png", "nowhere/out.png: there is no folder nowhere."),
+        ("out", "out: the name has no ending."),
+        ("out.pngg", "out.pngg: the ending is '.pngg'."),
+        ("out.mp4", "out.mp4: the ending is '.mp4'."),
+    ],
+)
+def test_a_picture_that_cannot_be_written_is_refused_before_the_run_is_read(typed: Typed, out: str, words: str) -> None:
+    assert str(typed(f"metasiren inpaint RUN photo.jpg -o {out}").exception).startswith(words)

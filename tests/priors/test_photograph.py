@@ -22,6 +22,7 @@ from metasiren_priors.posterior_draws import field_deviation, sampled_fields
 
 FACES = {"data.train": 200, "data.val": 8, "data.test": 0, "data.size": 12, "evaluate": {"protocol": None}}
 BOX = Box(40, 70, 60, 48)
+pytestmark = pytest.mark.filterwarnings("ignore:.*of the hole lies outside:metasiren.RunWarning")  # so does mask.png
 
 
 def trained(folder: Path, name: str, changes: dict[str, Any]) -> ms.Run:

@@ -183,8 +183,8 @@ def test_bad_files_are_refused_before_training(tmp_path: Path, ordinary: Path) -
     refused(tmp_path / "none.avi", r"holds no frames|not readable")
     refused(ordinary, r"frame 12 lies outside[\s\S]*12 frames are counted from 0", start=12)
     refused(ordinary, "frame 13 lies outside", start=1, frames=5, stride=3)
-    refused(ordinary, "crop .* lies outside of 18x24", crop=(0, 0, 19, 24))
-    refused(ordinary, "crop .* lies outside of 18x24", crop=(0, -1, 4, 4))
+    refused(ordinary, "crop .* lies outside of 24 x 18", crop=(0, 0, 19, 24))
+    refused(ordinary, "crop .* lies outside of 24 x 18", crop=(0, -1, 4, 4))
 
 
 def test_frames_that_a_header_does_not_count_are_missed_when_they_fail_to_come(lossless: Path) -> None:
