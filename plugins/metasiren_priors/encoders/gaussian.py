@@ -18,7 +18,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from metasiren import DataError, Dataset
+from metasiren import Dataset
 from metasiren_priors.data.imageset import ImageSet
 from metasiren_priors.mixture.rest import standard_normal
 
@@ -37,47 +37,39 @@ def signals(dataset: Dataset, split: str, items: Tensor) -> Tensor:
 
 
 def training_vectors(
-    dataset: Dataset, chunk: int = 1024, device: torch.device | str = "cpu", *, mirror: bool = False
+    dataset: Dataset,
+    chunk: int = 1024,
+    device: torch.device | str = "cpu",
+    *,
+    mirror: bool = False,
+    items: Tensor | None = None,
 ) -> Stream:
-    """The training split as a stream of chunks (n, pixels * channels); with `mirror`, every image both ways round."""
+    """The training split as a stream of chunks (n, pixels * channels); with `mirror`, every image both ways round.
+
+    Args:
+        dataset: its training split is read.
+        chunk: the largest n.
+        device: of the indices that the data set is asked for.
+        mirror: yield each chunk mirrored along its last axis, too.
+        items: indices of the signals that are read; all by default.
+    """
 
     def stream() -> Iterator[Tensor]:
-        count = dataset.splits["train"]
-        for start in range(0, count, chunk):
-            items = torch.arange(start, min(start + chunk, count), device=device)
-            values = signals(dataset, "train", items)
+        chosen = torch.arange(dataset.splits["train"]) if items is None else items
+        for part in torch.split(chosen, chunk):
+            values = signals(dataset, "train", part.to(device))
             yield rearrange(values, "n p c -> n (p c)")
             if mirror:
-                assert dataset.domain.grid is not None
-                grid = dataset.domain.grid
-                yield values.view(len(values), *grid, -1).flip(len(grid)).flatten(1)
+                yield mirrored(dataset, values).flatten(1)
 
     return stream
 
 
-def training_draw(
-    dataset: Dataset, fold: int, count: int, generator: torch.Generator, *, mirror: bool, folds: int
-) -> Tensor:
-    """Vectors (count, pixels * channels) of training signals drawn at random from one fold.
-
-    Signal i belongs to fold i modulo `folds`. With `mirror`, each is mirrored with probability one half.
-
-    Raises:
-        DataError: the fold is empty.
-    """
-    held = len(range(fold, dataset.splits["train"], folds))
-    if not held:
-        found = f"{dataset.splits['train']} training signals cannot be split into {folds} folds."
-        raise DataError("data", found, f"Give {folds} or more, or an encoder without a correction.")
-    items = fold + folds * torch.randint(held, (count,), generator=generator)
-    values = signals(dataset, "train", items)
-    if mirror:
-        assert dataset.domain.grid is not None
-        grid = dataset.domain.grid
-        turned = values.view(count, *grid, -1).flip(len(grid)).view_as(values)
-        chosen = (torch.rand(count, generator=generator) < 0.5).to(values.device)
-        values = torch.where(chosen.view(-1, 1, 1), turned, values)
-    return values.flatten(1)
+def mirrored(dataset: Dataset, values: Tensor) -> Tensor:
+    """Values (n, pixels, channels) of signals, mirrored along the last axis of their grid."""
+    assert dataset.domain.grid is not None
+    grid = dataset.domain.grid
+    return values.view(len(values), *grid, -1).flip(len(grid)).view_as(values)
 
 
 def solve_within(matrix: Tensor, chosen: Tensor, right: Tensor) -> Tensor:

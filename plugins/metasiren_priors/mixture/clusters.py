@@ -61,6 +61,47 @@ def k_means(x: Tensor, count: int, generator: torch.Generator, rounds: int = 25)
     return labels
 
 
+@dataclass(frozen=True)
+class Moments:
+    """Weighted sums over vectors, in float64. Those of two sets of vectors are added, and those of a part subtracted.
+
+    Attributes:
+        sizes: how many vectors each component has, (components,).
+        sums: of the vectors, (components, size).
+        squares: of their outer products, (components, size, size).
+    """
+
+    sizes: Tensor
+    sums: Tensor
+    squares: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor, shares: Tensor) -> Moments:
+        """From vectors (n, size), and how much of each belongs to each component (n, components)."""
+        x, shares = x.double(), shares.double()
+        return cls(shares.sum(0), shares.T @ x, torch.stack([_square(x, share) for share in shares.T]))
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(self.sizes + other.sizes, self.sums + other.sums, self.squares + other.squares)
+
+    def __sub__(self, other: Moments) -> Moments:
+        return Moments(self.sizes - other.sizes, self.sums - other.sums, self.squares - other.squares)
+
+    def clusters(self, pooled: float) -> Clusters:
+        """The parameters; see `maximise`."""
+        count = self.sizes.sum()
+        held = self.sizes.clamp_min(1e-6).unsqueeze(1)
+        all_mean = self.sums.sum(0) / count
+        means = torch.where(self.sizes.unsqueeze(1) > 1e-6, self.sums / held, all_mean)
+        # Of a component without vectors nothing is left, whatever the rounding of its sums.
+        outer = self.sizes.view(-1, 1, 1) * means.unsqueeze(2) * means.unsqueeze(1)
+        scatter = torch.where(self.sizes.view(-1, 1, 1) > 1e-6, self.squares - outer, 0.0)
+        within = scatter.sum(0) / (count - 1).clamp_min(1)
+        covariances = (scatter + pooled * within) / (self.sizes + pooled - 1).clamp_min(1e-6).view(-1, 1, 1)
+        weights = (self.sizes + 1e-6) / (self.sizes + 1e-6).sum()
+        return Clusters(weights, means, covariances)
+
+
 def maximise(x: Tensor, shares: Tensor, pooled: float) -> Clusters:
     """The parameters, given how much of each vector belongs to each component.
 
@@ -73,23 +114,14 @@ def maximise(x: Tensor, shares: Tensor, pooled: float) -> Clusters:
         Clusters in float64. A component without vectors keeps the common covariance, a weight of almost zero and
         the mean of all vectors.
     """
-    x = x.double()
-    shares = shares.double()
-    sizes = shares.sum(0)
-    held = sizes.clamp_min(1e-6).unsqueeze(1)
-    means = torch.where(sizes.unsqueeze(1) > 1e-6, shares.T @ x / held, x.mean(0))
-    scatter = torch.stack([_scatter(x, share, mean) for mean, share in zip(means, shares.T, strict=True)])
-    within = scatter.sum(0) / max(len(x) - 1, 1)
-    covariances = (scatter + pooled * within) / (sizes + pooled - 1).clamp_min(1e-6).view(-1, 1, 1)
-    weights = (sizes + 1e-6) / (sizes + 1e-6).sum()
-    return Clusters(weights, means, covariances)
+    return Moments.of(x, shares).clusters(pooled)
 
 
-def _scatter(x: Tensor, share: Tensor, mean: Tensor) -> Tensor:
+def _square(x: Tensor, share: Tensor) -> Tensor:
     # Almost every vector belongs to one component alone; shares that float32 would round off are left out.
     held = (share > 1e-9).nonzero().squeeze(1)
-    apart = x.index_select(0, held) - mean
-    return (apart * share.index_select(0, held).unsqueeze(1)).T @ apart
+    chosen = x.index_select(0, held)
+    return (chosen * share.index_select(0, held).unsqueeze(1)).T @ chosen
 
 
 def log_densities(x: Tensor, clusters: Clusters) -> Tensor:

@@ -1,91 +1,28 @@
-"""Training of a mixture's correction, on posteriors of signals that their covariance has not seen.
-
-A covariance fits the signals that it was estimated from, and predicts their hidden parts better than those of others.
-A network trained there would learn to correct errors that others do not have. The training set is therefore split into
-folds (signal i belongs to fold i modulo their number), and a signal is conditioned with the covariance of the other
-folds, in the mixture's own coordinates.
-"""
+"""Training of a mixture's correction, on posteriors of signals that their covariance has not seen (see `folds`)."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import cos, exp, log, pi, prod
 
 import torch
 from torch import Tensor
 
-from metasiren_priors.encoders.gaussian import Stream
-from metasiren_priors.mixture.correction import View, precision_and_variances
+from metasiren_priors.mixture.correction import View
+from metasiren_priors.mixture.folds import Folded, folds
 from metasiren_priors.mixture.mixture import Mixture
-from metasiren_priors.mixture.rest import DenseRest, Rest
+from metasiren_priors.mixture.shares import MOST, measure
 
 FOLDS = 4
+"""Folds that the network learns from; one more is kept for the shares."""
 GROUP = 256
 """Vectors of a step that share a mask."""
-PARTS, PART = 64, 1024
-"""Masks of parts, and the vectors that are conditioned on each."""
+MASKS, EACH = {True: 96, False: 48}, 512
+"""Scattered masks, and masks of parts, that are at hand, and the vectors that are conditioned on each."""
+MEASURED = 20
+"""Scattered masks, and as many of parts, that shares are measured with."""
 CLIP, DECAY, WEIGHT_DECAY, WARM = 1.0, 0.995, 0.05, 100
-
-
-@dataclass(frozen=True)
-class Fold:
-    """A Gaussian of the signals outside one fold, split into coordinates and rest; float64.
-
-    Attributes:
-        precision: S^-1, (coordinates, coordinates).
-        variances: the diagonal of S.
-        rest: of the same signals.
-    """
-
-    precision: Tensor
-    variances: Tensor
-    rest: Rest
-
-
-def folds(mixture: Mixture, stream: Stream, count: int = FOLDS) -> list[Fold]:
-    """For each fold the Gaussian of the others; vector i of each chunk belongs to fold i modulo `count`.
-
-    The rest is that of all signals where it is isotropic; else memory is up to three matrices (size, size) in float64
-    for each fold.
-
-    Raises:
-        ValueError: there are fewer than two vectors outside a fold.
-    """
-    basis, mean = mixture.basis.double(), mixture.gaussian.mean.double()
-    shared = mixture.rest(mixture.gaussian.ridge)
-    dense = isinstance(shared, DenseRest)
-    width = mixture.size if dense else mixture.coordinates
-    own = basis.new_zeros(count, width, width)
-    sizes = [0] * count
-    for chunk in stream():
-        x = chunk.double() - mean
-        x = x if dense else x @ basis
-        for fold in range(count):
-            part = x[fold::count]
-            own[fold].addmm_(part.T, part)
-            sizes[fold] += len(part)
-    total, vectors = own.sum(0), sum(sizes)
-    if vectors - max(sizes) < 2:
-        raise ValueError(f"{vectors} vectors cannot be split into {count} folds")
-    found = []
-    for fold in range(count):
-        covariance = (total - own[fold]) / (vectors - sizes[fold] - 1)
-        if dense:
-            spread = covariance @ basis
-            inner, across = basis.T @ spread, spread @ basis.T
-            left = covariance - across - across.T + basis @ inner @ basis.T
-            left = (left + left.T) / 2
-            left.diagonal().add_(mixture.gaussian.ridge)
-            rest: Rest = DenseRest(basis, left, mixture.gaussian.ridge)
-        else:
-            inner, rest = covariance, shared
-        inner = (inner + inner.T) / 2
-        diagonal = inner.diagonal()
-        diagonal += 1e-7 * diagonal.amax() + 1e-6 * mixture.gaussian.ridge
-        found.append(Fold(*precision_and_variances(inner), rest))
-    return found
 
 
 def training_mask(grid: tuple[int, ...], generator: torch.Generator, scattered: bool) -> Tensor:
@@ -118,26 +55,17 @@ def training_mask(grid: tuple[int, ...], generator: torch.Generator, scattered: 
     return ~inside.flatten()
 
 
-def learn(
-    mixture: Mixture,
-    stream: Stream,
-    draw: Callable[[int, int, torch.Generator], Tensor],
-    grid: tuple[int, ...],
-    *,
-    steps: int,
-    rate: float,
-    seed: int,
-) -> None:
-    """Train a mixture's correction in place; it ends as the running mean of its weights.
+def learn(mixture: Mixture, signals: Folded, grid: tuple[int, ...], *, steps: int, rate: float, seed: int) -> None:
+    """Train a mixture's correction in place, as the running mean of its weights, and measure its shares.
 
     Each step takes three groups of 256 vectors that share a mask, two of scattered points and one of a part, and lowers
-    the squared errors of their coordinates, those of a group divided by the variance that is left there. Masks of
-    parts, which show many points, are conditioned on once and used again.
+    the squared errors of their coordinates, those of a group divided by the variance that is left there. The groups
+    are drawn from 96 scattered masks and 48 of parts, each with 512 vectors; every second step replaces one of the
+    first, and every eighth one of the second.
 
     Args:
         mixture: fitted, with a correction.
-        stream: the vectors that it was fitted to; see `folds`.
-        draw: (fold, count, generator) -> vectors (count, size) of that fold, drawn at random.
+        signals: those that it was fitted to, in `FOLDS` folds and the one that is kept for the shares.
         grid: of a signal; its vectors are (points * channels,), channels last.
         steps: of AdamW, with a cosine schedule.
         rate: learning rate.
@@ -146,39 +74,51 @@ def learn(
     correction, device = mixture.correction, mixture.basis.device
     assert correction is not None
     generator = torch.Generator().manual_seed(seed)
-    channels = mixture.size // prod(grid)
-    basis, mean = mixture.basis.double(), mixture.gaussian.mean.double()
-    apart = folds(mixture, stream)
+    channels, dtype = mixture.size // prod(grid), correction.deviations.dtype
+    basis, mean = mixture.basis, mixture.gaussian.mean
+    *apart, kept = folds(mixture, [signals.stream(fold) for fold in range(FOLDS + 1)])
 
-    def examples(scattered: bool, vectors: int) -> tuple[View, Tensor]:
-        number = int(torch.randint(len(apart), (1,), generator=generator))
-        fold = apart[number]
-        mask = training_mask(grid, generator, scattered).to(device).repeat_interleave(channels)
-        x = draw(number, vectors, generator).double() - mean
-        seen = fold.rest.observe(torch.where(mask, x, 0.0), mask)
-        view, coordinates = View.of(fold.precision, fold.variances, seen), x @ basis
-        return view.to(correction.deviations.dtype), coordinates.to(correction.deviations.dtype)
+    def a_mask(scattered: bool) -> Tensor:
+        return training_mask(grid, generator, scattered).to(device).repeat_interleave(channels)
 
-    parts = [examples(False, PART) for _ in range(min(PARTS, steps))]
+    def integer(most: int) -> int:
+        return int(torch.randint(most, (1,), generator=generator))
+
+    def examples(scattered: bool) -> tuple[View, Tensor]:
+        number, mask = integer(FOLDS), a_mask(scattered)
+        x = signals.draw(number, EACH, generator).to(mean)
+        _, view = apart[number].see(x, mask)
+        return view.to(dtype), ((x - mean) @ basis).to(dtype)
+
+    def group(of: list[tuple[View, Tensor]]) -> tuple[View, Tensor]:
+        view, coordinates = of[integer(len(of))]
+        rows = torch.randint(EACH, (GROUP,), generator=generator).to(device)
+        return replace(view, expected=view.expected[rows], weights=view.weights[rows]), coordinates[rows]
+
+    scattered, parts = ([examples(kind) for _ in range(count)] for kind, count in MASKS.items())
     # A copy learns, so that the correction can hold the running mean of its weights.
     net = copy.deepcopy(correction).requires_grad_(True).train()
     optimizer = torch.optim.AdamW(net.parameters(), rate, betas=(0.9, 0.99), weight_decay=WEIGHT_DECAY)
     with torch.enable_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         for step in range(steps):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * min(1, (step + 1) / WARM) * (1 + cos(pi * step / steps)) / 2
-            view, coordinates = parts[int(torch.randint(len(parts), (1,), generator=generator))]
-            rows = torch.randint(PART, (GROUP,), generator=generator).to(device)
-            chosen = replace(view, expected=view.expected[rows]), coordinates[rows]
+            if step % 2 == 1:
+                scattered[step // 2 % len(scattered)] = examples(True)
+            if step % 8 == 7:
+                parts[step // 8 % len(parts)] = examples(False)
+            for options in optimizer.param_groups:
+                options["lr"] = rate * min(1, (step + 1) / WARM) * (1 + cos(pi * step / steps)) / 2
             loss = torch.zeros((), device=device)
-            for view, coordinates in (examples(True, GROUP), examples(True, GROUP), chosen):
+            for view, coordinates in (group(scattered), group(scattered), group(parts)):
                 loss = loss + (net(view) - coordinates).square().sum(1).mean() / view.left
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
             optimizer.step()
-            kept = min(DECAY, (1 + step) / (10 + step))
+            held = min(DECAY, (1 + step) / (10 + step))
             with torch.no_grad():
                 for mine, new in zip(correction.parameters(), net.parameters(), strict=True):
-                    mine.lerp_(new, 1 - kept)
+                    mine.lerp_(new, 1 - held)
+    unseen = signals.each(FOLDS, MOST, generator)
+    masks = [a_mask(number % 2 == 0) for number in range(2 * MEASURED)]
+    correction.shares.copy_(measure(correction, kept, unseen, masks))

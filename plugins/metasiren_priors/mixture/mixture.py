@@ -10,13 +10,13 @@ this is the Gaussian N(m, C + ridge I) itself. Vectors too long for C have an is
 The ridge that predicts best is larger than the one of the highest density, so that densities, deviations and samples
 may have a ridge of their own. There, too, a vector's rest may be scaled: t ~ N(0, a R), a being one of a few numbers.
 
-A learnt correction of the plain Gaussian may share in the mean, which is then the average of two predictions that err
-differently; densities, deviations and samples are the mixture's.
+A learnt correction may be added to the mean; densities, deviations and samples are the mixture's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +48,7 @@ class Mixture(nn.Module):
         scales: numbers a of equal weights, for densities, deviations and samples: the covariance of a vector's rest,
             its noise included, is one of them times R.
         correction: width of the correction's network; none by default. It is trained by `learning.learn`.
-        share: of the corrected Gaussian in posterior means, from 0 to 1; the mixture has the others.
+        share: of the correction at most, from 0 to 1.
 
     Attributes:
         correction: the network, or None.
@@ -78,7 +78,7 @@ class Mixture(nn.Module):
         mean_scale: float = 1.0,
         scales: Sequence[float] = (1.0,),
         correction: int | None = None,
-        share: float = 0.3,
+        share: float = 1.0,
     ) -> None:
         super().__init__()
         self.mean_scale, self.scales, self.share = mean_scale, tuple(float(scale) for scale in scales), share
@@ -94,7 +94,7 @@ class Mixture(nn.Module):
         self.correction: Correction | None = None
         if correction is not None:
             # Its weights are no parameters of the run's own training.
-            self.correction = Correction(self.coordinates, correction).requires_grad_(False).eval()
+            self.correction = Correction(self.coordinates, components, correction).requires_grad_(False).eval()
         self._rests: dict[float, Rest] = {}
         self.register_load_state_dict_post_hook(lambda *_: self._forget())  # type: ignore[no-untyped-call]
 
@@ -150,31 +150,27 @@ class Mixture(nn.Module):
         self.weights.copy_(found.weights)
         self.means.copy_(found.means)
         self._forget()
-        self.covariances.copy_(self._without_rest(found.covariances))
+        self.covariances.copy_(self.without_rest(found).covariances)
         if self.correction is not None:
             with torch.random.fork_rng([x.device] if x.is_cuda else []):
                 torch.manual_seed(self.seed)
                 self.correction.restart(total_covariance(self.clusters).diagonal().sqrt())
 
-    def _without_rest(self, covariances: Tensor) -> Tensor:
-        """Covariances of coordinates, less what an isotropic rest adds to them (as in probabilistic PCA)."""
+    def without_rest(self, clusters: Clusters) -> Clusters:
+        """Components of vectors, less what an isotropic rest adds to them (as in probabilistic PCA)."""
         rest = self.rest(self.gaussian.ridge)
         if not isinstance(rest, IsotropicRest):
-            return covariances
-        variances, turns = torch.linalg.eigh(covariances.double())
+            return clusters
+        variances, turns = torch.linalg.eigh(clusters.covariances.double())
         left = (variances - (rest.noise - self.gaussian.ridge)).clamp_min(0)
-        found: Tensor = (turns * left.unsqueeze(-2)) @ turns.mT
-        return found
+        return replace(clusters, covariances=(turns * left.unsqueeze(-2)) @ turns.mT)
 
     @property
     def clusters(self) -> Clusters:
-        """The components in float64; what float32 lost of the smallest variances is made up by 1e-7 of the largest."""
-        covariances = self.covariances.double()
-        covariances = (covariances + covariances.mT) / 2
-        diagonal = covariances.diagonal(dim1=1, dim2=2)
-        diagonal += 1e-7 * diagonal.amax(1, keepdim=True) + 1e-6 * self.gaussian.ridge
+        """The components in float64, see `steadied`."""
         weights = self.weights.double()
-        return Clusters(weights / weights.sum(), self.means.double(), covariances)
+        found = Clusters(weights / weights.sum(), self.means.double(), self.covariances.double())
+        return steadied(found, self.gaussian.ridge)
 
     def rest(self, ridge: float) -> Rest:
         """What the coordinates leave, with noise of variance `ridge` (values in [-1, 1]); made when first needed."""
@@ -191,15 +187,7 @@ class Mixture(nn.Module):
             left = (self.gaussian.variances.double()[self.coordinates :] - noise).clamp_min(0).sum()
             variance = noise + float(left) / max(self.size - self.coordinates, 1) + (ridge - self.gaussian.ridge)
             return IsotropicRest(basis, max(variance, ridge))
-        covariance = self.gaussian.covariance.double()
-        spread = covariance @ basis
-        inner = basis.T @ spread
-        # (I - B B^T) C (I - B B^T), whatever the rounding of B.
-        across = spread @ basis.T
-        covariance = covariance - across - across.T + basis @ inner @ basis.T
-        covariance = (covariance + covariance.T) / 2
-        covariance.diagonal().add_(ridge)
-        return DenseRest(basis, covariance, ridge)
+        return DenseRest.beside(basis, self.gaussian.covariance.double(), ridge)
 
     def posteriors(self, values: Tensor, seen: Tensor) -> Iterator[tuple[Tensor, Posterior]]:
         """Condition vectors on what was observed, those of equal masks together, with `density_ridge` and `scales`.
@@ -236,10 +224,10 @@ class Mixture(nn.Module):
         for rows, posterior in self._conditioned(values, seen, self.gaussian.ridge, (1.0,)):
             if prior:
                 posterior = posterior.narrowed(prior, self.mean_scale)
-            coordinates = posterior.coordinates()
-            if self.correction is not None and whole is not None:
-                corrected = self.correction(View.of(*whole, posterior.seen))
-                coordinates = torch.lerp(coordinates, corrected, self.share)
+            if self.correction is None or whole is None:
+                coordinates = posterior.coordinates()
+            else:
+                coordinates = self.correction.shared(View.of(*whole, posterior), self.share)
             expected[rows] = posterior.mean_at(coordinates).to(values.dtype)
         return torch.where(seen, values, expected)
 
@@ -249,3 +237,11 @@ class Mixture(nn.Module):
         for rows, posterior in self.posteriors(values, seen):
             found[rows] = posterior.evidence
         return found
+
+
+def steadied(clusters: Clusters, ridge: float) -> Clusters:
+    """Components whose smallest variances, which float32 may have lost, are raised by 1e-7 of the largest."""
+    covariances = (clusters.covariances + clusters.covariances.mT) / 2
+    diagonal = covariances.diagonal(dim1=1, dim2=2)
+    diagonal += 1e-7 * diagonal.amax(1, keepdim=True) + 1e-6 * ridge
+    return replace(clusters, covariances=covariances)

@@ -15,7 +15,7 @@ from metasiren_priors.mixture.rest import Rest, Seen, standard_normal
 
 @dataclass(frozen=True)
 class Posterior:
-    """The distribution of vectors that share a mask, given their observed values; all tensors are float64.
+    """The distribution of vectors that share a mask, given their observed values; all tensors have one dtype.
 
     Given component k, the coordinates are N(means[:, k], covariances[k]); the hidden values are
 
@@ -160,7 +160,7 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Prior:
-    """A mixture over coordinates, and what every posterior needs of it; all tensors are float64.
+    """A mixture over coordinates, and what every posterior needs of it; float64.
 
     Attributes:
         log_weights: (components,).
@@ -184,8 +184,14 @@ class Prior:
         fixed = 2 * _log_diagonal(factors) + (means * drift).sum(1)
         return cls(clusters.weights.double().log(), precisions, drift, fixed)
 
+    def to(self, dtype: torch.dtype) -> Prior:
+        """The same in another dtype."""
+        return Prior(*(part.to(dtype) for part in (self.log_weights, self.precisions, self.drift, self.fixed)))
 
-def condition(prior: Prior, centre: Tensor, rest: Rest, values: Tensor, mask: Tensor, scales: Tensor) -> Posterior:
+
+def condition(
+    prior: Prior, centre: Tensor, rest: Rest, values: Tensor, mask: Tensor, scales: Tensor, *, hidden: bool = True
+) -> Posterior:
     """Condition a mixture on observed values.
 
     A signal's rest has the covariance s R, where s is one of a few numbers of equal weights: a Gaussian scale mixture
@@ -200,15 +206,18 @@ def condition(prior: Prior, centre: Tensor, rest: Rest, values: Tensor, mask: Te
                       + r^T R_oo^-1 r / s + mu^T S^-1 mu - (S^-1 mu + B_o^T R_oo^-1 r / s)^T P^-1 (the same)].
 
     Args:
-        prior: of the coordinates.
-        centre: m, (size,) float64.
+        prior: of the coordinates; the posterior has its dtype, which is also that of m, the rest and the scales.
+        centre: m, (size,).
         rest: the Gaussian that the coordinates leave.
         values: (vectors, size); hidden values are not used.
         mask: (size,) bool, True where observed; all vectors share it.
-        scales: s, (scales,) float64, positive.
+        scales: s, (scales,), positive.
+        hidden: hidden values are wanted. Otherwise the posterior is one of coordinates alone, and its evidence is not
+            that of the observed values; with one scale the components' weights are the same.
     """
-    values = torch.where(mask, values.double(), 0.0)
-    seen = rest.observe(torch.where(mask, values - centre, 0.0), mask)
+    values = torch.where(mask, values.to(centre.dtype), 0.0)
+    deviation = torch.where(mask, values - centre, 0.0)
+    seen = rest.observe(deviation, mask) if hidden else rest.likelihood(deviation, mask)
     observed, components = int(mask.sum()), len(prior.log_weights)
     factors, means, log_joint = [], [], []
     for scale in scales:

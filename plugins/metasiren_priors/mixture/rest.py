@@ -55,18 +55,32 @@ class Seen:
 
 
 class Rest(ABC):
-    """The covariance R of what the basis B (size, coordinates) leaves, in float64."""
+    """The covariance R of what the basis B (size, coordinates) leaves, in float64 unless said otherwise.
+
+    Attributes:
+        basis: B.
+        noise: the part of every variance that is noise; all of it where R is isotropic.
+    """
 
     basis: Tensor
+    noise: float
 
     @abstractmethod
     def observe(self, deviation: Tensor, mask: Tensor) -> Seen:
         """What is observed through a mask.
 
         Args:
-            deviation: x - m, (vectors, size) float64, zero where hidden.
+            deviation: x - m, (vectors, size), zero where hidden.
             mask: (size,) bool, True where observed.
         """
+
+    def likelihood(self, deviation: Tensor, mask: Tensor) -> Seen:
+        """As `observe`, but of what the coordinates' likelihood needs alone, up to a factor that they do not change.
+
+        `square` and `log_det` are zero, and hidden values cannot be computed from it.
+        """
+        seen = self.observe(deviation, mask)
+        return _alone(seen.gram, seen.projection)
 
     @abstractmethod
     def variance(self, mask: Tensor) -> Tensor:
@@ -87,10 +101,11 @@ class IsotropicRest(Rest):
     Args:
         basis: B, (size, coordinates), orthonormal.
         variance: v.
+        dtype: of all that is computed.
     """
 
-    def __init__(self, basis: Tensor, variance: float) -> None:
-        self.basis, self.noise = basis.double(), variance
+    def __init__(self, basis: Tensor, variance: float, dtype: torch.dtype = torch.float64) -> None:
+        self.basis, self.noise = basis.to(dtype), variance
 
     def observe(self, deviation: Tensor, mask: Tensor) -> Seen:
         """As `Rest.observe`."""
@@ -129,11 +144,24 @@ class DenseRest(Rest):
         basis: B, (size, coordinates).
         covariance: R, positive definite.
         noise: the part of every variance on R's diagonal that is noise.
+        dtype: of all that is computed.
     """
 
-    def __init__(self, basis: Tensor, covariance: Tensor, noise: float) -> None:
-        self.basis, self.covariance, self.noise = basis.double(), covariance.double(), noise
+    def __init__(self, basis: Tensor, covariance: Tensor, noise: float, dtype: torch.dtype = torch.float64) -> None:
+        self.basis, self.covariance, self.noise = basis.to(dtype), covariance.to(dtype), noise
         self._inverse: Any = None
+
+    @classmethod
+    def beside(cls, basis: Tensor, covariance: Tensor, noise: float, dtype: torch.dtype = torch.float64) -> DenseRest:
+        """What orthonormal coordinates leave of a covariance (size, size) without noise: that of (I - B B^T) x."""
+        basis = basis.double()
+        spread = covariance.double() @ basis
+        # (I - B B^T) C (I - B B^T), whatever the rounding of B.
+        across = spread @ basis.T
+        left = covariance - across - across.T + basis @ (basis.T @ spread) @ basis.T
+        left = (left + left.T) / 2
+        left.diagonal().add_(noise)
+        return cls(basis, left, noise, dtype)
 
     def _precision(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Q, Q B, B^T Q B and log det R, computed when first needed."""
@@ -150,6 +178,21 @@ class DenseRest(Rest):
         seen, hidden = mask.nonzero().squeeze(1), (~mask).nonzero().squeeze(1)
         form = self._from_covariance if len(seen) <= len(hidden) else self._from_precision
         return form(deviation, seen, hidden)
+
+    def likelihood(self, deviation: Tensor, mask: Tensor) -> Seen:
+        """As `Rest.likelihood`; systems with a right side for each vector are not solved."""
+        seen, hidden = mask.nonzero().squeeze(1), (~mask).nonzero().squeeze(1)
+        if len(seen) <= len(hidden):
+            rows = self.basis[seen]
+            solved = torch.cholesky_solve(rows, torch.linalg.cholesky(_block(self.covariance, seen, seen)))
+            return _alone(rows.T @ solved, deviation.index_select(1, seen) @ solved)
+        q, qb, bqb, _ = self._precision()
+        rows, block = self.basis[hidden], _block(q, hidden, hidden)
+        slope = qb[hidden] - block @ rows
+        solved = torch.cholesky_solve(slope, torch.linalg.cholesky(block))
+        cross = rows.T @ qb[hidden]
+        gram = bqb - cross - cross.T + rows.T @ block @ rows - slope.T @ solved
+        return _alone(gram, deviation @ (qb - q.index_select(1, hidden) @ (rows + solved)))
 
     def _from_covariance(self, deviation: Tensor, seen: Tensor, hidden: Tensor) -> Seen:
         rows, r = self.basis[seen], deviation[:, seen]
@@ -227,6 +270,11 @@ class DenseRest(Rest):
         shape = (count, len(self.basis))
         white, added = (standard_normal(shape, generator, factor) for _ in range(2))
         return white @ factor.T, added * noise**0.5
+
+
+def _alone(gram: Tensor, projection: Tensor) -> Seen:
+    nothing = gram.new_zeros(())
+    return Seen(gram, projection, nothing.expand(len(projection)), nothing, None, projection[:, :0], gram[:0])
 
 
 def _block(matrix: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
