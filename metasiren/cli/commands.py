@@ -81,7 +81,9 @@ def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
 @device_option
 @click.option("--seed", type=click.IntRange(min=0), help="In place of the recipe's.")
 @click.option(
-    "--max-time", metavar="5m", help="Train for this long at most, with as many steps as fit a whole schedule."
+    "--max-time",
+    metavar="5m",
+    help="Train for this long at most: the recipe's steps, or as many as fit, with a whole schedule.",
 )
 @click.option(
     "--no-fit", is_flag=True, help="With --max-time: keep the number of steps, and stop in the midst of them."
