@@ -77,7 +77,7 @@ def recipes(as_json: bool) -> None:
             click.echo(f"  {preset}")
 
 
-class _Kind(click.Choice):
+class _Kind(click.Choice):  # type: ignore[type-arg]  # click before 8.2 takes no type
     """A kind of part; an error names the closest one."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resize
 
-from metasiren import DataError, picture_formats, same_proportions, width_by_height
+from metasiren import DataError, picture_formats, same_proportions, why_no_file, width_by_height
 
 MOST_PIXELS = 50_000_000
 LARGEST_SIDE = 8192
@@ -126,14 +126,15 @@ def open_picture(path: Path, channels: int) -> Image.Image:
     Raises:
         DataError: the file is missing, is no picture, or is too large.
     """
+    advice = "Give a picture such as a PNG or JPEG."
+    if reason := why_no_file(path, advice):
+        raise DataError(str(path), reason.partition("\n")[0].removeprefix(f"{path} "), advice)
     try:
         picture = Image.open(path, formats=picture_formats())
         if picture.width * picture.height > MOST_PIXELS:
             found = f"{picture.width} x {picture.height} pixels."
             raise DataError(str(path), found, f"Give at most {MOST_PIXELS:,} pixels.")
         turned = ImageOps.exif_transpose(picture)
-    except FileNotFoundError:
-        raise DataError(str(path), "there is no such file.", "Give a picture such as a PNG or JPEG.") from None
     except UnidentifiedImageError:
         raise DataError(str(path), "not a readable picture.", "Give a PNG or JPEG.") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

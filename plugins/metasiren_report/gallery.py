@@ -24,18 +24,21 @@ from metasiren_report.wording import metric_title
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 SOUNDS = (".wav", ".ogg", ".flac", ".mp3")
 MOST_FILES = 40
+FIELDS = ("field", "value", "result")
+"""Names of pictures of the field."""
 SHEET, CAPTIONS = "panels.json", "captions.json"
 
 
 @dataclass(frozen=True)
 class Wipe:
-    """Two pictures of one size under a movable edge; `known` is what the left one shows."""
+    """Two pictures of one size under a movable edge; `known` is what the left one shows, `shown` the right one."""
 
     title: str
     caption: str
     truth: Embedded
     field: Embedded
     known: str = "truth"
+    shown: str = "field"
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ def gather(results: Path, limits: Limits) -> Gallery:
     gallery = Gallery()
     files = sorted(p for p in results.iterdir() if p.is_file() and not p.is_symlink()) if results.is_dir() else []
     shown = [p for p in files if p.suffix.lower() in (*PICTURES, *SOUNDS, ".mp4")]
+    # The true sound first, as pictures have it.
+    shown.sort(key=lambda p: p.suffix.lower() in SOUNDS and not p.stem.startswith("truth"))
     figures = [p for p in shown if p.stem.startswith("figure")]
     shown = [p for p in shown if not (p.stem == "preview" and len(shown) > 1)]
     if len(shown) > MOST_FILES:
@@ -127,10 +132,14 @@ def _caption(path: Path, captions: Mapping[str, Any]) -> str:
 
 
 def _wipe(title: str, captions: Mapping[str, Any], truth: Path, made: Path, limits: Limits) -> Wipe:
+    # Beside a true picture may lie what was measured, or a composite.
+    right = "field" if truth.stem != "truth" or made.stem in FIELDS else metric_title(made.stem)
     with open_picture(truth) as known, open_picture(made) as shown:
         caption = str(captions.get(made.name) or "")
         left = "exact solution" if truth.stem == "exact" else "truth"
-        return Wipe(metric_title(title), caption, embed_picture(known, limits), embed_picture(shown, limits), left)
+        return Wipe(
+            metric_title(title), caption, embed_picture(known, limits), embed_picture(shown, limits), left, right
+        )
 
 
 def _add(gallery: Gallery, path: Path, sheets: Mapping[str, Any], caption: str, limits: Limits) -> None:

@@ -125,3 +125,14 @@ def test_a_mask_that_reaches_beyond_what_the_prior_sees_is_named(typed: Typed, p
 )
 def test_a_picture_that_cannot_be_written_is_refused_before_the_run_is_read(typed: Typed, out: str, words: str) -> None:
     assert str(typed(f"metasiren inpaint RUN photo.jpg -o {out}").exception).startswith(words)
+
+
+def test_a_photograph_or_mask_that_is_not_there_is_answered_with_the_closest(
+    typed: Typed, photo: Path, prior: str
+) -> None:
+    for words, said in (
+        ("phto.jpg --pixels 9", "phto.jpg: is not there. Did you mean 'photo.jpg'?"),
+        ("photo.jpg --mask hol.png", "hol.png: is not there. Did you mean 'hole.png'?"),
+        (". --pixels 9", ".: is a folder, not a file."),
+    ):
+        assert str(typed(f"metasiren inpaint {prior} {words} -o out.png").exception).startswith(said)

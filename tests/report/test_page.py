@@ -292,3 +292,24 @@ def test_an_exact_solution_lies_under_a_movable_edge_with_the_field(
     assert text.count('<div class="wipe">') == 1, "what was pasted is no field"
     assert "exact solution | field" in text
     assert "truth | field" not in text
+
+
+def test_what_was_measured_is_not_called_the_field(pictures: tuple[ms.Run, ms.Run], tmp_path: Path) -> None:
+    run = _copy(pictures[0], tmp_path / "run")
+    for path in run.results.glob("*.png"):
+        path.unlink()
+    for name, shade in (("truth", 10), ("field", 20), ("seen", 200)):
+        Image.new("L", (24, 16), shade).save(run.results / f"{name}.png")
+    text = page.render_report([run])
+    assert [text.count(f"truth | {word}") for word in ("field", "seen")] == [1, 1]
+
+
+def test_the_true_sound_is_played_first(pictures: tuple[ms.Run, ms.Run], tmp_path: Path) -> None:
+    run = _copy(pictures[0], tmp_path / "run")
+    for name in ("sound", "truth_sound"):
+        with wave.open(str(run.results / f"{name}.wav"), "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", ""))
+            file.writeframes(bytes(800))
+    (run.results / "captions.json").write_text(json.dumps({"sound.wav": "The field.", "truth_sound.wav": "The truth."}))
+    text = page.render_report([run])
+    assert 0 < text.index("The truth.") < text.index("The field.")

@@ -76,7 +76,9 @@ class Audio(Dataset):
         self.title, self.extent, self.points = title or recording.title, extent, points
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=1, d_out=channels, grid=(length,))
-        self.provenance = {"sound": f"{length:,} samples from {start:g} s at {rate} Hz, {channels} channel(s)"}
+        self.provenance = {
+            "sound": f"{length:,} samples from {start:g} s at {rate} Hz, {channels} channel{'s' * (channels > 1)}"
+        }
         self.metadata = {
             "title": self.title,
             "sample_rate": rate,

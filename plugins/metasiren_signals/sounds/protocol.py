@@ -90,7 +90,8 @@ class Sound(Protocol):
         rows += paper_rows(self.paper, numbers)
         write_metrics(results, numbers)
         length, rate = len(truth), int(metadata["sample_rate"])
-        title = f"{dataset.title}: {length / rate:.2f} s at {rate} Hz, {truth.shape[1]} channel(s), scaled to [-1, 1]"
+        channels = f"{truth.shape[1]} channel{'s' * (truth.shape[1] > 1)}"
+        title = f"{dataset.title}: {length / rate:.2f} s at {rate} Hz, {channels}, scaled to [-1, 1]"
         comparison = Comparison(title=title, rows=rows)
         comparison.write(results)
         sound_figure(truth[:, 0], made[:, 0], rate).save(results / "figure.png")
