@@ -23,7 +23,7 @@ import torch
 
 from metasiren.assembly.parts import make_model
 from metasiren.contracts import Context, Domain, Field, Model
-from metasiren.errors import PluginError, RunError, RunWarning
+from metasiren.errors import PluginError, RunError, RunWarning, did_you_mean
 from metasiren.recipe import Recipe, parse_yaml, validate
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.runs import checkpoints
@@ -215,6 +215,23 @@ def _domain(environment: Mapping[str, Any]) -> Domain:
     return Domain(**fields)
 
 
+def _no_run(path: Path) -> RunError:
+    """The error for a path that is no run, with the closest run where there is one."""
+    advice = "Give the path that metasiren run printed last."
+    above = next((each for each in path.parents if (each / "environment.json").is_file()), None)
+    if path.is_file():
+        found = "it is a file."
+    elif path.is_dir():
+        found = "no recipe.yaml and environment.json there."
+    else:
+        found = "there is no such directory."
+        beside = [each.name for each in path.parent.glob("*/") if (each / "environment.json").is_file()]
+        advice = f"{did_you_mean(path.name, beside)}\n{advice}".strip()
+    if above is not None:
+        advice = f"It lies inside the run {above}.\n{advice}"
+    return RunError(str(path), f"not a run: {found}", advice)
+
+
 def open_run(path: str | Path) -> Run:
     """Read a run directory.
 
@@ -224,8 +241,7 @@ def open_run(path: str | Path) -> Run:
     path = Path(path)
     recipe_file, environment_file = path / "recipe.yaml", path / "environment.json"
     if not recipe_file.is_file() or not environment_file.is_file():
-        found = "no recipe.yaml and environment.json there." if path.is_dir() else "there is no such directory."
-        raise RunError(str(path), f"not a run: {found}", "Give the path that metasiren run printed last.")
+        raise _no_run(path)
     try:
         environment = json.loads(environment_file.read_text("utf-8"))
         tree = parse_yaml(recipe_file.read_text("utf-8"), str(recipe_file))

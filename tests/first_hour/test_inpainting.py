@@ -136,3 +136,14 @@ def test_a_photograph_or_mask_that_is_not_there_is_answered_with_the_closest(
         (". --pixels 9", ".: is a folder, not a file."),
     ):
         assert str(typed(f"metasiren inpaint {prior} {words} -o out.png").exception).startswith(said)
+
+
+def test_a_path_that_is_no_run_is_answered_with_the_run_that_is_meant(typed: Typed, photo: Path, prior: str) -> None:
+    def said(line: str) -> str:
+        return str(typed(line).exception)
+
+    assert said(f"metasiren inpaint photo.jpg {prior} -o out.png").startswith("photo.jpg: not a run: it is a file.")
+    assert f"It lies inside the run {prior}.\n" in said(f"metasiren render {prior}/results -o out.png")
+    misspelt = said(f"metasiren evaluate {prior[:-2]}x")
+    assert f"Did you mean '{Path(prior).name}'?" in misspelt
+    assert "Give the path that metasiren run printed last." in misspelt
