@@ -15,10 +15,14 @@ import metasiren as ms
 from metasiren import Batch, Context, Points, Prediction, RecipeError, Siren
 from metasiren.contracts import predict
 from metasiren.engine.evaluation import evaluate
+from metasiren_priors.data.imageset import ImageSet
+from metasiren_priors.data.sketch_faces import draw_faces
 from metasiren_priors.decoders.concatenation import Concatenation
 from metasiren_priors.decoders.uncertain import UncertainField
 from metasiren_priors.encoders.gaussian import Gaussian
+from metasiren_priors.evaluation.masks import DRAWS, views
 from metasiren_priors.evaluation.predictive import Independent, context_and_targets, log_likelihoods, spread_scores
+from metasiren_priors.evaluation.scoring import Evaluation
 from metasiren_priors.likelihood import GaussianNll
 from metasiren_priors.mixture.mixture import Mixture
 
@@ -162,6 +166,23 @@ def test_targets_are_predicted_from_the_context_alone() -> None:
     assert torch.equal(asked[0], contexts)
     expected = CHANNELS * (log(2) - log(2 * pi) / 2)
     torch.testing.assert_close(found, torch.full((3,), expected, dtype=torch.float64))
+
+
+def test_distributions_are_scored_in_small_parts_so_that_progress_shows() -> None:
+    faces = draw_faces(0, "val", 70, size=8)
+    data = ImageSet("faces", {"train": faces}, {})
+    calls: list[int] = []
+
+    def moments(values: Tensor, seen: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
+        calls.append(len(values))
+        return torch.zeros_like(values), torch.full_like(values, 0.5)
+
+    evaluation = Evaluation(data, "train", tuple(views([10], (8, 8))), DRAWS["exact"], 1, 256, "cpu")
+    row = evaluation.distribution(ms.TableRow(name="x", kind="model", mse={}), Independent(moments), 70)
+    assert calls == [32, 32, 32, 32, 6, 6]
+    _, values = evaluation.values(0, 70)
+    expected = Independent(moments).log_likelihoods(values, torch.arange(70), 0)
+    assert row.log_likelihood == pytest.approx(float(expected.mean()))
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,10 @@ from metasiren_priors.encoders.gaussian import signals
 from metasiren_priors.evaluation.masks import Draw, View
 from metasiren_priors.evaluation.predictive import LEVELS, Distribution
 
+SCORED_AT_ONCE = 32
+"""Images whose distributions are scored in one call. With masks of their own each is conditioned by itself, which takes
+long; progress shows between calls."""
+
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Values (batch, pixels, channels), seen (batch, pixels) and items (batch,) -> predictions, of the values' shape."""
 
@@ -106,8 +110,9 @@ class Evaluation:
         scores: dict[str, list[Tensor]] = defaultdict(list)
         likelihoods = []
         with progress_bar(f"scoring distributions of {row.name}", count * (1 + len(self.columns))) as advance:
-            for start in range(0, count, self.batch):
-                items, values = self.values(start, min(start + self.batch, count))
+            at_once = min(self.batch, SCORED_AT_ONCE)
+            for start in range(0, count, at_once):
+                items, values = self.values(start, min(start + at_once, count))
                 likelihoods.append(scored.log_likelihoods(values, items, 0))
                 advance(len(items))
                 for view in self.columns:
