@@ -64,7 +64,12 @@ def test_evaluate_takes_one_picture_or_an_archive(typed: Typed, tmp_path: Path, 
 def test_what_cannot_be_evaluated_is_said(typed: Typed, tmp_path: Path, prior: str) -> None:
     np.savez(tmp_path / "small.npz", images=np.zeros((3, 16, 16, 3), np.uint8))
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    for name, words in (("nowhere", "no such"), ("small.npz", "16x16x3"), ("broken.png", "no picture")):
+    for name, words in (
+        ("nowhere", "is not there"),
+        ("smal.npz", "Did you mean 'small.npz'?"),
+        ("small.npz", "16x16x3"),
+        ("broken.png", "no picture"),
+    ):
         assert words in str(typed(f"metasiren evaluate {prior} --data {name}").exception)
         assert not (Path(prior) / "results" / f"on-{Path(name).stem}").exists()
     single = path_of(typed("metasiren run image --preset quick", *small("data.size=16")))

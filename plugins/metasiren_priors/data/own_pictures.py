@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from metasiren import DataError, load_catalogue
+from metasiren import DataError, load_catalogue, why_no_file
 from metasiren_priors.data.decode import Filter, decode
 from metasiren_priors.data.npz_file import read_splits
 from metasiren_priors.data.sources import PICTURES
@@ -54,8 +54,9 @@ def open_pictures(path: Path, *, size: int, resize: Filter) -> Pictures:
         except Exception as error:  # whatever Pillow raises on broken bytes
             raise DataError(str(path), f"no picture that can be read: {error}.", "Give another file.") from error
         return Pictures(place.stem, made[None], {"filter": resize, **_cut(place)})
-    if not place.exists():
-        raise DataError(str(path), "there is no such file or folder.", "Give a folder of pictures, or an .npz file.")
+    advice = "Give a folder of pictures, or an .npz file."
+    if not place.exists() and (reason := why_no_file(path, advice)):
+        raise DataError(str(path), reason.partition("\n")[0].removeprefix(f"{path} "), advice)
     if place.suffix.lower() == ".npz":
         return _chosen(place.stem, read_splits(place, val_fraction=0.0), {"filter": "as stored"})
     # By name: the classes themselves derive from `ImageSet`, which calls this function.
