@@ -215,17 +215,21 @@ class GaborMfn(FourierMfn):
     def filter(self, i: int, x: Tensor, params: Params) -> Filter:
         """See `Multiplicative.filter`."""
         own = {name: params[f"input.filter{i}.{name}"] for name in self.filter_shapes}
-        s = own["sharpness"].unsqueeze(1)
-        rows = (own["sharpness"].unsqueeze(-1) * own["frequency"]).unsqueeze(1)
-        wave = _wave((x.unsqueeze(2) * rows).sum(-1) + own["phase"].unsqueeze(1), rows)
-        away = x.unsqueeze(2) - own["centre"].unsqueeze(1)
-        bell = torch.exp(-s.square() * away.square().sum(-1) / 2)
+        s, centre = own["sharpness"].unsqueeze(1), own["centre"]
+        frequency = own["sharpness"].unsqueeze(-1) * own["frequency"]
+        wave = _wave(x @ frequency.transpose(1, 2) + own["phase"].unsqueeze(1), frequency.unsqueeze(1))
+        # |x - c|^2 by a product of matrices: the differences of all points and centres would be many numbers.
+        distance = x.square().sum(-1, keepdim=True) - 2 * x @ centre.transpose(1, 2)
+        bell = torch.exp(-s.square() * (distance + centre.square().sum(-1).unsqueeze(1)) / 2)
+
+        def away(a: int) -> Tensor:
+            return x[..., a : a + 1] - centre[..., a].unsqueeze(1)
 
         def slope(a: int) -> Tensor:
-            return -s.square() * away[..., a] * bell
+            return -s.square() * away(a) * bell
 
         def bend(a: int, b: int) -> Tensor:
-            curved = s**4 * away[..., a] * away[..., b] * bell
+            curved = s**4 * away(a) * away(b) * bell
             return curved - s.square() * bell if a == b else curved
 
         def first(a: int) -> Tensor:
