@@ -54,10 +54,13 @@ def write_report(runs: Sequence[Run], out: Path, *, overwrite: bool = False) -> 
         overwrite: whether an existing file is replaced.
 
     Raises:
-        RunError: no run, more than 30, or a file that exists or cannot be written.
+        RunError: no run, more than 30, a name that no browser opens as a page, or a file that exists or cannot be
+            written.
     """
     if not 1 <= len(runs) <= MOST_RUNS:
         raise RunError("report", f"{len(runs)} runs.", f"Name 1 to {MOST_RUNS} run directories.")
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise RunError(f"report -o {out}", f"the ending is {out.suffix!r}.", "A report is a page: name it FILE.html.")
     demand_new(out, where=f"report -o {out}", overwrite=overwrite)
     html = render_report(runs)
     try:

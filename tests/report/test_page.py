@@ -313,3 +313,10 @@ def test_the_true_sound_is_played_first(pictures: tuple[ms.Run, ms.Run], tmp_pat
     (run.results / "captions.json").write_text(json.dumps({"sound.wav": "The field.", "truth_sound.wav": "The truth."}))
     text = page.render_report([run])
     assert 0 < text.index("The truth.") < text.index("The field.")
+
+
+@pytest.mark.parametrize("name", ["page.pdf", "page"])
+def test_a_report_is_a_page_by_its_name(pictures: tuple[ms.Run, ms.Run], tmp_path: Path, name: str) -> None:
+    result = CliRunner().invoke(cli, ["report", str(pictures[0].path), "-o", str(tmp_path / name)])
+    assert "name it FILE.html" in str(result.exception)
+    assert not (tmp_path / name).exists()
