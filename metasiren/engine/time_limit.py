@@ -150,7 +150,7 @@ class TimeLimit:
                 each.name: [n, each.stop - each.start]
                 for each, n in zip(trainer.experiment.stages, self.steps, strict=True)
             }
-            fitted = {"seconds": self.seconds, "steps": sum(self.steps), "of": trainer.experiment.steps}
+            fitted: dict[str, Any] = {"seconds": self.seconds, "steps": sum(self.steps), "of": trainer.experiment.steps}
             if recipe.train.stages:
                 fitted["stages"] = stages
             more = {"changes": dict(recipe.changes), "steps": sum(self.steps), "fitted": fitted}
