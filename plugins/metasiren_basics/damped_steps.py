@@ -38,32 +38,46 @@ def damped_steps(
     Yields:
         the lambda that was used, and the step.
     """
-    rows, parameters = len(target), linear.siren.parameter_count
-    if solve == "dual" or (solve == "auto" and rows <= parameters):
-        gram, right, size = linear.gram(), target, 1.0
+    for used, steps in damped_steps_for_each(linear, target.unsqueeze(1), dampings, solve):
+        yield used, next(steps)
+
+
+def damped_steps_for_each(
+    linear: Linearised | DenseJacobian, targets: Tensor, dampings: Sequence[float], solve: Solve = "auto"
+) -> Iterator[tuple[float, Iterator[Direction]]]:
+    """`damped_steps` for several right-hand sides (rows, sides), which share each factored matrix.
+
+    Yields:
+        the lambda that was used, and the step of each side in turn.
+    """
+    rows, parameters = len(targets), linear.siren.parameter_count
+    dual = solve == "dual" or (solve == "auto" and rows <= parameters)
+    if dual:
+        gram, right, size = linear.gram(), targets, 1.0
     else:
         matrix = linear.rows()
-        gram, right = symmetric(matrix), matrix.mT @ target
+        gram, right = symmetric(matrix), matrix.mT @ targets
         # Both mean diagonals have the same sum, the squared norm of J.
         size = parameters / rows
     for used, solution in damped_solutions(gram, right, [damping * size for damping in dampings]):
-        yield used / size, linear.pull(-solution) if right is target else linear.named(-solution)
+        yield used / size, (linear.pull(-x) if dual else linear.named(-x) for x in solution.unbind(1))
 
 
 def damped_solutions(gram: Tensor, target: Tensor, dampings: Sequence[float]) -> Iterator[tuple[float, Tensor]]:
-    """Solve (G + lambda m I) x = target for each lambda, m being G's mean diagonal.
+    """Solve (G + lambda m I) x = target for each lambda, m being G's mean diagonal; target is (rows,) or (rows, sides).
 
     A matrix that rounding has made indefinite is damped ten times more, until it can be factored. The host waits for
     the device once, for all lambdas together, where that is not needed.
 
     Yields:
-        the lambda that was used, and x (rows,).
+        the lambda that was used, and x of the target's shape.
     """
     wanted, mean = sorted(set(dampings)), mean_diagonal(gram)
+    sides = target if target.dim() == 2 else target.unsqueeze(1)
     solutions, states = [], [torch.isfinite(mean).logical_not().to(torch.int32)]
     for damping in wanted:
         factor, failed = torch.linalg.cholesky_ex(damped(gram, damping * mean))
-        solutions.append(torch.cholesky_solve(target.unsqueeze(1), factor).squeeze(1))
+        solutions.append(torch.cholesky_solve(sides, factor).view_as(target))
         states.append(failed)
     hopeless, *failures = torch.stack(states).tolist()
     for damping, solution, failure in zip(wanted, solutions, failures, strict=True):
@@ -73,4 +87,4 @@ def damped_solutions(gram: Tensor, target: Tensor, dampings: Sequence[float]) ->
             yield damping, solution
         elif (found := damped_cholesky(gram, 10 * damping)) is not None:
             used, factor = found
-            yield used, torch.cholesky_solve(target.unsqueeze(1), factor).squeeze(1)
+            yield used, torch.cholesky_solve(sides, factor).view_as(target)

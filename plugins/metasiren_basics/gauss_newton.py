@@ -8,19 +8,24 @@ m being the mean diagonal of J J^T and p the step before: the least change, meas
 linearised residuals. For mu = 0 that is the method of Levenberg (1944) and Marquardt (1963); p is the memory of
 earlier batches (Goldshlager et al. 2024, "A Kaczmarz-inspired approach to accelerate the optimization of neural
 network wavefunctions", arXiv 2401.10190). See `metasiren_basics.damped_steps` for which matrix is factored.
+
+With the option `forget` the memory has to prove itself in every step: with the same factored matrix the most damped
+step is also solved for mu = 0. As far as the residuals are linear, both leave about the same loss. Where the step with
+memory leaves more than `forget` times as much, p reaches beyond the linearisation: the step without it is taken, and
+memory begins anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import isfinite
+from math import inf, isfinite
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from metasiren import BatchOptimizer, Problem, RecipeError
-from metasiren_basics.damped_steps import Solve, damped_steps
+from metasiren_basics.damped_steps import Solve, damped_steps_for_each
 from metasiren_basics.dense_jacobian import DenseJacobian
 from metasiren_basics.linearised import Direction, Linearised, capturable
 from metasiren_basics.nystrom import nystrom_steps
@@ -50,6 +55,9 @@ class GaussNewton(BatchOptimizer):
         halvings: how often a step that does not lower the loss is halved.
         momentum: mu, from 0 to below 1: how much of the last step is taken for granted. Minibatches of fewer
             residuals than weights gain from 0.9 and more.
+        forget: leave the memory out of steps after which the loss is more than this number of times that without,
+            from 1 on; each step then has one trial more, without memory, which is the one that is halved. Never by
+            default.
         least_damping: where lambda stops shrinking.
         jacobian: `columns` never writes J but sums its layers' Gram matrices (see `metasiren_basics.linearised`);
             `rows` holds it; `auto` takes `rows` only where an input layer has weights of its own.
@@ -74,6 +82,7 @@ class GaussNewton(BatchOptimizer):
         trials: tuple[float, ...] = (0.2, 1.0, 5.0),
         halvings: int = 2,
         momentum: float = 0.0,
+        forget: float | None = None,
         least_damping: float = 1e-12,
         jacobian: Literal["auto", "columns", "rows"] = "auto",
         solve: Solve | Literal["nystrom"] = "auto",
@@ -87,6 +96,7 @@ class GaussNewton(BatchOptimizer):
             ("trials", trials, bool(trials) and all(t > 0 for t in trials), "Give positive factors, [1] for none."),
             ("halvings", halvings, halvings >= 0, "Give zero or more."),
             ("momentum", momentum, 0 <= momentum < 1, "Give a number from 0 to below 1."),
+            ("forget", forget, forget is None or forget >= 1, "Give a number from 1 on, such as 1.5."),
             ("rank", rank, rank >= 1, "Give one or more; 100 is usual."),
             ("tolerance", tolerance, 0 < tolerance < 1, "Give a number such as 1e-6."),
             ("least_damping", least_damping, least_damping > 0, "Give a positive number such as 1e-12."),
@@ -99,6 +109,7 @@ class GaussNewton(BatchOptimizer):
             raise RecipeError("train.optimizer: gauss_newton", found, "Give all parameters in one group.")
         self.trials, self.halvings, self.momentum = tuple(trials), halvings, momentum
         self.least_damping, self.jacobian, self.precision = least_damping, jacobian, precision
+        self.forget = forget
         self.solve, self.rank, self.tolerance = solve, rank, tolerance
 
     @torch.no_grad()
@@ -113,15 +124,21 @@ class GaussNewton(BatchOptimizer):
         linear = self._linearise(problem)
         before = {name: self.state[w].get("last") for name, w in weights.items()}
         last = {n: v.to(linear.residual) for n, v in before.items() if v is not None}
-        target = linear.residual
-        if last and self.momentum:
-            target = target + self.momentum * linear.push(last)
         group, start = self.param_groups[0], {name: w.clone() for name, w in weights.items()}
         dampings = [max(group["damping"] * t, self.least_damping) for t in self.trials]
         steps: list[Step] = []
-        for damping, direction in self._steps(linear, target, dampings, problem.generator):
-            if last and self.momentum:
+        forgetting: list[Step] = []
+        remembers = bool(last and self.momentum)
+        sides = [linear.residual + self.momentum * linear.push(last)] if remembers else []
+        if not remembers or self.forget is not None:
+            sides.append(linear.residual)
+        targets = torch.stack(sides, 1)
+        for damping, directions in self._steps(linear, targets, dampings, problem.generator):
+            direction = next(directions)
+            if remembers:
                 direction = {n: v.add(last[n], alpha=self.momentum) for n, v in direction.items()}
+                if self.forget is not None and len(steps) + 1 == len(set(dampings)):
+                    forgetting = [(damping, group["lr"], next(directions))]
             steps.append((damping, group["lr"], direction))
 
         def reached(tried: list[Step]) -> list[Tensor]:
@@ -132,17 +149,20 @@ class GaussNewton(BatchOptimizer):
             return found
 
         # Numbers are read twice at most: those of whole steps together, then those of all that are halved.
-        here, *whole = torch.stack([losses["loss"], *reached(steps)]).tolist()
+        here, *whole = torch.stack([losses["loss"], *reached([*steps, *forgetting])]).tolist()
         if not isfinite(here):
             _back(weights, start)
             return losses
+        whole, without = whole[: len(steps)], whole[len(steps) :]
+        kept = _best(here, steps, whole)
+        if forgetting and (kept is None or kept[0] > (self.forget or inf) * without[0]):
+            kept = _best(here, forgetting, without) or kept
         halved = [
             (damping, length * 0.5**k, direction)
-            for (damping, length, direction), value in zip(steps, whole, strict=True)
+            for (damping, length, direction), value in zip(forgetting or steps, without or whole, strict=True)
             if not value < here
             for k in range(1, self.halvings + 1)
         ]
-        kept = _best(here, steps, whole)
         if halved:
             lower = torch.stack(reached(halved)).tolist()
             kept = _best(here if kept is None else kept[0], *_first(halved, lower, here, self.halvings)) or kept
@@ -163,16 +183,21 @@ class GaussNewton(BatchOptimizer):
     def _steps(
         self,
         linear: Linearised | DenseJacobian,
-        target: Tensor,
+        targets: Tensor,
         dampings: list[float],
         generator: torch.Generator | None,
-    ) -> Iterator[tuple[float, Direction]]:
+    ) -> Iterator[tuple[float, Iterator[Direction]]]:
+        """For each lambda the steps of all right-hand sides (rows, sides) in turn."""
         if self.solve != "nystrom":
-            return damped_steps(linear, target, dampings, self.solve)
-        return nystrom_steps(
-            linear, target, dampings, rank=self.rank, tolerance=self.tolerance, most=MOST_ITERATIONS,
-            generator=generator,
-        )  # fmt: skip
+            return damped_steps_for_each(linear, targets, dampings, self.solve)
+        found = [
+            nystrom_steps(
+                linear, target, dampings, rank=self.rank, tolerance=self.tolerance, most=MOST_ITERATIONS,
+                generator=generator,
+            )
+            for target in targets.unbind(1)
+        ]  # fmt: skip
+        return ((each[0][0], (step for _, step in each)) for each in zip(*found, strict=False))
 
     def _linearise(self, problem: Problem) -> Linearised | DenseJacobian:
         dtype = torch.float64 if self.precision == "float64" else next(problem.model.parameters()).dtype

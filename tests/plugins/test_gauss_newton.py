@@ -218,13 +218,22 @@ def test_learnable_inputs_need_rows() -> None:
     assert DenseJacobian(siren, params, [block]).matrix.shape == (2, siren.parameter_count)
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.8])
+@pytest.mark.parametrize(("momentum", "forget"), [(0.0, None), (0.8, None), (0.8, 1.5)])
 @pytest.mark.parametrize("jacobian", ["columns", "rows"])
-def test_a_step_is_the_damped_least_squares_step(jacobian: Any, momentum: float) -> None:
-    """delta minimises |r + J delta|^2 + lambda m |delta - mu p|^2, J and r being those of the weighted loss."""
+def test_a_step_is_the_damped_least_squares_step(jacobian: Any, momentum: float, forget: float | None) -> None:
+    """delta minimises |r + J delta|^2 + lambda m |delta - mu p|^2, J and r being those of the weighted loss.
+
+    With `forget`, mu is zero where the loss would be more than so many times that without; here it is not.
+    """
     task = problem((2.0, Oscillation()), (0.5, Slope()), (3.0, Values()))
     optimizer = GaussNewton(
-        task.model.parameters(), damping=100.0, trials=(1.0,), halvings=0, momentum=momentum, jacobian=jacobian
+        task.model.parameters(),
+        damping=100.0,
+        trials=(1.0,),
+        halvings=0,
+        momentum=momentum,
+        jacobian=jacobian,
+        forget=forget,
     )
     optimizer.step_on(task)
     middle = flat(task.model)
@@ -249,10 +258,46 @@ def test_a_step_is_the_damped_least_squares_step(jacobian: Any, momentum: float)
     torch.testing.assert_close(r.square().sum(), task.losses()["loss"].detach())
     root = (damping * (j @ j.T).diagonal().mean()).sqrt()
     stacked = torch.cat([j, root * torch.eye(j.shape[1], dtype=F64)])
-    target = torch.cat([-r, root * momentum * last * torch.ones(j.shape[1], dtype=F64)])
-    expected = torch.linalg.lstsq(stacked, target.unsqueeze(1)).solution[:, 0]
+
+    def expected(mu: float) -> Tensor:
+        target = torch.cat([-r, root * mu * last * torch.ones(j.shape[1], dtype=F64)])
+        return torch.linalg.lstsq(stacked, target.unsqueeze(1)).solution[:, 0]
+
+    steps = [expected(0.0), expected(momentum)]
+    without, reached = (float(residual(middle + step).square().sum()) for step in steps)
     optimizer.step_on(task)
-    torch.testing.assert_close(flat(task.model) - middle, expected, rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(flat(task.model) - middle, steps[1], rtol=1e-7, atol=1e-9)
+    assert reached <= 1.5 * without
+    assert (steps[0] == steps[1]).all() == (not momentum)
+
+
+@pytest.mark.parametrize("solve", ["dual", "primal", "nystrom"])
+def test_a_step_forgets_where_the_memory_leaves_the_linearisation(solve: Any) -> None:
+    """A memory a few times as long as the next step counts; one of a hundred times gives the step of no momentum."""
+    found: dict[str, tuple[float, Tensor]] = {}
+    for name, size in (("none", None), ("near", 100.0), ("far", 1e4)):
+        task = problem((2.0, Oscillation()), (3.0, Values()))
+        optimizer = GaussNewton(
+            task.model.parameters(), damping=1e3, trials=(0.5, 1.0), halvings=0, solve=solve, tolerance=1e-10,
+            momentum=0.0 if size is None else 0.9, forget=1.5,
+        )  # fmt: skip
+        if size is not None:
+            for weight, slope in zip(optimizer.param_groups[0]["params"], _slopes(task), strict=True):
+                optimizer.state[weight]["last"] = -1e-5 * size * slope
+        start = flat(task.model)
+        optimizer.step_on(task)
+        found[name] = float(task.losses()["loss"].detach()), flat(task.model) - start
+        if size is not None:
+            kept = torch.cat([optimizer.state[w]["last"].flatten() for w in optimizer.param_groups[0]["params"]])
+            torch.testing.assert_close(kept, found[name][1])
+    assert not torch.allclose(found["near"][1], found["none"][1], rtol=1e-2)
+    # Without memory both trials are made where none is asked for, and only the most damped one where it is forgotten.
+    assert found["none"][0] <= found["far"][0] <= 1.02 * found["none"][0]
+    assert torch.nn.functional.cosine_similarity(found["far"][1], found["none"][1], 0) > 0.999
+
+
+def _slopes(task: Problem) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(task.losses()["loss"], list(task.model.parameters()))
 
 
 def test_one_step_solves_a_linear_problem() -> None:
@@ -382,7 +427,7 @@ def test_other_decoders_are_refused() -> None:
 @pytest.mark.parametrize(
     ("option", "value"),
     [("lr", 0.0), ("damping", 0.0), ("trials", ()), ("trials", (-1.0,)), ("halvings", -1), ("momentum", 1.0),
-     ("least_damping", 0.0)],
+     ("forget", 0.5), ("least_damping", 0.0)],
 )  # fmt: skip
 def test_options_have_ranges(option: str, value: Any) -> None:
     with pytest.raises(RecipeError, match=f"gauss_newton: {option}"):
@@ -423,6 +468,7 @@ def catalogue() -> Catalogue:
     "optimizer",
     [
         {"name": "gauss_newton", "momentum": 0.7},
+        {"name": "gauss_newton", "momentum": 0.7, "forget": 1.0},
         {"name": "gauss_newton", "solve": "nystrom", "rank": 5},
         {"name": "lbfgs", "iterations": 3},
         {"name": "balanced_adam", "lr": 1e-3, "every": 2},
