@@ -138,7 +138,7 @@ class Context(_OnDevice):
 
     @classmethod
     def empty(cls, items: Tensor, domain: Domain, dtype: torch.dtype = torch.float32) -> Context:
-        """The context of a single signal: nothing but the item's index."""
+        """The context of a single signal: the indices of its items (batch,), and no observed pair."""
         batch, device = items.shape[0], items.device
         return cls(
             items=items,

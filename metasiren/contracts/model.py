@@ -59,7 +59,16 @@ class Field:
         return values[0] if self.single and coords.dim() == 2 else values
 
     def jet(self, coords: Tensor, order: Order, **options: Any) -> Jet:
-        """Values and derivatives in one pass, always with the instance axis first; see `metasiren.jet`."""
+        """Values and derivatives in one pass; errors as of `metasiren.jet`.
+
+        Args:
+            coords: (points, in), or (batch, points, in).
+            order: such as `gradient` or `laplacian`; see `metasiren.jet`.
+            options: `weights` and `chunk_points` of `metasiren.jet`.
+
+        Returns:
+            The jet, its tensors (batch, points, out, ...), also for (points, in).
+        """
         return jet(self.siren, self.params, coords, order, **options)
 
     def detach(self) -> Field:
@@ -209,7 +218,16 @@ class Encoder(nn.Module, ABC):
     def training_pair(
         self, batch: Batch, decoder: Decoder, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Batch]:
-        """The latent and the targets of one training step; the default encodes the batch's context."""
+        """The latent and the targets of one training step; the default encodes the batch's context.
+
+        Args:
+            batch: as the data set drew it.
+            decoder: for which the latent is meant.
+            generator: source of what an encoder draws in training.
+
+        Returns:
+            The latent (batch, latent_dim) or (batch, tokens, latent_dim), and the batch that constraints see.
+        """
         return self(batch.context, decoder), batch
 
 

@@ -55,7 +55,7 @@ def write_table(
             raise RecipeError(f"evaluate: --{name}", found, "Leave it out.")
     (progress or Silent()).say(f"evaluating {made.label} on {dataset.title}")
     results = into or made.results
-    results.mkdir(parents=True, exist_ok=True)
+    results.mkdir(parents=into is not None, exist_ok=True)  # a run that was deleted meanwhile is not begun anew
     _keep_earlier(results)
     given = vars(options) if former else {"options": options}
     table: pd.DataFrame = protocol.evaluate(
@@ -108,7 +108,7 @@ def write_scores(
     context = made.recipe.train.context
     numbers = score(model.eval(), dataset, metrics, context=context, limit=limit, device=device)
     results = into or made.results
-    results.mkdir(parents=True, exist_ok=True)
+    results.mkdir(parents=into is not None, exist_ok=True)  # a run that was deleted meanwhile is not begun anew
     write_metrics(results, numbers)
     return pd.DataFrame(numbers, index=[made.label])
 

@@ -227,6 +227,9 @@ class Siren:
 
         Returns:
             coordinates (instances, points, in), parameters in at least float32, and the batch size.
+
+        Raises:
+            ValueError: a parameter is missing, or shapes do not fit; the message names what was expected.
         """
         first = self.layers[0]
         try:

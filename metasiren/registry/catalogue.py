@@ -102,7 +102,8 @@ class Catalogue:
         """The one offer of that name.
 
         Raises:
-            RecipeError: no plugin offers it. PluginError: two plugins do, or the plugin of that name failed.
+            RecipeError: no plugin offers it; `where` names the place in the recipe.
+            PluginError: two plugins offer it, or the plugin of that name failed.
         """
         offers = self.offers[kind].get(name, ())
         if len(offers) == 1:
@@ -155,7 +156,11 @@ class Catalogue:
         return {**{key: getattr(checked, key) for key in checked.model_fields_set if key not in extra}, **extra}
 
     def make(self, kind: str, name: str, *supplied: Any, where: str, options: Mapping[str, Any]) -> Any:
-        """Make a part: its factory called with what the core supplies and the recipe's checked options."""
+        """Make a part: its factory called with what the core supplies and the recipe's checked options.
+
+        Raises:
+            RecipeError, PluginError: as `offer`, `options` and `Offer.load`; they name the place `where`.
+        """
         return self.factory(kind, name, where)(*supplied, **self.options(kind, name, options, where))
 
     def versions(self) -> dict[str, str]:

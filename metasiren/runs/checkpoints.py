@@ -58,12 +58,17 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
 
     Raises:
         TrainingError: a tensor is not finite.
-        RunError: the disk is full or not writable. Earlier checkpoints stay as they were.
+        RunError: the disk is full or not writable, or the directory of the run is gone. Earlier checkpoints stay.
     """
     if bad := nonfinite(checkpoint):
         more = f" and {len(bad) - 1} more tensors" if len(bad) > 1 else ""
         what = f"{bad[0]}{more} {'are' if more else 'is'} not finite; no checkpoint is written of such weights."
         raise TrainingError(f"step {checkpoint.step}", what, "Lower train.optimizer.lr, or set train.clip.")
+    if not folder.parent.is_dir():
+        # Made anew it would hold checkpoints alone, and be no run.
+        raise RunError(
+            str(folder.parent), "the directory of the run was deleted or moved while it trained.", "Train again."
+        )
     path = folder / f"step-{checkpoint.step:08d}.safetensors"
     # Tied or expanded tensors would be refused: each gets storage of its own.
     tensors = {k: v.detach().to("cpu").contiguous().clone() for k, v in checkpoint.tensors.items()}

@@ -130,6 +130,7 @@ class Run:
 
         Raises:
             PluginError: the plugin of a part is not installed; names the package.
+            RunError: there is no checkpoint that can be read, or it does not fit the parts.
         """
         self.check_plugins(catalogue := catalogue or load_catalogue())
         model = make_model(self.recipe, catalogue, self.domain)

@@ -35,12 +35,6 @@ from scipy.special import hankel2
 
 from metasiren_physics.arrays import Complex, Real
 
-SOURCE_SIGN = +1
-"""Δu + k² m u = SOURCE_SIGN · f."""
-
-TIME_SIGN = +1
-"""u goes with e^{TIME_SIGN · jωt}."""
-
 
 def green(radius: Real, wavenumber: float) -> Complex:
     """The outgoing G(r) of ΔG + k²G = δ in the plane: (j/4) H0⁽²⁾(kr); complex, of the shape of `radius` > 0."""

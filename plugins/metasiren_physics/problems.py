@@ -43,11 +43,6 @@ class HelmholtzProblem:
         check_medium(self.medium)
         check_inside("helmholtz: source", self.source, self.pml)
 
-    @property
-    def shortest_wavelength(self) -> float:
-        """2π c / k where the medium is slowest."""
-        return 2 * math.pi * check_medium(self.medium)[0] / self.wavenumber
-
 
 @dataclass(frozen=True)
 class InversionProblem:

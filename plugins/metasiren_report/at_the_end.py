@@ -15,6 +15,9 @@ def write_quietly(run: Run) -> None:
     """Write results/report.html. A report that fails prints one line to standard error and raises nothing."""
     if os.environ.get(SWITCH, "") not in ("", "0"):
         return
+    if not run.results.is_dir():
+        print(f"no report: {run.results} was deleted or moved.", file=sys.stderr)
+        return
     try:
         from metasiren_report.page import write_report
 

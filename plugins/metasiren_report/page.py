@@ -25,7 +25,6 @@ from metasiren_report.wording import metric_title, page_title, run_names
 MOST_BYTES = 5_000_000
 MOST_RUNS = 30
 MESHES = (".ply", ".obj", ".stl", ".glb")
-SHEET_WIDTH = 100
 
 
 @dataclass(frozen=True)

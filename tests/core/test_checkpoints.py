@@ -45,6 +45,13 @@ def test_a_full_disk_loses_no_earlier_checkpoint(tmp_path: Path, monkeypatch: py
     assert [p.name for p in tmp_path.iterdir()] == ["step-00000001.safetensors"]
 
 
+def test_a_run_that_was_deleted_is_not_made_anew(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(ms.RunError, match="deleted or moved while it trained"):
+        checkpoints.save(run / "checkpoints", checkpoints.Checkpoint(1, {"model.w": torch.ones(2)}, {}))
+    assert not run.exists()
+
+
 def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
     checkpoints.save(tmp_path, example(1))
     whole = checkpoints.save(tmp_path, example(2))

@@ -179,6 +179,20 @@ class Soak:
         self.counts["races"] += 1
         self.finish(case, path)
 
+    def moved(self, case: str, path: Path) -> None:
+        """A run whose directory is moved away while it trains: nothing is begun at its former place."""
+        job, aside = Job(case, path, self.folder), path.with_name(f"{path.name} moved")
+        while not path.exists() and os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            time.sleep(0.005)
+        time.sleep(self.draw.uniform(0, self.seconds[case]))
+        path.rename(aside)
+        self.end(job, {0, 1, -signal.SIGKILL, -signal.SIGTERM}, "moved")
+        if path.exists():
+            self.lose(f"{case}: begun anew where it was moved from: {sorted(p.name for p in path.rglob('*'))}")
+        self.counts["runs moved while they trained"] += 1
+        self.check(case, aside)
+        self.finish(case, aside)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -194,9 +208,11 @@ def main() -> None:
         importlib.import_module("torch.utils.tensorboard")
         began = time.monotonic()
         soak = Soak(folder, options.seed)
-        everything = [soak.kills, soak.full, soak.kills, soak.flips, soak.kills, soak.race, soak.kills, soak.limited]
+        everything = [
+            soak.kills, soak.full, soak.kills, soak.flips, soak.kills, soak.race, soak.kills, soak.limited, soak.moved,
+        ]  # fmt: skip
         trials = [soak.kills] if options.kills_only else everything
-        # Eight trials and five runs have no common divisor: each trial meets each run, and a race is soon among them.
+        # Nine trials and five runs have no common divisor: each trial meets each run, and a race is soon among them.
         for number, (trial, case) in enumerate(zip(itertools.cycle(trials), itertools.cycle(CASES))):
             if time.monotonic() - began > 60 * options.minutes:
                 break
