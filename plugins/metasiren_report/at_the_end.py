@@ -15,12 +15,10 @@ def write_quietly(run: Run) -> None:
     """Write results/report.html. A report that fails prints one line to standard error and raises nothing."""
     if os.environ.get(SWITCH, "") not in ("", "0"):
         return
-    if not run.results.is_dir():
-        print(f"no report: {run.results} was deleted or moved.", file=sys.stderr)
-        return
     try:
-        from metasiren_report.page import write_report
+        from metasiren_report.page import render_report, write_page
 
-        write_report([run], run.results / "report.html", overwrite=True)
+        # The folder is not made: a run may have been moved or deleted meanwhile.
+        write_page(render_report([run]), run.results / "report.html")
     except Exception as error:  # The numbers of the run are written; its page must not make it fail.
         print(f"no report: {type(error).__name__}: {error}", file=sys.stderr)

@@ -64,12 +64,21 @@ def write_report(runs: Sequence[Run], out: Path, *, overwrite: bool = False) -> 
     html = render_report(runs)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        partial = out.with_suffix(".partial")
-        partial.write_text(html, "utf-8")
-        partial.replace(out)
+        write_page(html, out)
     except OSError as error:
         raise RunError(f"report -o {out}", f"cannot be written: {error}.", "Name another file.") from None
     return out
+
+
+def write_page(html: str, out: Path) -> None:
+    """Write a page into a folder that exists, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    partial = out.with_suffix(".partial")
+    partial.write_text(html, "utf-8")
+    partial.replace(out)
 
 
 def render_report(runs: Sequence[Run]) -> str:

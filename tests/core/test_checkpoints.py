@@ -47,8 +47,8 @@ def test_a_full_disk_loses_no_earlier_checkpoint(tmp_path: Path, monkeypatch: py
 
 def test_a_run_that_was_deleted_is_not_made_anew(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with pytest.raises(ms.RunError, match="deleted or moved while it trained"):
-        checkpoints.save(run / "checkpoints", checkpoints.Checkpoint(1, {"model.w": torch.ones(2)}, {}))
+    with pytest.raises(RunError, match="deleted or moved while it trained"):
+        checkpoints.save(run / "checkpoints", Checkpoint(1, {"model.w": torch.ones(2)}, {}))
     assert not run.exists()
 
 
