@@ -175,7 +175,7 @@ def test_a_report_that_fails_does_not_make_a_run_fail(
     def fail(*_: object, **__: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(page, "write_report", fail)
+    monkeypatch.setattr(page, "write_page", fail)
     at_the_end.write_quietly(pictures[0])
     assert "no report: OSError: the disk is full" in capsys.readouterr().err
 
