@@ -9,8 +9,6 @@ from pathlib import Path
 import click
 
 from metasiren.errors import RecipeError
-from metasiren.recipe import aliases_of, presets_of
-from metasiren.recipe.words import all_words
 
 WORDS = {"data": "data.path", "optimizer": "train.optimizer.name"}
 """Options that are no unknown keys of a recipe, and yet mean one."""
@@ -61,6 +59,8 @@ def instead_of(option: str, args: Sequence[str], own: Collection[str] = ()) -> s
         args: the words of the command line.
         own: the command's own options, as words such as `max_time`; one of them that is close is not replaced.
     """
+    from metasiren.recipe.words import all_words  # imports pydantic, which `metasiren --help` does without
+
     word = option.lstrip("-").replace("-", "_")
     if word in OPTIONS:
         return OPTIONS[word]
@@ -75,6 +75,8 @@ def instead_of(option: str, args: Sequence[str], own: Collection[str] = ()) -> s
 
 def _of_extra(args: Sequence[str]) -> str:
     """The option that a second argument was meant for: a preset of the recipe, or a file."""
+    from metasiren.recipe import aliases_of, presets_of
+
     recipe, extra = args[0], args[-1]
     if Path(extra).exists():
         return f"--set data.path={extra}"
