@@ -113,5 +113,5 @@ def test_contrast_is_that_of_the_paper_s_targets() -> None:
 
 
 def test_the_paper_s_filters_need_a_square() -> None:
-    with pytest.raises(DataError, match=r"sobel: .*20 x 30.*\n.*crop: square"):
+    with pytest.raises(DataError, match=r"sobel: .*30 x 20.*\n.*crop: square"):
         SCHEMES["sobel"].contrast((20, 30), 1)

@@ -146,7 +146,7 @@ def test_a_size_of_the_pictures_proportions_is_drawn_without_a_word(tmp_path: Pa
 @pytest.mark.parametrize("size", [(130, 90), (100, 100), (90, 150)])
 def test_a_picture_drawn_stretched_is_warned_of(tmp_path: Path, size: tuple[int, int]) -> None:
     path = tmp_path / "out.png"
-    with pytest.warns(StretchedWarning, match=rf"{size[0]} x {size[1]} .* its 9 x 13; resolution={max(size)} "):
+    with pytest.warns(StretchedWarning, match=rf"{size[1]} x {size[0]} .* its 13 x 9; resolution={max(size)} "):
         PictureRenderer(size=size).render(wave(1.0, 1.0), GREY, {}, path)
     with Image.open(path) as made:
         assert made.size == size[::-1]

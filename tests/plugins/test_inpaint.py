@@ -12,6 +12,7 @@ from PIL import Image
 import metasiren as ms
 from metasiren_priors import inpaint
 from metasiren_priors.inpainted import write
+from metasiren_priors.mask_files import MaskWarning
 from metasiren_priors.photograph import parse_size
 
 
@@ -56,12 +57,14 @@ def test_a_mask_hides_where_it_is_white(run: ms.Run, picture: Path, tmp_path: Pa
     mask = np.zeros((60, 60), np.uint8)
     mask[30:] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    found = inpaint.inpaint(run, picture, mask=tmp_path / "mask.png")
+    with pytest.warns(MaskWarning, match="centre square is laid over the photograph's"):
+        found = inpaint.inpaint(run, picture, mask=tmp_path / "mask.png")
     assert torch.equal(found.seen[:, :15], found.original[:, :15])
     assert bool((found.seen[:, 17:] == 0.5).all())
     assert torch.equal(found.composite[:, :15], found.original[:, :15]), "known pixels stay"
     assert torch.equal(found.composite[:, 17:], found.made[:, 17:])
-    turned = inpaint.inpaint(run, picture, mask=tmp_path / "mask.png", polarity="white_seen")
+    with pytest.warns(MaskWarning, match="centre square is laid over the photograph's"):
+        turned = inpaint.inpaint(run, picture, mask=tmp_path / "mask.png", polarity="white_seen")
     assert torch.equal(turned.seen[:, 17:], turned.original[:, 17:])
 
 

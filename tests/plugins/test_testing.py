@@ -97,6 +97,13 @@ SMALL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("metric", "iou"): {**SHAPE, "expected_failures": dict.fromkeys(NUMBERS, "distances are known in `test`")},
     ("constraint", "occupancy"): {"dataset": data("shape", solid="sphere", points=32, samples=1000, labelled=64)},
     ("constraint", "measurements"): {"dataset": data("larger_pixels", photograph="camera", size=16)},
+    # With such a decoder: tests/priors/test_uncertain_fields.py.
+    ("constraint", "gaussian_nll"): {
+        "expected_failures": dict.fromkeys(
+            ("scalar", "context_sizes", "float64", "batch_mean", "determinism", "gradients", "autocast", "overfit"),
+            "it needs a decoder whose fields have a standard deviation",
+        )
+    },
     ("dataset", "helmholtz"): {"options": {"points": 32}, "expected_failures": DOUBLE},
     ("dataset", "helmholtz_family"): {
         "options": {"train": 12, "test": 2, "points": 32},
