@@ -54,8 +54,7 @@ def write_table(
             found = f"{value} was asked for, but this protocol evaluates a single signal and has no use for it."
             raise RecipeError(f"evaluate: --{name}", found, "Leave it out.")
     (progress or Silent()).say(f"evaluating {made.label} on {dataset.title}")
-    results = into or made.results
-    results.mkdir(parents=into is not None, exist_ok=True)  # a run that was deleted meanwhile is not begun anew
+    results = _folder(made, into)
     _keep_earlier(results)
     given = vars(options) if former else {"options": options}
     table: pd.DataFrame = protocol.evaluate(
@@ -107,8 +106,7 @@ def write_scores(
     """
     context = made.recipe.train.context
     numbers = score(model.eval(), dataset, metrics, context=context, limit=limit, device=device)
-    results = into or made.results
-    results.mkdir(parents=into is not None, exist_ok=True)  # a run that was deleted meanwhile is not begun anew
+    results = _folder(made, into)
     write_metrics(results, numbers)
     return pd.DataFrame(numbers, index=[made.label])
 
@@ -178,6 +176,13 @@ def evaluate(
             )  # fmt: skip
         write_evaluated(into or made.results, made, checkpoint.step, checkpoint.passed_over)
     return numbers
+
+
+def _folder(made: Run, into: Path | None) -> Path:
+    """Where tables are written, made if need be; but a run that was deleted meanwhile is not begun anew."""
+    results = into or made.results
+    results.mkdir(parents=into is not None, exist_ok=True)
+    return results
 
 
 def _taken(dataset: Dataset) -> str:

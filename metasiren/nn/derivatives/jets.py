@@ -143,8 +143,7 @@ def _layers(siren: Siren, params: Params) -> Layers:
 
 def _evaluate(siren: Siren, params: Params, layers: Layers, x: Tensor, order: Order, weights: tuple[float, ...]) -> Jet:
     """The jet at x (instances, points, in) of an order beyond values, its fields (instances, points, ...)."""
-    axes = jet_columns(order, weights)
-    if isinstance(axes, AxisColumns):
+    if axes := _axis_columns(order, siren.in_features):
         features = input_columns(siren, params, x, axes)
         return read_columns(plain_columns(features, layers, siren.activation, axes), order, weights)
     expansion = siren.encoding.expand(x, params) if siren.encoding else None
@@ -169,6 +168,13 @@ def _pairs(d: int) -> list[tuple[int, int]]:
     return [(i, i) for i in range(d)] + [(i, j) for i in range(d) for j in range(i + 1, d)]
 
 
+def _axis_columns(order: Order, coordinates: int) -> AxisColumns | None:
+    """The columns of `third`, `fourth` and `UpTo`, which are unmixed derivatives; None for other orders."""
+    if isinstance(order, UpTo):
+        return AxisColumns(order.tops)
+    return AxisColumns((HIGHER[order],) * coordinates) if order in HIGHER else None
+
+
 def jet_columns(order: Order, weights: tuple[float, ...]) -> Columns | AxisColumns:
     """The columns that carry a jet.
 
@@ -177,10 +183,8 @@ def jet_columns(order: Order, weights: tuple[float, ...]) -> Columns | AxisColum
         weights: factors of the unmixed second derivatives in the Laplacian, one for each coordinate.
     """
     d = len(weights)
-    if isinstance(order, UpTo):
-        return AxisColumns(order.tops)
-    if order in HIGHER:
-        return AxisColumns((HIGHER[order],) * d)
+    if axes := _axis_columns(order, d):
+        return axes
     if order == "value":
         return Columns(0)
     if order == "gradient":
@@ -233,8 +237,7 @@ def read_columns(out: Tensor, order: Order, weights: tuple[float, ...]) -> Jet:
     if order == "value":
         return Jet(out[:, 0])
     d = len(weights)
-    axes = jet_columns(order, weights)
-    if isinstance(axes, AxisColumns):
+    if axes := _axis_columns(order, d):
         first, *higher = axes.derivatives(out.unbind(1))
         laplacian = weighted(higher[0], weights) if min(axes.tops) > 1 else None
         return Jet(

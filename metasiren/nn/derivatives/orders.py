@@ -124,7 +124,7 @@ def _all_up_to(some: set[UpTo], others: set[Order]) -> UpTo:
         advice = "Use hessian_diagonal, or give the constraints point sets of their own."
         raise RecipeError("jet: order", "no order includes both hessian and UpTo.", advice)
     least = {"value": 1, "gradient": 1, "third": 3, "fourth": 4}
-    wanted = [2 if isinstance(order, SecondSums) else least.get(str(order), 2) for order in others if rank(order) >= 0]
+    wanted = [least.get(ORDERS[rank(order)], 2) for order in others]
     if len({len(order.tops) for order in some}) > 1:
         raise RecipeError("jet: order", f"{some} are for different numbers of coordinates.", "Give all the same.")
     return UpTo(tuple(max(*tops, *wanted, 1) for tops in zip(*(order.tops for order in some), strict=True)))
