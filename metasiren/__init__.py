@@ -30,7 +30,14 @@ if TYPE_CHECKING:
         Renderer,
         Residual,
     )
-    from metasiren.contracts.files import demand_black_and_white, is_web_page, npz_sizes, picture_formats, why_no_file
+    from metasiren.contracts.files import (
+        demand_black_and_white,
+        demand_file,
+        is_web_page,
+        npz_sizes,
+        picture_formats,
+        why_no_file,
+    )
     from metasiren.contracts.memory import available_bytes, demand_memory
     from metasiren.contracts.modules import as_module, from_module
     from metasiren.contracts.proportions import same_proportions, width_by_height
@@ -81,7 +88,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "contracts": "Batch BatchOptimizer Constraint Context Dataset Decoder Domain Encoder EvaluationOptions "
     "FULL_EVALUATION Field Fit Metric Model Points Prediction Problem Protocol Renderer Residual",
-    "contracts.files": "demand_black_and_white is_web_page npz_sizes picture_formats why_no_file",
+    "contracts.files": "demand_black_and_white demand_file is_web_page npz_sizes picture_formats why_no_file",
     "contracts.proportions": "same_proportions width_by_height",
     "contracts.memory": "available_bytes demand_memory",
     "contracts.quality": "psnr",
@@ -165,6 +172,7 @@ __all__ = [
     "available_bytes",
     "damped_cholesky",
     "demand_black_and_white",
+    "demand_file",
     "demand_memory",
     "demand_new",
     "did_you_mean",

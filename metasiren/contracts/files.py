@@ -26,17 +26,33 @@ def why_no_file(path: Path | str, advice: str) -> str | None:
         path: as a person gave it; `~` stands for the home folder.
         advice: what to give instead.
     """
+    fault = _fault(path)
+    return f"{path} {fault}\n{advice}" if fault else None
+
+
+def demand_file(path: Path | str, advice: str) -> None:
+    """Check that a file can be read at a path; arguments as for `why_no_file`.
+
+    Raises:
+        DataError: there is none; the closest name in its folder is given.
+    """
+    if fault := _fault(path):
+        raise DataError(str(path), fault, advice)
+
+
+def _fault(path: Path | str) -> str:
+    """What is wrong with a path that shall be a file's, without the path itself; empty where nothing is."""
     place = Path(path).expanduser()
     if place.is_file():
-        return None
+        return ""
     if place.is_dir():
-        return f"{path} is a folder, not a file.\n{advice}"
+        return "is a folder, not a file."
     found = islice(place.parent.iterdir(), MOST_NAMES) if place.parent.is_dir() else ()
     names = {each.name: each.stem for each in found}
     # By the stem: all names with the same ending are alike.
     close = get_close_matches(place.stem, names.values(), n=9, cutoff=0.6)
     beside = [name for name, stem in names.items() if stem in close]
-    return " ".join(filter(None, [f"{path} is not there.", did_you_mean(place.name, beside)])) + f"\n{advice}"
+    return " ".join(filter(None, ["is not there.", did_you_mean(place.name, beside)]))
 
 
 def is_web_page(start: bytes) -> bool:

@@ -197,7 +197,7 @@ class GaussNewton(BatchOptimizer):
             )
             for target in targets.unbind(1)
         ]  # fmt: skip
-        return ((each[0][0], (step for _, step in each)) for each in zip(*found, strict=False))
+        return ((each[0][0], (step for _, step in each)) for each in zip(*found, strict=True))
 
     def _linearise(self, problem: Problem) -> Linearised | DenseJacobian:
         dtype = torch.float64 if self.precision == "float64" else next(problem.model.parameters()).dtype

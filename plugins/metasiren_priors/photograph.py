@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resize
 
-from metasiren import DataError, picture_formats, same_proportions, why_no_file, width_by_height
+from metasiren import DataError, demand_file, picture_formats, same_proportions, width_by_height
 
 MOST_PIXELS = 50_000_000
 LARGEST_SIDE = 8192
@@ -127,8 +127,7 @@ def open_picture(path: Path, channels: int) -> Image.Image:
         DataError: the file is missing, is no picture, or is too large.
     """
     advice = "Give a picture such as a PNG or JPEG."
-    if reason := why_no_file(path, advice):
-        raise DataError(str(path), reason.partition("\n")[0].removeprefix(f"{path} "), advice)
+    demand_file(path, advice)
     try:
         picture = Image.open(path, formats=picture_formats())
         if picture.width * picture.height > MOST_PIXELS:

@@ -11,7 +11,7 @@ from metasiren_report.summary import read_json, summarise
 from metasiren_report.wording import value_text
 
 ABSENT = "–"
-FITTED = ("train.steps", "train.schedule.warmup")
+FITTED = ("train.steps", "train.stages", "train.schedule.warmup")
 """Keys that `--max-time` sets."""
 
 

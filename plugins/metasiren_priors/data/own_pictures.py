@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
-from metasiren import DataError, load_catalogue, why_no_file
+from metasiren import DataError, demand_file, load_catalogue, picture_formats
 from metasiren_priors.data.decode import Filter, decode
 from metasiren_priors.data.npz_file import read_splits
 from metasiren_priors.data.sources import PICTURES
@@ -55,8 +55,8 @@ def open_pictures(path: Path, *, size: int, resize: Filter) -> Pictures:
             raise DataError(str(path), f"no picture that can be read: {error}.", "Give another file.") from error
         return Pictures(place.stem, made[None], {"filter": resize, **_cut(place)})
     advice = "Give a folder of pictures, or an .npz file."
-    if not place.exists() and (reason := why_no_file(path, advice)):
-        raise DataError(str(path), reason.partition("\n")[0].removeprefix(f"{path} "), advice)
+    if not place.exists():
+        demand_file(path, advice)
     if place.suffix.lower() == ".npz":
         return _chosen(place.stem, read_splits(place, val_fraction=0.0), {"filter": "as stored"})
     # By name: the classes themselves derive from `ImageSet`, which calls this function.
@@ -75,8 +75,9 @@ def open_pictures(path: Path, *, size: int, resize: Filter) -> Pictures:
 
 def _cut(picture: Path) -> dict[str, str]:
     """The entry `shape` of the provenance: what `decode` takes of a picture that is not square; else nothing."""
-    with Image.open(picture) as opened:
-        width, height = ImageOps.exif_transpose(opened).size
+    with Image.open(picture, formats=picture_formats()) as opened:
+        turned = opened.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+        width, height = opened.size[::-1] if turned else opened.size
     return {} if width == height else {"shape": f"the centre square of {width} x {height} pixels"}
 
 
