@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metasiren import DataError, PluginError, RecipeError, grid
+from metasiren.contracts import memory
 from metasiren_signals.sounds import reading
 from metasiren_signals.sounds.dataset import Audio
 
@@ -129,7 +130,7 @@ def test_bad_files_are_refused_before_training(tmp_path: Path) -> None:
     refused(good, "lies outside the sound", start=-0.1)
     refused(good, "lies outside the sound", start=0.5, duration=0.6)
     refused(good, "leaves 0 samples", duration=0.0)
-    refused(good, "leaves 1 samples", duration=0.01)
+    refused(good, "leaves 1 sample; two are the least", duration=0.01)
 
 
 def test_a_broken_file_is_refused(tmp_path: Path) -> None:
@@ -154,6 +155,18 @@ def test_absurd_sizes_are_refused_by_the_header(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(DataError, match="100 samples"):
         Audio(path=wav(tmp_path / "long.wav", [0.1] * 100))
     assert Audio(path=tmp_path / "long.wav", duration=0.05).domain.grid == (5,)
+
+
+def test_a_small_file_that_unpacks_beyond_the_free_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million equal samples are four kilobytes of FLAC."""
+    soundfile.write(tmp_path / "tone.flac", np.full(1_000_000, 0.5), 8000)
+    assert (tmp_path / "tone.flac").stat().st_size < 20_000
+    monkeypatch.setattr(memory, "available_bytes", lambda: 4_000_000)
+    with pytest.raises(DataError, match=r"GB of memory[\s\S]*start and duration"):
+        Audio(path=tmp_path / "tone.flac")
+    assert Audio(path=tmp_path / "tone.flac", duration=0.5).domain.grid == (4000,)
 
 
 def test_bad_options_are_refused() -> None:

@@ -8,11 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from metasiren import DataError, load_extra
+from metasiren import DataError, demand_memory, load_extra
 from metasiren_signals.files import demand_file
 
 MOST_SAMPLES = 1_000_000_000
 """More numbers than this (4 GB in float32) are refused: they are too many for one field."""
+
+BYTES_PER_SAMPLE = 16
+"""Peak memory of reading and scaling: the samples, their magnitudes and the scaled copy in float32, and masks."""
+
+STRETCH = "Choose a stretch with start and duration, in seconds."
 
 CONVERT = "Convert it to wav, flac or ogg, for instance: ffmpeg -i FILE sound.wav"
 
@@ -56,7 +61,8 @@ def span(total: int, rate: int, start: float, duration: float | None, where: str
     if start < 0 or first >= total or first + count > total:
         raise DataError(where, f"{wanted} lies outside the sound.", advice)
     if count < 2:
-        raise DataError(where, f"{wanted} leaves {max(0, count)} samples.", advice)
+        found = f"{wanted} leaves {max(0, count)} sample{'s' * (count != 1)}; two are the least."
+        raise DataError(where, found, advice)
     return first, count
 
 
@@ -71,7 +77,8 @@ def read_sound(path: Path, start: float = 0.0, duration: float | None = None) ->
         duration: its length in seconds; None for all that is left.
 
     Raises:
-        DataError: no such file, not a sound, broken, empty, too long, or with samples that are not numbers.
+        DataError: no such file, not a sound, broken, empty, too long for the free memory, or with samples that are
+            not numbers.
         PluginError: soundfile is not installed.
     """
     soundfile = load_extra("soundfile", extra="signals", where="data: audio")
@@ -84,7 +91,8 @@ def read_sound(path: Path, start: float = 0.0, duration: float | None = None) ->
             first, count = span(file.frames, file.samplerate, start, duration, where)
             if count * file.channels > MOST_SAMPLES:
                 found = f"{count * file.channels:,} samples by its header; {MOST_SAMPLES:,} is the most."
-                raise DataError(where, found, "Choose a stretch with start and duration, in seconds.")
+                raise DataError(where, found, STRETCH)
+            demand_memory(BYTES_PER_SAMPLE * count * file.channels, where, STRETCH)
             file.seek(first)
             samples = file.read(count, dtype="float32", always_2d=True)
             rate, subtype = file.samplerate, file.subtype
