@@ -6,8 +6,10 @@ A layer is sin(omega * (W x + b)): the frequency multiplies the bias too, as in 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -50,7 +52,8 @@ class Siren:
         shapes: name and shape of every parameter, without the leading instance dimension.
 
     Raises:
-        RecipeError: an unknown nonlinearity or input layer, an input layer for other coordinates, or a size below one.
+        RecipeError: an unknown nonlinearity or input layer, an input layer for other coordinates, a size
+            that is no integer or below one, or a frequency or scale that is not positive.
     """
 
     in_features: int
@@ -69,13 +72,7 @@ class Siren:
     shapes: Mapping[str, tuple[int, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("in_features", "out_features", "hidden_features"):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"siren: {name}", f"{getattr(self, name)} is below one.", "Give a positive integer.")
-        if self.init_scale <= 0:
-            raise RecipeError("siren: init_scale", f"{self.init_scale} is not positive.", "1 is the paper's.")
-        if self.hidden_layers < 0:
-            raise RecipeError("siren: hidden_layers", f"{self.hidden_layers} is negative.", "Give zero or more.")
+        self._demand_sizes()
         # Derived once: every pass reads them.
         object.__setattr__(self, "activation", _activation(self.nonlinearity))
         named = next((name for name, made in ACTIVATIONS.items() if self.activation == made()), self.activation)
@@ -83,6 +80,21 @@ class Siren:
         object.__setattr__(self, "encoding", self._encoding())
         object.__setattr__(self, "layers", self._layers())
         object.__setattr__(self, "shapes", self._shapes())
+
+    def _demand_sizes(self) -> None:
+        for name in ("in_features", "out_features", "hidden_features", "hidden_layers"):
+            if not isinstance(getattr(self, name), Integral):
+                found = f"{getattr(self, name)!r} is not an integer."
+                raise RecipeError(f"siren: {name}", found, "Give an integer.")
+        for name in ("in_features", "out_features", "hidden_features"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"siren: {name}", f"{getattr(self, name)} is below one.", "Give a positive integer.")
+        if self.hidden_layers < 0:
+            raise RecipeError("siren: hidden_layers", f"{self.hidden_layers} is negative.", "Give zero or more.")
+        for name, usual in (("first_omega", 30), ("hidden_omega", 30), ("init_scale", 1)):
+            if not 0 < getattr(self, name) < math.inf:
+                found = f"{getattr(self, name)} is not a positive number."
+                raise RecipeError(f"siren: {name}", found, f"{usual} is the paper's.")
 
     def _encoding(self) -> InputLayer | None:
         if not self.input_layer:

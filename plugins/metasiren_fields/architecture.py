@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from torch import Tensor
+
 from metasiren import Domain, MetasirenError, RecipeError, Siren, load_catalogue
 
 
@@ -49,6 +51,46 @@ def build(plain: Mapping[str, Any]) -> Siren:
         layer = catalogue.make("input_encoding", given["name"], known, where="input_layer", options=own)
         options["input_layer"] = layer
     return Siren(**options)
+
+
+def stored(plain: Mapping[str, Any], tensors: Mapping[str, Tensor], instances: int) -> tuple[Siren, dict[str, Tensor]]:
+    """The Siren of a stranger's file, and its weights in the order of the layers.
+
+    Args:
+        plain: what `describe` gave.
+        tensors: the file's weights by name, (instances, ...).
+        instances: how many fields the file says that it holds, at least one.
+
+    Raises:
+        MetasirenError: a part that no installed plugin offers, or options out of range.
+        KeyError, TypeError: other data.
+        ValueError: weights that do not fit the architecture, of several dtypes or of one without fractions, or that
+            are not finite.
+    """
+    if not isinstance(instances, int) or instances < 1:
+        raise ValueError(f"{instances!r} fields")
+    # Before the network is built: its layers are listed one by one.
+    if plain["hidden_layers"] > len(tensors):
+        raise ValueError(f"hidden_layers is {plain['hidden_layers']}, and the file holds {len(tensors)} tensors")
+    siren = build(plain)
+    wanted = {name: (instances, *shape) for name, shape in siren.shapes.items()}
+    found = {name: tuple(p.shape) for name, p in tensors.items()}
+    if found != wanted:
+        wrong = sorted(k for k in {*found, *wanted} if found.get(k) != wanted.get(k))
+        raise ValueError(
+            "; ".join(f"{k} is {found.get(k, 'missing')}, expected {wanted.get(k, 'none')}" for k in wrong[:5])
+        )
+    if len(dtypes := {p.dtype for p in tensors.values()}) > 1 or not next(iter(dtypes)).is_floating_point:
+        raise ValueError(f"weights of {', '.join(sorted(str(d).removeprefix('torch.') for d in dtypes))}")
+    for name, p in tensors.items():
+        if not p.isfinite().all():
+            raise ValueError(f"{name} holds numbers that are not finite")
+    return siren, {name: tensors[name] for name in siren.shapes}
+
+
+def reason(error: BaseException) -> str:
+    """One line about an error met while a stranger's file was read."""
+    return f"lacks {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
 
 
 def _named(kind: str, part: object) -> dict[str, Any]:

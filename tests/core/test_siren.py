@@ -163,6 +163,11 @@ def test_gradients_reach_the_coordinates() -> None:
         ({"hidden_features": 0}, "hidden_features: 0 is below one"),
         ({"out_features": 0}, "out_features: 0 is below one"),
         ({"hidden_layers": -1}, "negative"),
+        ({"hidden_features": 8.0}, r"hidden_features: 8\.0 is not an integer"),
+        ({"hidden_layers": "3"}, "hidden_layers: '3' is not an integer"),
+        ({"first_omega": float("nan")}, "first_omega: nan is not a positive number"),
+        ({"hidden_omega": 0}, "hidden_omega: 0 is not a positive number"),
+        ({"init_scale": float("inf")}, "init_scale: inf is not a positive number"),
         ({"input_layer": {"name": "fourier"}}, "no input layer is called 'fourier'"),
     ],
 )

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from metasiren import Field, Run, RunError
-from metasiren_fields.architecture import build, describe
+from metasiren_fields.architecture import describe, reason, stored
 
 VERSION = 1
 
@@ -67,7 +67,7 @@ def read_folder(folder: str | Path) -> Field:
     """Read a field that `write_folder` wrote. Offline, and without executing anything from the folder.
 
     Raises:
-        RunError: a file is missing or damaged, or the weights do not fit the architecture.
+        RunError: a file is missing or damaged, or the weights do not fit the architecture or are not finite.
     """
     folder = Path(folder)
     try:
@@ -76,17 +76,12 @@ def read_folder(folder: str | Path) -> Field:
         if config["model_type"] != "metasiren_field" or config["format"] != VERSION:
             found = f"model_type {config['model_type']!r}, format {config['format']!r}."
             raise RunError(str(folder), found, f"Expected 'metasiren_field', format {VERSION}.")
-        siren, instances = build(config["siren"]), int(config["instances"])
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        found = f"not the folder of a field: {error!r}."
+        instances = config["instances"]
+        weights = {k: v.unsqueeze(0) for k, v in tensors.items()} if instances == 1 else tensors
+        siren, params = stored(config["siren"], weights, instances)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
+        found = f"not the folder of a field: {reason(error)}."
         raise RunError(str(folder), found, "metasiren export RUN -o FOLDER/ writes one.") from None
-    params = {k: v.unsqueeze(0) if instances == 1 else v for k, v in tensors.items()}
-    shapes = {k: tuple(v.shape) for k, v in params.items()}
-    wanted = {k: (instances, *shape) for k, shape in siren.shapes.items()}
-    if shapes != wanted:
-        wrong = sorted(k for k in {*shapes, *wanted} if shapes.get(k) != wanted.get(k))
-        found = "; ".join(f"{k} is {shapes.get(k, 'missing')}, expected {wanted.get(k, 'none')}" for k in wrong)
-        raise RunError(str(folder / "model.safetensors"), found + ".", "Export the run again.")
     return Field(siren, params, single=instances == 1)
 
 

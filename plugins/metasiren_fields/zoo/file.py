@@ -19,10 +19,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from metasiren import DataError, Field, Siren
-from metasiren_fields.architecture import build, describe
+from metasiren_fields.architecture import describe, reason, stored
 
 KEY = "metasiren_zoo"
 VERSION = 1
+COLUMNS = {"item": "integers", "mse": "numbers", "steps": "integers"}
 
 
 @dataclass(frozen=True)
@@ -98,22 +99,27 @@ def read_zoo(path: str | Path) -> Zoo:
     """Read a file of `metasiren zoo`. Nothing from it is executed.
 
     Raises:
-        DataError: there is no such file, it is no zoo, or its weights do not fit its architecture.
+        DataError: there is no such file, it is no zoo, or its weights do not fit its architecture or
+            are not finite.
     """
     where, advice = str(path), "metasiren zoo RECIPE -o FILE.safetensors writes one."
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})[KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        version, siren = about.pop("version"), build(about.pop("siren"))
-        item, mse, steps = (tensors.pop(name) for name in ("item", "mse", "steps"))
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise DataError(where, f"not a zoo of fields: {error!r}.", advice) from None
-    if version != VERSION:
-        raise DataError(where, f"version {version!r} of the layout.", f"This metasiren reads version {VERSION}.")
-    wanted = {name: (len(item), *shape) for name, shape in siren.shapes.items()}
-    found = {name: tuple(p.shape) for name, p in tensors.items()}
-    if found != wanted:
-        wrong = sorted(k for k in {*found, *wanted} if found.get(k) != wanted.get(k))
-        raise DataError(where, f"{', '.join(wrong)}: shapes do not fit the architecture.", advice)
-    return Zoo(siren, {name: tensors[name] for name in siren.shapes}, item, mse, steps, about)
+        version, plain = about.pop("version"), about.pop("siren")
+        if version != VERSION:
+            raise DataError(where, f"version {version!r} of the layout.", f"This metasiren reads version {VERSION}.")
+        columns = {name: _column(name, tensors.pop(name), kind) for name, kind in COLUMNS.items()}
+        if len({len(column) for column in columns.values()}) > 1:
+            raise ValueError(f"{', '.join(columns)} differ in length")
+        siren, params = stored(plain, tensors, len(columns["item"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
+        raise DataError(where, f"not a zoo of fields: {reason(error)}.", advice) from None
+    return Zoo(siren, params, **columns, description=about)
+
+
+def _column(name: str, column: Tensor, kind: str) -> Tensor:
+    if column.dim() != 1 or column.is_floating_point() != (kind == "numbers"):
+        raise ValueError(f"{name} is {tuple(column.shape)} of {column.dtype}, expected (fields,) {kind}")
+    return column
