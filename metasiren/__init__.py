@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         picture_formats,
         why_no_file,
     )
+    from metasiren.contracts.json_files import json_object, read_json
     from metasiren.contracts.memory import available_bytes, demand_memory
     from metasiren.contracts.modules import as_module, from_module
     from metasiren.contracts.proportions import same_proportions, width_by_height
@@ -89,6 +90,7 @@ _HOMES = {
     "contracts": "Batch BatchOptimizer Constraint Context Dataset Decoder Domain Encoder EvaluationOptions "
     "FULL_EVALUATION Field Fit Metric Model Points Prediction Problem Protocol Renderer Residual",
     "contracts.files": "demand_black_and_white demand_file is_web_page npz_sizes picture_formats why_no_file",
+    "contracts.json_files": "json_object read_json",
     "contracts.proportions": "same_proportions width_by_height",
     "contracts.memory": "available_bytes demand_memory",
     "contracts.quality": "psnr",
@@ -183,6 +185,7 @@ __all__ = [
     "is_web_page",
     "jet",
     "join_tables",
+    "json_object",
     "load_catalogue",
     "load_extra",
     "load_recipe",
@@ -194,6 +197,7 @@ __all__ = [
     "picture_sheet",
     "progress_bar",
     "psnr",
+    "read_json",
     "read_overrides",
     "read_table",
     "render_table",

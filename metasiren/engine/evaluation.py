@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 
 from metasiren.assembly.parts import check_evaluation, make_dataset, make_metrics, make_protocol
 from metasiren.contracts import FULL_EVALUATION, Dataset, EvaluationOptions, Metric, Model
+from metasiren.contracts.json_files import read_json, write_json
 from metasiren.engine.devices import pick_device
 from metasiren.engine.progress import Progress, Silent
 from metasiren.engine.scoring import score
@@ -62,7 +62,7 @@ def write_table(
     )
     captions = dict(getattr(protocol, "captions", {}))
     if captions:
-        directory.write_json(results / "captions.json", captions)
+        write_json(results / "captions.json", captions)
     _state_repeatability(made, results)
     return table
 
@@ -74,7 +74,8 @@ def why_not_repeatable(made: Run) -> str:
     if not made.recipe.train.deterministic:
         return "trained on a GPU without --deterministic"
     path = made.results / "training.json"
-    missing = json.loads(path.read_text("utf-8")).get("without_deterministic_algorithm") if path.is_file() else []
+    known = read_json(path, "Remove it; --resume writes it anew.") if path.is_file() else {}
+    missing = known.get("without_deterministic_algorithm")
     return f"no deterministic algorithm for {', '.join(missing)}" if missing else ""
 
 
@@ -200,4 +201,4 @@ def evaluated_on(made: Run, data: str | Path) -> Path:
 def write_evaluated(results: Path, made: Run, step: int, passed_over: tuple[str, ...] = ()) -> None:
     """Which weights the results in a folder are of."""
     record = {"step": step, "steps": made.environment["steps"], "passed_over": list(passed_over)}
-    directory.write_json(results / "evaluated.json", record)
+    write_json(results / "evaluated.json", record)

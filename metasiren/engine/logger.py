@@ -14,11 +14,12 @@ import torch
 
 from metasiren.assembly.experiment import Experiment
 from metasiren.contracts import Batch, Dataset, Model
+from metasiren.contracts.json_files import naming, write_whole
 from metasiren.engine.nonfinite import Notify, keep_batch
 from metasiren.engine.progress import Progress
 from metasiren.registry.catalogue import Catalogue
 from metasiren.runs.board import EventFile
-from metasiren.runs.directory import Run, naming, write_whole
+from metasiren.runs.directory import Run
 
 
 class RunLogger:

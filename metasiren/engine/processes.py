@@ -17,8 +17,9 @@ from typing import Any
 
 import torch
 
+from metasiren.contracts.json_files import read_json
 from metasiren.engine.logger import noted_signals
-from metasiren.errors import InterruptedRunError, MetasirenError
+from metasiren.errors import InterruptedRunError, MetasirenError, RunError
 
 POLL_SECONDS = 0.05
 LAST_SECONDS = 30.0
@@ -226,9 +227,9 @@ class _Process:
         """Why it failed: from its run's status.json, or else from the last message in its log."""
         if code < 0:
             return f"ended by {signal.Signals(-code).name}"
-        with suppress(OSError, ValueError):
+        with suppress(OSError, KeyError, RunError):
             path = self.job.folder / "status.json"
-            status = json.loads(path.read_text("utf-8"))
+            status = read_json(path, "")
             if status["state"] == "failed" and path.stat().st_mtime >= self.at:
                 return _one_line(status["reason"])
         lines = [line for line in self._printed().splitlines() if line.strip()]

@@ -60,13 +60,13 @@ def _reached(made: Run) -> int:
     """The last step recorded in status.json or in the curves; 0 where both are missing or damaged."""
     step = _status(made).get("step")
     steps = [step if isinstance(step, int) else 0]
-    with suppress(OSError, ValueError, TypeError, RunError):
+    with suppress(OSError, RunError):
         steps += [int(line["step"]) for line in made.losses()]
     return max(steps)
 
 
 def _status(made: Run) -> Mapping[str, Any]:
-    with suppress(OSError, ValueError, TypeError):
+    with suppress(RunError):
         return made.status
     return {}
 

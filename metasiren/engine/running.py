@@ -12,6 +12,7 @@ import torch
 
 from metasiren.assembly.experiment import Experiment, assemble
 from metasiren.assembly.parts import make_optimizer
+from metasiren.contracts.json_files import write_json
 from metasiren.engine.bar import named_work
 from metasiren.engine.devices import demand_kernels, deterministic, peak_memory, pick_device, resumable
 from metasiren.engine.distributed import Ranks, joined
@@ -297,4 +298,4 @@ def _write_summary(made: Run, outcome: Outcome, trainer: Trainer, cut: str, unre
         summary["tf32"] = trainer.experiment.recipe.train.tf32
     if trainer.experiment.recipe.train.deterministic:
         summary |= {"deterministic": True, "without_deterministic_algorithm": sorted(unrepeatable)}
-    directory.write_json(made.results / "training.json", summary)
+    write_json(made.results / "training.json", summary)

@@ -16,13 +16,14 @@ from typing import Any
 import torch
 
 from metasiren.assembly.experiment import Experiment
+from metasiren.contracts.json_files import write_json, write_whole
 from metasiren.engine.progress import duration
 from metasiren.engine.schedule import learning_rate
 from metasiren.engine.trainer import Trainer
 from metasiren.recipe import Schedule, changed
 from metasiren.runs import checkpoints
 from metasiren.runs.checkpoints import Checkpoint
-from metasiren.runs.directory import Run, write_json, write_whole
+from metasiren.runs.directory import Run
 
 UNTIMED, TIMED = 2, 3
 """A stage's first steps, which take longer than others, and the least number of steps that are timed after them."""

@@ -5,7 +5,6 @@ Tables of priors over many signals are `metasiren.results.table`'s; here a row i
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
+from metasiren.contracts.json_files import json_object, read_json, write_json, write_whole
 from metasiren.errors import RunError
 from metasiren.results.text import latex_grid, markdown_grid, plain, tex, unknown_format
 
@@ -92,7 +92,7 @@ class Comparison(BaseModel):
     def write(self, results: Path) -> None:
         """Write comparison.json, .csv and .md into a run's `results`."""
         for suffix, format in (("json", "json"), ("csv", "csv"), ("md", "markdown")):
-            (results / f"comparison.{suffix}").write_text(self.render(format), "utf-8")
+            write_whole(results / f"comparison.{suffix}", self.render(format))
 
 
 def _cell(value: float | None) -> str:
@@ -105,15 +105,18 @@ def _cell(value: float | None) -> str:
 def write_metrics(results: Path, numbers: Mapping[str, float | None]) -> dict[str, float | None]:
     """Merge numbers into `results/metrics.json`, a flat mapping; what is not finite becomes null.
 
+    Raises:
+        RunError: the file is damaged.
+
     Returns:
         all numbers that the file now holds.
     """
     path = results / "metrics.json"
-    held: dict[str, float | None] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    held = read_json(path, "Remove it, and evaluate again.") if path.is_file() else {}
     held |= {
         name: None if value is None or not math.isfinite(value) else float(value) for name, value in numbers.items()
     }
-    path.write_text(json.dumps(held, indent=2) + "\n", "utf-8")
+    write_json(path, held)
     return held
 
 
@@ -137,7 +140,7 @@ def read_comparison(run: Path) -> Comparison:
     try:
         if path.is_file():
             return Comparison.model_validate_json(path.read_text("utf-8"))
-        row = ComparisonRow(name=run.name, kind="model", metrics=json.loads(numbers.read_text("utf-8")))
+        row = ComparisonRow(name=run.name, kind="model", metrics=json_object(numbers.read_text("utf-8")))
         return Comparison(title=run.name, rows=[row])
     except (ValidationError, ValueError) as error:
         raise RunError(

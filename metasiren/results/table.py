@@ -17,6 +17,7 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from metasiren.contracts.json_files import json_object, write_whole
 from metasiren.errors import RunError
 from metasiren.results.comparison import Number
 from metasiren.results.text import latex, markdown, unknown_format
@@ -133,11 +134,11 @@ def read_table(path: str | Path) -> Table:
     if not file.is_file():
         raise RunError(str(path), "holds no results/table.json.", "Write it with `metasiren evaluate RUN`.")
     try:
-        return Table.model_validate(json.loads(file.read_text("utf-8")))
+        return Table.model_validate(json_object(file.read_text("utf-8")))
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc'])) or 'table'}: {e['msg']}" for e in error.errors()[:3]]
         found = f"not a metric table: {'; '.join(problems)}."
-    except (ValueError, RecursionError, OSError) as error:
+    except (ValueError, OSError) as error:
         found = f"not readable as JSON: {error}."
     raise RunError(str(file), found, "Write it anew with `metasiren evaluate RUN`.")
 
@@ -256,4 +257,4 @@ def render_table(table: Table, format: str = "markdown") -> str:
 def write_table(table: Table, folder: str | Path) -> None:
     """Write table.json, .csv, .md and .tex into a folder that exists."""
     for suffix, format in (("json", "json"), ("csv", "csv"), ("md", "markdown"), ("tex", "latex")):
-        (Path(folder) / f"table.{suffix}").write_text(render_table(table, format), "utf-8")
+        write_whole(Path(folder) / f"table.{suffix}", render_table(table, format))

@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from metasiren.contracts.json_files import json_object
 from metasiren.errors import RunError, TrainingError
 
 _NAME = re.compile(r"step-(\d{8,})\.safetensors")
@@ -138,7 +139,7 @@ def load(path: Path) -> Checkpoint:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        step, own = int(metadata["step"]), json.loads(metadata["facts"])
+        step, own = int(metadata["step"]), json_object(metadata["facts"])
         # Files of metasiren before it kept checksums hold just these two.
         if set(metadata) != {"step", "facts"} and metadata["sha256"] != _digest(tensors, metadata):
             raise ValueError("its contents do not match its checksum")

@@ -22,11 +22,12 @@ from typing import IO, Any
 import torch
 
 from metasiren.assembly.experiment import Experiment
+from metasiren.contracts.json_files import write_json
 from metasiren.errors import RunError
 from metasiren.recipe import nested
 from metasiren.registry.catalogue import Catalogue
 from metasiren.runs import lock
-from metasiren.runs.directory import Run, write_json
+from metasiren.runs.directory import Run
 from metasiren.runs.fingerprint import data_digest
 
 SETTLED_SECONDS = 60

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import torch
 
 from metasiren.assembly.parts import make_model
 from metasiren.contracts import Context, Domain, Field, Model
+from metasiren.contracts.json_files import json_object, read_json
 from metasiren.errors import PluginError, RunError, RunWarning, did_you_mean
 from metasiren.recipe import Recipe, parse_yaml, validate
 from metasiren.registry.catalogue import Catalogue, load_catalogue
@@ -80,9 +81,13 @@ class Run:
 
     @property
     def status(self) -> Mapping[str, Any]:
-        """The contents of status.json: `state`, `step`, `steps`; empty for runs that have none."""
+        """The contents of status.json: `state`, `step`, `steps`; empty for runs that have none.
+
+        Raises:
+            RunError: the file is damaged.
+        """
         path = self.path / "status.json"
-        return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+        return read_json(path, "Remove it; --resume writes it anew.") if path.is_file() else {}
 
     @property
     def domain(self) -> Domain:
@@ -164,7 +169,9 @@ class Run:
 
     def __repr__(self) -> str:
         """One line: where, what, and how far it got."""
-        state = (self.status or {}).get("state", "of unknown state")
+        state = "of unknown state"
+        with suppress(RunError):
+            state = self.status.get("state", state)
         return f"Run({str(self.path)!r}: {self.label}, {state})"
 
     def field(self, context: Context | None = None, *, device: torch.device | str = "cpu", grad: bool = False) -> Field:
@@ -197,8 +204,9 @@ class Run:
         lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
         for number, text in enumerate(lines, 1):
             try:
-                line = json.loads(text)
-                step = line["step"]
+                line = json_object(text)
+                if not isinstance(step := line["step"], int):
+                    raise TypeError(step)
             except (ValueError, KeyError, TypeError):
                 if number == len(lines):
                     break
@@ -244,7 +252,7 @@ def open_run(path: str | Path) -> Run:
     if not recipe_file.is_file() or not environment_file.is_file():
         raise _no_run(path)
     try:
-        environment = json.loads(environment_file.read_text("utf-8"))
+        environment = json_object(environment_file.read_text("utf-8"))
         tree = parse_yaml(recipe_file.read_text("utf-8"), str(recipe_file))
         name, preset = environment["recipe"], environment["preset"]
         if not isinstance(environment["parts"], dict) or not isinstance(name, str):
@@ -259,32 +267,3 @@ def open_run(path: str | Path) -> Run:
 def _short(value: Any) -> str:
     text = json.dumps(value) if isinstance(value, dict | list) else str(value)
     return text if len(text) <= 24 else text[:23] + "…"
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON whole or not at all; a write that fails leaves the former file, and an `OSError` names it."""
-    write_whole(path, json.dumps(value, indent=2) + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file whole or not at all; see `write_json`."""
-    partial = path.with_suffix(".partial")
-    try:
-        with naming(path):
-            partial.write_text(text, "utf-8")
-            partial.replace(path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Let an `OSError` in the `with` block name this file: errors of writing, unlike those of opening, name none."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None and error.errno is not None:
-            raise type(error)(error.errno, error.strerror, str(path)) from error
-        raise

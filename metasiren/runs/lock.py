@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from metasiren.contracts.json_files import json_object
 from metasiren.errors import RunError
 
 try:
@@ -75,7 +76,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _holder(text: str) -> str:
     try:
-        held = json.loads(text)
+        held = json_object(text)
         return f"process {held['process']} on {held['machine']} since {held['since']}: {held['command']}"
     except (ValueError, KeyError, TypeError):
         return "another process"

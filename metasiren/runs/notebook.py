@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
+
+from metasiren.contracts.json_files import read_json
+from metasiren.errors import RunError
 
 MOST_BYTES = 2_000_000
 
@@ -31,11 +33,11 @@ def run_html(label: str, path: Path, environment: Mapping[str, Any]) -> str:
 def _state(path: Path) -> str:
     """How far a run that is not finished has come; empty for others, and where status.json is missing or damaged."""
     try:
-        known = json.loads((path / "status.json").read_text("utf-8"))
+        known = read_json(path / "status.json", "")
         if known["state"] == "finished":
             return ""
         return escape(f" ({known['state']}, step {known['step']} of {known['steps']})")
-    except (OSError, ValueError, KeyError, TypeError):
+    except (RunError, KeyError):
         return ""
 
 
@@ -49,10 +51,9 @@ def _metrics(results: Path) -> dict[str, Any]:
     """The flat metrics, or a prior's errors by context; nothing where the files are missing or damaged."""
     try:
         if (results / "metrics.json").is_file():
-            found = json.loads((results / "metrics.json").read_text("utf-8"))
-            return found if isinstance(found, dict) else {}
-        rows = json.loads((results / "table.json").read_text("utf-8"))["rows"]
+            return read_json(results / "metrics.json", "")
+        rows = read_json(results / "table.json", "")["rows"]
         model = next(row for row in rows if row["kind"] == "model")
         return {f"mse at {key}": value for key, value in model["mse"].items()}
-    except (OSError, ValueError, KeyError, TypeError, StopIteration):
+    except (RunError, KeyError, TypeError, StopIteration):
         return {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from metasiren import MetasirenError, Recipe, Run, load_recipe
-from metasiren_report.summary import read_json, summarise
+from metasiren_report.summary import json_or_empty, summarise
 from metasiren_report.wording import value_text
 
 ABSENT = "–"
@@ -77,10 +77,10 @@ def _noted(rows: list[Difference], runs: list[Run]) -> list[Difference]:
 
 def measured(run: Run) -> dict[str, Any]:
     """All numbers of a run: results/metrics.json, and for priors `mse at N` for N observed pixels."""
-    table = read_json(run.results / "table.json")
+    table = json_or_empty(run.results / "table.json")
     models = [row for row in table.get("rows") or [] if isinstance(row, dict) and row.get("kind") == "model"]
     mse = (models[0].get("mse") or {}) if models else {}
-    return {**read_json(run.results / "metrics.json"), **{f"mse at {key}": value for key, value in mse.items()}}
+    return {**json_or_empty(run.results / "metrics.json"), **{f"mse at {key}": value for key, value in mse.items()}}
 
 
 def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

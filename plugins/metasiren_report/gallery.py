@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 
 from metasiren_report.embedding import Embedded, Limits, data_uri, embed_picture, embed_sound, open_picture
-from metasiren_report.summary import read_json
+from metasiren_report.summary import json_or_empty
 from metasiren_report.wording import metric_title
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
@@ -89,7 +89,7 @@ def gather(results: Path, limits: Limits) -> Gallery:
     if not limits.pictures:
         gallery.left_out += [p.name for p in shown]
         return gallery
-    sheets, captions = read_json(results / SHEET), read_json(results / CAPTIONS)
+    sheets, captions = json_or_empty(results / SHEET), json_or_empty(results / CAPTIONS)
     pairs, used = _pairs(shown)
     for path in shown:
         try:

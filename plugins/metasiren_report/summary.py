@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from metasiren import MetasirenError, Run, RunError, open_run
+from metasiren import MetasirenError, Run, RunError, json_object, open_run
 
 MOST_JSON = 16 << 20
 HEADLINES = 3
@@ -68,7 +67,7 @@ def words_of(seconds: float) -> str:
 
 def summarise(run: Run) -> Summary:
     """Read a run's small files; whatever is missing or damaged is left out."""
-    training = read_json(run.results / "training.json")
+    training = json_or_empty(run.results / "training.json")
     steps, planned = _integer(training.get("steps")), _integer(run.environment.get("steps"))
     state, stopped = "not finished", training.get("stopped")
     if steps is not None and not _evaluated(run, steps):
@@ -79,7 +78,7 @@ def summarise(run: Run) -> Summary:
     return Summary(
         run=run,
         data=str((run.environment.get("dataset") or {}).get("title", "?")),
-        steps=_integer(read_json(run.path / "status.json").get("step")) if steps is None else steps,
+        steps=_integer(json_or_empty(run.path / "status.json").get("step")) if steps is None else steps,
         planned=planned,
         seconds=_number(training.get("seconds")),
         state=state,
@@ -90,30 +89,29 @@ def summarise(run: Run) -> Summary:
 
 def _evaluated(run: Run, steps: int) -> bool:
     """Whether there are results of the weights after the last step; of runs without a status.json it is assumed."""
-    if read_json(run.results / "evaluated.json").get("step") == steps:
+    if json_or_empty(run.results / "evaluated.json").get("step") == steps:
         return True
-    return read_json(run.path / "status.json").get("state") in (None, "finished", "stopped early")
+    return json_or_empty(run.path / "status.json").get("state") in (None, "finished", "stopped early")
 
 
 def headline_numbers(run: Run, most: int = HEADLINES) -> dict[str, float]:
     """The model's first metrics: mean squared errors by context for a prior, else those of results/metrics.json."""
-    table = read_json(run.results / "table.json")
+    table = json_or_empty(run.results / "table.json")
     for row in table.get("rows") or []:
         if isinstance(row, dict) and row.get("kind") == "model" and isinstance(row.get("mse"), dict):
             named = {f"mse at {key}": value for key, value in row["mse"].items()}
             return _finite(named, most)
-    return _finite(read_json(run.results / "metrics.json"), most)
+    return _finite(json_or_empty(run.results / "metrics.json"), most)
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def json_or_empty(path: Path) -> dict[str, Any]:
     """A JSON object; an empty one where the file is missing, larger than 16 MB, damaged or something else."""
     try:
         if path.is_symlink() or path.stat().st_size > MOST_JSON:
             return {}
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return json_object(path.read_text("utf-8"))
+    except (OSError, ValueError):
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def find_runs(folder: Path) -> list[Run]:

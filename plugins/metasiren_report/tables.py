@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metasiren import Run, RunError, read_table
-from metasiren_report.summary import read_json
+from metasiren_report.summary import json_or_empty
 from metasiren_report.wording import metric_title
 
 
@@ -38,7 +38,7 @@ class Grid:
 
 def grid_of(run: Run) -> Grid | None:
     """The run's table of a prior, else its comparison, else its metrics; None where it has no numbers yet."""
-    table = read_json(run.results / "table.json")
+    table = json_or_empty(run.results / "table.json")
     if isinstance(table.get("rows"), list) and table["rows"]:
         labels = table.get("labels") if isinstance(table.get("labels"), dict) else {}
         try:
@@ -47,10 +47,10 @@ def grid_of(run: Run) -> Grid | None:
             conditions = str(table.get("dataset"))
         title = f"Mean squared error by observed points. {conditions}"
         return _grid(title, table["rows"], "mse", labels or {}, corner="observed points")
-    comparison = read_json(run.results / "comparison.json")
+    comparison = json_or_empty(run.results / "comparison.json")
     if isinstance(comparison.get("rows"), list) and comparison["rows"]:
         return _grid(str(comparison.get("title", "")), comparison["rows"], "metrics", {})
-    metrics = read_json(run.results / "metrics.json")
+    metrics = json_or_empty(run.results / "metrics.json")
     row = {"name": run.label, "kind": "model", "metrics": metrics}
     return _grid("Metrics", [row], "metrics", {}) if metrics else None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from metasiren import Comparison, ComparisonRow, MetasirenError, Run, open_run
+from metasiren import Comparison, ComparisonRow, MetasirenError, Run, open_run, read_json
 from metasiren_studies.curves import Curve, draw_curves
 from metasiren_studies.montage import draw_montage
 
@@ -53,8 +52,7 @@ class Member:
     @property
     def history(self) -> list[dict[str, float]]:
         """The logged steps."""
-        path = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
+        return list(open_run(self.path).losses()) if (self.path / "metrics.jsonl").is_file() else []
 
     @property
     def note(self) -> str:
@@ -73,7 +71,7 @@ def reason(problem: Exception) -> str:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+    return read_json(path, "Train the variant again.") if path.is_file() else {}
 
 
 def write(folder: Path, members: Mapping[str, Sequence[Member]], notes: Mapping[str, str] | None = None) -> Comparison:

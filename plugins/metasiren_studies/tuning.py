@@ -17,7 +17,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from metasiren import Catalogue, InterruptedRunError, Recipe, RecipeError, run
+from metasiren import Catalogue, InterruptedRunError, Recipe, RecipeError, json_object, run
 from metasiren.engine.progress import Progress
 from metasiren.recipe import changed
 from metasiren_studies.members import Member, reason
@@ -263,7 +263,7 @@ def read_tunings(path: Path) -> dict[str, Tuning]:
         RecipeError: a file that is none of these.
     """
     try:
-        held = json.loads(path.read_text("utf-8"))["variants"]
+        held = json_object(path.read_text("utf-8"))["variants"]
         return {
             title: Tuning(each["keys"], [Trial(**t) for t in each["trials"]], each["chosen"], each["edge"])
             for title, each in held.items()

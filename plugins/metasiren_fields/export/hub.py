@@ -12,7 +12,7 @@ import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from metasiren import Field, Run, RunError
+from metasiren import Field, Run, RunError, json_object
 from metasiren_fields.architecture import describe, reason, stored
 
 VERSION = 1
@@ -71,7 +71,7 @@ def read_folder(folder: str | Path) -> Field:
     """
     folder = Path(folder)
     try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
+        config = json_object((folder / "config.json").read_text("utf-8"))
         tensors = load_file(folder / "model.safetensors")
         if config["model_type"] != "metasiren_field" or config["format"] != VERSION:
             found = f"model_type {config['model_type']!r}, format {config['format']!r}."
@@ -79,7 +79,7 @@ def read_folder(folder: str | Path) -> Field:
         instances = config["instances"]
         weights = {k: v.unsqueeze(0) for k, v in tensors.items()} if instances == 1 else tensors
         siren, params = stored(config["siren"], weights, instances)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         found = f"not the folder of a field: {reason(error)}."
         raise RunError(str(folder), found, "metasiren export RUN -o FOLDER/ writes one.") from None
     return Field(siren, params, single=instances == 1)
@@ -98,7 +98,7 @@ def card_of(run: Run) -> str:
     lines[0] += f", seed {run.environment['seed']}, {run.environment['steps']:,} steps."
     metrics = run.results / "metrics.json"
     if metrics.is_file():
-        numbers = json.loads(metrics.read_text("utf-8"))
+        numbers = json_object(metrics.read_text("utf-8"))
         lines += ["", "| metric | value |", "|---|---|", *(f"| {k} | {v:.6g} |" for k, v in numbers.items())]
     return "\n".join(lines)
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from metasiren import DataError, Field, Siren
+from metasiren import DataError, Field, Siren, json_object
 from metasiren_fields.architecture import describe, reason, stored
 
 KEY = "metasiren_zoo"
@@ -105,7 +105,7 @@ def read_zoo(path: str | Path) -> Zoo:
     where, advice = str(path), "metasiren zoo RECIPE -o FILE.safetensors writes one."
     try:
         with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})[KEY])
+            about = json_object((file.metadata() or {})[KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         version, plain = about.pop("version"), about.pop("siren")
         if version != VERSION:
@@ -114,7 +114,7 @@ def read_zoo(path: str | Path) -> Zoo:
         if len({len(column) for column in columns.values()}) > 1:
             raise ValueError(f"{', '.join(columns)} differ in length")
         siren, params = stored(plain, tensors, len(columns["item"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DataError(where, f"not a zoo of fields: {reason(error)}.", advice) from None
     return Zoo(siren, params, **columns, description=about)
 

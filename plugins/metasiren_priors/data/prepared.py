@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from metasiren import DataError
+from metasiren import DataError, json_object
 
 READY = "ready"
 PREPARING = "preparing"
@@ -54,7 +54,7 @@ def record_path(target: Path) -> Path:
 def read_record(target: Path) -> Record | None:
     """The record of an array; None where there is none, or it is not valid."""
     try:
-        data = json.loads(record_path(target).read_text(encoding="utf-8"))
+        data = json_object(record_path(target).read_text("utf-8"))
         record = Record(**{**data, "skipped": tuple(data["skipped"])})
         splits = {str(split): int(rows) for split, rows in record.splits.items()}
         sound = record.state in (READY, PREPARING) and all(rows >= 0 for rows in splits.values())

@@ -16,7 +16,7 @@ from metasiren_report.embedding import LEVELS, Embedded, embed_picture, open_pic
 from metasiren_report.gallery import CAPTIONS
 from metasiren_report.reproduction.planning import Step
 from metasiren_report.reproduction.running import has_results, is_done
-from metasiren_report.summary import read_json, summarise, words_of
+from metasiren_report.summary import json_or_empty, summarise, words_of
 from metasiren_report.tables import cell
 from metasiren_report.wording import metric_title
 
@@ -99,7 +99,7 @@ def _picture(results: Path) -> tuple[Embedded | None, str]:
         if (results / name).is_file():
             try:
                 with open_picture(results / name) as picture:
-                    return embed_picture(picture, LEVELS[1]), str(read_json(results / CAPTIONS).get(name) or "")
+                    return embed_picture(picture, LEVELS[1]), str(json_or_empty(results / CAPTIONS).get(name) or "")
             except OSError:
                 continue
     return None, ""

@@ -10,7 +10,7 @@ from pathlib import Path
 from metasiren.engine.processes import Ended, Job, resume_command_line, run_command_line, run_jobs
 from metasiren.runs.lock import locked
 from metasiren_report.reproduction.planning import Step
-from metasiren_report.summary import read_json
+from metasiren_report.summary import json_or_empty
 
 DONE, FAILED, LEFT = "done", "failed", "left for another time"
 
@@ -113,7 +113,7 @@ def has_results(folder: Path) -> bool:
 
 def is_done(folder: Path) -> bool:
     """Whether a run has been trained to its end and evaluated."""
-    return has_results(folder) and not read_json(folder / "results" / "training.json").get("stopped")
+    return has_results(folder) and not json_or_empty(folder / "results" / "training.json").get("stopped")
 
 
 def command_of(step: Step, folder: Path, device: str, seconds: float, files: Mapping[str, Path]) -> list[str]:
