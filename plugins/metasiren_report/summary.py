@@ -97,7 +97,8 @@ def _evaluated(run: Run, steps: int) -> bool:
 def headline_numbers(run: Run, most: int = HEADLINES) -> dict[str, float]:
     """The model's first metrics: mean squared errors by context for a prior, else those of results/metrics.json."""
     table = json_or_empty(run.results / "table.json")
-    for row in table.get("rows") or []:
+    rows = table.get("rows")
+    for row in rows if isinstance(rows, list) else []:
         if isinstance(row, dict) and row.get("kind") == "model" and isinstance(row.get("mse"), dict):
             named = {f"mse at {key}": value for key, value in row["mse"].items()}
             return _finite(named, most)

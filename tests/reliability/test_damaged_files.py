@@ -28,7 +28,7 @@ DAMAGES = {
     "list": b"[1]",
     "deep": b"[" * 100_000,
     "bytes": bytes(range(256)),
-    "types": b'{"step": "x", "steps": [], "state": 3, "seed": {}, "loss": null}\n' * 2,
+    "types": b'{"step": "x", "steps": [], "state": 3, "seed": {}, "rows": 5, "loss": null}\n' * 2,
 }
 COMMANDS = {
     "runs": ["runs", "."],

@@ -17,10 +17,10 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import metasiren as ms
+from metasiren.contracts.json_files import write_json
 from metasiren.engine import running
 from metasiren.registry.catalogue import load_catalogue
 from metasiren.runs.board import EventFile
-from metasiren.runs.directory import write_json
 
 resource = pytest.importorskip("resource", reason="no limits on the size of files here")
 NOBODY = 65534
