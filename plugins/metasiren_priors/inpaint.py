@@ -9,22 +9,13 @@ import torch
 from einops import rearrange
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.functional import resize
 
 from metasiren import Context, DataError, Field, Model, Run, RunError, grid, pick_device
-from metasiren_priors.data.imageset import observe, sample_cells
+from metasiren_priors.data.imageset import observe
 from metasiren_priors.inpainted import Inpainted
-from metasiren_priors.mask_files import Polarity, read_mask
-from metasiren_priors.photograph import (
-    Box,
-    centre_square,
-    cut,
-    open_picture,
-    paste,
-    pixel_coordinates,
-    shrink,
-)
+from metasiren_priors.mask_files import Polarity
+from metasiren_priors.observed import Observed, enlarged, observe_photograph
+from metasiren_priors.photograph import Box, paste, pixel_coordinates
 from metasiren_priors.posterior_draws import field_deviation, in_parts, sampled_fields
 
 PRIORS = "celeba_mixture, celeba_gaussian, celeba_cnn, celeba_pconv, celeba_set_sine or celeba_set_relu"
@@ -77,35 +68,48 @@ def inpaint(
     if box is not None and size is not None:
         raise DataError("--size", "given together with --box.", "A box is rendered at its own resolution.")
     shape = (domain.grid[0], domain.grid[1])
-    photo = open_picture(picture, domain.d_out)
-    frame = box or centre_square(photo.size)
-    inside = frame.inside(photo.size)
-    if not bool(inside.any()):
-        found = f"the box lies outside the picture of {photo.width} x {photo.height} pixels."
-        raise DataError("--box", found, "Give left,top,width,height of a part of it.")
-    crop, known = cut(photo, frame), inside
-    if mask is not None:
-        known = known & read_mask(mask, photo, box, polarity)
-    elif pixels is None and bool(inside.all()):
-        if box is not None:
-            found = "all of its pixels are known."
-            raise DataError("--box", found, "Hide some by --mask or --pixels, or let the box reach beyond the picture.")
-        pixels = torch.Size(shape).numel() // 10
-    values, seen = shrink(crop, known, shape)
-    if pixels is not None:
-        chosen = _chosen(torch.Size(shape).numel(), pixels, seed)
-        seen = seen & chosen
-        known = known & _enlarged(chosen.view(1, *shape), (frame.height, frame.width))[0].bool()
-    if not bool(seen.any()):
-        found = "no cell of the prior's grid is at least half known."
-        raise DataError(str(mask or picture), found, "Hide less, or give a box around more known pixels.")
-    original = shrink(crop, torch.ones_like(known), shape)[0]
-
-    place, generator = pick_device(device), torch.Generator().manual_seed(seed)
-    cells = torch.arange(len(seen)).unsqueeze(0)
-    context = observe(values, cells, seen.unsqueeze(0), torch.zeros(1, dtype=torch.long), grid(shape), shape)
-    target = (frame.height, frame.width) if box or whole else size or shape
+    observed = observe_photograph(
+        picture, shape, domain.d_out, mask=mask, pixels=pixels, polarity=polarity, box=box, seed=seed
+    )
+    own = (observed.frame.height, observed.frame.width)
+    target = own if box or whole else size or shape
     coords = pixel_coordinates(shape, target) if box or whole else grid(target)
+    made, drawn, spread = _predicted(run, observed, coords, target, samples, deviation, seed, pick_device(device))
+    seen = observed.seen.view(1, *shape)
+    seen_picture = torch.where(seen, _picture(observed.values[0], shape), torch.tensor(0.5))
+    if target == own:
+        shown, true = observed.known.unsqueeze(0), _unit(observed.crop)
+    else:
+        shown, true = enlarged(seen, target).bool(), enlarged(seen_picture, target)
+    result = Inpainted(
+        seen=seen_picture,
+        made=made,
+        composite=torch.where(shown, true, made),
+        original=_picture(observed.original[0], shape),
+        samples=drawn,
+        sample_composites=torch.where(shown, true, drawn),
+        deviation=spread if spread is None else spread * ~shown,
+        photo_shape=(observed.photo.height, observed.photo.width),
+    )
+    return _in_photo(result, observed.photo, observed.frame) if box or whole else result
+
+
+def _predicted(
+    run: Run,
+    observed: Observed,
+    coords: Tensor,
+    target: tuple[int, int],
+    samples: int,
+    deviation: bool,
+    seed: int,
+    place: torch.device,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The prior's mean, its samples and its deviation at coordinates, as `Inpainted` holds them."""
+    shape, seen = (run.domain.grid or ())[:2], observed.seen.unsqueeze(0)
+    generator = torch.Generator().manual_seed(seed)
+    cells = torch.arange(seen.shape[1]).unsqueeze(0)
+    context = observe(observed.values, cells, seen, torch.zeros(1, dtype=torch.long), grid(shape), shape)
+    spread = None
     with torch.no_grad():
         model, there = run.model(device=place), context.to(place)
         latent = model.encoder(there, model.decoder)
@@ -117,29 +121,12 @@ def inpaint(
             if (fields := sampled_fields(model, there, samples, generator)) is None:
                 raise _no_posterior(run)
             drawn = _drawn(fields, coords, target)
-        spread = None
         if deviation:
             if (each := field_deviation(model, there, coords, generator)) is None:
                 raise _no_posterior(run, "celeba_mixture, celeba_gaussian, celeba_cnp or celeba_cavia")
             each = each.cpu() / 2  # values in [0, 1] are half as wide
             spread = each.square().mean(dim=1).sqrt().view(1, *target)
-
-    seen_picture = torch.where(seen.view(1, *shape), _picture(values[0], shape), torch.tensor(0.5))
-    if target == (frame.height, frame.width):
-        shown, true = known.unsqueeze(0), _unit(crop)
-    else:
-        shown, true = _enlarged(seen.view(1, *shape), target).bool(), _enlarged(seen_picture, target)
-    result = Inpainted(
-        seen=seen_picture,
-        made=made,
-        composite=torch.where(shown, true, made),
-        original=_picture(original[0], shape),
-        samples=drawn,
-        sample_composites=torch.where(shown, true, drawn),
-        deviation=spread if spread is None else spread * ~shown,
-        photo_shape=(photo.height, photo.width),
-    )
-    return _in_photo(result, photo, frame) if box or whole else result
+    return made, drawn, spread
 
 
 def _in_photo(found: Inpainted, photo: Image.Image, box: Box) -> Inpainted:
@@ -151,14 +138,6 @@ def _in_photo(found: Inpainted, photo: Image.Image, box: Box) -> Inpainted:
         photo_samples=tuple(paste(photo, box, each) for each in found.sample_composites),
         photo_deviation=spread if spread is None else paste(black, box, spread),
     )
-
-
-def _chosen(count: int, keep: int, seed: int) -> Tensor:
-    """Which of `count` cells are kept, (count,) bool."""
-    if not 1 <= keep <= count:
-        raise DataError("--pixels", f"{keep} is not between 1 and {count}.", "Keep at least one pixel.")
-    cells, _ = sample_cells(1, count, (keep, keep), torch.Generator().manual_seed(seed), "cpu")
-    return torch.zeros(count, dtype=torch.bool).index_fill(0, cells[0], True)
 
 
 def _drawn(field: Field, coords: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -187,8 +166,3 @@ def _picture(values: Tensor, shape: tuple[int, int]) -> Tensor:
 
 def _unit(values: Tensor) -> Tensor:
     return ((values + 1) / 2).clamp(0, 1)
-
-
-def _enlarged(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    enlarged: Tensor = resize(picture.float(), list(size), InterpolationMode.NEAREST)
-    return enlarged
