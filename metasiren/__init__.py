@@ -38,7 +38,6 @@ if TYPE_CHECKING:
         picture_formats,
         why_no_file,
     )
-    from metasiren.contracts.json_files import json_object, read_json
     from metasiren.contracts.memory import available_bytes, demand_memory
     from metasiren.contracts.modules import as_module, from_module
     from metasiren.contracts.proportions import same_proportions, width_by_height
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
         demand_new,
         did_you_mean,
     )
+    from metasiren.json_files import json_object, read_json
     from metasiren.nn.activations import Activation, Sine
     from metasiren.nn.cholesky import damped_cholesky
     from metasiren.nn.derivatives.exact import ExactConditions
@@ -90,7 +90,7 @@ _HOMES = {
     "contracts": "Batch BatchOptimizer Constraint Context Dataset Decoder Domain Encoder EvaluationOptions "
     "FULL_EVALUATION Field Fit Metric Model Points Prediction Problem Protocol Renderer Residual",
     "contracts.files": "demand_black_and_white demand_file is_web_page npz_sizes picture_formats why_no_file",
-    "contracts.json_files": "json_object read_json",
+    "json_files": "json_object read_json",
     "contracts.proportions": "same_proportions width_by_height",
     "contracts.memory": "available_bytes demand_memory",
     "contracts.quality": "psnr",

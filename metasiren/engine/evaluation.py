@@ -12,11 +12,11 @@ import torch
 
 from metasiren.assembly.parts import check_evaluation, make_dataset, make_metrics, make_protocol
 from metasiren.contracts import FULL_EVALUATION, Dataset, EvaluationOptions, Metric, Model
-from metasiren.contracts.json_files import read_json, write_json
 from metasiren.engine.devices import pick_device
 from metasiren.engine.progress import Progress, Silent
 from metasiren.engine.scoring import score
 from metasiren.errors import RecipeError, RunError
+from metasiren.json_files import read_json, write_json
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.results.comparison import write_metrics
 from metasiren.results.table import read_table

@@ -14,9 +14,9 @@ import torch
 
 from metasiren.assembly.experiment import Experiment
 from metasiren.contracts import Batch, Dataset, Model
-from metasiren.contracts.json_files import naming, write_whole
 from metasiren.engine.nonfinite import Notify, keep_batch
 from metasiren.engine.progress import Progress
+from metasiren.json_files import naming, write_whole
 from metasiren.registry.catalogue import Catalogue
 from metasiren.runs.board import EventFile
 from metasiren.runs.directory import Run

@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
-from metasiren.contracts.json_files import read_json
 from metasiren.engine.logger import noted_signals
 from metasiren.errors import InterruptedRunError, MetasirenError, RunError
+from metasiren.json_files import read_json
 
 POLL_SECONDS = 0.05
 LAST_SECONDS = 30.0

@@ -12,7 +12,6 @@ import torch
 
 from metasiren.assembly.experiment import Experiment, assemble
 from metasiren.assembly.parts import make_optimizer
-from metasiren.contracts.json_files import write_json
 from metasiren.engine.bar import named_work
 from metasiren.engine.devices import demand_kernels, deterministic, peak_memory, pick_device, resumable
 from metasiren.engine.distributed import Ranks, joined
@@ -25,6 +24,7 @@ from metasiren.engine.resuming import checkpoint_to_resume, evaluation_may_end, 
 from metasiren.engine.time_limit import TimeLimit, fitted_words, what_was_cut
 from metasiren.engine.trainer import Outcome, Trainer
 from metasiren.errors import InterruptedRunError, RecipeError
+from metasiren.json_files import write_json
 from metasiren.recipe import Part, Recipe, changed
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.runs import checkpoints, directory
@@ -286,8 +286,7 @@ def begin(trainer: Trainer, checkpoint: checkpoints.Checkpoint | None) -> None:
 def _write_summary(made: Run, outcome: Outcome, trainer: Trainer, cut: str, unrepeatable: list[str]) -> None:
     seen = outcome.step * min(trainer.experiment.recipe.train.batch, trainer.experiment.dataset.splits["train"])
     summary: dict[str, Any] = {"steps": outcome.step, "seconds": round(outcome.seconds, 3), "stopped": outcome.stopped}
-    if cut:
-        summary["cut"] = cut
+    summary |= {"cut": cut} if cut else {}
     if fitted := fitted_words(made.environment):
         summary["fitted"] = fitted
     summary["steps_per_second"] = round(outcome.step / outcome.seconds, 3) if outcome.seconds else None

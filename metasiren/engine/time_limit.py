@@ -16,10 +16,10 @@ from typing import Any
 import torch
 
 from metasiren.assembly.experiment import Experiment
-from metasiren.contracts.json_files import write_json, write_whole
 from metasiren.engine.progress import duration
 from metasiren.engine.schedule import learning_rate
 from metasiren.engine.trainer import Trainer
+from metasiren.json_files import write_json, write_whole
 from metasiren.recipe import Schedule, changed
 from metasiren.runs import checkpoints
 from metasiren.runs.checkpoints import Checkpoint

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from metasiren.contracts.json_files import json_object, read_json, write_json, write_whole
 from metasiren.errors import RunError
+from metasiren.json_files import json_object, read_json, write_json, write_whole
 from metasiren.results.text import latex_grid, markdown_grid, plain, tex, unknown_format
 
 JSON = "comparison.json"

@@ -17,8 +17,8 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from metasiren.contracts.json_files import json_object, write_whole
 from metasiren.errors import RunError
+from metasiren.json_files import json_object, write_whole
 from metasiren.results.comparison import Number
 from metasiren.results.text import latex, markdown, unknown_format
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from metasiren.contracts.json_files import naming
+from metasiren.json_files import naming
 
 FLUSH_SECONDS = 10.0
 _NUMBERS = count()

@@ -20,8 +20,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from metasiren.contracts.json_files import json_object
 from metasiren.errors import RunError, TrainingError
+from metasiren.json_files import json_object
 
 _NAME = re.compile(r"step-(\d{8,})\.safetensors")
 _ASIDE = ".partial"

@@ -22,8 +22,8 @@ from typing import IO, Any
 import torch
 
 from metasiren.assembly.experiment import Experiment
-from metasiren.contracts.json_files import write_json
 from metasiren.errors import RunError
+from metasiren.json_files import write_json
 from metasiren.recipe import nested
 from metasiren.registry.catalogue import Catalogue
 from metasiren.runs import lock

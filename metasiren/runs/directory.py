@@ -23,8 +23,8 @@ import torch
 
 from metasiren.assembly.parts import make_model
 from metasiren.contracts import Context, Domain, Field, Model
-from metasiren.contracts.json_files import json_object, read_json
 from metasiren.errors import PluginError, RunError, RunWarning, did_you_mean
+from metasiren.json_files import json_object, read_json
 from metasiren.recipe import Recipe, parse_yaml, validate
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.runs import checkpoints

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from metasiren.contracts.json_files import json_object
 from metasiren.errors import RunError
+from metasiren.json_files import json_object
 
 try:
     import fcntl

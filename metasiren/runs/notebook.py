@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from metasiren.contracts.json_files import read_json
 from metasiren.errors import RunError
+from metasiren.json_files import read_json
 
 MOST_BYTES = 2_000_000
 

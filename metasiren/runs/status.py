@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from metasiren.contracts.json_files import write_json
 from metasiren.errors import InterruptedRunError, MetasirenError
+from metasiren.json_files import write_json
 
 State = Literal["training", "evaluating", "finished", "stopped early", "interrupted", "failed"]
 EVERY_SECONDS = 10.0

@@ -252,7 +252,7 @@ FACTS = '{"dataset": "x", "protocol": "x", "filter": "x", "images": 1, "seeds": 
         ("", "not readable as JSON"),
         ("{", "not readable as JSON"),
         ("[" * 100_000, "not readable as JSON"),
-        ("[]", "not a metric table"),
+        ("[]", "expected an object, found []"),
         ("{}", "dataset: Field required"),
         (FACTS % "", "rows: List should have at least 1"),
         (FACTS % '{"name": "x", "kind": "y", "mse": {}}', "rows.0.kind"),

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import metasiren as ms
 from metasiren.cli.commands import cli
-from metasiren.contracts.json_files import json_object, read_json
+from metasiren.json_files import json_object, read_json
 from metasiren.results.comparison import write_metrics
 
 FILES = (

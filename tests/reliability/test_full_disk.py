@@ -17,8 +17,8 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import metasiren as ms
-from metasiren.contracts.json_files import write_json
 from metasiren.engine import running
+from metasiren.json_files import write_json
 from metasiren.registry.catalogue import load_catalogue
 from metasiren.runs.board import EventFile
 
