@@ -106,7 +106,8 @@ def test_a_number_of_fields_that_is_not_the_files(instances: object, match: str,
 
 
 @pytest.mark.parametrize(
-    ("text", "match"), [("[" * 100_000, "nested too deeply"), ("[1]", "not"), ("{}", "lacks '"), ("nothing", "Expecting value")]
+    ("text", "match"),
+    [("[" * 100_000, "nested too deeply"), ("[1]", "not"), ("{}", "lacks '"), ("nothing", "Expecting value")],
 )
 def test_text_that_is_no_description_is_refused(text: str, match: str, tmp_path: Path) -> None:
     with pytest.raises(ms.DataError, match=match):
