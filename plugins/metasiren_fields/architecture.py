@@ -54,7 +54,7 @@ def build(plain: Mapping[str, Any]) -> Siren:
 
 
 def stored(plain: Mapping[str, Any], tensors: Mapping[str, Tensor], instances: int) -> tuple[Siren, dict[str, Tensor]]:
-    """The Siren of a stranger's file, and its weights in the order of the layers.
+    """The Siren of an untrusted file, and its weights in the order of the layers.
 
     Args:
         plain: what `describe` gave.
@@ -89,7 +89,7 @@ def stored(plain: Mapping[str, Any], tensors: Mapping[str, Tensor], instances: i
 
 
 def reason(error: BaseException) -> str:
-    """One line about an error met while a stranger's file was read."""
+    """One line about an error met while an untrusted file was read."""
     return f"lacks {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
 
 

@@ -1,7 +1,7 @@
 """Formulas in a recipe, such as `-sin(pi*x)`: parsed and checked, never executed as Python.
 
 The text becomes a syntax tree (`ast.parse`, which runs nothing). Numbers, the names of coordinates and constants, the
-operators + - * / ** and the functions below are accepted; every other node is an error. So a formula from a stranger's
+operators + - * / ** and the functions below are accepted; every other node is an error. So a formula from an untrusted
 recipe can compute a wrong number, but cannot import, call or read anything.
 """
 
