@@ -16,6 +16,7 @@ from metasiren.cli.failures import explain
 from metasiren.cli.foreign import RunCommand
 from metasiren.cli.options import catalogue_of, console
 from metasiren.cli.options import device as device_option
+from metasiren.cli.options import seconds as as_seconds
 from metasiren.cli.parts import describe, new, plugins, recipes, schema
 from metasiren.cli.results import evaluate, render, show_results, table
 from metasiren.errors import MetasirenError, RecipeError, RunWarning, did_you_mean
@@ -82,6 +83,7 @@ def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
 @click.option("--seed", type=click.IntRange(min=0), help="In place of the recipe's.")
 @click.option(
     "--max-time",
+    callback=as_seconds,
     metavar="5m",
     help="Train for this long at most: the recipe's steps, or as many as fit, with a whole schedule.",
 )
@@ -102,7 +104,7 @@ def run(
     resumed: Path | None,
     device: str,
     seed: int | None,
-    max_time: str | None,
+    max_time: float | None,
     no_fit: bool,
     no_report: bool,
     compile_: bool | None,
@@ -150,7 +152,9 @@ def run(
             from metasiren.engine.devices import pick_device
             from metasiren.engine.dry_run import dry_run as planned
 
-            plan = planned(choice.recipe, catalogue, pick_device(device), about=choice.cost, progress=progress)
+            plan = planned(
+                choice.recipe, catalogue, pick_device(device), about=choice.cost, limit=max_time, progress=progress
+            )
             click.echo(plan.text())
             return
         made = running.run(

@@ -8,6 +8,18 @@ import click
 
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 
+
+def seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """The callback of an option such as `--max-time 5m`, checked before anything is read: seconds above zero.
+
+    Raises:
+        RecipeError: it is no duration; the option is named.
+    """
+    from metasiren.engine.durations import seconds_of
+
+    return None if value is None else seconds_of(value, param.opts[0])
+
+
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
 
 

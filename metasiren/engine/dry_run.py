@@ -40,6 +40,7 @@ class DryRun:
         step_seconds: the mean time of a step of the first stage, measured; None where nothing was timed.
         stages: number of stages.
         about: what the recipe's preset states of its cost; empty where it states nothing.
+        limit: seconds of `--max-time`; None for no limit.
     """
 
     recipe: Recipe
@@ -52,6 +53,7 @@ class DryRun:
     step_seconds: float | None
     stages: int
     about: str = ""
+    limit: float | None = None
 
     def text(self, now: datetime | None = None) -> str:
         """A page of text that is a recipe: what matters first, as comments, then the resolved recipe as YAML."""
@@ -60,12 +62,15 @@ class DryRun:
             lines.append(f"it does not fit: {self.advice}")
         if self.step_seconds is not None and self.steps is not None:
             total = self.steps * self.step_seconds
-            end = (now or datetime.now()) + timedelta(seconds=total)
+            end = (now or datetime.now()) + timedelta(seconds=min(total, self.limit or total))
             first = ", measured in the first stage" if self.stages > 1 else ", measured"
             lines.append(
                 f"training: {self.steps:,} steps of {duration(self.step_seconds)}{first} on {self.device}: "
                 f"{duration(total)}"
             )
+            if self.limit is not None and self.limit < total:
+                share = f"about {int(self.limit / self.step_seconds):,} of these steps fit"
+                lines.append(f"--max-time is {duration(self.limit)}: {share}")
             lines.append(f"begun now, training ends at about {end:%Y-%m-%d %H:%M}, then it is evaluated")
         lines += _words_of_cost(self.cost, self.free, self.device)
         lines.append("Nothing was written. The resolved recipe, which runs as it stands:")
@@ -98,7 +103,13 @@ class _DoesNotFitError(Exception):
 
 
 def dry_run(
-    recipe: Recipe, catalogue: Catalogue, device: torch.device, *, about: str = "", progress: Progress | None = None
+    recipe: Recipe,
+    catalogue: Catalogue,
+    device: torch.device,
+    *,
+    about: str = "",
+    limit: float | None = None,
+    progress: Progress | None = None,
 ) -> DryRun:
     """Estimate a run, and time a few real steps of it unless the device clearly cannot hold it. Writes nothing.
 
@@ -107,6 +118,7 @@ def dry_run(
         catalogue: the plugins.
         device: where it would run.
         about: what the recipe's preset states of its cost.
+        limit: seconds of training at most; None for no limit.
         progress: receives messages.
 
     Raises:
@@ -133,14 +145,14 @@ def dry_run(
         experiment = assemble(recipe, catalogue, check=check)
     except _DoesNotFitError:
         stages = len(recipe.train.stages or [None])
-        return DryRun(recipe, device, title, cost, free, advice, recipe.train.steps, None, stages, about)
+        return DryRun(recipe, device, title, cost, free, advice, recipe.train.steps, None, stages, about, limit)
     demand_kernels(recipe, experiment.model, device)
     if cost is None:
         cost = Estimate.of(experiment, catalogue, device).cost()
     seconds = _timed(experiment, catalogue, device, progress) if experiment.steps else None
     return DryRun(
-        recipe, device, title, cost, free, "", experiment.steps, seconds, len(experiment.stages), about
-    )  # fmt: skip
+        recipe, device, title, cost, free, "", experiment.steps, seconds, len(experiment.stages), about, limit
+    )
 
 
 def _timed(experiment: Experiment, catalogue: Catalogue, device: torch.device, progress: Progress) -> float:

@@ -12,6 +12,9 @@ from rich.progress import Progress as Bar
 from metasiren.contracts import Dataset
 from metasiren.engine.choosing import Choice
 
+TIMED = 5
+"""Fewer steps after the first one that was logged give no estimate of the time that is left."""
+
 
 class Progress(ABC):
     """Receives progress messages; it never changes what runs."""
@@ -56,8 +59,8 @@ class Shown(Progress):
         self.console, self.every = console, every
         self._bar: Bar | None = None
         self._task = TaskID(0)
-        self._steps = self._start = 0
-        self._began = self._told = 0.0
+        self._steps, self._told = 0, 0.0
+        self._first: tuple[int, float] | None = None
 
     def say(self, message: str, *, minor: bool = False) -> None:
         """Print a line."""
@@ -66,29 +69,33 @@ class Shown(Progress):
 
     def start(self, steps: int, done: int) -> None:
         """Show the bar, on a terminal."""
-        self._steps, self._start, self._began, self._told = steps, done, time.monotonic(), 0.0
+        self._steps, self._told, self._first = steps, 0.0, None
         if self.console.is_terminal:
             columns = (
                 TextColumn("training"), BarColumn(), MofNCompleteColumn(),
-                TextColumn("loss {task.fields[loss]:.4g}"), TextColumn("{task.fields[rate]:,.3g} steps/s"),
-                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+                TextColumn("{task.fields[numbers]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
             )  # fmt: skip
             self._bar = Bar(*columns, console=self.console)
-            self._task = self._bar.add_task("training", total=steps, completed=done, loss=float("nan"), rate=0.0)
+            self._task = self._bar.add_task("training", total=steps, completed=done, numbers="")
             self._bar.start()
 
     def step(self, step: int, loss: float, steps_per_second: float) -> None:
-        """Move the bar, or print a line now and then."""
+        """Move the bar, or print a line now and then. A first step takes longer than others: it gives no speed."""
+        numbers, now = f"loss {loss:.4g}", time.monotonic()
+        if self._first is None:
+            self._first = (step, now)
+        else:
+            numbers += f"  {steps_per_second:,.3g} steps/s"
         if self._bar is not None:
-            self._bar.update(self._task, completed=step, loss=loss, rate=steps_per_second)
+            self._bar.update(self._task, completed=step, numbers=numbers)
             return
-        now = time.monotonic()
         if now - self._told < self.every and step < self._steps:
             return
         self._told = now
-        left = (self._steps - step) * (now - self._began) / max(1, step - self._start)
-        message = f"step {step:,}/{self._steps:,}  loss {loss:.4g}  {steps_per_second:,.3g} steps/s  {left:.0f} s left"
-        self.console.print(message, highlight=False)
+        first, began = self._first
+        if step - first >= TIMED and step < self._steps:
+            numbers += f"  {duration((self._steps - step) * (now - began) / (step - first))} left"
+        self.console.print(f"step {step:,}/{self._steps:,}  {numbers}", highlight=False)
 
     def stop(self) -> None:
         """Leave the bar as it stands."""
@@ -98,9 +105,11 @@ class Shown(Progress):
 
 
 def data_words(dataset: Dataset) -> str:
-    """A data set in one line: its title, its items by split, and how signals were cut or stretched."""
+    """A data set in one line: its title, its items by split unless it is one signal, and its entry `shape`."""
     counts = ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())
-    return "; ".join(filter(None, [f"{dataset.title}: {counts}", dataset.provenance.get("shape")]))
+    several = any(count > 1 for count in dataset.splits.values())
+    title = f"{dataset.title}: {counts}" if several else dataset.title
+    return "; ".join(filter(None, [title, dataset.provenance.get("shape")]))
 
 
 def announce(progress: Progress, recipe: str, choice: Choice) -> None:

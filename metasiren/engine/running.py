@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from metasiren.assembly.parts import make_optimizer
 from metasiren.engine.bar import named_work
 from metasiren.engine.devices import demand_kernels, deterministic, peak_memory, pick_device, resumable
 from metasiren.engine.distributed import Ranks, joined
+from metasiren.engine.durations import seconds_of as seconds_of
 from metasiren.engine.estimate import demand_fits, out_of_memory_explained
 from metasiren.engine.evaluation import evaluate as evaluate
 from metasiren.engine.evaluation import write_evaluated, write_scores, write_table
@@ -23,7 +23,7 @@ from metasiren.engine.progress import Progress, Silent, data_words
 from metasiren.engine.resuming import checkpoint_to_resume, evaluation_may_end, interrupted, mismatch_explained
 from metasiren.engine.time_limit import TimeLimit, fitted_words, what_was_cut
 from metasiren.engine.trainer import Outcome, Trainer
-from metasiren.errors import InterruptedRunError, RecipeError
+from metasiren.errors import InterruptedRunError
 from metasiren.json_files import write_json
 from metasiren.recipe import Part, Recipe, changed
 from metasiren.registry.catalogue import Catalogue, load_catalogue
@@ -36,23 +36,6 @@ from metasiren.runs.status import StatusFile
 
 RESUMED, UNWANTED = "the run is resumed", "the recipe's number was to be kept"
 """Why the length of a training is not fitted to `max_time`."""
-
-
-def seconds_of(text: str, where: str = "--max-time") -> float:
-    """The seconds of a duration such as "90", "90s", "5m" or "1h30m".
-
-    Args:
-        text: the duration.
-        where: the option that errors name.
-
-    Raises:
-        RecipeError: anything else, or nothing positive.
-    """
-    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
-    total = sum(float(n or 0) * unit for n, unit in zip(match.groups(), (3600, 60, 1), strict=True)) if match else 0.0
-    if total <= 0:
-        raise RecipeError(where, f"{text!r} is no duration.", "Write 90s, 5m or 1h30m.")
-    return total
 
 
 def run(

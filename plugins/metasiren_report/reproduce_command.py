@@ -6,13 +6,16 @@ from pathlib import Path
 
 import click
 
+from metasiren.cli.options import seconds as as_seconds
+
 
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("-o", "--out", type=click.Path(path_type=Path), default="reproduction", show_default=True, metavar="DIR")
 @click.option(
     "--time",
-    "time_",
+    "seconds",
+    callback=as_seconds,
     default="1h",
     show_default=True,
     help="When trainings stop, such as 10m; the last ones are then evaluated.",
@@ -26,7 +29,7 @@ import click
 @click.option("--data", multiple=True, metavar="NAME=PATH", help="Data that is not shipped; may be given again.")
 @click.option("--list", "only_list", is_flag=True, help="Show what would run and how long it takes, and stop.")
 def reproduce(
-    names: tuple[str, ...], out: Path, time_: str, devices: str, data: tuple[str, ...], only_list: bool
+    names: tuple[str, ...], out: Path, seconds: float, devices: str, data: tuple[str, ...], only_list: bool
 ) -> None:
     """Repeat the figures and tables of the SIREN paper, as far as this machine can in the given time.
 
@@ -35,7 +38,6 @@ def reproduce(
     """
     from metasiren import RunError
     from metasiren.engine.devices import pick_devices
-    from metasiren.engine.running import seconds_of
     from metasiren_report.reproduction.page import write_page
     from metasiren_report.reproduction.planning import Step, plan
     from metasiren_report.reproduction.running import Outcome, run_all
@@ -46,7 +48,7 @@ def reproduce(
         if not equals:
             raise RunError(f"reproduce --data {pair}", "not NAME=PATH.", "Write it as --data bach=gt_bach.wav.")
         files[name] = Path(path)
-    seconds, workers = seconds_of(time_, "--time"), pick_devices(devices)
+    workers = pick_devices(devices)
     steps = plan(names, seconds / 60, files, workers=len(workers))
     for step in steps:
         way = "not in this time or place"

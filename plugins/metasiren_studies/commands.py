@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from metasiren import RecipeError, RunError, demand_new
 from metasiren.cli.options import catalogue_of
 from metasiren.cli.options import device as device_option
+from metasiren.cli.options import seconds as as_seconds
 
 POSITIVE = click.FloatRange(min=0, min_open=True, max=1e6)
 
@@ -32,6 +33,7 @@ POSITIVE = click.FloatRange(min=0, min_open=True, max=1e6)
 )
 @click.option(
     "--max-time",
+    callback=as_seconds,
     metavar="5m",
     help="For each training at most, with as many steps as fit a whole schedule; not for those of --tune.",
 )
@@ -54,7 +56,7 @@ def compare(
     seeds: int,
     device: str,
     devices: str | None,
-    max_time: str | None,
+    max_time: float | None,
     tune: bool,
     tune_steps: int | None,
     by: str,
@@ -185,10 +187,12 @@ def init(
 )
 @click.option("--overwrite", is_flag=True, help="Replace the report; without it, one that exists is an error.")
 @click.option("--recipe", "names", multiple=True, metavar="NAME", help="Only this recipe; may be given again.")
-@click.option("--max-time", default="270s", show_default=True, help="Begin no recipe after this long.")
+@click.option(
+    "--max-time", callback=as_seconds, default="270s", show_default=True, help="Begin no recipe after this long."
+)
 @click.pass_context
 def selfcheck(
-    ctx: click.Context, device: str, output: Path | None, overwrite: bool, names: tuple[str, ...], max_time: str
+    ctx: click.Context, device: str, output: Path | None, overwrite: bool, names: tuple[str, ...], max_time: float
 ) -> None:
     """Compare the first steps of every recipe on this device with the CPU, and time them.
 
@@ -196,7 +200,6 @@ def selfcheck(
     memory. The exit status is 1 where a recipe differs or fails.
     """
     from metasiren.engine.devices import pick_device
-    from metasiren.engine.running import seconds_of
     from metasiren.recipe import shipped_recipes
     from metasiren_studies.selfcheck import selfcheck as checked
 
@@ -205,8 +208,8 @@ def selfcheck(
     known = [path.stem for path in shipped_recipes()]
     if unknown := sorted(set(names) - set(known)):
         raise RecipeError("--recipe", f"no shipped recipe is called {unknown[0]!r}.", f"known: {', '.join(known)}")
-    seconds, place = seconds_of(max_time), pick_device(device)
-    report = checked(place, catalogue_of(ctx), names=names or None, seconds=seconds, say=click.echo)
+    place = pick_device(device)
+    report = checked(place, catalogue_of(ctx), names=names or None, seconds=max_time, say=click.echo)
     click.echo(", ".join(f"{count} {state}" for state, count in report["counts"].items()) + f" on {place}")
     if output is not None:
         output.write_text(json.dumps(report, indent=1) + "\n", "utf-8")

@@ -12,9 +12,11 @@ from types import SimpleNamespace
 import pytest
 import trimesh
 from click.testing import Result
+from rich.console import Console
 from small_runs import path_of, small
 
-from metasiren.engine import bar
+from metasiren.engine import bar, progress
+from metasiren.engine.progress import Shown
 from metasiren.engine.rendering import render
 
 Typed = Callable[..., Result]
@@ -65,6 +67,44 @@ def test_a_pipe_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> Non
     lines = stream.getvalue().splitlines()
     assert 1 < len(lines) < 10
     assert lines[0] == "shading: 30%"
+
+
+def _shown(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> tuple[Shown, io.StringIO]:
+    """Progress that takes a step of ten seconds a step, and what it prints."""
+    clock = itertools.count(step=10.0)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    stream = io.StringIO()
+    return Shown(Console(file=stream, force_terminal=terminal, width=120), every=0), stream
+
+
+def test_the_time_left_is_not_told_before_some_steps_were_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, stream = _shown(monkeypatch, terminal=False)
+    shown.start(20, 0)
+    for step in (1, 2, 6, 8, 20):
+        shown.step(step, 0.5, 0.123)
+    first, second, timed, _, last = stream.getvalue().splitlines()
+    assert first == "step 1/20  loss 0.5"
+    assert second == "step 2/20  loss 0.5  0.123 steps/s"
+    # Five steps since the first in two readings of the clock, 20 s: 14 steps take 56 s.
+    assert timed == "step 6/20  loss 0.5  0.123 steps/s  56 s left"
+    assert last == "step 20/20  loss 0.5  0.123 steps/s"
+
+
+def test_a_resumed_run_forgets_the_time_that_was_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, stream = _shown(monkeypatch, terminal=False)
+    shown.start(100, 60)
+    shown.step(61, 0.5, 0.01)
+    assert stream.getvalue().splitlines() == ["step 61/100  loss 0.5"]
+
+
+def test_a_bar_shows_no_loss_before_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, stream = _shown(monkeypatch, terminal=True)
+    monkeypatch.undo()
+    shown.start(20, 0)
+    shown.stop()
+    assert "0/20" in stream.getvalue()
+    assert "nan" not in stream.getvalue()
+    assert "steps/s" not in stream.getvalue()
 
 
 @pytest.mark.parametrize(
