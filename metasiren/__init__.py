@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         demand_file,
         is_web_page,
         npz_sizes,
+        opened_picture,
         picture_formats,
         why_no_file,
     )
@@ -89,7 +90,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "contracts": "Batch BatchOptimizer Constraint Context Dataset Decoder Domain Encoder EvaluationOptions "
     "FULL_EVALUATION Field Fit Metric Model Points Prediction Problem Protocol Renderer Residual",
-    "contracts.files": "demand_black_and_white demand_file is_web_page npz_sizes picture_formats why_no_file",
+    "contracts.files": "demand_black_and_white demand_file is_web_page npz_sizes opened_picture picture_formats "
+    "why_no_file",
     "json_files": "json_object read_json",
     "contracts.proportions": "same_proportions width_by_height",
     "contracts.memory": "available_bytes demand_memory",
@@ -191,6 +193,7 @@ __all__ = [
     "load_recipe",
     "npz_sizes",
     "open_run",
+    "opened_picture",
     "pick_device",
     "picture_boxes",
     "picture_formats",

@@ -168,8 +168,8 @@ class Dataset(ABC):
         title: the true name, as tables print it.
         splits: number of items by split, such as {"train": 7952, "val": 1066}.
         domain: what the signals map from and to.
-        provenance: where the data comes from, as tables print it, such as {"filter": "bilinear"}. Its entry
-            `shape` tells how signals were cut or stretched, and is said when training starts.
+        provenance: where the data comes from, as tables print it, such as {"filter": "bilinear"}. Its
+            `shape`, how long signals are or how they were cut or resized, is said when training starts.
         metadata: plain data that converts a field's values and coordinates to physical units without the data:
             a sampling rate, a shape's centre and scale. They are kept with the run.
         renderer: name of the renderer that `metasiren render` takes for such fields, or None.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from metasiren.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL import Image
 
 MOST_NAMES = 2000
 """Names of a folder that are compared with a misspelt one, at most."""
@@ -77,6 +79,23 @@ def picture_formats() -> list[str]:
 
     Image.init()
     return [name for name in Image.ID if name != "EPS"]
+
+
+def opened_picture(source: Path | BinaryIO) -> Image.Image:
+    """A picture whose header is read, to be used in a `with` statement; without Pillow's warning of large ones.
+
+    Args:
+        source: a file's path, or its bytes as a stream.
+
+    Raises:
+        OSError: it is missing, or no picture of these formats (`UnidentifiedImageError`).
+        Exception: whatever else Pillow raises on broken bytes; it refuses more than 179 million pixels.
+    """
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(source, formats=picture_formats())
 
 
 def demand_black_and_white(path: Path, colours: NDArray[Any]) -> None:

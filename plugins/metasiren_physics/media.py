@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from metasiren import DataError, RecipeError, did_you_mean, picture_formats
+from metasiren import DataError, RecipeError, did_you_mean, opened_picture
 from metasiren_physics.arrays import A, Real, like, ones, whole
 
 MOST_PIXELS = 50_000_000
@@ -164,7 +164,7 @@ def picture(path: str | Path, *, slowest: float = 1.0, fastest: float = 2.0) -> 
     _speed("medium: picture: slowest", slowest)
     _speed("medium: picture: fastest", fastest)
     try:
-        with Image.open(path, formats=picture_formats()) as image:
+        with opened_picture(Path(path)) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"{image.width:,} x {image.height:,} pixels; {MOST_PIXELS:,} are the most")
             grey = np.asarray(image.convert("L"), dtype=np.float64) / 255

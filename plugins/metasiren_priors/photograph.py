@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resize
 
-from metasiren import DataError, demand_file, picture_formats, same_proportions, width_by_height
+from metasiren import DataError, demand_file, opened_picture, same_proportions, width_by_height
 
 MOST_PIXELS = 50_000_000
 LARGEST_SIDE = 8192
@@ -129,7 +129,7 @@ def open_picture(path: Path, channels: int) -> Image.Image:
     advice = "Give a picture such as a PNG or JPEG."
     demand_file(path, advice)
     try:
-        picture = Image.open(path, formats=picture_formats())
+        picture = opened_picture(path)
         if picture.width * picture.height > MOST_PIXELS:
             found = f"{picture.width} x {picture.height} pixels."
             raise DataError(str(path), found, f"Give at most {MOST_PIXELS:,} pixels.")

@@ -25,17 +25,27 @@ def photo(tmp_path: Path) -> Path:
     ("name", "options", "expected"),
     [
         ("picture", {"size": [16, 16]}, "40 x 30 pixels, stretched to 16 x 16"),
-        ("picture", {"crop": "square", "size": 16}, "the centre square of 40 x 30 pixels"),
+        ("picture", {"crop": "square", "size": 16}, "the centre square of 40 x 30 pixels, shrunk to 16 x 16"),
         ("picture", {"crop": "top_left"}, "the top left square of 40 x 30 pixels"),
         ("picture", {"crop": "square", "size": [16, 8]}, "the centre square of 40 x 30 pixels, stretched to 8 x 16"),
-        ("picture", {"size": 20}, None),
-        ("picture", {"size": [15, 20]}, None),
+        ("picture", {"size": 20}, "40 x 30 pixels, shrunk to 20 x 15"),
+        ("picture", {"size": [15, 20]}, "40 x 30 pixels, shrunk to 20 x 15"),
+        ("picture", {"size": 80}, "40 x 30 pixels, enlarged to 80 x 60"),
+        ("picture", {"size": 40}, None),
         ("picture", {}, None),
         ("masked_picture", {"size": [16, 16]}, "40 x 30 pixels, stretched to 16 x 16"),
-        ("poisson", {"size": 16}, "the centre square of 40 x 30 pixels"),
+        ("poisson", {"size": 16}, "the centre square of 40 x 30 pixels, shrunk to 16 x 16"),
         ("noisy_picture", {"crop": "square"}, "the centre square of 40 x 30 pixels"),
-        ("larger_pixels", {"crop": "square", "factor": 2, "size": 16}, "the centre square of 40 x 30 pixels"),
-        ("editing", {"second_photograph": "camera", "size": [16, 16]}, "me: 40 x 30 pixels, stretched to 16 x 16"),
+        (
+            "larger_pixels",
+            {"crop": "square", "factor": 2, "size": 16},
+            "the centre square of 40 x 30 pixels, shrunk to 16 x 16",
+        ),
+        (
+            "editing",
+            {"second_photograph": "camera", "size": [16, 16]},
+            "me: 40 x 30 pixels, stretched to 16 x 16; camera: 512 x 512 pixels, shrunk to 16 x 16",
+        ),
     ],
 )
 def test_a_data_set_says_how_a_picture_was_cut_or_stretched(
@@ -43,7 +53,21 @@ def test_a_data_set_says_how_a_picture_was_cut_or_stretched(
 ) -> None:
     dataset = load_catalogue().make("dataset", name, where="data", options={"path": str(photo), **options})
     said = data_words(dataset)
-    assert said.endswith(f"; {expected}" if expected else "1 test")
+    assert said == (f"{dataset.title}; {expected}" if expected else dataset.title)
+
+
+def test_transparent_parts_are_said_to_become_white(tmp_path: Path) -> None:
+    opacity = np.full((20, 20, 4), 255, np.uint8)
+    Image.fromarray(opacity).save(tmp_path / "opaque.png")
+    opacity[:5, :, 3] = 0
+    Image.fromarray(opacity).save(tmp_path / "cut.png")
+    make = load_catalogue().make
+    titles = {
+        name: data_words(make("dataset", "picture", where="data", options={"path": str(tmp_path / f"{name}.png")}))
+        for name in ("opaque", "cut")
+    }
+    assert titles["opaque"] == "opaque, 20 x 20 RGB"
+    assert titles["cut"] == "cut, 20 x 20 RGB; transparent parts on white"
 
 
 def test_a_camera_that_was_held_upright_is_not_stretched(tmp_path: Path) -> None:
@@ -53,7 +77,8 @@ def test_a_camera_that_was_held_upright_is_not_stretched(tmp_path: Path) -> None
     picture.save(tmp_path / "upright.jpg", exif=exif)
     make = load_catalogue().make
     options = {"path": str(tmp_path / "upright.jpg"), "size": [20, 15]}
-    assert "shape" not in make("dataset", "picture", where="data", options=options).provenance
+    words = make("dataset", "picture", where="data", options=options).provenance["shape"]
+    assert words == "30 x 40 pixels, shrunk to 15 x 20"
 
 
 def test_what_was_cut_is_said_when_training_starts_and_kept_with_the_run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -197,7 +198,17 @@ def test_a_path_is_never_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert read_photograph("camera").shape == (512, 512, 1)
 
 
-@pytest.mark.parametrize("size", [0, -3, (0, 4), (20_000, 20_000), 10**6])
-def test_sizes_that_make_no_sense(size: Any) -> None:
-    with pytest.raises(DataError, match="is no size of a picture"):
+@pytest.mark.parametrize(
+    ("size", "found"),
+    [
+        (0, "0 is no size of a picture"),
+        (-3, "-3 is no size of a picture"),
+        ((0, 4), "is no size of a picture"),
+        ((20_000, 20_000), "makes a picture of 20000 x 20000 pixels"),
+        (100_000, "100000 makes a picture of 100000 x 100000 pixels"),
+    ],
+)
+def test_sizes_that_make_no_sense(size: Any, found: str) -> None:
+    with pytest.raises(DataError, match=re.escape(found)) as raised:
         read_photograph("camera", size=size)
+    assert "at most 100,000,000 pixels in all" in str(raised.value)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
-from metasiren import DataError, RunWarning, demand_black_and_white, picture_formats, width_by_height
+from metasiren import DataError, RunWarning, demand_black_and_white, opened_picture, width_by_height
 from metasiren_images.single.photograph import Crop, find_photograph, read_photograph, resized, square
 
 Polarity = Literal["white_hidden", "white_seen"]
@@ -83,7 +83,7 @@ def read_mask(
 
 def _opaque(path: Path, shape: tuple[int, int]) -> Mask:
     """Where a picture that can be read is not transparent."""
-    with Image.open(find_photograph(path), formats=picture_formats()) as opened:
+    with opened_picture(find_photograph(path)) as opened:
         if not opened.has_transparency_data or opened.mode[0] in "IF":  # 16 bits and fractions have none
             return np.ones(shape, np.bool_)
         opacity = ImageOps.exif_transpose(opened).convert("RGBA").getchannel("A")

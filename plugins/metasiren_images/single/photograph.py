@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from metasiren import DataError, did_you_mean, is_web_page, picture_formats, same_proportions, width_by_height
+from metasiren import DataError, did_you_mean, is_web_page, opened_picture, same_proportions, width_by_height
 
 Crop = Literal["none", "square", "top_left"]
 Pixels = np.ndarray[Any, np.dtype[np.float32]]
@@ -85,24 +85,33 @@ def read_photograph(
 
 
 def shape_words(source: str | Path, *, size: int | tuple[int, int] | None, crop: Crop = "none") -> str:
-    """How `read_photograph` changes the shape of a picture, in words; empty where it keeps the proportions.
+    """How `read_photograph` changes a picture, in words; empty where it keeps every pixel.
 
-    Such as `the centre square of 400 x 300 pixels` or `400 x 300 pixels, stretched to 64 x 64`: width, then height.
+    Such as `the centre square of 400 x 300 pixels, shrunk to 64 x 64` or `400 x 300 pixels, stretched to 64 x 64`:
+    width, then height. Transparent parts, which become white, are named.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with Image.open(find_photograph(source), formats=picture_formats()) as opened:
-            turned = opened.getexif().get(ORIENTATION, 1) >= 5
-            rows, columns = opened.size if turned else opened.size[::-1]
-    words = f"{width_by_height((rows, columns))} pixels"
-    if crop != "none" and rows != columns:
+    with opened_picture(find_photograph(source)) as opened:
+        turned = opened.getexif().get(ORIENTATION, 1) >= 5
+        rows, columns = opened.size if turned else opened.size[::-1]
+        white = "transparent parts on white" if _is_transparent(opened) else ""
+    words, cut = f"{width_by_height((rows, columns))} pixels", crop != "none" and rows != columns
+    if cut:
         words = f"the {'centre' if crop == 'square' else 'top left'} square of {words}"
         rows = columns = min(rows, columns)
-    elif size is None or isinstance(size, int) or same_proportions((rows, columns), size):
-        return ""
-    if size is None or isinstance(size, int) or same_proportions((rows, columns), size):
-        return words
-    return f"{words}, stretched to {width_by_height(size)}"
+    shape = (rows, columns) if size is None else shape_at(size, rows, columns)
+    if shape == (rows, columns):
+        return "; ".join(filter(None, [words if cut else "", white]))
+    change = "stretched" if not same_proportions((rows, columns), shape) else "enlarged"
+    if change == "enlarged" and shape[0] * shape[1] < rows * columns:
+        change = "shrunk"
+    return "; ".join(filter(None, [f"{words}, {change} to {width_by_height(shape)}", white]))
+
+
+def _is_transparent(opened: Any) -> bool:
+    """Whether a picture has parts that are not opaque; greys of 16 bits and fractions have none."""
+    if not opened.has_transparency_data or opened.mode[0] in "IF":
+        return False
+    return bool(opened.convert("RGBA").getchannel("A").getextrema()[0] < 255)
 
 
 def find_photograph(source: str | Path) -> Path:
@@ -142,11 +151,7 @@ def _bytes(path: Path) -> bytes:
 def _decode(data: bytes, where: str) -> Pixels:
     """Pixels (rows, columns, 1 or 3) in [0, 1], upright."""
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of large pictures from another number on; ours is checked below.
-            warnings.simplefilter("ignore")
-            opened = Image.open(io.BytesIO(data), formats=picture_formats())
-        with opened:
+        with opened_picture(io.BytesIO(data)) as opened:
             if opened.width * opened.height > MOST_PIXELS:
                 raise Image.DecompressionBombError(f"{opened.width:,} x {opened.height:,} pixels")
             with warnings.catch_warnings():
@@ -211,16 +216,7 @@ def square(pixels: Pixels, crop: str) -> Pixels:
 def resized(pixels: Pixels, size: int | tuple[int, int]) -> Pixels:
     """Pixels (rows, columns, channels) in [0, 1] at a size as `read_photograph` takes it."""
     rows, columns = pixels.shape[:2]
-    if isinstance(size, int):
-        factor = size / max(rows, columns)
-        shape = (max(1, round(rows * factor)), max(1, round(columns * factor)))
-        sensible = size >= 1
-    else:
-        shape = (int(size[0]), int(size[1]))
-        sensible = min(shape) >= 1
-    if not sensible or shape[0] * shape[1] > MOST_PIXELS:
-        advice = f"Give pixels of the longer side, or [rows, columns]; at most {MOST_PIXELS:,} pixels in all."
-        raise DataError("size", f"{size} is no size of a picture.", advice)
+    shape = shape_at(size, rows, columns)
     if shape == (rows, columns):
         return pixels
     made = [
@@ -229,3 +225,24 @@ def resized(pixels: Pixels, size: int | tuple[int, int]) -> Pixels:
     ]
     # Weights of the filter sum to one only up to rounding.
     return np.stack(made, axis=-1).clip(0, 1).astype(np.float32)
+
+
+def shape_at(size: int | tuple[int, int], rows: int, columns: int) -> tuple[int, int]:
+    """Rows and columns of a picture of `rows` and `columns` at a size as `read_photograph` takes it.
+
+    Raises:
+        DataError: a size below one pixel, or above 100 million.
+    """
+    advice = f"Give pixels of the longer side, or [rows, columns]; at most {MOST_PIXELS:,} pixels in all."
+    if isinstance(size, int):
+        factor = size / max(rows, columns)
+        shape = (max(1, round(rows * factor)), max(1, round(columns * factor)))
+        smallest = size
+    else:
+        shape = (int(size[0]), int(size[1]))
+        smallest = min(shape)
+    if smallest < 1:
+        raise DataError("size", f"{size} is no size of a picture.", advice)
+    if shape[0] * shape[1] > MOST_PIXELS:
+        raise DataError("size", f"{size} makes a picture of {width_by_height(shape)} pixels.", advice)
+    return shape

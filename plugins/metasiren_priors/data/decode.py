@@ -6,11 +6,11 @@ import io
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ImageOps, UnidentifiedImageError
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
-from metasiren import picture_formats
+from metasiren import opened_picture
 
 Filter = Literal["nearest", "bilinear", "bicubic"]
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -32,7 +32,7 @@ def decode(data: bytes, *, size: int, resize: str, expected: tuple[int, int] | N
         Exception: whatever Pillow raises on broken bytes; ValueError for another size or 16-bit greys.
     """
     try:
-        file = Image.open(io.BytesIO(data), formats=picture_formats())
+        file = opened_picture(io.BytesIO(data))
     except UnidentifiedImageError:
         # Pillow's own words name the object in memory.
         raise UnidentifiedImageError("no format that Pillow knows") from None

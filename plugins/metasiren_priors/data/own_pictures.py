@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags
 
-from metasiren import DataError, demand_file, load_catalogue, picture_formats
+from metasiren import DataError, demand_file, load_catalogue, opened_picture
 from metasiren_priors.data.decode import Filter, decode
 from metasiren_priors.data.npz_file import read_splits
 from metasiren_priors.data.sources import PICTURES
@@ -75,7 +75,7 @@ def open_pictures(path: Path, *, size: int, resize: Filter) -> Pictures:
 
 def _cut(picture: Path) -> dict[str, str]:
     """The entry `shape` of the provenance: what `decode` takes of a picture that is not square; else nothing."""
-    with Image.open(picture, formats=picture_formats()) as opened:
+    with opened_picture(picture) as opened:
         turned = opened.getexif().get(ExifTags.Base.Orientation, 1) >= 5
         width, height = opened.size[::-1] if turned else opened.size
     return {} if width == height else {"shape": f"the centre square of {width} x {height} pixels"}

@@ -94,9 +94,8 @@ class Video(Dataset):
         self.points = int(points) if whole else max(1, round(points * int(np.prod(shape))))
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=3, d_out=3, grid=shape)
-        self.provenance = {
-            "clip": f"{shape[0]} frames of {width_by_height(shape[1:])} pixels, every {stride} from {start}"
-        }
+        words = f"{shape[0]} frame{'s' * (shape[0] != 1)} of {width_by_height(shape[1:])} pixels"
+        self.provenance = {"clip": f"{words}, every {stride} from {start}", "shape": words}
         if size is not None:
             self.provenance["filter"] = resize
         self.metadata = {"title": self.title, "fps": fps / stride, "frames": shape[0]}

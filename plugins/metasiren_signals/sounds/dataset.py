@@ -76,8 +76,10 @@ class Audio(Dataset):
         self.title, self.extent, self.points = title or recording.title, extent, points
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=1, d_out=channels, grid=(length,))
+        words = f"{channels} channel{'s' * (channels > 1)}"
         self.provenance = {
-            "sound": f"{length:,} samples from {start:g} s at {rate} Hz, {channels} channel{'s' * (channels > 1)}"
+            "sound": f"{length:,} samples from {start:g} s at {rate} Hz, {words}",
+            "shape": f"{length / rate:.2f} s at {rate} Hz, {words}",
         }
         self.metadata = {
             "title": self.title,
