@@ -55,8 +55,8 @@ def list_runs(folder: Path, as_json: bool) -> None:
     if not found:
         click.echo(f"no runs in {folder}", err=True)
         return
-    heads = ("run", "recipe", "numbers", "training", "state", "MB")
-    lines = [(str(s.run.path.relative_to(folder)), s.run.label, s.headline, s.duration, s.progress,
+    heads = ("run", "recipe", "data", "numbers", "training", "state", "MB")
+    lines = [(str(s.run.path.relative_to(folder)), s.run.label, s.data, s.headline, s.duration, s.progress,
               f"{s.size / 1e6:.1f}") for s in found]  # fmt: skip
     _show(heads, lines)
 
@@ -95,7 +95,10 @@ def clean(folder: Path, delete: bool, checkpoints: bool, unfinished: bool) -> No
     total, new = sum(leftover.size for leftover in found), left_as_new(folder)
     if delete:
         remove(found)
-    click.echo(f"{total / 1e6:8.1f} MB  {'deleted' if delete else 'can be deleted: add --delete'}", err=not delete)
+    if found:
+        click.echo(f"{total / 1e6:8.1f} MB  {'deleted' if delete else 'can be deleted: add --delete'}", err=not delete)
+    else:
+        click.echo("nothing to delete.", err=True)
     if new:
         runs = "1 run was" if new == 1 else f"{new} runs were"
         click.echo(f"{runs} left alone: written to within the last hour, and perhaps going on.", err=True)

@@ -26,11 +26,14 @@ class Difference:
 
 
 def between(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Difference]:
-    """The dotted keys whose values differ, in the order of the first mapping and then of the second."""
+    """The dotted keys whose values differ, in the order of the first mapping and then of the second.
+
+    A key that one side lacks and that is null on the other is no difference.
+    """
     one, two = dict(_flat(first)), dict(_flat(second))
     keys = list(dict.fromkeys([*one, *two]))
     pairs = ((key, _text(one, key), _text(two, key)) for key in keys)
-    return [Difference(key, a, b) for key, a, b in pairs if a != b]
+    return [Difference(key, a, b) for key, a, b in pairs if a != b and {a, b} != {ABSENT, "null"}]
 
 
 def recipe_tree(recipe: Recipe) -> dict[str, Any]:

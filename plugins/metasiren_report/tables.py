@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metasiren import Run, RunError, read_table
+from metasiren_report.leading import leading_cells
 from metasiren_report.summary import json_or_empty
 from metasiren_report.wording import metric_title
 
@@ -22,6 +23,7 @@ class Grid:
         rows: name, kind, cells.
         notes: what else is known of each row; empty where nothing is.
         corner: what the heads count, where their title does not say so.
+        leading: cells that are bold, as (row, column), both counted from 0.
     """
 
     title: str
@@ -29,6 +31,13 @@ class Grid:
     rows: tuple[tuple[str, str, tuple[str, ...]], ...]
     notes: tuple[str, ...] = ()
     corner: str = ""
+    leading: frozenset[tuple[int, int]] = frozenset()
+
+    @property
+    def rule(self) -> str:
+        """Which numbers are bold."""
+        least = "the least error for each number of observed points, and what its standard errors cannot tell from it"
+        return least if self.corner else "the best number by each measure"
 
     @property
     def tall(self) -> bool:
@@ -62,7 +71,8 @@ def _grid(title: str, rows: Sequence[Any], measure: str, labels: Mapping[str, An
         (str(row.get("name")), str(row.get("kind")), tuple(cell(row[measure].get(key)) for key in keys)) for row in kept
     )
     heads = tuple(metric_title(str(labels.get(key, key))) for key in keys)
-    return Grid(title, heads, lines, tuple(str(row.get("note") or "") for row in kept), corner)
+    leading = frozenset((row, keys.index(key)) for row, key in leading_cells(kept, measure, keys))
+    return Grid(title, heads, lines, tuple(str(row.get("note") or "") for row in kept), corner, leading)
 
 
 def cell(value: Any) -> str:

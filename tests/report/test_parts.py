@@ -276,7 +276,7 @@ def test_the_clean_command_says_how_many_runs_are_too_new(old: Path) -> None:
     assert "left alone" not in CliRunner().invoke(cli, ["clean", str(old.parent)]).stderr
     (old / "metrics.jsonl").touch()
     listed = CliRunner().invoke(cli, ["clean", str(old.parent)]).stderr
-    assert "0.0 MB  can be deleted" in listed
+    assert "nothing to delete." in listed
     assert "1 run was left alone: written to within the last hour" in listed
 
 

@@ -42,7 +42,7 @@ class MeasuredProtocol(Protocol):
 
     captions: ClassVar[dict[str, str]] = {
         "figure.png": "The true picture, the field, and the other methods.",
-        "seen.png": "What the field was fitted to.",
+        "seen.png": "What the field was fitted to. In line integrals, a column is an angle and a row an offset.",
     }
 
     def evaluate(

@@ -1,0 +1,52 @@
+"""Which cells of a table are bold: the best number of a column, where it is known which direction is better."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+GREATER = re.compile(r"(?!.*std)(.*_)?(psnr|snr)(_.*)?_db|ssim|iou|normal_consistency")
+LESS = re.compile(r"(.*_)?(mse|l2|error|chamfer|hausdorff)(_share)?|eikonal_residual|mean_abs_sdf")
+
+
+def leading_cells(rows: Sequence[Mapping[str, Any]], measure: str, keys: Sequence[str]) -> frozenset[tuple[int, str]]:
+    """The best number of each column among models and baselines with the same note, as (row, column's key).
+
+    Of the errors of a prior's table (measure `mse`) the least leads, with each that differs from it by no more than
+    the standard error of the difference; none where a standard error is not known. Of other metrics those of the best
+    value lead; none where their name does not tell which direction is better, or where there is nothing to compare
+    with.
+
+    Args:
+        rows: of a table or a comparison, as their JSON files hold them.
+        measure: the entry of each row that maps keys to numbers.
+        keys: of the columns.
+    """
+    found = set()
+    for note in dict.fromkeys(row.get("note") for row in rows):
+        mine = [(i, row) for i, row in enumerate(rows) if row.get("note") == note and row.get("kind") != "paper"]
+        for key in keys:
+            numbers = {i: row[measure].get(key) for i, row in mine}
+            known = {i: value for i, value in numbers.items() if _is_number(value)}
+            if len(known) < 2:
+                continue
+            if measure == "mse":
+                errors = {i: (row.get("mse_stderr") or {}).get(key) for i, row in mine if i in known}
+                found |= {(i, key) for i in _within_errors(known, errors)}
+            elif GREATER.fullmatch(key) or LESS.fullmatch(key):
+                best = (max if GREATER.fullmatch(key) else min)(known.values())
+                found |= {(i, key) for i, value in known.items() if value == best}
+    return frozenset(found)
+
+
+def _within_errors(known: Mapping[int, float], errors: Mapping[int, Any]) -> list[int]:
+    if not all(_is_number(error) for error in errors.values()):
+        return []
+    least = min(known, key=lambda i: known[i])
+    return [i for i, value in known.items() if value - known[least] <= math.hypot(errors[least], errors[i])]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
