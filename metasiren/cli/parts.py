@@ -36,7 +36,7 @@ def plugins(ctx: click.Context, as_json: bool, check: str | None) -> None:
         state = f"FAILED: {plugin.error}" if plugin.error else ""
         click.echo(f"{plugin.name}  ({plugin.distribution} {plugin.version})  {state}".rstrip())
         for kind, names in offered[plugin.name].items():
-            click.echo(f"  {kind + 's':<12} {', '.join(sorted(names))}")
+            click.echo(f"  {kind + 's':<15} {', '.join(sorted(names))}")
 
 
 def _check(catalogue: Catalogue, name: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from metasiren.errors import RecipeError
 from metasiren.recipe import BASE, Recipe, nested, presets_of
 from metasiren.recipe import load_recipe as load_preset
-from metasiren.registry.catalogue import Catalogue, load_catalogue
+from metasiren.registry.catalogue import Catalogue, load_catalogue, options_model
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,14 @@ def choose_preset(
         RecipeError: no preset can run here (with the reasons), or a mistake in the recipe or the overrides.
     """
     presets, asked = presets_of(recipe), dict(overrides or {})
-    if preset is not None or not presets:
-        loaded, changes = _load_with_signal(recipe, preset, asked, catalogue)
-        entry = presets.get(str(loaded.preset)) or {}
-        return Choice(loaded, loaded.preset, changes, str(entry.get("cost", "")))
     named = nested(asked).get("data")
     given = isinstance(named, Mapping) and named.get("path") is not None
+    if preset is not None or not presets:
+        loaded, changes = _load_with_signal(recipe, preset, asked, catalogue)
+        if given and preset is not None:
+            _demand_takes_files(recipe, loaded, presets, asked, catalogue)
+        entry = presets.get(str(loaded.preset)) or {}
+        return Choice(loaded, loaded.preset, changes, str(entry.get("cost", "")))
     missing: dict[str, list[str]] = {}
     of_data: list[str] = []
     for name, entry in presets.items():
@@ -124,6 +126,31 @@ def _load_with_signal(
     displaced = _displaced(loaded, asked, catalogue)
     changes = {**asked, **displaced}
     return load_preset(recipe, preset=preset, overrides=changes) if displaced else loaded, changes
+
+
+def _demand_takes_files(
+    recipe: str | Path, loaded: Recipe, presets: Mapping[str, Any], asked: Mapping[str, Any], catalogue: Catalogue
+) -> None:
+    """Raise a RecipeError where the preset's data set has no `path` and that of another preset has one."""
+    if _takes_path(loaded, catalogue):
+        return
+    others = [
+        name
+        for name in presets
+        if name != loaded.preset and _takes_path(_load_with_signal(recipe, name, asked, catalogue)[0], catalogue)
+    ]
+    if others:
+        found = f"the preset {loaded.preset} has the data set {loaded.data.name}, which reads no file."
+        advice = f"Leave --preset out, or give a preset that does: {', '.join(others)}."
+        raise RecipeError(f"{recipe}: data.path", found, advice)
+
+
+def _takes_path(recipe: Recipe, catalogue: Catalogue) -> bool:
+    """Whether the recipe's data set has an option `path`; true where the data set is unknown, another error."""
+    if recipe.data.name not in catalogue.offers["dataset"]:
+        return True
+    model = options_model("dataset", catalogue.factory("dataset", recipe.data.name, f"{recipe.name}: data"))
+    return "path" in model.model_fields or model.model_config.get("extra") == "allow"
 
 
 def _has_gpu() -> bool:

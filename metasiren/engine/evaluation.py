@@ -157,7 +157,8 @@ def evaluate(
         raise RunError(str(path), "the recipe names neither protocol nor metrics.", advice)
     with locked(made.path):
         checkpoint = made.checkpoint()
-        (progress or Silent()).say(f"weights after step {checkpoint.step} of {made.environment['steps']}")
+        if made.environment["steps"]:
+            (progress or Silent()).say(f"weights after step {checkpoint.step} of {made.environment['steps']}")
         model = made.model(device=place, catalogue=catalogue, checkpoint=checkpoint)
         dataset = make_dataset(made.recipe, catalogue)
         demand_same_data(str(made.path), made.environment, dataset, made.recipe.data)

@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from metasiren.errors import RecipeError, did_you_mean
 from metasiren.recipe.model import Recipe
 from metasiren.recipe.words import key_meant
 
 
-def explain(error: ValidationError, where: str, model: type[BaseModel], prefix: str = "") -> RecipeError:
-    """A pydantic error as one that names keys and what would work."""
-    found, advice = [], []
-    for item in error.errors(include_url=False):
+def explain(
+    error: ValidationError,
+    where: str,
+    model: type[BaseModel],
+    prefix: str = "",
+    *,
+    types: Mapping[str, str] = MappingProxyType({}),
+) -> RecipeError:
+    """A pydantic error as one that names keys and what would work.
+
+    Args:
+        error: of validation.
+        where: the place that the error names.
+        model: that was validated.
+        prefix: before every key.
+        types: of options that may be of several types or have several entries, as `int | tuple[int, int]`; pydantic
+            has an error of its own for each of them.
+    """
+    found: list[str] = []
+    advice: list[str] = []
+    items = error.errors(include_url=False)
+    # One message for an option, whose value is that of the error with the fewest words.
+    shortest = {str(item["loc"][0]): item for item in sorted(items, key=lambda item: -len(item["loc"])) if item["loc"]}
+    for item in items:
+        option = str(item["loc"][0]) if item["loc"] else ""
+        kind = types.get(option, "")
+        if _is_of_wrong_type(item, kind):
+            value = shortest[option]["input"]
+            found.append(f"{option}: expected {_expected(kind)}. Found {value!r}.")
+            continue
         key = ".".join([prefix, *map(str, item["loc"])] if prefix else map(str, item["loc"]))
         if item["type"] == "extra_forbidden":
             known = _fields_at(model, item["loc"][:-1])
@@ -27,7 +57,20 @@ def explain(error: ValidationError, where: str, model: type[BaseModel], prefix: 
         else:
             shown = "" if isinstance(item["input"], dict) else f" Found {item['input']!r}."
             found.append(f"{key or 'recipe'}: {item['msg'].removeprefix('Value error, ')}.{shown}")
-    return RecipeError(where, "\n  ".join(found), "\n".join(dict.fromkeys(advice)))
+    return RecipeError(where, "\n  ".join(dict.fromkeys(found)), "\n".join(dict.fromkeys(advice)))
+
+
+def _is_of_wrong_type(item: ErrorDetails, kind: str) -> bool:
+    """Whether an error is about an option of several types, or about one with several entries."""
+    if "tuple[" not in kind and len(item["loc"]) < 2:
+        return False
+    return item["type"].endswith(("_type", "_parsing", "_from_float", "literal_error", "missing", "too_long"))
+
+
+def _expected(kind: str) -> str:
+    """A type as YAML has it: `int | tuple[int, int] | None` is `int or [int, int]`."""
+    words = [word for word in kind.split(" | ") if word != "None"]
+    return " or ".join(words).replace("tuple[", "[").replace("list[", "[")
 
 
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

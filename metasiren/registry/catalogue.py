@@ -151,7 +151,10 @@ class Catalogue:
         try:
             checked = model.model_validate(dict(given))
         except ValidationError as error:
-            raise explain(error, f"{where} {name}", model) from None
+            from metasiren.registry.describe import type_name
+
+            types = {option: type_name(info.annotation) for option, info in model.model_fields.items()}
+            raise explain(error, f"{where} {name}", model, types=types) from None
         extra = checked.model_extra or {}
         return {**{key: getattr(checked, key) for key in checked.model_fields_set if key not in extra}, **extra}
 

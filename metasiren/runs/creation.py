@@ -76,6 +76,10 @@ def _demand_free(path: Path) -> None:
         taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
     except OSError as error:
         raise RunError(str(path), f"the run directory cannot be made: {error}.", "Name another --out.") from None
+    if taken and not path.is_dir():
+        raise RunError(str(path), "is a file, not a directory for a run.", "Name another --out.")
+    if taken and not (path / "recipe.yaml").is_file():
+        raise RunError(str(path), "the directory is not empty.", "Name another --out, one that does not exist yet.")
     if taken:
         advice = f"Name another --out, or go on with --resume {path}."
         raise RunError(str(path), "the directory is not empty.", advice)

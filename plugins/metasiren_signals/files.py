@@ -38,7 +38,7 @@ def demand_file(path: Path, advice: str) -> None:
         DataError: it does not exist, is a folder, or is empty.
     """
     if not path.is_file():
-        raise DataError(str(path), "no such file." if not path.exists() else "is not a file.", advice)
+        raise DataError(str(path), "no such file." if not path.exists() else "is a folder, not a file.", advice)
     if path.stat().st_size == 0:
         raise DataError(str(path), "is empty (0 bytes).", "Fetch or export it again.")
 

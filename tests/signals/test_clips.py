@@ -16,6 +16,7 @@ import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from metasiren import DataError, PluginError, RecipeError, grid
 from metasiren_signals.clips import cache, dataset, reading
@@ -175,7 +176,11 @@ def test_bad_files_are_refused_before_training(tmp_path: Path, ordinary: Path) -
         stream.height, stream.width, stream.pix_fmt = 16, 16, "yuv420p"
         container.start_encoding()
     refused(tmp_path / "nowhere.mp4", "no such file")
-    refused(tmp_path, "is not a file")
+    refused(tmp_path, r"is a folder, not a file[\s\S]*ffmpeg -i %04d.png clip.mp4")
+    Image.new("RGB", (32, 16)).save(tmp_path / "me.jpg")
+    Image.new("RGB", (32, 16)).save(tmp_path / "clip.mp4", "PNG")
+    for picture in ("me.jpg", "clip.mp4"):
+        refused(tmp_path / picture, f"{picture}: a picture, not a clip.[\\s\\S]*metasiren run image --set data.path=")
     refused(tmp_path / "empty.mp4", "is empty")
     refused(tmp_path / "text.mp4", "not readable as a video")
     refused(tmp_path / "sound.wav", "has no video stream; it holds audio")

@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 from torch import Tensor
 
-from metasiren import Batch, Context, DataError, Dataset, Domain, RecipeError, demand_memory, grid, why_no_file
+from metasiren import (
+    Batch,
+    Context,
+    DataError,
+    Dataset,
+    Domain,
+    RecipeError,
+    demand_file,
+    demand_memory,
+    grid,
+    why_no_file,
+)
 from metasiren_images.single.sampling import Sample, check_points
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -146,6 +157,12 @@ def _column(values: Array) -> Tensor:
 
 
 def _read(path: Path) -> Array:
+    if not path.is_file():
+        demand_file(path, "Give an .npy file.")
+    with path.open("rb") as file:
+        if file.read(6) != b"\x93NUMPY":
+            advice = "Give an array (depth, rows, columns) written by numpy.save."
+            raise DataError(str(path), "not an .npy file: it does not begin as one.", advice)
     try:
         # Mapped into memory: a header that declares more than the file holds is refused before anything is allocated.
         held = np.load(path, mmap_mode="r", allow_pickle=False)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
-from metasiren import why_no_file
+from metasiren import RunWarning, why_no_file
 from metasiren_priors.data.celeba import CelebA
 from metasiren_priors.data.folder import Folder
 from metasiren_priors.data.imageset import ImageSet
@@ -13,6 +14,13 @@ from metasiren_priors.data.npz import Npz
 from metasiren_priors.data.sources import PICTURES
 
 ADVICE = "Give a folder of pictures, an .npz file with `images`, or CelebA: --set data.path=..."
+
+FEW = 100
+"""Fewer pictures to train on are warned of."""
+
+
+class FewPicturesWarning(RunWarning):
+    """A prior is trained on few pictures."""
 
 
 class Faces(ImageSet):
@@ -53,6 +61,9 @@ class Faces(ImageSet):
             opened = Folder(path=found, size=size, resize=resize)
         else:
             opened = CelebA(path=found, size=size, resize=resize)
+        if path is not None and opened.splits["train"] < FEW:
+            words = f"{path}: only {opened.splits['train']:,} pictures to train on. A prior of so few can repeat them, "
+            warnings.warn(FewPicturesWarning(words + "but not complete others: give more."), stacklevel=2)
         super().__init__(title or opened.title, opened._arrays, opened.provenance, mirror=mirror)
 
     @classmethod
@@ -72,6 +83,8 @@ def _why_no_faces(path: Path | str) -> str | None:
         return f"{path} is one picture; a prior is trained on many.\n{ADVICE}"
     if place.is_file() and place.suffix.lower() != ".zip":
         return f"{path} holds no faces that can be read.\n{ADVICE}"
+    if place.is_dir() and not any(place.iterdir()):
+        return f"{path} is an empty folder.\n{ADVICE}"
     held = sorted(each.name for each in place.glob("*.npz")) if place.is_dir() else []
     return f"{path} is a folder without pictures; it holds {', '.join(held)}.\n{ADVICE}" if held else None
 

@@ -156,7 +156,11 @@ class ImageSet(Dataset):
             shapes = ["x".join(map(str, shape)) for shape in (other.shape, wanted)]
             raise DataError(str(path), f"pictures of {shapes[0]}; the model is for {shapes[1]}.", "Give such pictures.")
         arrays = {"train": self._arrays["train"], "val": other.pictures, "test": other.pictures}
-        made = ImageSet(other.title, arrays, other.provenance)
+        provenance, known = dict(other.provenance), {hash(each.tobytes()) for each in self._arrays["train"]}
+        if seen := sum(hash(each.tobytes()) in known for each in other.pictures):
+            words = f"{seen:,} of them are training pictures, whose errors are smaller than those of others"
+            provenance["shape"] = "; ".join(filter(None, [provenance.get("shape"), words]))
+        made = ImageSet(other.title, arrays, provenance)
         return made.to(self.device)
 
     def _mirrored(self, values: Tensor, chosen: Tensor) -> Tensor:

@@ -33,13 +33,14 @@ def read_surface(path: Path, *, most: int, seed: int) -> Trimesh | Cloud:
         PluginError: a mesh, where trimesh is not installed.
     """
     where, suffix = str(path), path.suffix.lower()
+    if path.is_dir():
+        raise DataError(where, "is a folder, not a file.", f"Name one file in it: {', '.join(SUFFIXES)}.")
     if suffix not in SUFFIXES:
         found = f"the suffix is {suffix!r}." if suffix else "the name has no suffix."
         question = did_you_mean(suffix, SUFFIXES)
         raise DataError(where, found, f"{question}\nKnown: {', '.join(SUFFIXES)}.".strip())
     if not path.is_file():
-        found = "is a folder, not a file." if path.is_dir() else "no such file."
-        raise DataError(where, found, "Name a mesh or a point cloud (data.path).")
+        raise DataError(where, "no such file.", "Name a mesh or a point cloud (data.path).")
     if path.stat().st_size == 0:
         raise DataError(where, "the file is empty.", "A download or export broke off: make it again.")
     if suffix == ".ply":

@@ -47,9 +47,12 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     # interpreter's lock while the thread that holds the lock waits for it to end. None is PyAV's own default.
     av.logging.set_level(None)
     where = str(path)
-    demand_file(path, "Name a video file.")
+    demand_file(path, "Name a video file. To make one of pictures: ffmpeg -i %04d.png clip.mp4")
     try:
         with av.open(str(path)) as container:
+            if container.format.name == "image2" or container.format.name.endswith("_pipe"):
+                advice = f"To fit it: metasiren run image --set data.path={path}"
+                raise DataError(where, "a picture, not a clip.", advice)
             if not container.streams.video:
                 kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
                 raise DataError(where, f"has no video stream; it holds {kinds}.", "Name a file with pictures.")
