@@ -176,6 +176,10 @@ def test_the_command(tmp_path: Path) -> None:
     found = CliRunner().invoke(cli, [*command, *options])
     assert found.exit_code == 0, found.output
     assert len(read_zoo(out)) == 2
+    assert "celeba_gaussian: preset quick; each item is fitted for 2 steps at most" in found.stderr
+    with pytest.raises(ms.RecipeError, match="a zoo does not use this") as refused:
+        CliRunner().invoke(cli, [*command, "--set", "train.steps=3"], catch_exceptions=False)
+    assert "--steps, --lr and --points" in str(refused.value)
     again = CliRunner().invoke(cli, [*command, *options])
     assert isinstance(again.exception, ms.RunError)
 

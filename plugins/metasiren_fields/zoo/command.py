@@ -52,14 +52,21 @@ def zoo(
     The recipe gives the data set and the network; its encoder, decoder and constraints play no part. An interrupted
     zoo goes on when the same command is given again.
     """  # noqa: D301 (click's own mark keeps the lines above as they are)
-    from metasiren import load_recipe, pick_device, progress_bar, psnr, read_overrides
+    from metasiren import RecipeError, load_recipe, pick_device, progress_bar, psnr, read_overrides
     from metasiren_fields.zoo.making import Plan, make_zoo, parse_items
 
     until_mse = 4 * 10 ** (-until / 10) if until is not None else 0.0
     plan = Plan(split, parse_items(items), at, steps, lr, until_mse, together, seed, shared_start, points)
-    loaded = load_recipe(recipe, preset=preset, overrides=read_overrides(pairs))
+    overrides = read_overrides(pairs)
+    for key in overrides:
+        if key.partition(".")[0] not in ("data", "siren"):
+            advice = "It takes data and siren from the recipe; steps, rate and points are --steps, --lr and --points."
+            raise RecipeError(f"zoo --set {key}", "a zoo does not use this.", advice)
+    loaded = load_recipe(recipe, preset=preset, overrides=overrides)
+    named = f"{loaded.name}: preset {loaded.preset}; " if loaded.preset else f"{loaded.name}: "
+    click.echo(f"{named}each item is fitted for {steps:,} steps at most", err=True)
     made = make_zoo(
-        loaded, out, plan, device=pick_device(device), watch=lambda total: progress_bar("fields fitted", total),
+        loaded, out, plan, device=pick_device(device), watch=lambda total: progress_bar("steps", total),
         overwrite=overwrite,
     )  # fmt: skip
     quality = psnr(made.mse.clamp(min=1e-12))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,6 +44,7 @@ def fit_together(
     seed: int = 0,
     marks: Sequence[int] = (),
     keep_at: int | None = None,
+    stepped: Callable[[int], object] = lambda count: None,
 ) -> Fits:
     """Fit every item as if it were alone.
 
@@ -63,6 +64,7 @@ def fit_together(
         seed: of the random points.
         marks: numbers of steps after which all errors are kept; an item that stopped before keeps its last.
         keep_at: a number of steps after which all weights are kept, too.
+        stepped: called with 1 after each step.
 
     Raises:
         TrainingError: an item's error is not finite; it names the items.
@@ -105,6 +107,7 @@ def fit_together(
         adam.zero_grad()
         errors(chosen).sum().backward()  # type: ignore[no-untyped-call]
         adam.step()
+        stepped(1)
     for row, mark in zip(marked, marks, strict=True):
         if mark > step:
             row[:] = mse

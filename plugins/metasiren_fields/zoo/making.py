@@ -80,7 +80,8 @@ def make_zoo(
         out: the file to write. Finished groups lie in `out` + `.groups` until then.
         plan: what is fitted.
         device: where.
-        watch: takes the number of items and gives a context, whose function is called with those of each group.
+        watch: takes the number of steps of all groups together, and gives a context whose function is called with the
+            steps done.
         overwrite: replace a file that exists, once all items are fitted.
 
     Raises:
@@ -98,13 +99,17 @@ def make_zoo(
     description = _description(recipe, dataset, plan)
     _claim(folder, {**description, "plan": vars(plan), "recipe": recipe.model_dump(mode="json")})
     groups = []
-    with watch(len(items)) as advance:
-        for number, group in enumerate(torch.split(items, plan.together)):
+    batches = torch.split(items, plan.together)
+    with watch(len(batches) * plan.steps) as advance:
+        for number, group in enumerate(batches):
             path = folder / f"{number:06d}.safetensors"
+            done = 0
             if not path.exists():
-                write_zoo(_fit(siren, dataset, group, plan, description, device), path)
+                fitted = _fit(siren, dataset, group, plan, description, device, advance)
+                done = int(fitted.steps.max())
+                write_zoo(fitted, path)
             groups.append(path)
-            advance(len(group))
+            advance(plan.steps - done)
     zoo = join([read_zoo(path) for path in groups])
     write_zoo(zoo, out)
     for path in (*groups, folder / "plan.json"):
@@ -150,7 +155,13 @@ def _claim(folder: Path, plan: dict[str, Any]) -> None:
 
 
 def _fit(
-    siren: Siren, dataset: Dataset, group: Tensor, plan: Plan, description: dict[str, Any], device: torch.device | str
+    siren: Siren,
+    dataset: Dataset,
+    group: Tensor,
+    plan: Plan,
+    description: dict[str, Any],
+    device: torch.device | str,
+    stepped: Callable[[int], object],
 ) -> Zoo:
     points = dataset.batch(plan.split, group, generator=torch.Generator().manual_seed(plan.seed)).points
     if plan.at not in points or "values" not in points[plan.at].targets:
@@ -161,7 +172,7 @@ def _fit(
     start = {name: torch.cat([each[name] for each in drawn]).to(device) for name in siren.shapes}
     made = fit_together(
         siren, start, chosen.coords, chosen.values, steps=plan.steps, lr=plan.lr, until=plan.until,
-        points=plan.points, seed=plan.seed,
+        points=plan.points, seed=plan.seed, stepped=stepped,
     )  # fmt: skip
     params = {name: p.cpu() for name, p in made.params.items()}
     return Zoo(siren, params, group, made.mse.cpu(), made.steps.cpu(), description)
