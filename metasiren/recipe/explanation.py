@@ -39,7 +39,7 @@ def explain(
     for item in items:
         option = str(item["loc"][0]) if item["loc"] else ""
         kind = types.get(option, "")
-        if _is_of_wrong_type(item, kind):
+        if kind and _is_of_wrong_type(item, kind):
             value = shortest[option]["input"]
             found.append(f"{option}: expected {_expected(kind)}. Found {value!r}.")
             continue

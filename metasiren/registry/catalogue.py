@@ -151,7 +151,7 @@ class Catalogue:
         try:
             checked = model.model_validate(dict(given))
         except ValidationError as error:
-            from metasiren.registry.describe import type_name
+            from metasiren.registry.docstrings import type_name
 
             types = {option: type_name(info.annotation) for option, info in model.model_fields.items()}
             raise explain(error, f"{where} {name}", model, types=types) from None

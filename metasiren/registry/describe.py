@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import re
-import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union
+from typing import Any
 
 from metasiren.recipe import parts_of, read_recipe, shipped_recipes
 from metasiren.registry.catalogue import Catalogue, options_model
-from metasiren.registry.docstrings import argument_help, documentation, prose
+from metasiren.registry.docstrings import argument_help, documentation, prose, type_name
 
 
 @dataclass(frozen=True)
@@ -88,21 +85,6 @@ def options_of(kind: str, factory: Callable[..., Any]) -> tuple[Option, ...]:
         )
         for name, info in options_model(kind, factory).model_fields.items()
     )
-
-
-def type_name(annotation: Any) -> str:
-    """A type as a person would write it: `'a' | 'b'` for a Literal, no module names."""
-    origin, given = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is Literal:
-        return " | ".join(map(repr, given))
-    if origin in (Union, UnionType):
-        return " | ".join(map(type_name, given))
-    if origin is not None:
-        inner = ", ".join("..." if each is Ellipsis else type_name(each) for each in given)
-        return f"{getattr(origin, '__name__', origin)}[{inner}]"
-    if annotation is NoneType:
-        return "None"
-    return getattr(annotation, "__name__", re.sub(r"\b[\w.]+\.", "", str(annotation)))
 
 
 def _source(factory: Callable[..., Any]) -> str:

@@ -1,11 +1,13 @@
-"""What a docstring says about arguments."""
+"""What a docstring says about arguments, and their types in words."""
 
 from __future__ import annotations
 
 import inspect
 import re
+import typing
 from collections.abc import Callable
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union
 
 _SECTION = re.compile(r"(Args|Arguments|Attributes|Returns|Yields|Raises|Example|Examples|Note|Notes):$")
 _ENTRY = re.compile(r"    \*{0,2}(\w+(?:, \w+)*)(?: \([^)]*\))?:\s*(.*)")
@@ -66,3 +68,18 @@ def _arguments(doc: str | None) -> dict[str, str]:
         elif inside and line.strip():
             found |= {name: f"{found[name]} {line.strip()}".strip() for name in names}
     return found
+
+
+def type_name(annotation: Any) -> str:
+    """A type as a person would write it: `'a' | 'b'` for a Literal, no module names."""
+    origin, given = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Literal:
+        return " | ".join(map(repr, given))
+    if origin in (Union, UnionType):
+        return " | ".join(map(type_name, given))
+    if origin is not None:
+        inner = ", ".join("..." if each is Ellipsis else type_name(each) for each in given)
+        return f"{getattr(origin, '__name__', origin)}[{inner}]"
+    if annotation is NoneType:
+        return "None"
+    return getattr(annotation, "__name__", re.sub(r"\b[\w.]+\.", "", str(annotation)))

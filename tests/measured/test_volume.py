@@ -43,7 +43,12 @@ def test_numbers_and_files_that_are_no_volume_are_refused(tmp_path: Path) -> Non
         np.lib.format.write_array_header_1_0(file, layout)
         file.write(bytes(100))
     (tmp_path / "brackets.npy").write_bytes(b"\x93NUMPY\x01\x00\x10\x00" + b"(" * 16)
-    said_of = {"flat": "shape", "same": "all the same"}
+    said_of = {
+        "flat": "shape",
+        "same": "all the same",
+        "text": r"not an \.npy file: it does not begin as one",
+        "none": "is not there",
+    }
     for name in ("flat", "same", "text", "none", "giant", "brackets"):
         said = said_of.get(name, r"no \.npy file of numbers: \S")
         with pytest.raises(ms.DataError, match=said):

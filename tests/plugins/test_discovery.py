@@ -64,7 +64,7 @@ def run(folder: Path, encoder: str, *before: str) -> Result:
 
 def test_a_plugin_is_found(install: Install, tmp_path: Path) -> None:
     install("acme-gru", GOOD)
-    assert "acme_gru  (acme-gru 1.0)\n  encoders     acme_gru\n" in call("plugins").stdout
+    assert "acme_gru  (acme-gru 1.0)\n  encoders        acme_gru\n" in call("plugins").stdout
     assert run(tmp_path, "acme_gru").exit_code == 0
     assert open_run(tmp_path / "run").environment["plugins"]["acme_gru"] == "acme-gru 1.0"
 

@@ -17,8 +17,8 @@ from metasiren import RecipeError, hookimpl, load_recipe
 from metasiren.cli.commands import cli
 from metasiren.recipe import parse_yaml, read_recipe, shipped_recipes
 from metasiren.registry.catalogue import SUPPLIED, load_catalogue
-from metasiren.registry.describe import describe, options_of, recipes_with, type_name
-from metasiren.registry.docstrings import argument_help, documentation, prose
+from metasiren.registry.describe import describe, options_of, recipes_with
+from metasiren.registry.docstrings import argument_help, documentation, prose, type_name
 from metasiren.registry.schema import recipe_schema
 
 RECIPE = """

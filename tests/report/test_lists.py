@@ -19,10 +19,10 @@ def test_stages_that_a_time_limit_set_are_not_shown_as_a_person_s(pictures: tupl
     whole = [{"name": "coarse", "steps": 400}, {"name": "fine", "steps": 100}]
     fitted = {"seconds": 20.0, "steps": 50, "of": 500, "stages": {"coarse": [40, 400], "fine": [10, 100]}}
     limited = replace(
-        first, recipe=changed(first.recipe, {"train.stages": stages}, "here"),
+        first, recipe=changed(first.recipe, {"train.stages": stages, "train.steps": None}, "here"),
         environment={**first.environment, "fitted": fitted},
     )  # fmt: skip
-    other = replace(second, recipe=changed(second.recipe, {"train.stages": whole}, "here"))
+    other = replace(second, recipe=changed(second.recipe, {"train.stages": whole, "train.steps": None}, "here"))
     rows = {d.key: d for d in of_runs(limited, other)["recipe"]}
     assert rows["train.stages"].note == "first by --max-time 20s: 50 of 500 steps fitted"
     assert "steps: 40" in rows["train.stages"].first
