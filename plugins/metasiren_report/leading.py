@@ -25,15 +25,16 @@ def leading_cells(rows: Sequence[Mapping[str, Any]], measure: str, keys: Sequenc
         keys: of the columns.
     """
     found = set()
-    for note in dict.fromkeys(row.get("note") for row in rows):
-        mine = [(i, row) for i, row in enumerate(rows) if row.get("note") == note and row.get("kind") != "paper"]
+    notes = [str(row.get("note") or "") for row in rows]
+    for note in dict.fromkeys(notes):
+        mine = [(i, row) for i, row in enumerate(rows) if notes[i] == note and row.get("kind") != "paper"]
         for key in keys:
             numbers = {i: row[measure].get(key) for i, row in mine}
             known = {i: value for i, value in numbers.items() if _is_number(value)}
             if len(known) < 2:
                 continue
             if measure == "mse":
-                errors = {i: (row.get("mse_stderr") or {}).get(key) for i, row in mine if i in known}
+                errors = {i: _entry(row.get("mse_stderr"), key) for i, row in mine if i in known}
                 found |= {(i, key) for i in _within_errors(known, errors)}
             elif GREATER.fullmatch(key) or LESS.fullmatch(key):
                 best = (max if GREATER.fullmatch(key) else min)(known.values())
@@ -46,6 +47,11 @@ def _within_errors(known: Mapping[int, float], errors: Mapping[int, Any]) -> lis
         return []
     least = min(known, key=lambda i: known[i])
     return [i for i, value in known.items() if value - known[least] <= math.hypot(errors[least], errors[i])]
+
+
+def _entry(held: Any, key: str) -> Any:
+    """An entry of a mapping; None where a damaged file holds something else."""
+    return held.get(key) if isinstance(held, dict) else None
 
 
 def _is_number(value: Any) -> bool:

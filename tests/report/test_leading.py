@@ -54,6 +54,12 @@ def test_errors_within_the_standard_error_of_the_difference_lead_together() -> N
     assert _leading(rows[0], _row("baseline", **{"10": 15.0}), measure="mse") == set()
 
 
+def test_rows_of_a_damaged_file_lead_nowhere() -> None:
+    broken = {"kind": "model", "note": ["a"], "mse": {"10": 1.0}, "mse_stderr": [3]}
+    assert _leading(broken, {**broken, "mse": {"10": "x"}}, measure="mse") == set()
+    assert _leading(broken, broken, measure="mse") == set()
+
+
 def test_a_small_picture_is_drawn_larger(pictures: tuple[ms.Run, ms.Run], tmp_path: Path) -> None:
     shutil.copytree(pictures[0].path, tmp_path / "run")
     run = ms.open_run(tmp_path / "run")
