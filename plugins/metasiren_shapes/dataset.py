@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -98,7 +99,7 @@ class Shape(Dataset):
         self.title = title or (path.stem if path is not None else str(solid))
         self.splits, self.domain = {"train": 1, "test": 1}, Domain(3, 1)
         self.surface, self.points, self.near = surface, points, near
-        self.provenance = dict(surface.notes)
+        self.provenance = {**surface.notes, **({"shape": said} if (said := _said(surface.notes)) else {})}
         self.metadata = {**surface.frame.metadata, "unit": unit, "diagonal": surface.diagonal}
         pool, held = _hold_out(surface.rows, held_out, seed)
         self._pool, self._held = torch.from_numpy(pool), torch.from_numpy(held)
@@ -197,6 +198,12 @@ class Shape(Dataset):
         if path is None:
             return "no shape is given.\n" + ADVICE
         return why_no_file(path, ADVICE)
+
+
+def _said(notes: Mapping[str, str]) -> str:
+    """What a person should know before training: an open mesh, turned normals, points left out."""
+    mesh = "open, so that the field closes its holes" if notes.get("mesh") == "open" else ""
+    return "; ".join(f"{name}: {words}" for name, words in {**notes, "mesh": mesh}.items() if words)
 
 
 def _oriented(rows: Tensor) -> Points:

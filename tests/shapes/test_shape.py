@@ -14,6 +14,7 @@ from shapes.solids_on_disk import ball_points, write_cloud, write_obj
 from torch import Tensor
 
 from metasiren import Batch, DataError
+from metasiren.engine.progress import data_words
 from metasiren.testing import Part, parametrize_with_checks
 from metasiren_shapes.dataset import Shape
 from metasiren_shapes.frame import Frame
@@ -200,6 +201,27 @@ def test_a_path_or_a_solid_but_not_both(tmp_path: Path) -> None:
     assert "no shape is given" in str(Shape.missing())
     assert "is not there" in str(Shape.missing(path=tmp_path / "a.ply"))
     assert Shape.missing(solid="box") is None
+
+
+def test_what_a_person_should_know_of_a_surface_is_said_before_training(tmp_path: Path) -> None:
+    mesh = trimesh.creation.icosphere(2)
+    write_obj(tmp_path / "whole.obj", mesh.vertices, mesh.faces)
+    write_obj(tmp_path / "open.obj", mesh.vertices, mesh.faces[mesh.triangles_center[:, 2] < 0.8])
+    write_obj(tmp_path / "in.obj", mesh.vertices, mesh.faces[:, ::-1])
+    points, normals = ball_points()
+    cloud = write_cloud(
+        tmp_path / "cloud.npz", np.concatenate([points, points[:9]]), np.concatenate([-normals, normals[:9]])
+    )
+    for path, said in (
+        (tmp_path / "whole.obj", []),
+        (tmp_path / "open.obj", ["mesh: open, so that the field closes its holes"]),
+        (tmp_path / "in.obj", ["orientation: was inside out, and has been turned"]),
+        (cloud, ["repeated: 9 points left out", "orientation: normals point to the middle"]),
+    ):
+        words = data_words(Shape(path=path, **SMALL))
+        assert words.startswith(f"{path.stem}: 1 train, 1 test")
+        assert all(each in words for each in said)
+        assert bool(said) == (";" in words)
 
 
 def test_real_scans_and_meshes_fill_the_cube(shared_data: Path) -> None:
