@@ -24,7 +24,7 @@ from metasiren_images.measured.ellipses import PHANTOM, inside, line_integrals
 from metasiren_images.measured.larger_pixels import LargerPixels
 from metasiren_images.measured.noisy import NoisyPicture
 from metasiren_images.measured.picture import MeasuredPicture
-from metasiren_images.measured.protocol import MeasuredProtocol, closeness
+from metasiren_images.measured.protocol import MeasuredProtocol
 from metasiren_images.measured.sinogram import Sinogram, along, phantom
 from metasiren_images.single.views import unit_values
 
@@ -157,8 +157,8 @@ def test_every_method_has_its_row_whatever_the_run_is_called(tmp_path: Path, nam
     labels = [(row["name"], row["kind"]) for row in rows]
     assert labels == [(name, "model"), ("large pixels", "baseline"), ("cubic", "baseline")]
     made = unit_values(model.signal(data.domain), (16, 16))
-    assert rows[0]["metrics"] == closeness(made, data.truth) == json.loads((tmp_path / "metrics.json").read_text())
-    assert rows[2]["metrics"] == closeness(data.others()["cubic"], data.truth)
+    assert rows[0]["metrics"] == data.closeness(made) == json.loads((tmp_path / "metrics.json").read_text())
+    assert rows[2]["metrics"] == data.closeness(data.others()["cubic"])
 
 
 @pytest.mark.parametrize(
@@ -181,3 +181,84 @@ def test_points_that_measure_nothing_are_refused() -> None:
     observed = NoisyPicture(size=16).batch("test", ONE).points["observed"]
     with pytest.raises(ms.RecipeError, match="these points lack of, weights"):
         Measurements(at="observed")(fit_of(ms.Jet(observed.values), observed, "observed"))
+
+
+def scan(folder: Path, size: int = 65, angles: int = 48) -> Path:
+    """The phantom's exact sinogram in a scanner's units: line integrals in pixels, of density 1."""
+    data = Sinogram(size=size, angles=angles, noise=0.0)
+    np.save(folder / "scan.npy", data.integrals * (size - 1) / 2)
+    return folder / "scan.npy"
+
+
+def test_a_sinogram_from_a_file_keeps_angles_out_of_training_and_evaluates_on_them(tmp_path: Path) -> None:
+    data, exact = Sinogram(path=scan(tmp_path), white=1.0), Sinogram(size=65, angles=48, noise=0.0)
+    held_out = np.arange(48) % 8 == 4
+    np.testing.assert_allclose(data.angles, exact.angles[~held_out])
+    np.testing.assert_allclose(data.integrals, exact.integrals[:, ~held_out], atol=1e-12)
+    assert data.truth is None
+    assert "values" not in data.batch("test", ONE).points["pixels"].targets
+    assert "6 of 48 angles are held out" in data.provenance["shape"]
+    turned = phantom(65)[::-1, :, None]
+    errors = [data.closeness(picture)["held_out_relative_l2"] for picture in (phantom(65)[..., None], turned)]
+    assert errors[0] < 0.08 < 2 * errors[0] < errors[1]
+    others = data.others()
+    assert data.closeness(others["back-projection, hann"])["held_out_relative_l2"] < errors[1]
+
+
+def test_white_is_the_greatest_of_the_back_projection_unless_given(tmp_path: Path) -> None:
+    found = Sinogram(path=scan(tmp_path)).metadata["white"]
+    assert found == pytest.approx(1.0, abs=0.25)
+    np.save(tmp_path / "twice.npy", 2 * np.load(tmp_path / "scan.npy"))
+    assert Sinogram(path=tmp_path / "twice.npy").metadata["white"] == pytest.approx(2 * found)
+
+
+def test_an_even_number_of_offsets_gets_a_row_of_zeros(tmp_path: Path) -> None:
+    np.save(tmp_path / "even.npy", np.load(scan(tmp_path))[:-1])
+    data = Sinogram(path=tmp_path / "even.npy", white=1.0)
+    np.testing.assert_allclose(data.integrals, Sinogram(path=tmp_path / "scan.npy", white=1.0).integrals, atol=1e-12)
+
+
+def test_the_density_of_a_picture_is_its_grey_values_inside_the_disc(tmp_path: Path) -> None:
+    x = np.linspace(-1, 1, 65)
+    inner = np.hypot(x, x[:, None]) < 0.5
+    Image.fromarray((255 * inner).astype(np.uint8)).save(tmp_path / "disc.png")
+    data = Sinogram(path=tmp_path / "disc.png", size=65, angles=8, noise=0.0)
+    expected = 2 * np.sqrt(np.clip(0.25 - data.offsets**2, 0, None))
+    assert np.abs(data.integrals - expected[:, None]).mean() < 0.02
+    assert data.truth is not None
+    np.testing.assert_array_equal(data.truth[..., 0] > 0.5, inner)
+
+
+@pytest.mark.parametrize(
+    ("array", "match"),
+    [
+        (np.ones((20, 5, 3)), r"an array of float64, shape \(20, 5, 3\)"),
+        (np.ones((20, 5), dtype=complex), "an array of complex128"),
+        (np.ones((20, 3)), "20 offsets and 3 angles; 16 and 4 are the least"),
+        (np.full((20, 5), np.nan), "offset 0 of angle 0 is nan"),
+        (np.zeros((20, 5)), "no line integral is above 0"),
+        (np.array([[{}]]), "not readable as an array"),
+    ],
+)
+def test_files_that_are_no_sinogram_are_named(array: np.ndarray, match: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "scan.npy", array)
+    with pytest.raises(ms.DataError, match=match):
+        Sinogram(path=tmp_path / "scan.npy")
+
+
+def test_a_white_that_is_not_positive_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ms.RecipeError, match="white: 0"):
+        Sinogram(path=scan(tmp_path), white=0.0)
+
+
+def test_a_person_s_own_sinogram_from_the_recipe_to_the_table(tmp_path: Path) -> None:
+    overrides = {
+        "data.path": str(scan(tmp_path)), "siren.hidden_features": 16, "train.steps": 3, "data.prior_points": 50,
+        "data.samples": 16, "train.pictures_every": 3,
+    }  # fmt: skip
+    run = ms.run(ms.load_recipe("tomography", preset="quick", overrides=overrides), out=tmp_path / "run", device="cpu")
+    rows = json.loads((run.results / "comparison.json").read_text())["rows"]
+    assert [row["name"] for row in rows[1:]] == ["back-projection, ramp", "back-projection, hann", "SART, 2 passes"]
+    assert all(set(row["metrics"]) == {"held_out_relative_l2"} for row in rows)
+    assert (run.results / "figure.png").is_file()
+    assert not (run.results / "truth.png").exists()

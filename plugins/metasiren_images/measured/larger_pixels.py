@@ -89,5 +89,5 @@ class LargerPixels(MeasuredPicture):
 
     def others(self) -> Mapping[str, Array]:
         """Large pixels as they are, and cubic interpolation between their centres, by scikit-image."""
-        cubic = resize(self.low, self.truth.shape[:2], order=3, mode="edge", anti_aliasing=False)  # type: ignore[no-untyped-call]
+        cubic = resize(self.low, self.shape, order=3, mode="edge", anti_aliasing=False)  # type: ignore[no-untyped-call]
         return {"large pixels": self.seen, "cubic": np.clip(cubic, 0, 1)}

@@ -15,7 +15,7 @@ from metasiren import Batch, Context, Dataset, Domain, Points, grid
 from metasiren_images.single.picture import Picture
 from metasiren_images.single.pixels import flat
 from metasiren_images.single.sampling import Sample, check_points
-from metasiren_images.single.views import Array
+from metasiren_images.single.views import Array, psnr_of, ssim_of
 
 
 class MeasuredPicture(Dataset):
@@ -25,22 +25,26 @@ class MeasuredPicture(Dataset):
     for priors. In the split `test` there are `pixels` with the true `values`, too.
 
     Attributes:
-        truth: (rows, columns, channels) in [0, 1].
+        truth: (rows, columns, channels) in [0, 1]; None where nobody knows it.
+        shape: rows and columns.
         seen: what was measured, as a picture (rows, columns, channels) with values in [0, 1].
     """
 
     renderer = "picture"
-    truth: Array
+    truth: Array | None
     seen: Array
 
-    def __init__(self, truth: Array, title: str, name: str, prior_points: int) -> None:
+    def __init__(
+        self, truth: Array | None, title: str, name: str, prior_points: int, shape: tuple[int, int, int] | None = None
+    ) -> None:
         check_points(prior_points, "prior_points")
-        rows, columns, channels = truth.shape
-        self.truth, self.title, self.prior_points = truth, title, prior_points
+        rows, columns, channels = shape or (truth.shape if truth is not None else (1, 1, 1))
+        self.truth, self.title, self.prior_points, self.shape = truth, title, prior_points, (rows, columns)
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=2, d_out=channels, grid=(rows, columns))
         self.metadata = {"title": name, "size": [rows, columns], "channels": channels, "range": [-1.0, 1.0]}
-        self._pixels = Sample(grid((rows, columns)), {"values": flat(2 * truth - 1)})
+        known = {} if truth is None else {"values": flat(2 * truth - 1)}
+        self._pixels = Sample(grid((rows, columns)), known)
 
     @abstractmethod
     def measured(self, train: bool, generator: torch.Generator | None) -> Mapping[str, Points]:
@@ -49,6 +53,11 @@ class MeasuredPicture(Dataset):
     @abstractmethod
     def others(self) -> Mapping[str, Array]:
         """The same picture by other methods, by their names: (rows, columns, channels) in [0, 1]."""
+
+    def closeness(self, made: Array) -> dict[str, float | None]:
+        """Metrics of a picture (rows, columns, channels) in [0, 1]: of pixels, where these are known."""
+        assert self.truth is not None
+        return {"psnr_db": psnr_of(made, self.truth, 1.0), "ssim": ssim_of(made, self.truth)}
 
     def batch(
         self,

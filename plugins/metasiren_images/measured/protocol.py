@@ -25,12 +25,14 @@ from metasiren import (
 )
 from metasiren_images.measured.picture import MeasuredPicture
 from metasiren_images.single.sheet import as_image, sheet
-from metasiren_images.single.views import Array, in_colours, psnr_of, ssim_of, unit_values
+from metasiren_images.single.views import Array, in_colours, unit_values
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredProtocol(Protocol):
     """`psnr_db` and `ssim` of the field's pixels, clipped to [0, 1], and of other methods on the same measurements.
+
+    Where no truth is known, the metrics are those of the data set: see `Sinogram`.
 
     Args:
         others: whether the other methods are run.
@@ -41,7 +43,7 @@ class MeasuredProtocol(Protocol):
     chunk_points: int = 1 << 16
 
     captions: ClassVar[dict[str, str]] = {
-        "figure.png": "The true picture, the field, and the other methods.",
+        "figure.png": "The true picture where it is known, the field, and the other methods.",
         "seen.png": "What the field was fitted to. In line integrals, a column is an angle and a row an offset.",
     }
 
@@ -62,16 +64,17 @@ class MeasuredProtocol(Protocol):
         """
         data = _data(dataset)
         made, others = self._field(model, data), dict(data.others()) if self.others else {}
-        numbers = closeness(made, data.truth)
+        numbers = data.closeness(made)
         write_metrics(results, numbers)
-        for word, picture in (("field", made), ("truth", data.truth), ("seen", data.seen)):
+        truth = {} if data.truth is None else {"truth": data.truth}
+        for word, picture in {"field": made, **truth, "seen": data.seen}.items():
             as_image(in_colours(picture)).save(results / f"{word}.png")
         rows = [ComparisonRow(name=name, kind="model", metrics=numbers)]
         # Beside the field's row, not in one mapping: a run may be called as another method is.
         for label, picture in others.items():
-            rows.append(ComparisonRow(name=label, kind="baseline", metrics=closeness(picture, data.truth)))
-        heads = ["truth", "field" + _said(numbers), *(row.name + _said(row.metrics) for row in rows[1:])]
-        tiles = [in_colours(each) for each in (data.truth, made, *others.values())]
+            rows.append(ComparisonRow(name=label, kind="baseline", metrics=data.closeness(picture)))
+        heads = [*truth, "field" + _said(numbers), *(row.name + _said(row.metrics) for row in rows[1:])]
+        tiles = [in_colours(each) for each in (*truth.values(), made, *others.values())]
         sheet([("", tiles)], heads).save(results / "figure.png")
         comparison = Comparison(title=data.title, rows=rows)
         comparison.write(results)
@@ -86,23 +89,17 @@ class MeasuredProtocol(Protocol):
         _data(dataset)
 
     def preview(self, model: Model, dataset: Dataset, path: Path, *, device: torch.device | str = "cpu") -> Tensor:
-        """The field and the truth."""
+        """The field, and the truth where it is known."""
         data = _data(dataset)
-        page = sheet([("", [in_colours(self._field(model, data)), in_colours(data.truth)])], ["field", "truth"])
-        return save_picture(page, path)
+        tiles = {"field": self._field(model, data), **({} if data.truth is None else {"truth": data.truth})}
+        return save_picture(sheet([("", [in_colours(each) for each in tiles.values()])], list(tiles)), path)
 
     def _field(self, model: Model, data: MeasuredPicture) -> Array:
-        rows, columns = data.truth.shape[:2]
-        return unit_values(model.signal(data.domain), (rows, columns), chunk_points=self.chunk_points)
-
-
-def closeness(made: Array, truth: Array) -> dict[str, float | None]:
-    """PSNR in dB and structural similarity of pictures (rows, columns, channels) in [0, 1]."""
-    return {"psnr_db": psnr_of(made, truth, 1.0), "ssim": ssim_of(made, truth)}
+        return unit_values(model.signal(data.domain), data.shape, chunk_points=self.chunk_points)
 
 
 def _said(metrics: Mapping[str, float | None]) -> str:
-    found = metrics["psnr_db"]
+    found = metrics.get("psnr_db")
     return "" if found is None else f" {found:.1f} dB"
 
 

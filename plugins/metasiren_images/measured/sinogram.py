@@ -3,48 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from skimage.transform import iradon, iradon_sart
+from skimage.transform import iradon, iradon_sart, radon
 from torch import Tensor
 
-from metasiren import Points, RecipeError
+from metasiren import Points, RecipeError, why_no_file
 from metasiren_images.measured.ellipses import PHANTOM, inside, line_integrals
 from metasiren_images.measured.picture import MeasuredPicture
+from metasiren_images.measured.scan import projected, read_sinogram
+from metasiren_images.single.pixels import name_of, pixels_of
 from metasiren_images.single.sampling import check_points
 from metasiren_images.single.views import Array
 
 LEAST = 16
+EVERY = 8
+"""One in so many angles of a measured sinogram is held out."""
 SUPERSAMPLED = 4
 """Points along the side of a true pixel, of which it is the mean."""
 
 
 class Sinogram(MeasuredPicture):
-    """Line integrals of the Shepp-Logan phantom, in closed form, with Gaussian noise.
+    """Line integrals of the Shepp-Logan phantom in closed form, of a picture, or from a file.
 
     The field's value v in [-1, 1] stands for the density (v + 1) / 2 in [0, 1], which is 0 outside the unit disc. The
     point set `measured` has the points of some lines: line integrals of v over the chord in the disc, by one random
     point in each of `samples` equal parts, are compared with twice the measured integral less the chord's length.
     Coordinate 0 runs down the rows, coordinate 1 along the columns.
 
+    A measured sinogram has no true picture. Every eighth of its angles is kept out of training instead, and the metric
+    is `held_out_relative_l2`: the relative L2 error of line integrals along these, of the field's pixels as of others'.
+
     Args:
-        size: pixels along a side of the picture, an odd number; and offsets of the lines.
-        angles: of the beams, equally spaced over half a turn.
-        noise: standard deviation, as a share of the greatest line integral.
+        path: a sinogram (.npy, see `read_sinogram`), or a picture whose grey values inside the unit disc are the
+            density; in place of the phantom.
+        white: the density that 1 stands for in a sinogram's picture, in the file's unit per pixel; left out, the
+            greatest of its filtered back-projection.
+        size: pixels along a side of the picture, an odd number; and offsets of the lines. A file's own number counts.
+        angles: of the beams, equally spaced over half a turn. A file's own number counts.
+        noise: standard deviation, as a share of the greatest line integral; none is added to a file's.
         noise_seed: of the noise.
         lines: of a training step, drawn at random.
         samples: points of each.
         prior_points: points of `free`.
 
     Raises:
+        DataError: a file that cannot be read.
         RecipeError: a size that is even or below 16, a negative noise, or numbers below one.
     """
 
     def __init__(
         self,
         *,
+        path: Path | None = None,
+        white: float | None = None,
         size: int = 129,
         angles: int = 60,
         noise: float = 0.01,
@@ -61,19 +76,67 @@ class Sinogram(MeasuredPicture):
             raise RecipeError(
                 "data: noise", f"{noise}.", "Give 0 or more; 0.01 is a hundredth of the greatest integral."
             )
-        truth = phantom(size)[..., None]
-        title = f"Shepp-Logan, {size} x {size}, {angles} angles, noise of {noise:g}"
-        super().__init__(truth, title, "shepp_logan", prior_points)
-        self.provenance = {"source": "ten ellipses", "noise": f"{noise:g} of the greatest, seed {noise_seed}"}
-        self.angles, self.lines, self.samples = np.pi * np.arange(angles) / angles, lines, samples
-        self.offsets = np.linspace(-1, 1, size)
-        exact = line_integrals(PHANTOM, self.angles, self.offsets)
+        if white is not None and not white > 0:
+            raise RecipeError("data: white", f"{white}.", "Give a number above 0, or leave it out.")
+        self.lines, self.samples = lines, samples
+        if path is not None and Path(path).suffix.lower() == ".npy":
+            self._measure_file(Path(path).expanduser(), white, prior_points)
+        else:
+            self._measure(path, size, angles, noise, noise_seed, prior_points)
+        self.seen = (self.integrals / self.integrals.max()).clip(0, 1)[..., None]
+
+    def _measure(
+        self, path: Path | None, size: int, angles: int, noise: float, noise_seed: int, prior_points: int
+    ) -> None:
+        """Line integrals of the phantom or of a picture, with noise."""
+        self.angles, self.offsets = np.pi * np.arange(angles) / angles, np.linspace(-1, 1, size)
+        if path is None:
+            truth, name, title = phantom(size)[..., None], "shepp_logan", "Shepp-Logan"
+            exact = line_integrals(PHANTOM, self.angles, self.offsets)
+            self.provenance = {"source": "ten ellipses"}
+        else:
+            truth = pixels_of("", path, size=(size, size), crop="square", grey=True)
+            truth = truth * (np.hypot(*np.meshgrid(self.offsets, self.offsets)) < 1)[..., None]
+            name = title = name_of("", path)
+            project: Any = radon  # it has no types
+            exact = project(truth[..., 0], theta=np.rad2deg(self.angles), circle=True) * 2 / (size - 1)
+            self.provenance = {"source": str(path), "shape": f"its grey values inside a disc of {size} x {size} pixels"}
+        title = f"{title}, {size} x {size}, {angles} angles, noise of {noise:g}"
+        super().__init__(truth, title, name, prior_points)
+        self.provenance["noise"] = f"{noise:g} of the greatest, seed {noise_seed}"
         self.integrals = exact + noise * exact.max() * np.random.default_rng(noise_seed).standard_normal(exact.shape)
-        self.seen = (self.integrals / exact.max()).clip(0, 1)[..., None]
-        offset, angle = np.meshgrid(self.offsets, self.angles, indexing="ij")
-        rows = np.stack([offset, angle, self.integrals], -1).reshape(-1, 3)
-        # Lines that touch the disc in a point measure nothing.
-        self._lines = torch.from_numpy(rows[np.abs(rows[:, 0]) < 1]).float()
+        self._lines = self._held_out = _lines(self.offsets, self.angles, self.integrals)
+
+    def _measure_file(self, path: Path, white: float | None, prior_points: int) -> None:
+        """Line integrals from a file, some angles of which are held out."""
+        sinogram = read_sinogram(path)
+        size, count = sinogram.shape
+        angles, self.offsets = np.pi * np.arange(count) / count, np.linspace(-1, 1, size)
+        held_out = np.arange(count) % EVERY == EVERY // 2
+        if white is None:
+            filtered: Any = iradon  # it has no types
+            back = filtered(sinogram[:, ~held_out], theta=np.rad2deg(angles[~held_out]), filter_name="hann")
+            white = float(back.max())
+        sinogram = sinogram / white * 2 / (size - 1)
+        title = f"{path.stem}, {size} x {size}, {count} angles"
+        super().__init__(None, title, path.stem, prior_points, (size, size, 1))
+        self.provenance = {
+            "source": str(path),
+            "shape": f"white stands for {white:.4g}; {int(held_out.sum())} of {count} angles are held out",
+        }
+        self.metadata = {**self.metadata, "white": white}
+        self.angles, self.integrals = angles[~held_out], sinogram[:, ~held_out]
+        self._lines = _lines(self.offsets, self.angles, self.integrals)
+        self._held_out = _lines(self.offsets, angles[held_out], sinogram[:, held_out])
+
+    def closeness(self, made: Array) -> dict[str, float | None]:
+        """See `MeasuredPicture.closeness`; of a file, the error along angles that training has not seen."""
+        if self.truth is not None:
+            return super().closeness(made)
+        lines = self._held_out
+        coords, weights = along(lines[:, 0], lines[:, 1], 2 * len(self.offsets), 0.5)
+        error = projected(made, coords, weights) - lines[:, 2]
+        return {"held_out_relative_l2": float(error.norm() / lines[:, 2].norm())}
 
     def measured(self, train: bool, generator: torch.Generator | None) -> Mapping[str, Points]:
         """See `MeasuredPicture.measured`; outside training all lines, through the middles of their parts."""
@@ -103,9 +166,16 @@ class Sinogram(MeasuredPicture):
         return {name: picture.clip(0, 1)[..., None] for name, picture in made.items()}
 
     @classmethod
-    def missing(cls, **options: Any) -> str | None:
-        """Nothing: the phantom is a formula."""
-        return None
+    def missing(cls, *, path: Path | str | None = None, **options: Any) -> str | None:
+        """Why a file cannot be used here; the phantom is a formula."""
+        return None if path is None else why_no_file(path, "Give a sinogram (.npy) or a picture.")
+
+
+def _lines(offsets: Array, angles: Array, integrals: Array) -> Tensor:
+    """(lines, 3): offset, angle and integral; lines that touch the disc in a point measure nothing and are left out."""
+    offset, angle = np.meshgrid(offsets, angles, indexing="ij")
+    rows = np.stack([offset, angle, integrals], -1).reshape(-1, 3)
+    return torch.from_numpy(rows[np.abs(rows[:, 0]) < 1]).float()
 
 
 def along(offsets: Tensor, angles: Tensor, samples: int, place: Tensor | float) -> tuple[Tensor, Tensor]:
