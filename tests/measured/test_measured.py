@@ -262,3 +262,11 @@ def test_a_person_s_own_sinogram_from_the_recipe_to_the_table(tmp_path: Path) ->
     assert all(set(row["metrics"]) == {"held_out_relative_l2"} for row in rows)
     assert (run.results / "figure.png").is_file()
     assert not (run.results / "truth.png").exists()
+
+
+def test_the_density_is_zero_outside_the_disc() -> None:
+    data = Sinogram(size=65, angles=4)
+    shown = data.shown(np.ones((65, 65, 1)))[..., 0]
+    x = np.linspace(-1, 1, 65)
+    np.testing.assert_array_equal(shown, np.hypot(x, x[:, None]) < 1)
+    assert np.array_equal(data.shown(phantom(65)[..., None]), phantom(65)[..., None])

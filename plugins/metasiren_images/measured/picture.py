@@ -54,6 +54,10 @@ class MeasuredPicture(Dataset):
     def others(self) -> Mapping[str, Array]:
         """The same picture by other methods, by their names: (rows, columns, channels) in [0, 1]."""
 
+    def shown(self, made: Array) -> Array:
+        """The field's pixels (rows, columns, channels) with what is known beforehand; as they are by default."""
+        return made
+
     def closeness(self, made: Array) -> dict[str, float | None]:
         """Metrics of a picture (rows, columns, channels) in [0, 1]: of pixels, where these are known."""
         assert self.truth is not None

@@ -95,7 +95,7 @@ class MeasuredProtocol(Protocol):
         return save_picture(sheet([("", [in_colours(each) for each in tiles.values()])], list(tiles)), path)
 
     def _field(self, model: Model, data: MeasuredPicture) -> Array:
-        return unit_values(model.signal(data.domain), data.shape, chunk_points=self.chunk_points)
+        return data.shown(unit_values(model.signal(data.domain), data.shape, chunk_points=self.chunk_points))
 
 
 def _said(metrics: Mapping[str, float | None]) -> str:

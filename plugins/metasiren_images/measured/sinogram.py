@@ -96,7 +96,7 @@ class Sinogram(MeasuredPicture):
             self.provenance = {"source": "ten ellipses"}
         else:
             truth = pixels_of("", path, size=(size, size), crop="square", grey=True)
-            truth = truth * (np.hypot(*np.meshgrid(self.offsets, self.offsets)) < 1)[..., None]
+            truth = truth * _disc(self.offsets)
             name = title = name_of("", path)
             project: Any = radon  # it has no types
             exact = project(truth[..., 0], theta=np.rad2deg(self.angles), circle=True) * 2 / (size - 1)
@@ -128,6 +128,10 @@ class Sinogram(MeasuredPicture):
         self.angles, self.integrals = angles[~held_out], sinogram[:, ~held_out]
         self._lines = _lines(self.offsets, self.angles, self.integrals)
         self._held_out = _lines(self.offsets, angles[held_out], sinogram[:, held_out])
+
+    def shown(self, made: Array) -> Array:
+        """See `MeasuredPicture.shown`: the density is 0 outside the unit disc, as in the other methods' pictures."""
+        return made * _disc(self.offsets)
 
     def closeness(self, made: Array) -> dict[str, float | None]:
         """See `MeasuredPicture.closeness`; of a file, the error along angles that training has not seen."""
@@ -169,6 +173,12 @@ class Sinogram(MeasuredPicture):
     def missing(cls, *, path: Path | str | None = None, **options: Any) -> str | None:
         """Why a file cannot be used here; the phantom is a formula."""
         return None if path is None else why_no_file(path, "Give a sinogram (.npy) or a picture.")
+
+
+def _disc(offsets: Array) -> Array:
+    """(rows, columns, 1), 1 inside the unit disc and 0 elsewhere."""
+    inside_disc: Array = (np.hypot(*np.meshgrid(offsets, offsets)) < 1)[..., None].astype(np.float64)
+    return inside_disc
 
 
 def _lines(offsets: Array, angles: Array, integrals: Array) -> Tensor:
