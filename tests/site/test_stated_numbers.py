@@ -107,9 +107,9 @@ RUNS: dict[str, list[Stated]] = {
                          r"\| (?P<laplacian_psnr_db>[\d.]+) dB"),
     ],
     f"tomography {QUICK}": [
-        Stated(MEASURED, r"noise of 1 % \| \d+ \| \*\*(?P<psnr_db>[\d.]+)\*\* \((?P<ssim>[\d.]+)\)",
+        Stated(MEASURED, r"noise of 1 % \| \d+ † \| \*\*(?P<psnr_db>[\d.]+)\*\* \(\*\*(?P<ssim>[\d.]+)",
                {"psnr_db": 0.3, "ssim": 0.02}),
-        Stated(MEASURED, r"SART (?P<psnr_db>[\d.]+) \(\*\*(?P<ssim>[\d.]+)", {"psnr_db": 0.1, "ssim": 0.01},
+        Stated(MEASURED, r"SART (?P<psnr_db>[\d.]+) \((?P<ssim>[\d.]+)", {"psnr_db": 0.1, "ssim": 0.01},
                row="SART, 2 passes"),
     ],
     f"denoise {QUICK}": [
