@@ -22,7 +22,7 @@ from metasiren.runs.checkpoints import Checkpoint
 MOST_ROLLBACKS = 10
 ADVICE = (
     "Lower train.optimizer.lr, set train.clip, or look for broken values in the data.\n"
-    "Earlier checkpoints are kept; --resume goes on from the last."
+    "Checkpoints of earlier steps, if there are any, are kept; --resume goes on from the last."
 )
 Notify = Callable[[int, Batch, str], None]
 

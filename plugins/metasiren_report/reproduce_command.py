@@ -71,7 +71,8 @@ def reproduce(
         write_page(steps, out)
 
     def begun(step: Step, device: str) -> None:
-        click.echo(f"{step.name}: begins on {device}", err=True)
+        takes = f", about {step.way.minutes:g} min" if step.way else ""
+        click.echo(f"{step.name}: begins on {device}{takes}; it writes {out / 'logs' / step.folder}.log", err=True)
 
     outcomes = run_all(steps, out, devices=workers, seconds=seconds, files=files, begun=begun, watch=watch)
     click.echo(write_page(steps, out))

@@ -72,6 +72,12 @@ def test_a_sound_and_a_clip_are_said_with_their_length_when_training_starts(type
     assert "1 train, 1 test" not in sound.stderr + clip.stderr
 
 
+def test_training_that_diverges_promises_no_checkpoint(typed: Typed) -> None:
+    rate = ("data.size=16", "train.optimizer.lr=1e6")
+    message = str(typed("metasiren run image --preset quick", *small(*rate, steps=60)).exception)
+    assert "Checkpoints of earlier steps, if there are any, are kept" in message
+
+
 def test_a_prior_of_few_pictures_is_warned_of_and_its_own_pictures_are_named(typed: Typed, files: Path) -> None:
     cells = ("data.size=8", "encoder.components=1", "siren.hidden_features=8", "evaluate.seeds=1")
     more = ("evaluate.pictures=1", "evaluate.contexts=[10, half]")

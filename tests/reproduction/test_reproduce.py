@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -203,6 +204,20 @@ def test_the_list_says_what_takes_how_long(tmp_path: Path) -> None:
     short = CliRunner().invoke(cli, ["reproduce", "bach", "--list", "--time", "1m"])
     assert "about 1 minute on" in short.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_says_how_long_it_takes_and_where_its_progress_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begin_all(steps: list[Step], *_: Any, begun: Any, **__: Any) -> list[Any]:
+        for step in steps:
+            begun(step, "cpu")
+        return []
+
+    monkeypatch.setattr("metasiren_report.reproduction.running.run_all", begin_all)
+    done = CliRunner().invoke(cli, ["reproduce", "helmholtz", "--time", "10m", "-o", str(tmp_path)])
+    log = tmp_path / "logs" / "helmholtz-fast.log"
+    assert f"helmholtz: begins on cpu, about 2 min; it writes {log}\n" in done.stderr
 
 
 @pytest.mark.parametrize(
