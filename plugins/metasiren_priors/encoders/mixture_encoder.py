@@ -10,12 +10,14 @@ from torch import Tensor
 
 from metasiren import Context, DataError, Dataset, Decoder, Domain, Encoder, RecipeError, RunError
 from metasiren_priors.data.imageset import ImageSet
-from metasiren_priors.encoders.gaussian import training_vectors
-from metasiren_priors.encoders.training_folds import TrainingFolds
-from metasiren_priors.mixture.learning import FOLDS, learn
+from metasiren_priors.encoders.gaussian import signals, training_vectors
+from metasiren_priors.encoders.kept_apart import kept_apart
+from metasiren_priors.mixture.kinds import random_mask
 from metasiren_priors.mixture.mixture import Mixture
+from metasiren_priors.mixture.neighbours import Neighbours
+from metasiren_priors.mixture.part import Part
 from metasiren_priors.mixture.posterior import Posterior
-from metasiren_priors.mixture.shares import FEWEST
+from metasiren_priors.mixture.shares import FEWEST, MASKS, MOST, measure
 
 
 class MixtureEncoder(Encoder):
@@ -42,12 +44,12 @@ class MixtureEncoder(Encoder):
             hidden values keep nearer to the components' means: better where whole parts are hidden.
         scales: in densities, deviations and samples, the covariance of what the coordinates leave is multiplied by
             one of these numbers, signal by signal: sharp signals vary more there than smooth ones.
-        correction_steps: of training a correction of posterior means, in `fit`, on posteriors of training signals
-            that the covariance has not seen; 0 for none. How much of it counts, for each kind of mask, is measured on
-            a ninth of the training signals, which are kept apart for this; with fewer than 144 signals there is none.
-        correction_features: width of its network.
-        correction_rate: its learning rate.
-        correction_share: how much of it counts at most, from 0 to 1.
+        neighbours: training signals of a regression that shares in posterior means, those that are nearest to what is
+            observed; 0 for none. All training signals are then kept in the model. How much the regression counts, for
+            each kind of mask, is measured on a ninth of them; with fewer than 144 it does not count.
+        neighbours_ridge: of the regression, whose kernel is one at distance zero.
+        neighbours_width: of its kernel, as a multiple of the median squared distance.
+        neighbours_share: how much the regression counts at most, from 0 to 1.
 
     Raises:
         DataError: the signals do not lie on a grid.
@@ -71,10 +73,10 @@ class MixtureEncoder(Encoder):
         density_ridge: float | None = None,
         mean_scale: float = 1.0,
         scales: Sequence[float] = (1.0,),
-        correction_steps: int = 0,
-        correction_features: int = 768,
-        correction_rate: float = 2e-3,
-        correction_share: float = 1.0,
+        neighbours: int = 0,
+        neighbours_ridge: float = 0.3,
+        neighbours_width: float = 0.5,
+        neighbours_share: float = 1.0,
     ) -> None:
         super().__init__()
         if domain.grid is None:
@@ -86,8 +88,7 @@ class MixtureEncoder(Encoder):
             ("pooled", pooled, 0),
             ("directions", 1 if directions is None else directions, 1),
             ("seed", seed, 0),
-            ("correction_steps", correction_steps, 0),
-            ("correction_features", correction_features, 1),
+            ("neighbours", neighbours, 0),
         ):
             if value < least:
                 raise RecipeError(f"encoder: mixture: {option}", f"{value} is below {least}.", f"Give {least} or more.")
@@ -101,13 +102,14 @@ class MixtureEncoder(Encoder):
         if mean_scale <= 0:
             found = f"{mean_scale} is not positive."
             raise RecipeError("encoder: mixture: mean_scale", found, "Give a number such as 0.8, or 1.")
-        if correction_rate <= 0:
-            found = f"{correction_rate} is not positive."
-            raise RecipeError("encoder: mixture: correction_rate", found, "Give a learning rate such as 2e-3.")
-        if not 0 <= correction_share <= 1:
-            found = f"{correction_share} is no share."
-            raise RecipeError("encoder: mixture: correction_share", found, "Give a number from 0 to 1.")
-        self.correction_steps, self.correction_rate, self.seed = correction_steps, correction_rate, seed
+        for option, number in (("neighbours_ridge", neighbours_ridge), ("neighbours_width", neighbours_width)):
+            if number <= 0:
+                where, found = f"encoder: mixture: {option}", f"{number} is not positive."
+                raise RecipeError(where, found, "Give a number such as 0.3.")
+        if not 0 <= neighbours_share <= 1:
+            found = f"{neighbours_share} is no share."
+            raise RecipeError("encoder: mixture: neighbours_share", found, "Give a number from 0 to 1.")
+        self.seed = seed
         self.grid, self.mirror, self.latent_dim = domain.grid, mirror, prod(domain.grid) * domain.d_out
         self.mixture = Mixture(
             self.latent_dim,
@@ -121,22 +123,37 @@ class MixtureEncoder(Encoder):
             density_ridge=density_ridge,
             mean_scale=mean_scale,
             scales=scales,
-            correction=correction_features if correction_steps else None,
-            share=correction_share,
+            neighbours=self._regression(neighbours, neighbours_ridge, neighbours_width),
+            share=neighbours_share,
         )
         self.register_buffer("fitted", torch.tensor(False))
 
     def fit(self, dataset: Dataset) -> None:
         """Fit the mixture to the training split."""
         mirror = self.mirror or (isinstance(dataset, ImageSet) and dataset.mirror)
-        stream = training_vectors(dataset, device=self.mixture.basis.device, mirror=mirror)
-        self.mixture.fit(stream)
-        # With fewer no share could be measured, and the correction would not count.
-        if self.correction_steps and dataset.splits["train"] >= FEWEST * (2 * FOLDS + 1):
-            signals = TrainingFolds(dataset, FOLDS, mirror=mirror, device=self.mixture.basis.device)
-            steps, rate = self.correction_steps, self.correction_rate
-            learn(self.mixture, signals, self.grid, steps=steps, rate=rate, seed=self.seed)
+        device = self.mixture.basis.device
+        self.mixture.fit(training_vectors(dataset, device=device, mirror=mirror))
+        if self.mixture.neighbours is not None:
+            self._keep(self.mixture.neighbours, dataset, mirror)
         self.fitted.fill_(True)
+
+    def _regression(self, count: int, ridge: float, width: float) -> Neighbours | None:
+        return Neighbours(self.latent_dim, count, ridge=ridge, width=width) if count else None
+
+    @torch.no_grad()
+    def _keep(self, neighbours: Neighbours, dataset: Dataset, mirror: bool) -> None:
+        """Keep the training signals, and measure how much they count on a part of them."""
+        device, generator = self.mixture.basis.device, torch.Generator().manual_seed(self.seed)
+        others, kept = kept_apart(dataset.splits["train"], generator)
+        neighbours.shares.zero_()
+        if len(kept) >= FEWEST:
+            stream = training_vectors(dataset, device=device, mirror=mirror, items=others)
+            neighbours.remember(stream)
+            unseen = signals(dataset, "train", kept[:MOST].to(device)).flatten(1)
+            points = [random_mask(self.grid, generator, number % 2 == 0) for number in range(2 * MASKS)]
+            masks = [mask.to(device).repeat_interleave(self.latent_dim // prod(self.grid)) for mask in points]
+            neighbours.shares.copy_(measure(neighbours, Part.of(self.mixture, stream), unseen, masks))
+        neighbours.remember(training_vectors(dataset, device=device, mirror=mirror))
 
     @torch.no_grad()
     def forward(self, context: Context, decoder: Decoder) -> Tensor:

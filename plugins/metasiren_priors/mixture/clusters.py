@@ -63,7 +63,7 @@ def k_means(x: Tensor, count: int, generator: torch.Generator, rounds: int = 25)
 
 @dataclass(frozen=True)
 class Moments:
-    """Weighted sums over vectors, in float64. Those of two sets of vectors are added, and those of a part subtracted.
+    """Weighted sums over vectors, in float64.
 
     Attributes:
         sizes: how many vectors each component has, (components,).
@@ -80,12 +80,6 @@ class Moments:
         """From vectors (n, size), and how much of each belongs to each component (n, components)."""
         x, shares = x.double(), shares.double()
         return cls(shares.sum(0), shares.T @ x, torch.stack([_square(x, share) for share in shares.T]))
-
-    def __add__(self, other: Moments) -> Moments:
-        return Moments(self.sizes + other.sizes, self.sums + other.sums, self.squares + other.squares)
-
-    def __sub__(self, other: Moments) -> Moments:
-        return Moments(self.sizes - other.sizes, self.sums - other.sums, self.squares - other.squares)
 
     def clusters(self, pooled: float) -> Clusters:
         """The parameters; see `maximise`."""

@@ -10,7 +10,7 @@ this is the Gaussian N(m, C + ridge I) itself. Vectors too long for C have an is
 The ridge that predicts best is larger than the one of the highest density, so that densities, deviations and samples
 may have a ridge of their own. There, too, a vector's rest may be scaled: t ~ N(0, a R), a being one of a few numbers.
 
-A learnt correction may be added to the mean; densities, deviations and samples are the mixture's.
+A regression on the nearest training vectors may share in the mean; densities, deviations and samples are the mixture's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from metasiren_priors.encoders.gaussian import Gaussian, Stream
 from metasiren_priors.encoders.gaussian_factors import FactorGaussian, gaussian_of
 from metasiren_priors.mixture.clusters import Clusters, cluster, maximise, total_covariance
-from metasiren_priors.mixture.correction import Correction, View, precision_and_variances
+from metasiren_priors.mixture.kinds import kind_of, precision_and_variances
+from metasiren_priors.mixture.neighbours import Neighbours
 from metasiren_priors.mixture.posterior import Posterior, Prior, condition
 from metasiren_priors.mixture.rest import DenseRest, IsotropicRest, Rest
 
@@ -47,11 +48,10 @@ class Mixture(nn.Module):
         mean_scale: number that multiplies the components' covariances in posterior means, once their weights are known.
         scales: numbers a of equal weights, for densities, deviations and samples: the covariance of a vector's rest,
             its noise included, is one of them times R.
-        correction: width of the correction's network; none by default. It is trained by `learning.learn`.
-        share: of the correction at most, from 0 to 1.
+        neighbours: a regression that shares in posterior means; none by default. `fit` leaves it as it is.
+        share: of the regression at most, from 0 to 1.
 
     Attributes:
-        correction: the network, or None.
         gaussian: mean and covariance of all training vectors.
         basis: B, (size, coordinates).
         weights, means, covariances: of the components, (components, ...).
@@ -77,7 +77,7 @@ class Mixture(nn.Module):
         density_ridge: float | None = None,
         mean_scale: float = 1.0,
         scales: Sequence[float] = (1.0,),
-        correction: int | None = None,
+        neighbours: Neighbours | None = None,
         share: float = 1.0,
     ) -> None:
         super().__init__()
@@ -91,10 +91,7 @@ class Mixture(nn.Module):
         self.register_buffer("weights", torch.full((components,), 1 / components))
         self.register_buffer("means", torch.zeros(components, self.coordinates))
         self.register_buffer("covariances", torch.eye(self.coordinates).repeat(components, 1, 1))
-        self.correction: Correction | None = None
-        if correction is not None:
-            # Its weights are no parameters of the run's own training.
-            self.correction = Correction(self.coordinates, components, correction).requires_grad_(False).eval()
+        self.neighbours = neighbours
         self._rests: dict[float, Rest] = {}
         self.register_load_state_dict_post_hook(lambda *_: self._forget())  # type: ignore[no-untyped-call]
 
@@ -151,10 +148,6 @@ class Mixture(nn.Module):
         self.means.copy_(found.means)
         self._forget()
         self.covariances.copy_(self.without_rest(found).covariances)
-        if self.correction is not None:
-            with torch.random.fork_rng([x.device] if x.is_cuda else []):
-                torch.manual_seed(self.seed)
-                self.correction.restart(total_covariance(self.clusters).diagonal().sqrt())
 
     def without_rest(self, clusters: Clusters) -> Clusters:
         """Components of vectors, less what an isotropic rest adds to them (as in probabilistic PCA)."""
@@ -216,18 +209,21 @@ class Mixture(nn.Module):
     def mean(self, values: Tensor, seen: Tensor) -> Tensor:
         """Expected vectors (vectors, size), in the dtype of `values`; observed values are returned.
 
-        `ridge`, `mean_scale` and the correction count here, `density_ridge` and `scales` do not.
+        `ridge`, `mean_scale` and the neighbours count here, `density_ridge` and `scales` do not.
         """
         expected = torch.zeros_like(values)
         prior = None if self.mean_scale == 1 else Prior.of(self.clusters)
-        whole = None if self.correction is None else precision_and_variances(total_covariance(self.clusters))
+        whole = None if self.neighbours is None else precision_and_variances(total_covariance(self.clusters))
         for rows, posterior in self._conditioned(values, seen, self.gaussian.ridge, (1.0,)):
             if prior:
                 posterior = posterior.narrowed(prior, self.mean_scale)
-            if self.correction is None or whole is None:
-                coordinates = posterior.coordinates()
-            else:
-                coordinates = self.correction.shared(View.of(*whole, posterior), self.share)
+            coordinates = posterior.coordinates()
+            if self.neighbours is not None and whole is not None:
+                kind, _ = kind_of(*whole, posterior.seen.gram)
+                share = min(self.share, float(self.neighbours.shares[kind]))
+                if share > 0:
+                    regressed = self.neighbours.expected(posterior, whole[0] / self.mean_scale)
+                    coordinates = torch.lerp(coordinates, regressed.to(coordinates), share)
             expected[rows] = posterior.mean_at(coordinates).to(values.dtype)
         return torch.where(seen, values, expected)
 

@@ -189,9 +189,7 @@ class Prior:
         return Prior(*(part.to(dtype) for part in (self.log_weights, self.precisions, self.drift, self.fixed)))
 
 
-def condition(
-    prior: Prior, centre: Tensor, rest: Rest, values: Tensor, mask: Tensor, scales: Tensor, *, hidden: bool = True
-) -> Posterior:
+def condition(prior: Prior, centre: Tensor, rest: Rest, values: Tensor, mask: Tensor, scales: Tensor) -> Posterior:
     """Condition a mixture on observed values.
 
     A signal's rest has the covariance s R, where s is one of a few numbers of equal weights: a Gaussian scale mixture
@@ -212,12 +210,10 @@ def condition(
         values: (vectors, size); hidden values are not used.
         mask: (size,) bool, True where observed; all vectors share it.
         scales: s, (scales,), positive.
-        hidden: hidden values are wanted. Otherwise the posterior is one of coordinates alone, and its evidence is not
-            that of the observed values; with one scale the components' weights are the same.
     """
     values = torch.where(mask, values.to(centre.dtype), 0.0)
     deviation = torch.where(mask, values - centre, 0.0)
-    seen = rest.observe(deviation, mask) if hidden else rest.likelihood(deviation, mask)
+    seen = rest.observe(deviation, mask)
     observed, components = int(mask.sum()), len(prior.log_weights)
     factors, means, log_joint = [], [], []
     for scale in scales:

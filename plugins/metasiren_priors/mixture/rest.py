@@ -74,13 +74,9 @@ class Rest(ABC):
             mask: (size,) bool, True where observed.
         """
 
-    def likelihood(self, deviation: Tensor, mask: Tensor) -> Seen:
-        """As `observe`, but of what the coordinates' likelihood needs alone, up to a factor that they do not change.
-
-        `square` and `log_det` are zero, and hidden values cannot be computed from it.
-        """
-        seen = self.observe(deviation, mask)
-        return _alone(seen.gram, seen.projection)
+    @abstractmethod
+    def weights(self, mask: Tensor) -> Tensor:
+        """R_oo^-1 B_o, (observed, coordinates): `projection` is the observed values times this."""
 
     @abstractmethod
     def variance(self, mask: Tensor) -> Tensor:
@@ -120,6 +116,10 @@ class IsotropicRest(Rest):
             by_deviation=r.new_zeros(len(r), hidden),
             by_basis=rows.new_zeros(hidden, rows.shape[1]),
         )
+
+    def weights(self, mask: Tensor) -> Tensor:
+        """As `Rest.weights`."""
+        return self.basis[mask] / self.noise
 
     def variance(self, mask: Tensor) -> Tensor:
         """As `Rest.variance`."""
@@ -179,20 +179,18 @@ class DenseRest(Rest):
         form = self._from_covariance if len(seen) <= len(hidden) else self._from_precision
         return form(deviation, seen, hidden)
 
-    def likelihood(self, deviation: Tensor, mask: Tensor) -> Seen:
-        """As `Rest.likelihood`; systems with a right side for each vector are not solved."""
+    def weights(self, mask: Tensor) -> Tensor:
+        """As `Rest.weights`."""
         seen, hidden = mask.nonzero().squeeze(1), (~mask).nonzero().squeeze(1)
         if len(seen) <= len(hidden):
-            rows = self.basis[seen]
-            solved = torch.cholesky_solve(rows, torch.linalg.cholesky(_block(self.covariance, seen, seen)))
-            return _alone(rows.T @ solved, deviation.index_select(1, seen) @ solved)
-        q, qb, bqb, _ = self._precision()
+            factor = torch.linalg.cholesky(_block(self.covariance, seen, seen))
+            found: Tensor = torch.cholesky_solve(self.basis[seen], factor)
+            return found
+        q, qb, _, _ = self._precision()
         rows, block = self.basis[hidden], _block(q, hidden, hidden)
-        slope = qb[hidden] - block @ rows
-        solved = torch.cholesky_solve(slope, torch.linalg.cholesky(block))
-        cross = rows.T @ qb[hidden]
-        gram = bqb - cross - cross.T + rows.T @ block @ rows - slope.T @ solved
-        return _alone(gram, deviation @ (qb - q.index_select(1, hidden) @ (rows + solved)))
+        # Q_oo B_o and Q_uo B_o are those of the whole basis without what its hidden rows add.
+        solved = torch.cholesky_solve(qb[hidden] - block @ rows, torch.linalg.cholesky(block))
+        return (qb - q.index_select(1, hidden) @ (rows + solved))[seen]
 
     def _from_covariance(self, deviation: Tensor, seen: Tensor, hidden: Tensor) -> Seen:
         rows, r = self.basis[seen], deviation[:, seen]
@@ -270,11 +268,6 @@ class DenseRest(Rest):
         shape = (count, len(self.basis))
         white, added = (standard_normal(shape, generator, factor) for _ in range(2))
         return white @ factor.T, added * noise**0.5
-
-
-def _alone(gram: Tensor, projection: Tensor) -> Seen:
-    nothing = gram.new_zeros(())
-    return Seen(gram, projection, nothing.expand(len(projection)), nothing, None, projection[:, :0], gram[:0])
 
 
 def _block(matrix: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
