@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import torch
@@ -14,11 +13,10 @@ from metasiren_priors.data.sketch_faces import SketchFaces
 from metasiren_priors.encoders.kept_apart import PARTS, RUN, kept_apart
 from metasiren_priors.encoders.mixture_encoder import MixtureEncoder
 from metasiren_priors.mixture.clusters import Clusters, maximise, total_covariance
-from metasiren_priors.mixture.kinds import KINDS, kind_of, precision_and_variances, random_mask
+from metasiren_priors.mixture.kinds import KINDS, kind_of, masks_of_all_kinds, precision_and_variances
 from metasiren_priors.mixture.mixture import Mixture
 from metasiren_priors.mixture.neighbours import TOGETHER, Neighbours
-from metasiren_priors.mixture.part import Part
-from metasiren_priors.mixture.rest import DenseRest, IsotropicRest
+from metasiren_priors.mixture.rest import DenseRest
 from metasiren_priors.mixture.shares import FEWEST, measure
 
 SIZE = 24
@@ -128,47 +126,16 @@ def test_weights_of_observed_values_give_projection_and_precision(directions: in
         torch.testing.assert_close(rest.basis[mask].T @ weights, whole.gram)
 
 
-@pytest.mark.parametrize(("directions", "kind"), [(None, DenseRest), (10, IsotropicRest)])
-def test_a_part_knows_its_own_signals_alone(directions: int | None, kind: type) -> None:
-    x = bent(200)
-    mixture = fitted(x, directions=directions)
-    found = Part.of(mixture, lambda: x[:150].split(64))
-    others = x[:150].double() - mixture.gaussian.mean.double()
-    within = torch.cov((others @ mixture.basis.double()).T)
-    if directions:
-        noise = mixture.rest(mixture.gaussian.ridge).noise - mixture.gaussian.ridge
-        within = within - noise * torch.eye(len(within))
-    assert isinstance(found.rest, kind)
-    torch.testing.assert_close(found.precision.double(), torch.linalg.inv(within), rtol=1e-2, atol=1e-2)
-
-
-def test_a_part_that_is_everything_expects_what_the_mixture_expects() -> None:
-    x, values = bent(300), bent(20, 5)
-    mixture = fitted(x, mean_scale=0.7)
-    part = Part.of(mixture, lambda: x.split(64))
-    for mask in masks(6):
-        expected = mixture.mean(values, mask.expand_as(values))
-        torch.testing.assert_close(part.see(values, mask).mean(), expected, rtol=0, atol=2e-3)
-
-
-def _measured(draw: partial[Tensor], hides: Tensor) -> Tensor:
-    x = draw(800)
-    mixture = fitted(x, 60)
-    assert mixture.neighbours is not None
-    return measure(mixture.neighbours, Part.of(mixture, lambda: x.split(100)), draw(100, seed=4), [hides])
-
-
 def test_shares_are_what_unseen_signals_support() -> None:
-    bend, line = _measured(partial(bent), FIRST_HALF), _measured(partial(straight), FIRST_HALF)
+    bend = measure(fitted(bent(800), 60), bent(100, 4), [FIRST_HALF])
+    line = measure(fitted(straight(800), 60), straight(100, 4), [FIRST_HALF])
     assert float(bend.max()) > 0.7
     assert int((bend > 0).sum()) == 1
     assert float(line.max()) < 0.1
-    x = bent(200)
-    mixture = fitted(x, 20)
-    assert mixture.neighbours is not None
-    part = Part.of(mixture, lambda: x.split(100))
-    assert not measure(mixture.neighbours, part, bent(FEWEST - 1, 4), [FIRST_HALF]).any()
-    assert not measure(mixture.neighbours, part, bent(40, 4), [torch.ones(SIZE, dtype=torch.bool)]).any()
+    mixture = fitted(bent(200), 20)
+    assert not measure(mixture, bent(FEWEST - 1, 4), [FIRST_HALF]).any()
+    assert not measure(mixture, bent(40, 4), [torch.ones(SIZE, dtype=torch.bool)]).any()
+    assert not measure(fitted(bent(200)), bent(40, 4), [FIRST_HALF]).any()
 
 
 def test_kinds_of_masks_differ_by_how_much_is_left_and_by_how_coarse_it_is() -> None:
@@ -206,13 +173,18 @@ def test_vectors_that_belong_to_other_components_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("grid", [(8, 8), (16,), (4, 6, 2), (1, 1)])
-def test_random_masks_show_and_hide(grid: tuple[int, ...]) -> None:
-    g = torch.Generator().manual_seed(0)
-    for number in range(40):
-        mask = random_mask(grid, g, number % 2 == 0)
+def test_masks_of_all_kinds_show_and_hide(grid: tuple[int, ...]) -> None:
+    found = masks_of_all_kinds(grid, 20, torch.Generator().manual_seed(0))
+    assert len(found) == 40
+    for mask in found:
         assert mask.shape == (torch.Size(grid).numel(),)
         if mask.numel() > 8:
             assert bool((~mask).any())
+    counts = [int(mask.sum()) for mask in found[::2]]
+    assert counts == sorted(counts)
+    if grid == (8, 8):
+        assert (counts[0], counts[-1]) == (4, 21)
+        assert all(int(mask.sum()) == 32 for mask in found[1::6])
 
 
 @pytest.mark.parametrize("count", [0, 8, 40, 5000])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from math import prod
 
@@ -12,10 +13,9 @@ from metasiren import Context, DataError, Dataset, Decoder, Domain, Encoder, Rec
 from metasiren_priors.data.imageset import ImageSet
 from metasiren_priors.encoders.gaussian import signals, training_vectors
 from metasiren_priors.encoders.kept_apart import kept_apart
-from metasiren_priors.mixture.kinds import random_mask
+from metasiren_priors.mixture.kinds import KINDS, masks_of_all_kinds
 from metasiren_priors.mixture.mixture import Mixture
 from metasiren_priors.mixture.neighbours import Neighbours
-from metasiren_priors.mixture.part import Part
 from metasiren_priors.mixture.posterior import Posterior
 from metasiren_priors.mixture.shares import FEWEST, MASKS, MOST, measure
 
@@ -131,29 +131,33 @@ class MixtureEncoder(Encoder):
     def fit(self, dataset: Dataset) -> None:
         """Fit the mixture to the training split."""
         mirror = self.mirror or (isinstance(dataset, ImageSet) and dataset.mirror)
-        device = self.mixture.basis.device
-        self.mixture.fit(training_vectors(dataset, device=device, mirror=mirror))
+        stream = training_vectors(dataset, device=self.mixture.basis.device, mirror=mirror)
+        self.mixture.fit(stream)
         if self.mixture.neighbours is not None:
-            self._keep(self.mixture.neighbours, dataset, mirror)
+            self.mixture.neighbours.shares.copy_(self._measured(dataset, mirror))
+            self.mixture.neighbours.remember(stream)
         self.fitted.fill_(True)
 
     def _regression(self, count: int, ridge: float, width: float) -> Neighbours | None:
         return Neighbours(self.latent_dim, count, ridge=ridge, width=width) if count else None
 
-    @torch.no_grad()
-    def _keep(self, neighbours: Neighbours, dataset: Dataset, mirror: bool) -> None:
-        """Keep the training signals, and measure how much they count on a part of them."""
+    def _measured(self, dataset: Dataset, mirror: bool) -> Tensor:
+        """How much the regression counts, measured on a part of the training signals with a model of the others."""
         device, generator = self.mixture.basis.device, torch.Generator().manual_seed(self.seed)
         others, kept = kept_apart(dataset.splits["train"], generator)
-        neighbours.shares.zero_()
-        if len(kept) >= FEWEST:
-            stream = training_vectors(dataset, device=device, mirror=mirror, items=others)
-            neighbours.remember(stream)
-            unseen = signals(dataset, "train", kept[:MOST].to(device)).flatten(1)
-            points = [random_mask(self.grid, generator, number % 2 == 0) for number in range(2 * MASKS)]
-            masks = [mask.to(device).repeat_interleave(self.latent_dim // prod(self.grid)) for mask in points]
-            neighbours.shares.copy_(measure(neighbours, Part.of(self.mixture, stream), unseen, masks))
-        neighbours.remember(training_vectors(dataset, device=device, mirror=mirror))
+        if len(kept) < FEWEST:
+            return torch.zeros(KINDS)
+        model, stream = (
+            copy.deepcopy(self.mixture),
+            training_vectors(dataset, device=device, mirror=mirror, items=others),
+        )
+        model.fit(stream)
+        if model.neighbours is not None:
+            model.neighbours.remember(stream)
+        unseen = signals(dataset, "train", kept[:MOST].to(device)).flatten(1)
+        channels = self.latent_dim // prod(self.grid)
+        masks = masks_of_all_kinds(self.grid, MASKS, generator)
+        return measure(model, unseen, [mask.to(device).repeat_interleave(channels) for mask in masks])
 
     @torch.no_grad()
     def forward(self, context: Context, decoder: Decoder) -> Tensor:

@@ -1,4 +1,4 @@
-"""Kinds of masks, by what they leave unknown, and random masks of all kinds.
+"""Kinds of masks, by what they leave unknown, and masks of all kinds.
 
 Scattered points leave the fine coordinates unknown, and hidden parts the coarse ones.
 """
@@ -38,31 +38,41 @@ def kind_of(precision: Tensor, variances: Tensor, gram: Tensor) -> tuple[int, fl
     return 2 * sum(left > limit for limit in LEFT) + int(rough > COARSE), left
 
 
-def random_mask(grid: tuple[int, ...], generator: torch.Generator, scattered: bool) -> Tensor:
-    """A mask (points,) bool: scattered points, their number log-uniform from 4 to a third of all, or a whole part.
+def masks_of_all_kinds(grid: tuple[int, ...], count: int, generator: torch.Generator) -> list[Tensor]:
+    """Masks (points,) bool: `count` of scattered points, and as many that show or hide a whole part.
 
-    A part is one side of the signal (two times in three; every other one is cut in the middle), or everything but a
-    rectangle.
+    The numbers of scattered points grow by equal factors from 4 to a third of all. Of the parts one third is a half,
+    one a side that is cut anywhere, and one everything but a rectangle.
     """
-    size = prod(grid)
-    kind, amount, flip = torch.rand(3, generator=generator).tolist()
-    if scattered:
-        few, many = log(min(4, size)), log(max(size / 3, 1))
-        return torch.rand(size, generator=generator).argsort() < round(exp(few + amount * max(many - few, 0)))
-    if kind < 2 / 3:
-        dimension = int(torch.randint(len(grid), (1,), generator=generator))
-        length = grid[dimension]
-        cut = length // 2 if kind < 1 / 3 else 1 + int(amount * (length - 1))
-        line = torch.arange(length) < cut
-        line = line if flip < 0.5 else line.flip(0)
-        shape = [-1 if d == dimension else 1 for d in range(len(grid))]
-        return line.view(shape).expand(grid).flatten()
+    size, found = prod(grid), []
+    few, many = log(min(4, size)), log(max(size / 3, 1))
+    for number in range(count):
+        seen = round(exp(few + number / max(count - 1, 1) * max(many - few, 0)))
+        found.append(torch.rand(size, generator=generator).argsort() < seen)
+        found.append(
+            _all_but_a_rectangle(grid, generator) if number % 3 == 2 else _side(grid, generator, number % 3 == 0)
+        )
+    return found
+
+
+def _side(grid: tuple[int, ...], generator: torch.Generator, half: bool) -> Tensor:
+    dimension = int(torch.randint(len(grid), (1,), generator=generator))
+    amount, flip = torch.rand(2, generator=generator).tolist()
+    length = grid[dimension]
+    line = torch.arange(length) < (length // 2 if half else 1 + int(amount * (length - 1)))
+    line = line if flip < 0.5 else line.flip(0)
+    return _along(line, dimension, len(grid)).expand(grid).flatten()
+
+
+def _all_but_a_rectangle(grid: tuple[int, ...], generator: torch.Generator) -> Tensor:
     inside = torch.ones(grid, dtype=torch.bool)
     for dimension, length in enumerate(grid):
         start, share = torch.rand(2, generator=generator).tolist()
         extent = max(1, round(length * (0.25 + 0.5 * share)))
-        first = int(start * (length - extent + 1))
-        line = torch.arange(length)
-        shape = [-1 if d == dimension else 1 for d in range(len(grid))]
-        inside &= ((line >= first) & (line < first + extent)).view(shape)
+        first, line = int(start * (length - extent + 1)), torch.arange(length)
+        inside &= _along((line >= first) & (line < first + extent), dimension, len(grid))
     return ~inside.flatten()
+
+
+def _along(line: Tensor, dimension: int, dimensions: int) -> Tensor:
+    return line.view([-1 if d == dimension else 1 for d in range(dimensions)])

@@ -206,17 +206,20 @@ class Mixture(nn.Module):
             rows = (owner == number).nonzero().squeeze(1)
             yield rows, condition(prior, centre, rest, values[rows], mask, factors)
 
+    def narrowed(self, values: Tensor, seen: Tensor) -> Iterator[tuple[Tensor, Posterior]]:
+        """As `posteriors`, for means: with `ridge` and `mean_scale`, and without `density_ridge` and `scales`."""
+        prior = None if self.mean_scale == 1 else Prior.of(self.clusters)
+        for rows, posterior in self._conditioned(values, seen, self.gaussian.ridge, (1.0,)):
+            yield rows, posterior.narrowed(prior, self.mean_scale) if prior else posterior
+
     def mean(self, values: Tensor, seen: Tensor) -> Tensor:
         """Expected vectors (vectors, size), in the dtype of `values`; observed values are returned.
 
         `ridge`, `mean_scale` and the neighbours count here, `density_ridge` and `scales` do not.
         """
         expected = torch.zeros_like(values)
-        prior = None if self.mean_scale == 1 else Prior.of(self.clusters)
         whole = None if self.neighbours is None else precision_and_variances(total_covariance(self.clusters))
-        for rows, posterior in self._conditioned(values, seen, self.gaussian.ridge, (1.0,)):
-            if prior:
-                posterior = posterior.narrowed(prior, self.mean_scale)
+        for rows, posterior in self.narrowed(values, seen):
             coordinates = posterior.coordinates()
             if self.neighbours is not None and whole is not None:
                 kind, _ = kind_of(*whole, posterior.seen.gram)

@@ -11,9 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from metasiren_priors.mixture.kinds import KINDS, kind_of
-from metasiren_priors.mixture.neighbours import Neighbours
-from metasiren_priors.mixture.part import Part
+from metasiren_priors.mixture.clusters import total_covariance
+from metasiren_priors.mixture.kinds import KINDS, kind_of, precision_and_variances
+from metasiren_priors.mixture.mixture import Mixture
 
 DOUBT = 1.0
 FEWEST, MOST = 16, 128
@@ -23,26 +23,26 @@ MASKS = 12
 
 
 @torch.no_grad()
-def measure(neighbours: Neighbours, part: Part, vectors: Tensor, masks: list[Tensor]) -> Tensor:
+def measure(mixture: Mixture, vectors: Tensor, masks: list[Tensor]) -> Tensor:
     """The shares (KINDS,) that unseen signals support.
 
     Args:
-        neighbours: of the same part of the signals.
-        part: the mixture without `vectors`.
+        mixture: with a regression; both without `vectors`.
         vectors: (signals, size).
         masks: (size,) bool, of all kinds.
     """
-    vectors = vectors.to(part.centre.dtype)
     shares = torch.zeros(KINDS, dtype=torch.float64, device=vectors.device)
-    if len(vectors) < FEWEST:
+    if mixture.neighbours is None or len(vectors) < FEWEST:
         return shares
+    precision, variances = precision_and_variances(total_covariance(mixture.clusters))
     along, squares = (shares.new_zeros(KINDS, len(vectors)) for _ in range(2))
     counts = shares.new_zeros(KINDS)
     for mask in masks:
-        posterior = part.see(vectors, mask)
-        kind, left = kind_of(part.precision, part.variances, posterior.seen.gram)
+        (_, posterior), *_ = mixture.narrowed(vectors, mask.expand_as(vectors))
+        kind, left = kind_of(precision, variances, posterior.seen.gram)
         before = posterior.mean()
-        added = posterior.mean_at(neighbours.expected(posterior, part.precision / part.scale)) - before
+        regressed = mixture.neighbours.expected(posterior, precision / mixture.mean_scale)
+        added = posterior.mean_at(regressed.to(before)) - before
         # Masks of a kind count equally, however much they hide.
         along[kind] += ((vectors - before) * added).sum(1) / left
         squares[kind] += added.square().sum(1) / left
