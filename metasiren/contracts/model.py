@@ -44,6 +44,11 @@ class Field:
             TypeError: coordinates that are no tensor.
             ValueError: coordinates of another shape.
         """
+        self._check(coords)
+        values = self.siren(self.params, coords)
+        return values[0] if self.single and coords.dim() == 2 else values
+
+    def _check(self, coords: Tensor) -> None:
         some, d_in = next(iter(self.params.values())), self.siren.in_features
         if not isinstance(coords, Tensor):
             found = f"coords are {type(coords).__module__}.{type(coords).__qualname__}".replace("builtins.", "")
@@ -54,12 +59,10 @@ class Field:
             raise ValueError(f"coords are {tuple(coords.shape)}; {expected}{advice}")
         if coords.dtype == torch.float64 != some.dtype:
             words = f"float64 coordinates are rounded to float32, as the weights are {some.dtype}; see Field.double()"
-            warnings.warn(words, stacklevel=2)
-        values = self.siren(self.params, coords)
-        return values[0] if self.single and coords.dim() == 2 else values
+            warnings.warn(words, stacklevel=3)
 
     def jet(self, coords: Tensor, order: Order, **options: Any) -> Jet:
-        """Values and derivatives in one pass; errors as of `metasiren.jet`.
+        """Values and derivatives in one pass; errors and warnings of coordinates as for values.
 
         Args:
             coords: (points, in), or (batch, points, in).
@@ -69,6 +72,7 @@ class Field:
         Returns:
             The jet, its tensors (batch, points, out, ...), also for (points, in).
         """
+        self._check(coords)
         return jet(self.siren, self.params, coords, order, **options)
 
     def detach(self) -> Field:

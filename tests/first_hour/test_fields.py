@@ -91,7 +91,12 @@ def test_a_field_warns_of_coordinates_that_it_rounds(field: ms.Field) -> None:
     with pytest.warns(UserWarning, match="rounded to float32"):
         rounded = field(ms.grid((4, 4)).double())
     torch.testing.assert_close(rounded, field(ms.grid((4, 4))))
+    with pytest.warns(UserWarning, match="rounded to float32"):
+        field.jet(ms.grid((4, 4)).double(), "gradient")
     assert field.double()(ms.grid((4, 4)).double()).dtype == torch.float64
+    assert field.double().jet(ms.grid((4, 4)).double(), "gradient").value.dtype == torch.float64
+    with pytest.raises(ValueError, match=r"coords are \(2,\); expected \(points, 2\) .* coords\[None\] is one point"):
+        field.jet(torch.zeros(2), "gradient")
 
 
 def test_its_weights_go_into_a_parameter_dict_and_back(field: ms.Field) -> None:
