@@ -9,6 +9,9 @@ from typing import Any
 from unittest import mock
 
 import torch
+
+# The compiler lists torch's functions when it is imported: imported later it would list those that are patched here.
+import torch._dynamo.variables.torch
 from devices.captures import Capture
 from devices.emulated import CUDA, GENERATORS, EmulatedTensor, indexed, wait
 
