@@ -23,6 +23,7 @@ class Choice:
         overrides: the changes that were asked for, and what follows from them.
         cost: what it takes, in words; empty where the recipe does not say.
         missing: preset passed over -> what it lacks here.
+        without_gpu: whether the preset was asked for, is made for a GPU, and there is none.
     """
 
     recipe: Recipe
@@ -30,6 +31,7 @@ class Choice:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     cost: str = ""
     missing: Mapping[str, list[str]] = field(default_factory=dict)
+    without_gpu: bool = False
 
 
 def choose_preset(
@@ -57,7 +59,8 @@ def choose_preset(
         if given and preset is not None:
             _demand_takes_files(recipe, loaded, presets, asked, catalogue)
         entry = presets.get(str(loaded.preset)) or {}
-        return Choice(loaded, loaded.preset, changes, str(entry.get("cost", "")))
+        without_gpu = "gpu" in (entry.get("needs") or []) and not _has_gpu()
+        return Choice(loaded, loaded.preset, changes, str(entry.get("cost", "")), without_gpu=without_gpu)
     missing: dict[str, list[str]] = {}
     of_data: list[str] = []
     for name, entry in presets.items():

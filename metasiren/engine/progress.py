@@ -113,12 +113,18 @@ def data_words(dataset: Dataset) -> str:
 
 
 def announce(progress: Progress, recipe: str, choice: Choice) -> None:
-    """Say in one line which preset runs and what it costs, and in one line each why those before it cannot."""
+    """Say in one line which preset runs and what it costs, and once each reason why those before it cannot."""
     if choice.preset is None:
         return
     progress.say(f"{recipe}: preset {choice.preset}" + (f" ({choice.cost})" if choice.cost else ""))
+    if choice.without_gpu:
+        progress.say(f"{choice.preset} is made for a GPU, and torch finds none: --dry-run tells how long it takes here")
+    held_up: dict[str, list[str]] = {}
     for name, reasons in choice.missing.items():
-        progress.say(f"{name} cannot run here: " + "; ".join(reasons))
+        for reason in reasons:
+            held_up.setdefault(reason, []).append(name)
+    for reason, names in held_up.items():
+        progress.say(f"{', '.join(names)} cannot run here: {reason}")
 
 
 def duration(seconds: float) -> str:

@@ -137,3 +137,17 @@ def test_the_quick_picture_learns_value_gradient_and_laplacian(tmp_path: Path) -
     assert numbers["psnr_db"] > 33
     assert numbers["gradient_psnr_db"] > 31
     assert numbers["laplacian_psnr_db"] > 28
+
+
+def test_each_reason_why_presets_cannot_run_is_said_once(typed: Typed) -> None:
+    said = " ".join(typed("metasiren run celeba_cnn --set train.optimizer.name=none").stderr.split())
+    assert said.count("CelebA is not found") == 1
+    assert "paper_text, paper_code, gpu, cpu cannot run here: CelebA is not found" in said
+    assert "paper_text, paper_code, gpu cannot run here: there is no GPU that torch can use" in said
+
+
+def test_a_preset_made_for_a_gpu_says_so_where_there_is_none(typed: Typed) -> None:
+    words = "is made for a GPU, and torch finds none: --dry-run tells how long it takes here"
+    said = typed("metasiren run image --preset paper_text", *small("data.size=16", "evaluate.paper=null"))
+    assert f"paper_text {words}" in " ".join(said.stderr.split())
+    assert words not in " ".join(typed("metasiren run image --preset quick", *small("data.size=16")).stderr.split())
