@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image
 
-from metasiren import DataError, picture_formats
+from metasiren import DataError, opened_picture, picture_formats
 from metasiren_images.restoration.mask_files import read_mask
 from metasiren_images.single.photograph import read_photograph, shape_words
 from metasiren_physics.media import picture
@@ -57,6 +57,17 @@ def test_readers_take_other_formats_than_the_usual_ones(reader: str, picture_fil
     Image.fromarray(pixels).save(picture_file, format="TGA")
     READERS[reader](picture_file)
     assert {"PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF"} <= set(picture_formats())
+
+
+def test_a_large_picture_is_opened_without_a_warning_of_pillow(picture_file: Path) -> None:
+    Image.new("1", (10_000, 9_500)).save(picture_file)
+    with pytest.warns(Image.DecompressionBombWarning), Image.open(picture_file):
+        pass
+    with opened_picture(picture_file) as opened:
+        assert opened.size == (10_000, 9_500)
+    picture_file.write_bytes(PROGRAM)
+    with pytest.raises(OSError, match="cannot identify"):
+        opened_picture(picture_file)
 
 
 def test_a_medium_of_too_many_pixels_or_of_a_broken_picture_is_refused(picture_file: Path) -> None:
