@@ -25,27 +25,15 @@ Solve = Literal["auto", "dual", "primal"]
 
 
 def damped_steps(
-    linear: Linearised | DenseJacobian, target: Tensor, dampings: Sequence[float], solve: Solve = "auto"
-) -> Iterator[tuple[float, Direction]]:
-    """The steps for each lambda in ascending order.
+    linear: Linearised | DenseJacobian, targets: Tensor, dampings: Sequence[float], solve: Solve = "auto"
+) -> Iterator[tuple[float, Iterator[Direction]]]:
+    """The steps for each lambda in ascending order; right-hand sides share each factored matrix.
 
     Args:
         linear: the linearised residuals.
-        target: r (rows,), or another right-hand side in its place.
+        targets: right-hand sides (rows, sides), such as r.
         dampings: each lambda, positive.
         solve: `dual` or `primal`; `auto` takes the one with the smaller matrix.
-
-    Yields:
-        the lambda that was used, and the step.
-    """
-    for used, steps in damped_steps_for_each(linear, target.unsqueeze(1), dampings, solve):
-        yield used, next(steps)
-
-
-def damped_steps_for_each(
-    linear: Linearised | DenseJacobian, targets: Tensor, dampings: Sequence[float], solve: Solve = "auto"
-) -> Iterator[tuple[float, Iterator[Direction]]]:
-    """`damped_steps` for several right-hand sides (rows, sides), which share each factored matrix.
 
     Yields:
         the lambda that was used, and the step of each side in turn.

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from metasiren import BatchOptimizer, Problem, RecipeError
-from metasiren_basics.damped_steps import Solve, damped_steps_for_each
+from metasiren_basics.damped_steps import Solve, damped_steps
 from metasiren_basics.dense_jacobian import DenseJacobian
 from metasiren_basics.linearised import Direction, Linearised, capturable
 from metasiren_basics.nystrom import nystrom_steps
@@ -189,15 +189,11 @@ class GaussNewton(BatchOptimizer):
     ) -> Iterator[tuple[float, Iterator[Direction]]]:
         """For each lambda the steps of all right-hand sides (rows, sides) in turn."""
         if self.solve != "nystrom":
-            return damped_steps_for_each(linear, targets, dampings, self.solve)
-        found = [
-            nystrom_steps(
-                linear, target, dampings, rank=self.rank, tolerance=self.tolerance, most=MOST_ITERATIONS,
-                generator=generator,
-            )
-            for target in targets.unbind(1)
-        ]  # fmt: skip
-        return ((each[0][0], (step for _, step in each)) for each in zip(*found, strict=True))
+            return damped_steps(linear, targets, dampings, self.solve)
+        return nystrom_steps(
+            linear, targets, dampings, rank=self.rank, tolerance=self.tolerance, most=MOST_ITERATIONS,
+            generator=generator,
+        )  # fmt: skip
 
     def _linearise(self, problem: Problem) -> Linearised | DenseJacobian:
         dtype = torch.float64 if self.precision == "float64" else next(problem.model.parameters()).dtype

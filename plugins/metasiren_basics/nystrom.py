@@ -6,8 +6,9 @@ random directions Q gives eigenvalues l and eigenvectors U of its largest part (
 
     P^-1 = (l_min + d) U (diag(l) + d)^-1 U^T + (I - U U^T)
 
-preconditions A + d I. One sketch serves every damping d of a step. Factoring costs the cube of the number of rows, this
-the rows times the parameters for each of some hundred products: it pays where both are counted in thousands.
+preconditions A + d I. One sketch serves every damping d and right-hand side of a step. Factoring costs the cube of the
+number of rows, this the rows times the parameters for each of some hundred products: it pays where both are counted in
+thousands.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ MOST_ENTRIES = 2**26
 
 def nystrom_steps(
     linear: Linearised | DenseJacobian,
-    target: Tensor,
+    targets: Tensor,
     dampings: Sequence[float],
     *,
     rank: int,
     tolerance: float,
     most: int,
     generator: torch.Generator | None,
-) -> Iterator[tuple[float, Direction]]:
+) -> Iterator[tuple[float, Iterator[Direction]]]:
     """The steps -J^T (J J^T + d m I)^-1 target for each damping d in ascending order, m as in `damped_steps`.
 
     Args:
         linear: the linearised residuals.
-        target: r (rows,), or another right-hand side in its place.
+        targets: right-hand sides (rows, sides), such as r.
         dampings: each d, positive.
         rank: number of random directions.
         tolerance: of the linear system, relative to its right-hand side.
@@ -47,9 +48,9 @@ def nystrom_steps(
         generator: source of the random directions.
 
     Yields:
-        d, and the step; nothing where J is zero or not finite.
+        d, and the step of each side in turn, found when it is asked for; nothing where J is zero or not finite.
     """
-    rows, parameters = len(target), linear.siren.parameter_count
+    rows, parameters = len(targets), linear.siren.parameter_count
     matrix = linear.rows() if rows * parameters <= MOST_ENTRIES else None
     dual = rows <= parameters
 
@@ -69,11 +70,15 @@ def nystrom_steps(
     scale = linear.norm_squared() / rows
     if not 0 < float(scale) < inf:
         return
-    right = target.unsqueeze(1) if dual else onto(target.unsqueeze(1))
-    values, vectors = sketch(product, len(right), rank, right, generator)
-    for damping in sorted(set(dampings)):
+    values, vectors = sketch(product, rows if dual else parameters, rank, targets, generator)
+
+    def step(target: Tensor, damping: float) -> Direction:
+        right = target if dual else onto(target)
         found = solve(product, right, damping * scale, values, vectors, tolerance, most)
-        yield damping, linear.named(-(onto(found) if dual else found).squeeze(1))
+        return linear.named(-(onto(found) if dual else found).squeeze(1))
+
+    for damping in sorted(set(dampings)):
+        yield damping, (step(target, damping) for target in targets.split(1, 1))
 
 
 def sketch(

@@ -37,7 +37,7 @@ from metasiren.contracts.optimizer import Weighted
 from metasiren.engine.trainer import Objective
 from metasiren.recipe import validate
 from metasiren.registry.catalogue import Catalogue, load_catalogue
-from metasiren_basics.damped_steps import damped_solutions, damped_steps
+from metasiren_basics.damped_steps import Solve, damped_solutions, damped_steps
 from metasiren_basics.dense_jacobian import DenseJacobian
 from metasiren_basics.fixed import FixedEncoder
 from metasiren_basics.free import FreeDecoder
@@ -376,13 +376,13 @@ def test_the_primal_step_is_the_dual_step(kind: Any) -> None:
         params = siren.init(generator=torch.Generator().manual_seed(0), dtype=F64)
         coords = torch.linspace(-1, 1, points, dtype=F64).unsqueeze(-1)
         linear = kind(siren, params, [ResidualBlock(coords, "laplacian", residuals_of("laplacian"))])
-        target = torch.sin(torch.arange(len(linear.residual), dtype=F64))
-        steps = {s: dict(damped_steps(linear, target, [1e-3, 1e-1], s)) for s in ("dual", "primal")}
-        auto = dict(damped_steps(linear, target, [1e-3, 1e-1]))
+        target = torch.sin(torch.arange(len(linear.residual), dtype=F64)).unsqueeze(1)
+        ways: tuple[Solve, ...] = ("dual", "primal", "auto")
+        found = {s: {used: next(x) for used, x in damped_steps(linear, target, [1e-3, 1e-1], s)} for s in ways}
         for damping in (1e-3, 1e-1):
-            (dual,) = (v for used, v in steps["dual"].items() if used == pytest.approx(damping))
-            (primal,) = (v for used, v in steps["primal"].items() if used == pytest.approx(damping))
-            (chosen,) = (v for used, v in auto.items() if used == pytest.approx(damping))
+            (dual,) = (v for used, v in found["dual"].items() if used == pytest.approx(damping))
+            (primal,) = (v for used, v in found["primal"].items() if used == pytest.approx(damping))
+            (chosen,) = (v for used, v in found["auto"].items() if used == pytest.approx(damping))
             for name, change in dual.items():
                 torch.testing.assert_close(primal[name], change, rtol=1e-7, atol=1e-10)
                 torch.testing.assert_close(chosen[name], change, rtol=1e-7, atol=1e-10)

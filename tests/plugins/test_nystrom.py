@@ -54,16 +54,34 @@ def test_steps_are_those_of_a_factored_matrix(
     monkeypatch.setattr(nystrom, "MOST_ENTRIES", most_entries)
     linear = linearised(kind, points)
     dampings = [1e-1, 1e-3]
-    expected = dict(damped_steps(linear, linear.residual, dampings))
-    found = dict(
-        nystrom_steps(
-            linear, linear.residual, dampings, rank=10, tolerance=1e-12, most=1000, generator=seeded()
+    targets = torch.stack([linear.residual, torch.cos(linear.residual)], 1)
+    expected = {damping: list(steps) for damping, steps in damped_steps(linear, targets, dampings)}
+    found = {
+        damping: list(steps)
+        for damping, steps in nystrom_steps(
+            linear, targets, dampings, rank=10, tolerance=1e-12, most=1000, generator=seeded()
         )
-    )  # fmt: skip
+    }  # fmt: skip
     assert list(found) == sorted(dampings)
-    for damping, step in found.items():
-        for name, part in step.items():
-            torch.testing.assert_close(part, expected[damping][name], rtol=1e-6, atol=1e-9)
+    for damping, steps in found.items():
+        assert len(steps) == 2
+        for step, factored in zip(steps, expected[damping], strict=True):
+            for name, part in step.items():
+                torch.testing.assert_close(part, factored[name], rtol=1e-6, atol=1e-9)
+
+
+def test_one_sketch_serves_all_right_hand_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    linear, sketches = linearised(DenseJacobian, 20), []
+
+    def counted(*given: Any) -> tuple[Tensor, Tensor]:
+        sketches.append(given)
+        return sketch(*given)
+
+    monkeypatch.setattr(nystrom, "sketch", counted)
+    targets = torch.stack([linear.residual, 2 * linear.residual], 1)
+    for _, steps in nystrom_steps(linear, targets, [0.1, 0.01], rank=3, tolerance=1e-6, most=9, generator=seeded()):
+        list(steps)
+    assert len(sketches) == 1
 
 
 def test_a_sketch_of_full_rank_is_exact_and_preconditions_perfectly() -> None:
@@ -115,7 +133,8 @@ def test_a_jacobian_that_is_zero_or_not_finite_has_no_steps(number: float) -> No
     linear = linearised(DenseJacobian, 20)
     assert isinstance(linear, DenseJacobian)
     linear.matrix = torch.full_like(linear.matrix, number)
-    steps = nystrom_steps(linear, linear.residual, [0.1], rank=3, tolerance=1e-6, most=9, generator=seeded())
+    targets = linear.residual.unsqueeze(1)
+    steps = nystrom_steps(linear, targets, [0.1], rank=3, tolerance=1e-6, most=9, generator=seeded())
     assert not list(steps)
 
 
