@@ -78,7 +78,7 @@ def nystrom_steps(
         return linear.named(-(onto(found) if dual else found).squeeze(1))
 
     for damping in sorted(set(dampings)):
-        yield damping, (step(target, damping) for target in targets.split(1, 1))
+        yield damping, (step(target, damping) for target in torch.split(targets, 1, 1))
 
 
 def sketch(
