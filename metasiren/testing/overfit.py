@@ -80,6 +80,7 @@ def learns(
             a single item's mean value. `start`, the error before the first step.
     """
     batch = dataset.batch("train", torch.arange(items), generator=torch.Generator().manual_seed(0))
+    batch = batch.cast(next(model.parameters()).dtype)
     errors = {}
     for rate in RATES:
         before, errors[rate] = _train(deepcopy(model), batch, at, rate)
