@@ -20,6 +20,9 @@ from PIL import Image
 
 import metasiren as ms
 
+PATIENCE = 120_000
+"""Milliseconds for which a page is waited for: a busy machine is no fault of the app."""
+
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -65,7 +68,7 @@ def opened() -> Iterator[Any]:
 def tab(opened: Any, address: str) -> Iterator[Any]:
     """A page of the app after its first completion; no request left this machine, and no error was raised."""
     page, wrong = opened.new_page(viewport={"width": 1280, "height": 1000}), []
-    page.set_default_timeout(120_000)  # a busy machine is no fault of the app
+    page.set_default_timeout(PATIENCE)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda r: wrong.append(r.url) if not r.url.startswith((address, "data:", "blob:")) else None)
     page.goto(address)
@@ -89,7 +92,11 @@ def test_sliding_completes_anew(tab: Any) -> None:
     slider.press("End")
     slider.dispatch_event("pointerup")
     tab.wait_for_selector("#words:has-text('1024 of 1024 pixels observed')")
-    assert tab.locator("#completed img").get_attribute("src") != before
+    # The pictures come after the words, and a picture has no size before it is loaded.
+    tab.wait_for_function(
+        "before => document.querySelector('#completed img').getAttribute('src') != before", arg=before
+    )
+    tab.wait_for_function("() => document.querySelector('#samples img').naturalWidth > 0")
     wide, high = tab.locator("#samples img").evaluate("i => [i.naturalWidth, i.naturalHeight]")
     assert wide > 4 * high, "four samples in a row"
 
@@ -156,6 +163,7 @@ def test_a_fit_can_be_stopped(tab: Any) -> None:
 
 def test_two_people_see_their_own(opened: Any, address: str, tab: Any) -> None:
     other = opened.new_page()
+    other.set_default_timeout(PATIENCE)
     other.goto(address)
     other.wait_for_selector("#words:has-text('100 of 1024 pixels observed')")
     slider = other.locator("#count input[type=range]")
