@@ -93,6 +93,6 @@ def enlarged(picture: Tensor, size: tuple[int, int]) -> Tensor:
 def _chosen(count: int, keep: int, seed: int) -> Tensor:
     """Which of `count` cells are kept, (count,) bool."""
     if not 1 <= keep <= count:
-        raise DataError("--pixels", f"{keep} is not between 1 and {count}.", "Keep at least one pixel.")
+        raise DataError("--pixels", f"{keep} is not between 1 and {count}.", f"The prior's grid has {count:,} pixels.")
     cells, _ = sample_cells(1, count, (keep, keep), torch.Generator().manual_seed(seed), "cpu")
     return torch.zeros(count, dtype=torch.bool).index_fill(0, cells[0], True)
