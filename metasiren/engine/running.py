@@ -269,7 +269,8 @@ def begin(trainer: Trainer, checkpoint: checkpoints.Checkpoint | None) -> None:
 def _write_summary(made: Run, outcome: Outcome, trainer: Trainer, cut: str, unrepeatable: list[str]) -> None:
     seen = outcome.step * min(trainer.experiment.recipe.train.batch, trainer.experiment.dataset.splits["train"])
     summary: dict[str, Any] = {"steps": outcome.step, "seconds": round(outcome.seconds, 3), "stopped": outcome.stopped}
-    summary |= {"cut": cut} if cut else {}
+    if cut:
+        summary["cut"] = cut
     if fitted := fitted_words(made.environment):
         summary["fitted"] = fitted
     summary["steps_per_second"] = round(outcome.step / outcome.seconds, 3) if outcome.seconds else None

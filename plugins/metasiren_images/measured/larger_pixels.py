@@ -59,7 +59,7 @@ class LargerPixels(MeasuredPicture):
         truth = whole[: rows * factor, : columns * factor]
         name = name_of(photograph, path)
         title = f"{name}, {size_in_words(truth.shape)} from {width_by_height((rows, columns))}"
-        super().__init__(truth, title, name, prior_points)
+        super().__init__(truth, truth.shape, title, name, prior_points)
         shape_words = shape_note(path or photograph, size=size, crop=crop)
         self.provenance = {
             "source": str(path or photograph),

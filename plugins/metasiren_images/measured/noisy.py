@@ -54,7 +54,8 @@ class NoisyPicture(MeasuredPicture):
         check_points(points)
         truth = pixels_of(photograph, path, size=size, crop=crop, grey=grey)
         name = name_of(photograph, path)
-        super().__init__(truth, f"{name}, {size_in_words(truth.shape)}, noise of {sigma:g}", name, prior_points)
+        title = f"{name}, {size_in_words(truth.shape)}, noise of {sigma:g}"
+        super().__init__(truth, truth.shape, title, name, prior_points)
         shape_words = shape_note(path or photograph, size=size, crop=crop)
         self.provenance = {
             "source": str(path or photograph),

@@ -34,11 +34,9 @@ class MeasuredPicture(Dataset):
     truth: Array | None
     seen: Array
 
-    def __init__(
-        self, truth: Array | None, title: str, name: str, prior_points: int, shape: tuple[int, int, int] | None = None
-    ) -> None:
+    def __init__(self, truth: Array | None, shape: tuple[int, ...], title: str, name: str, prior_points: int) -> None:
         check_points(prior_points, "prior_points")
-        rows, columns, channels = shape or (truth.shape if truth is not None else (1, 1, 1))
+        rows, columns, channels = shape
         self.truth, self.title, self.prior_points, self.shape = truth, title, prior_points, (rows, columns)
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=2, d_out=channels, grid=(rows, columns))

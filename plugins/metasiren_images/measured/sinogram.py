@@ -102,10 +102,10 @@ class Sinogram(MeasuredPicture):
             exact = project(truth[..., 0], theta=np.rad2deg(self.angles), circle=True) * 2 / (size - 1)
             self.provenance = {"source": str(path), "shape": f"its grey values inside a disc of {size} x {size} pixels"}
         title = f"{title}, {size} x {size}, {angles} angles, noise of {noise:g}"
-        super().__init__(truth, title, name, prior_points)
+        super().__init__(truth, truth.shape, title, name, prior_points)
         self.provenance["noise"] = f"{noise:g} of the greatest, seed {noise_seed}"
         self.integrals = exact + noise * exact.max() * np.random.default_rng(noise_seed).standard_normal(exact.shape)
-        self._lines = self._held_out = _lines(self.offsets, self.angles, self.integrals)
+        self._lines = _lines(self.offsets, self.angles, self.integrals)
 
     def _measure_file(self, path: Path, white: float | None, prior_points: int) -> None:
         """Line integrals from a file, some angles of which are held out."""
@@ -119,7 +119,7 @@ class Sinogram(MeasuredPicture):
             white = float(back.max())
         sinogram = sinogram / white * 2 / (size - 1)
         title = f"{path.stem}, {size} x {size}, {count} angles"
-        super().__init__(None, title, path.stem, prior_points, (size, size, 1))
+        super().__init__(None, (size, size, 1), title, path.stem, prior_points)
         self.provenance = {
             "source": str(path),
             "shape": f"white stands for {white:.4g}; {int(held_out.sum())} of {count} angles are held out",
