@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         table_frame,
         write_table,
     )
+    from metasiren.results.text import least_within_errors
     from metasiren.runs.directory import Run, open_run
 
 _HOMES = {
@@ -120,6 +121,7 @@ _HOMES = {
     "results.comparison": "Comparison ComparisonRow write_metrics",
     "results.sheet": "picture_boxes picture_sheet save_picture",
     "results.table": "Table TableRow join_tables read_table render_table table_frame write_table",
+    "results.text": "least_within_errors",
     "runs.directory": "Run open_run",
 }
 _HOME = {name: f"metasiren.{module}" for module, names in _HOMES.items() for name in names.split()}
@@ -188,6 +190,7 @@ __all__ = [
     "jet",
     "join_tables",
     "json_object",
+    "least_within_errors",
     "load_catalogue",
     "load_extra",
     "load_recipe",

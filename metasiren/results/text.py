@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from metasiren.errors import RunError, did_you_mean
 
 if TYPE_CHECKING:
     from metasiren.results.table import Table, TableRow
+
+Key = TypeVar("Key", bound=Hashable)
 
 FORMATS = ("markdown", "latex", "csv", "json")
 
@@ -110,19 +112,31 @@ def cells(
     return heads, lines
 
 
-def leading(rows: Sequence[TableRow], note: str | None, key: str) -> list[TableRow]:
-    """The models and baselines of one note with the least error in a column, and those that are not apart from it.
+def least_within_errors(values: Mapping[Key, float], errors: Mapping[Key, float | None]) -> list[Key]:
+    """The keys of the least value, and of those that are not apart from it.
 
-    Two numbers are apart where they differ by more than the root of the sum of both squared standard errors. None
-    leads where a standard error is not known, or where there is nothing to compare with.
+    Two numbers are apart where they differ by more than the root of the sum of both squared standard errors.
+
+    Args:
+        values: finite numbers by key.
+        errors: standard errors by the same keys.
+
+    Returns:
+        none where a standard error is not known, or where there is nothing to compare with.
     """
-    mine = [row for row in rows if row.kind != "paper" and row.note == note and row.mse.get(key) is not None]
-    found = [(row, row.mse[key], row.mse_stderr.get(key)) for row in mine]
-    known = [(row, value, error) for row, value, error in found if value is not None and error is not None]
-    if len(found) < 2 or len(known) < len(found):
+    known = {key: error for key in values if (error := errors.get(key)) is not None and math.isfinite(error)}
+    if len(values) < 2 or len(known) < len(values):
         return []
-    _, least, spread = min(known, key=lambda each: each[1])
-    return [row for row, value, error in known if value - least <= math.hypot(spread, error)]
+    least = min(values, key=lambda key: values[key])
+    return [key for key, value in values.items() if value - values[least] <= math.hypot(known[least], known[key])]
+
+
+def leading(rows: Sequence[TableRow], note: str | None, key: str) -> list[TableRow]:
+    """The models and baselines of one note with the least error in a column; see `least_within_errors`."""
+    mine = [row for row in rows if row.kind != "paper" and row.note == note]
+    values = {i: value for i, row in enumerate(mine) if (value := row.mse.get(key)) is not None}
+    errors = {i: mine[i].mse_stderr.get(key) for i in values}
+    return [mine[i] for i in least_within_errors(values, errors)]
 
 
 def number(value: float, measure: str, *, exact: bool = False) -> str:

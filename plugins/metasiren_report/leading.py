@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from metasiren import least_within_errors
+
 GREATER = re.compile(r"(?!.*std)(.*_)?(psnr|snr)(_.*)?_db|ssim|iou|normal_consistency")
 LESS = re.compile(r"(.*_)?(mse|l2|error|chamfer|hausdorff)(_share)?|eikonal_residual|mean_abs_sdf")
 
@@ -35,23 +37,17 @@ def leading_cells(rows: Sequence[Mapping[str, Any]], measure: str, keys: Sequenc
                 continue
             if measure == "mse":
                 errors = {i: _entry(row.get("mse_stderr"), key) for i, row in mine if i in known}
-                found |= {(i, key) for i in _within_errors(known, errors)}
+                found |= {(i, key) for i in least_within_errors(known, errors)}
             elif GREATER.fullmatch(key) or LESS.fullmatch(key):
                 best = (max if GREATER.fullmatch(key) else min)(known.values())
                 found |= {(i, key) for i, value in known.items() if value == best}
     return frozenset(found)
 
 
-def _within_errors(known: Mapping[int, float], errors: Mapping[int, Any]) -> list[int]:
-    if not all(_is_number(error) for error in errors.values()):
-        return []
-    least = min(known, key=lambda i: known[i])
-    return [i for i, value in known.items() if value - known[least] <= math.hypot(errors[least], errors[i])]
-
-
-def _entry(held: Any, key: str) -> Any:
-    """An entry of a mapping; None where a damaged file holds something else."""
-    return held.get(key) if isinstance(held, dict) else None
+def _entry(held: Any, key: str) -> float | None:
+    """A number of a mapping; None where a damaged file holds something else."""
+    found = held.get(key) if isinstance(held, dict) else None
+    return found if _is_number(found) else None
 
 
 def _is_number(value: Any) -> bool:

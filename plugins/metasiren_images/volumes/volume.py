@@ -157,8 +157,7 @@ def _column(values: Array) -> Tensor:
 
 
 def _read(path: Path) -> Array:
-    if not path.is_file():
-        demand_file(path, "Give an .npy file.")
+    demand_file(path, "Give an .npy file.")
     with path.open("rb") as file:
         if file.read(6) != b"\x93NUMPY":
             advice = "Give an array (depth, rows, columns) written by numpy.save."
