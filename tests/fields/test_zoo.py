@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from safetensors.torch import load_file
 
 import metasiren as ms
 from metasiren.cli.commands import cli
+from metasiren.runs.lock import locked
 from metasiren.testing import check_dataset
 from metasiren_basics.fixed import FixedEncoder
 from metasiren_basics.free import FreeDecoder
@@ -114,6 +116,52 @@ def test_a_zoo_goes_on_where_it_stopped(
     making.make_zoo(recipe, out, plan)
     assert again == [2]
     assert all(torch.equal(p, read_zoo(zoo_file).params[name]) for name, p in read_zoo(out).params.items())
+
+
+@pytest.mark.parametrize("steps", [3, 4])
+def test_a_second_zoo_is_told_who_holds_the_file(recipe: ms.Recipe, tmp_path: Path, steps: int) -> None:
+    out = tmp_path / "z.safetensors"
+    folder = tmp_path / "z.safetensors.groups"
+    folder.mkdir()
+    with (
+        locked(folder),
+        pytest.raises(ms.RunError, match=rf"z\.safetensors\.groups: in use by process {os.getpid()} on"),
+    ):
+        making.make_zoo(recipe, out, making.Plan(items=(2, 8), steps=steps, together=4))
+    made = making.make_zoo(recipe, out, making.Plan(items=(2, 8), steps=steps, together=4))
+    assert len(made) == 6
+    assert not folder.exists()
+
+
+def test_the_lock_is_held_while_items_are_fitted(
+    recipe: ms.Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, second = making._fit, []
+
+    def fit(*given: object) -> object:
+        with pytest.raises(ms.RunError, match="in use by process") as told:
+            making.make_zoo(recipe, tmp_path / "z", making.Plan(items=(0, 9), steps=1))
+        second.append(told)
+        return whole(*given)
+
+    monkeypatch.setattr(making, "_fit", fit)
+    making.make_zoo(recipe, tmp_path / "z", making.Plan(items=(0, 2), steps=1))
+    assert len(second) == 1
+
+
+def test_a_file_that_another_process_wrote_meanwhile_is_not_replaced(
+    recipe: ms.Recipe, zoo_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, model = tmp_path / "z.safetensors", making.make_model
+
+    def slowly(*given: object) -> object:
+        out.write_bytes(zoo_file.read_bytes())
+        return model(*given)
+
+    monkeypatch.setattr(making, "make_model", slowly)
+    with pytest.raises(ms.RunError, match="exists already"):
+        making.make_zoo(recipe, out, making.Plan(items=(0, 2), steps=1))
+    assert out.read_bytes() == zoo_file.read_bytes()
 
 
 def test_an_items_start_does_not_depend_on_its_group(recipe: ms.Recipe, zoo_file: Path, tmp_path: Path) -> None:

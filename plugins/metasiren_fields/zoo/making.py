@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,12 @@ from torch import Tensor
 from metasiren import DataError, Dataset, Recipe, RecipeError, Siren, demand_new, load_catalogue
 from metasiren.assembly.first_omega import resolved
 from metasiren.assembly.parts import make_dataset, make_model
+from metasiren.runs.lock import NAME as LOCK
+from metasiren.runs.lock import locked
 from metasiren_fields.zoo.file import Zoo, join, read_zoo, write_zoo
 from metasiren_fields.zoo.fit import fit_together
+
+PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def make_zoo(
 
     Raises:
         RecipeError: an unknown split or point set, or items out of range.
-        RunError: the file exists and shall not be replaced.
+        RunError: the file exists and shall not be replaced, or another process works on it.
         DataError: finished groups belong to another plan.
     """
     demand_new(out, where=f"zoo -o {out}", overwrite=overwrite)
@@ -97,24 +101,27 @@ def make_zoo(
     items = _items(recipe, dataset, plan)
     folder = out.with_name(out.name + ".groups")
     description = _description(recipe, dataset, plan)
-    _claim(folder, {**description, "plan": vars(plan), "recipe": recipe.model_dump(mode="json")})
     groups = []
     batches = torch.split(items, plan.together)
-    with watch(len(batches) * plan.steps) as advance:
-        for number, group in enumerate(batches):
-            path = folder / f"{number:06d}.safetensors"
-            done = 0
-            if not path.exists():
-                fitted = _fit(siren, dataset, group, plan, description, device, advance)
-                done = int(fitted.steps.max())
-                write_zoo(fitted, path)
-            groups.append(path)
-            advance(plan.steps - done)
-    zoo = join([read_zoo(path) for path in groups])
-    write_zoo(zoo, out)
-    for path in (*groups, folder / "plan.json"):
-        path.unlink()
-    folder.rmdir()
+    with _claimed(folder, {**description, "plan": vars(plan), "recipe": recipe.model_dump(mode="json")}):
+        # Another process may have written it since.
+        demand_new(out, where=f"zoo -o {out}", overwrite=overwrite)
+        with watch(len(batches) * plan.steps) as advance:
+            for number, group in enumerate(batches):
+                path = folder / f"{number:06d}.safetensors"
+                done = 0
+                if not path.exists():
+                    fitted = _fit(siren, dataset, group, plan, description, device, advance)
+                    done = int(fitted.steps.max())
+                    write_zoo(fitted, path)
+                groups.append(path)
+                advance(plan.steps - done)
+        zoo = join([read_zoo(path) for path in groups])
+        write_zoo(zoo, out)
+        for path in (*groups, folder / PLAN, folder / LOCK):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # a person's own files in it stay
+            folder.rmdir()
     return zoo
 
 
@@ -140,18 +147,35 @@ def _description(recipe: Recipe, dataset: Dataset, plan: Plan) -> dict[str, Any]
     }  # fmt: skip
 
 
-def _claim(folder: Path, plan: dict[str, Any]) -> None:
-    """Make the folder of groups, or demand that it belongs to the same plan."""
-    note, text = folder / "plan.json", json.dumps(plan, sort_keys=True, default=str)
+@contextmanager
+def _claimed(folder: Path, plan: dict[str, Any]) -> Iterator[None]:
+    """Hold the lock of the folder of groups, made where it is missing; demand that it belongs to the same plan."""
+    text = json.dumps(plan, sort_keys=True, default=str)
     try:
         folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    with locked(folder):
+        _note(folder / PLAN, text)
+        yield
+
+
+def _note(note: Path, text: str) -> None:
+    """Write the plan, or demand that the file holds the same."""
+    try:
         if not note.exists():
-            note.write_text(text, "utf-8")
+            partial = note.with_suffix(".partial")
+            partial.write_text(text, "utf-8")
+            partial.replace(note)
         elif note.read_text("utf-8") != text:
             advice = "Name another -o, or remove the folder."
-            raise DataError(str(folder), "it holds groups of another recipe or with other options.", advice)
+            raise DataError(str(note.parent), "it holds groups of another recipe or with other options.", advice)
     except OSError as error:
-        raise DataError(str(folder), f"cannot be made: {error}.", "Name another -o.") from None
+        raise _unwritable(note.parent, error) from None
+
+
+def _unwritable(folder: Path, error: OSError) -> DataError:
+    return DataError(str(folder), f"cannot be made: {error}.", "Name another -o.")
 
 
 def _fit(
