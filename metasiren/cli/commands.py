@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,11 @@ from metasiren.cli.parts import describe, new, plugins, recipes, schema
 from metasiren.cli.results import evaluate, render, show_results, table
 from metasiren.errors import MetasirenError, RecipeError, RunWarning, did_you_mean
 from metasiren.registry.catalogue import load_catalogue
+
+if TYPE_CHECKING:
+    from metasiren.engine.choosing import Choice
+    from metasiren.engine.progress import Progress
+    from metasiren.registry.catalogue import Catalogue
 
 
 class _Cli(click.Group):
@@ -113,20 +118,11 @@ def run(
 ) -> None:
     """Train RECIPE (a file, or the name of a shipped recipe), evaluate it, write a run directory."""
     changed = recipe or preset or pairs or out or seed is not None or compile_ is not None or deterministic or dry_run
-    changed = changed or no_fit
-    if resumed is not None and changed:
-        advice = "Give --resume RUN alone (with --device and --max-time if you like); the run holds its recipe."
-        raise RecipeError("run --resume", "a resumed run cannot be changed.", advice)
-    if resumed is None and recipe is None:
-        from metasiren.recipe import shipped_recipes
-
-        names = ", ".join(p.stem for p in shipped_recipes())
-        raise RecipeError("run", "no recipe given.", f"metasiren run RECIPE, where RECIPE is a file or one of: {names}")
+    _check_recipe_or_resume(recipe, resumed, changed=bool(changed or no_fit))
     from metasiren.engine import running
     from metasiren.engine.choosing import choose_preset
     from metasiren.engine.processor import prepare_processor
     from metasiren.engine.progress import Shown, Silent, announce
-    from metasiren.recipe import read_overrides
 
     if no_report:
         ctx.with_resource(_variable("METASIREN_NO_REPORT", "1"))
@@ -139,23 +135,11 @@ def run(
         made = running.resume(resumed, device=device, max_time=max_time, catalogue=catalogue, progress=progress)
     else:
         assert recipe is not None
-        changes = read_overrides(pairs)
-        if compile_ is not None:
-            changes["train.compile"] = compile_
-        if deterministic:
-            changes["train.deterministic"] = True
-        if dry_run and seed is not None:
-            changes["train.seed"] = seed
+        changes = _overrides(pairs, compile_=compile_, deterministic=deterministic, seed=seed if dry_run else None)
         choice = choose_preset(recipe, catalogue, preset=preset, overrides=changes)
         announce(progress, recipe, choice)
         if dry_run:
-            from metasiren.engine.devices import pick_device
-            from metasiren.engine.dry_run import dry_run as planned
-
-            plan = planned(
-                choice.recipe, catalogue, pick_device(device), about=choice.cost, limit=max_time, progress=progress
-            )
-            click.echo(plan.text())
+            _print_plan(choice, catalogue, device=device, max_time=max_time, progress=progress)
             return
         made = running.run(
             choice.recipe,
@@ -170,6 +154,47 @@ def run(
     if first:
         show_results(made.results)
         click.echo(made.path)
+
+
+def _check_recipe_or_resume(recipe: str | None, resumed: Path | None, *, changed: bool) -> None:
+    """Demand a recipe, or a run to resume with no option that changes it.
+
+    Raises:
+        RecipeError: neither, or both.
+    """
+    if resumed is not None and changed:
+        advice = "Give --resume RUN alone (with --device and --max-time if you like); the run holds its recipe."
+        raise RecipeError("run --resume", "a resumed run cannot be changed.", advice)
+    if resumed is None and recipe is None:
+        from metasiren.recipe import shipped_recipes
+
+        names = ", ".join(p.stem for p in shipped_recipes())
+        raise RecipeError("run", "no recipe given.", f"metasiren run RECIPE, where RECIPE is a file or one of: {names}")
+
+
+def _overrides(pairs: Sequence[str], *, compile_: bool | None, deterministic: bool, seed: int | None) -> dict[str, Any]:
+    """The recipe values that the command line changes: by `--set`, and by options of their own."""
+    from metasiren.recipe import read_overrides
+
+    changes = read_overrides(pairs)
+    if compile_ is not None:
+        changes["train.compile"] = compile_
+    if deterministic:
+        changes["train.deterministic"] = True
+    if seed is not None:
+        changes["train.seed"] = seed
+    return changes
+
+
+def _print_plan(
+    choice: Choice, catalogue: Catalogue, *, device: str, max_time: float | None, progress: Progress
+) -> None:
+    """Print what `run` would do: `--dry-run`."""
+    from metasiren.engine.devices import pick_device
+    from metasiren.engine.dry_run import dry_run
+
+    plan = dry_run(choice.recipe, catalogue, pick_device(device), about=choice.cost, limit=max_time, progress=progress)
+    click.echo(plan.text())
 
 
 for _command in (evaluate, table, render, plugins, recipes, describe, new, schema):

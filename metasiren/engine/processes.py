@@ -129,56 +129,101 @@ def run_jobs(
     Raises:
         InterruptedRunError: a signal ended the queue. All processes have ended by then, and were reported to `ended`.
     """
-    waiting, running, found, passed_on = deque(jobs), dict[int, _Process](), list[Ended](), False
-    count, threads = len(waiting), max(1, torch.get_num_threads() // len(devices))
-
-    def note(one: Ended) -> None:
-        found.append(one)
-        ended(one)
-
+    queue = _Queue(jobs, devices, begun, ended)
     with noted_signals(*_HANG_UP, most=2) as signalled:
         try:
-            while waiting or running:
-                if signalled and not passed_on:
-                    passed_on = True
-                    waiting.clear()
-                    for process in running.values():
-                        process.stop(signalled[0])
+            while queue.waiting or queue.running:
+                if signalled:
+                    queue.stop(signalled[0])
                 if len(signalled) > 1:
                     break
-                for slot, device in enumerate(devices):
-                    if slot in running and (one := running[slot].ended()) is not None:
-                        del running[slot]
-                        note(one)
-                    while waiting and slot not in running:
-                        job = waiting.popleft()
-                        try:
-                            words = job.command(device)
-                            if words is None:
-                                note(Ended(job, device, None))
-                                continue
-                            running[slot] = _Process(job, device, words, threads)
-                        except (MetasirenError, OSError) as error:
-                            note(Ended(job, device, None, reason=_one_line(str(error))))
-                            continue
-                        begun(job, device)
-                if running:
+                queue.advance()
+                if queue.running:
                     time.sleep(POLL_SECONDS)
         finally:
-            for process in running.values():
-                process.process.terminate()
-            for process in running.values():
-                process.end()
-        for process in running.values():
-            if (one := process.ended()) is not None:
-                note(one)
+            queue.terminate()
+        queue.note_ended()
     if signalled:
-        whole = sum(not one.stopped and not one.reason for one in found)
-        failed = [one.job.name for one in found if one.reason]
+        raise InterruptedRunError(where, f"stopped by {signalled[0]}; {queue.summary()}.", advice)
+    return queue.found
+
+
+class _Queue:
+    """Jobs that wait, and one process at a time on each device.
+
+    Attributes:
+        waiting: jobs that have not begun.
+        running: processes by the place of their device in `devices`.
+        found: jobs that have ended.
+    """
+
+    def __init__(
+        self,
+        jobs: Iterable[Job],
+        devices: Sequence[str],
+        begun: Callable[[Job, str], None],
+        ended: Callable[[Ended], None],
+    ) -> None:
+        self.waiting, self.running, self.found = deque(jobs), dict[int, _Process](), list[Ended]()
+        self.count, self.devices, self.begun, self.ended = len(self.waiting), devices, begun, ended
+        self.threads = max(1, torch.get_num_threads() // len(devices))
+        self.stopped = False
+
+    def advance(self) -> None:
+        """Note processes that have ended, and start jobs on the devices that are free."""
+        for slot in range(len(self.devices)):
+            self._note_ended(slot)
+            while self.waiting and slot not in self.running:
+                self._start(self.waiting.popleft(), slot)
+
+    def note_ended(self) -> None:
+        """Note all processes that have ended."""
+        for slot in list(self.running):
+            self._note_ended(slot)
+
+    def stop(self, name: str) -> None:
+        """Start no more jobs, and pass a signal on to the processes, once."""
+        if not self.stopped:
+            self.stopped = True
+            self.waiting.clear()
+            for process in self.running.values():
+                process.stop(name)
+
+    def terminate(self) -> None:
+        """End all processes."""
+        for process in self.running.values():
+            process.process.terminate()
+        for process in self.running.values():
+            process.end()
+
+    def summary(self) -> str:
+        """How many jobs are done, and which have failed."""
+        whole = sum(not one.stopped and not one.reason for one in self.found)
+        failed = [one.job.name for one in self.found if one.reason]
         more = f"; {len(failed)} failed: {', '.join(failed)}" if failed else ""
-        what = f"stopped by {signalled[0]}; {whole} of {count} runs are done{more}."
-        raise InterruptedRunError(where, what, advice)
-    return found
+        return f"{whole} of {self.count} runs are done{more}"
+
+    def _start(self, job: Job, slot: int) -> None:
+        device = self.devices[slot]
+        try:
+            words = job.command(device)
+            if words is None:
+                self._note(Ended(job, device, None))
+                return
+            self.running[slot] = _Process(job, device, words, self.threads)
+        except (MetasirenError, OSError) as error:
+            self._note(Ended(job, device, None, reason=_one_line(str(error))))
+            return
+        self.begun(job, device)
+
+    def _note_ended(self, slot: int) -> None:
+        if slot in self.running and (one := self.running[slot].ended()) is not None:
+            del self.running[slot]
+            self._note(one)
+
+    def _note(self, one: Ended) -> None:
+        self.found.append(one)
+        self.ended(one)
 
 
 class _Process:

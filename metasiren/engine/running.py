@@ -19,10 +19,11 @@ from metasiren.engine.estimate import demand_fits, out_of_memory_explained
 from metasiren.engine.evaluation import evaluate as evaluate
 from metasiren.engine.evaluation import write_evaluated, write_scores, write_table
 from metasiren.engine.logger import RunLogger, noted_signals
+from metasiren.engine.outcome import Outcome
 from metasiren.engine.progress import Progress, Silent, data_words
 from metasiren.engine.resuming import checkpoint_to_resume, evaluation_may_end, interrupted, mismatch_explained
 from metasiren.engine.time_limit import TimeLimit, fitted_words, what_was_cut
-from metasiren.engine.trainer import Outcome, Trainer
+from metasiren.engine.trainer import Trainer
 from metasiren.errors import InterruptedRunError
 from metasiren.json_files import write_json
 from metasiren.recipe import Part, Recipe, changed

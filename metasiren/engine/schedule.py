@@ -1,8 +1,9 @@
-"""What a step does as a pure function of its number: the learning rate, and the items that it sees."""
+"""Functions of the number of a training step: its learning rate, and the training items in its batch."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -20,8 +21,17 @@ def learning_rate(schedule: Schedule, step: int, steps: int) -> float:
     return schedule.final + (1 - schedule.final) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
+def set_learning_rates(optimizer: torch.optim.Optimizer, rates: Sequence[float]) -> None:
+    """Set the learning rate of each parameter group: a number, or a tensor that a captured step reads."""
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
 class Items:
-    """Which training items a step sees: a fresh seeded permutation every epoch, known from the step alone."""
+    """The training items of each step: a new seeded permutation every epoch, computed from the step alone."""
 
     def __init__(self, count: int, batch: int, seed: int, device: torch.device | str = "cpu") -> None:
         self.count, self.batch, self.seed, self.device = count, min(batch, count), seed, device

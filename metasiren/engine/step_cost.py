@@ -26,7 +26,7 @@ from metasiren.contracts.residual import Residual
 from metasiren.engine.averaging import MovingAverage
 from metasiren.engine.counting import OperationCount, size_of
 from metasiren.engine.objective import Objective
-from metasiren.engine.sharding import part_of
+from metasiren.engine.sharding import Factors, part_of
 from metasiren.recipe import Part, Recipe
 from metasiren.registry.catalogue import Catalogue
 
@@ -96,7 +96,7 @@ def step_cost(
     optimizer: Part | None = None,
     model: Model | None = None,
 ) -> StepCost:
-    """The cost of one step of a recipe, such as it is after the first.
+    """The cost of one step of a recipe, as every step after the first takes it.
 
     Args:
         recipe: with its preset and overrides.
@@ -111,59 +111,94 @@ def step_cost(
     Raises:
         Exception: whatever a part raises that must read a tensor's contents. The cost is then unknown.
     """
-    dtype = getattr(torch, recipe.train.dtype)
-    gpu = device.type != "cpu"
     model = model if model is not None else _made(recipe, catalogue, domain)
-    pieces, batch = recipe.train.accumulate, batch.cast(dtype)
+    batch = batch.cast(getattr(torch, recipe.train.dtype))
+    pieces = recipe.train.accumulate
     whole = {w.constraint.at for w in constraints if w.constraint.at and not w.constraint.pointwise}
     part, factors = part_of(batch, 0, pieces, whole)
-    with _pretended(gpu) as place:
-        made = _emptied(model, place)
-        part = part._map(lambda t: torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=place))
-        bf16, triton = recipe.train.precision == "bf16", recipe.train.kernels == "triton"
-        objective = Objective(made, constraints, bf16=bf16, triton=triton)
-        trained = [p for p in made.parameters() if p.requires_grad]
-        solver = make_optimizer(recipe, catalogue, trained or [nn.Parameter(torch.zeros(0))], optimizer)
-        if gpu:
-            _as_on_a_gpu(solver)
-        average = MovingAverage(made, recipe.train.ema) if recipe.train.ema is not None else None
-
-        def gradients() -> None:
-            solver.zero_grad(set_to_none=True)
-            loss = objective(part, None, factors)["loss"]
-            if trained:
-                loss.backward()
-
-        def update() -> None:
-            if not isinstance(solver, BatchOptimizer):
-                solver.step()
-            if average is not None:
-                average.update_parameters(made)
-
-        gradients()
-        update()  # makes the optimiser's state
-        emitted = _emitted(made, part)
+    with _pretended(device.type != "cpu") as place:
+        objective = _empty_objective(recipe, model, constraints, place)
+        step = _EmptyStep(recipe, catalogue, objective, optimizer, _empty_batch(part, place), factors)
+        step.gradients()
+        step.update()  # makes the optimiser's state
+        emitted = _emitted(step.model, step.part)
         with OperationCount(place) as forward, _flops() as flops:
-            gradients()
+            step.gradients()
         with OperationCount(place) as after, _flops() as flops_after:
-            update()
-    size = sum(size_of(p) for p in trained)
+            step.update()
+    size = sum(size_of(p) for p in step.trained)
+    state, average = tree_leaves(dict(step.optimizer.state)), step.average
     return StepCost(
-        trained=_numbers(made, trained=True),
-        fixed=_numbers(made, trained=False),
-        weights=sum(map(size_of, [*made.parameters(), *made.buffers()])),
+        trained=_numbers(step.model, trained=True),
+        fixed=_numbers(step.model, trained=False),
+        weights=sum(map(size_of, [*step.model.parameters(), *step.model.buffers()])),
         gradients=size,
-        optimizer=sum(size_of(t) for t in tree_leaves(dict(solver.state)) if isinstance(t, Tensor)),
+        optimizer=sum(size_of(t) for t in state if isinstance(t, Tensor)),
         average=sum(map(size_of, average.module.parameters())) if average is not None else 0,
         batch=sum(map(size_of, {id(t): t for t in batch.tensors()}.values())),
         emitted=emitted,
         activations=max(forward.peak - size, after.peak, 0),
-        jacobian=_jacobian(solver, objective, batch, size // dtype.itemsize),
+        jacobian=_jacobian(step.optimizer, step.objective, batch, sum(p.numel() for p in step.trained)),
         kernels=forward.kernels * pieces + after.kernels,
         flops=flops() * pieces + flops_after(),
         traffic=forward.traffic * pieces + after.traffic,
-        solves=isinstance(solver, BatchOptimizer),
+        solves=isinstance(step.optimizer, BatchOptimizer),
     )
+
+
+def _empty_objective(recipe: Recipe, model: Model, constraints: tuple[Weighted, ...], place: torch.device) -> Objective:
+    """The objective of a copy of a model, all of whose tensors have no contents."""
+    bf16, triton = recipe.train.precision == "bf16", recipe.train.kernels == "triton"
+    return Objective(_emptied(model, place), constraints, bf16=bf16, triton=triton)
+
+
+def _empty_batch(batch: Batch, place: torch.device) -> Batch:
+    return batch._map(lambda t: torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device=place))
+
+
+class _EmptyStep:
+    """A training step on tensors without contents: the gradients of one part of its batch, and the update.
+
+    Args:
+        recipe: with its preset and overrides.
+        catalogue: the plugins.
+        objective: of a model without contents.
+        optimizer: of the stage; the recipe's where None.
+        part: of the batch, without contents.
+        factors: of the part, see `part_of`.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        catalogue: Catalogue,
+        objective: Objective,
+        optimizer: Part | None,
+        part: Batch,
+        factors: Factors,
+    ) -> None:
+        self.objective, self.model, self.part, self.factors = objective, objective.model, part, factors
+        self.trained = [p for p in self.model.parameters() if p.requires_grad]
+        parameters = self.trained or [nn.Parameter(torch.zeros(0))]
+        self.optimizer = make_optimizer(recipe, catalogue, parameters, optimizer)
+        if any(p.device.type == "meta" for p in self.model.parameters()):
+            _as_on_a_gpu(self.optimizer)
+        ema = recipe.train.ema
+        self.average = MovingAverage(self.model, ema) if ema is not None else None
+
+    def gradients(self) -> None:
+        """The forward and the backward pass."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.objective(self.part, None, self.factors)["loss"]
+        if self.trained:
+            loss.backward()
+
+    def update(self) -> None:
+        """The optimiser's step and that of the moving average."""
+        if not isinstance(self.optimizer, BatchOptimizer):
+            self.optimizer.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
 
 
 @contextmanager

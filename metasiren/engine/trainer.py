@@ -6,7 +6,6 @@ step: nothing else decides what the next step does, so that a resumed run equals
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,10 +26,10 @@ from metasiren.engine.gradients import Gradients
 from metasiren.engine.nonfinite import ADVICE, NonFiniteError, Notify, Recovery, demand_finite, demand_finite_gradients
 from metasiren.engine.objective import Objective as Objective
 from metasiren.engine.objective import evaluating
-from metasiren.engine.outcome import Outcome as Outcome
-from metasiren.engine.outcome import Watcher as Watcher
+from metasiren.engine.outcome import Outcome, Stopwatch, Watcher, read_losses
 from metasiren.engine.schedule import Items as Items
 from metasiren.engine.schedule import learning_rate as learning_rate
+from metasiren.engine.schedule import set_learning_rates
 from metasiren.engine.serving import demand_served
 from metasiren.recipe import Part
 from metasiren.runs.checkpoints import Checkpoint, nonfinite, optimizer_tensors, restore_optimizer
@@ -112,8 +111,7 @@ class Trainer:
         steps = experiment.steps
         captured = self._captured()
         items = Items(experiment.dataset.splits["train"], train.batch, train.seed, self.device)
-        mark, seen = time.perf_counter(), 0
-        began = mark - self.seconds
+        stopwatch = Stopwatch(self.seconds)
         saved, reason = self.step if self.step else None, None
         experiment.model.train()
         self.recovery.keep(self.checkpoint())
@@ -128,33 +126,15 @@ class Trainer:
                 if self.step == self.stage.stop:
                     self._enter(self._number + 1)
                     captured = self._captured()
-                batch_items = items.at(self.step)
-                self._set_rates()
-                # On a GPU a check would wait for the device: there it is made when losses are read anyway.
                 logged = self.step % train.log_every == 0 or self.step + 1 == steps
-                check = logged or self.device.type == "cpu" or train.on_nonfinite != "stop"
-                batch, losses = captured(batch_items) if captured else (self._draw(batch_items), None)
-                try:
-                    if losses is None:
-                        losses = self._update(batch, check=check)
-                    elif check:
-                        demand_finite(self.step + 1, losses)
-                    if (self.step + 1) % train.checkpoint_every == 0 or self.step + 1 == steps:
-                        self._demand_finite_weights(losses)
-                except NonFiniteError as error:
-                    notify(self.step + 1, batch, error.found)
-                    self._recover(error)
+                batch_items = items.at(self.step)
+                losses = self._training_step(batch_items, captured, read=logged, notify=notify)
+                if losses is None:
                     continue
-                if self.average is not None:
-                    self.average.count() if captured else self.average.update_parameters(experiment.model)
-                self.step += 1
-                seen += len(batch_items)
+                stopwatch.count(len(batch_items))
                 if logged:
-                    now = time.perf_counter()
-                    self.seconds = now - began
-                    numbers = _numbers(losses)
-                    watch(self.step, numbers, self.seconds, seen / max(now - mark, 1e-9))
-                    mark, seen = now, 0
+                    self.seconds, rate = stopwatch.read()
+                    watch(self.step, read_losses(losses), self.seconds, rate)
                 if self.step % train.checkpoint_every == 0 and self.step < steps:
                     save(checkpoint := self.checkpoint())
                     self.recovery.keep(checkpoint)
@@ -164,10 +144,40 @@ class Trainer:
                         preview(self.step, model)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        self.seconds = time.perf_counter() - began
+        self.seconds = stopwatch.seconds()
         if saved != self.step:
             save(self.checkpoint())
         return Outcome(self.step, self.seconds, reason)
+
+    def _training_step(
+        self, items: Tensor, captured: CapturedStep | None, *, read: bool, notify: Notify
+    ) -> Losses | None:
+        """One step: a batch, the learning rates, the update of the weights, the checks, the moving average.
+
+        Returns:
+            the losses before the step; None where a number was not finite and training goes on (`_recover`).
+        """
+        train = self.experiment.recipe.train
+        last = self.step + 1 == self.experiment.steps
+        self._set_rates()
+        # On a GPU a check waits for the device: there it is made when losses are read anyway.
+        check = read or self.device.type == "cpu" or train.on_nonfinite != "stop"
+        batch, losses = captured(items) if captured else (self._draw(items), None)
+        try:
+            if losses is None:
+                losses = self._update(batch, check=check)
+            elif check:
+                demand_finite(self.step + 1, losses)
+            if last or (self.step + 1) % train.checkpoint_every == 0:
+                self._demand_finite_weights(losses)
+        except NonFiniteError as error:
+            notify(self.step + 1, batch, error.found)
+            self._recover(error)
+            return None
+        if self.average is not None:
+            self.average.count() if captured else self.average.update_parameters(self.experiment.model)
+        self.step += 1
+        return losses
 
     def _draw(self, items: Tensor) -> Batch:
         """The batch of this step in the recipe's dtype."""
@@ -178,14 +188,10 @@ class Trainer:
         return batch.cast(getattr(torch, train.dtype))
 
     def _set_rates(self) -> None:
-        """Give the optimiser the learning rates of this step: numbers, or tensors that a captured step reads."""
+        """Give the optimiser the learning rates of this step."""
         within, length = self.step - self.stage.start, self.stage.stop - self.stage.start
         factor = self.recovery.rate * learning_rate(self.stage.schedule, within, length)
-        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate * factor)
-            else:
-                group["lr"] = rate * factor
+        set_learning_rates(self.optimizer, [factor * rate for rate in self._rates])
 
     def _captured(self) -> CapturedStep | None:
         """The stage's step as a CUDA graph, where the recipe asks for one."""
@@ -292,8 +298,3 @@ class Trainer:
             if "cuda" in random:
                 torch.cuda.set_rng_state(random["cuda"], self.device)
         self.step, self.seconds = checkpoint.step, checkpoint.metadata["seconds"]
-
-
-def _numbers(losses: Losses) -> dict[str, float]:
-    """The losses as numbers, read from the device at once."""
-    return dict(zip(losses, torch.stack([v.detach().double() for v in losses.values()]).tolist(), strict=True))

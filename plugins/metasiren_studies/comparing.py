@@ -162,14 +162,7 @@ def compare(
         tunings = tune_all(varied, search, folder, seed=seed, catalogue=catalogue, progress=progress, device=device)
         notes = {title: tuning.note for title, tuning in tunings.items()}
         varied = [(v, changed(r, tunings[v.title].chosen, f"variant {v.title}: tuned")) for v, r in varied]
-    trainings = []
-    for variant, varied_recipe in varied:
-        first = varied_recipe.train.seed if seed is None else seed
-        for each in range(first, first + seeds):
-            name, title = (variant.name, variant.title)
-            if seeds > 1:
-                name, title = f"{name}-seed{each}", f"{title}, seed {each}"
-            trainings.append(Training(title, variant.title, varied_recipe, folder / name, each))
+    trainings = _trainings(varied, folder, seed, seeds)
     members: dict[str, list[Member]] = {variant.title: [] for variant, _ in varied}
     try:
         if devices:
@@ -185,6 +178,19 @@ def compare(
         reasons = "\n".join(f"{row.name}: {row.note}" for row in comparison.rows)
         raise RunError(str(folder), "no variant could be trained.", reasons)
     return folder, comparison
+
+
+def _trainings(varied: Sequence[tuple[Variant, Recipe]], folder: Path, seed: int | None, seeds: int) -> list[Training]:
+    """Every variant with `seeds` seeds, from `seed` on; the recipe's seed where it is None."""
+    trainings = []
+    for variant, recipe in varied:
+        first = recipe.train.seed if seed is None else seed
+        for each in range(first, first + seeds):
+            name, title = variant.name, variant.title
+            if seeds > 1:
+                name, title = f"{name}-seed{each}", f"{title}, seed {each}"
+            trainings.append(Training(title, variant.title, recipe, folder / name, each))
+    return trainings
 
 
 def _free_memory() -> None:
