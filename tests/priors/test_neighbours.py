@@ -248,7 +248,7 @@ def test_without_signals_to_measure_on_it_does_not_count() -> None:
         ({"neighbours": -1}, "neighbours: -1 is below 0"),
         ({"neighbours_ridge": 0.0}, "neighbours_ridge: 0.0 is not positive"),
         ({"neighbours_width": -1.0}, "neighbours_width: -1.0 is not positive"),
-        ({"neighbours_share": 1.5}, "neighbours_share: 1.5 is no share"),
+        ({"neighbours_share": 1.5}, "neighbours_share: 1.5 is outside"),
     ],
 )
 def test_numbers_out_of_their_range_are_refused(options: dict[str, float], message: str) -> None:

@@ -81,32 +81,18 @@ class MaskedPicture(Dataset):
         kernel_samples: int = 1,
         kernel_width: float = 1.0,
     ) -> None:
-        for option, number in (
-            ("points", points),
-            ("prior_points", prior_points),
-            ("kernel_samples", kernel_samples),
-        ):
+        for option, number in (("points", points), ("prior_points", prior_points), ("kernel_samples", kernel_samples)):
             check_points(number, option)
-        if kernel_samples > 1 and kernel == "none":
-            found = f"{kernel_samples} samples of no kernel."
-            raise RecipeError("data: kernel_samples", found, "Give kernel: bilinear, or leave the samples out.")
-        if not kernel_width > 0:
-            raise RecipeError("data: kernel_width", f"{kernel_width} pixels.", "Give a positive number, such as 1.")
+        _check_kernel(kernel, kernel_samples, kernel_width)
         pixels = pixels_of(photograph, path, size=size, crop=crop, grey=grey)
         shape = (pixels.shape[0], pixels.shape[1])
-        full = read_photograph(path if path is not None else photograph).shape[:2]
+        rows, columns = read_photograph(path if path is not None else photograph).shape[:2]
+        full = (rows, columns)
         if mask is None:
             self.seen = _drawn_mask(shape, fraction, mask_seed)
         else:
-            whole = (full[0], full[1])
-            self.seen = read_mask(mask, shape, full=whole, size=size, crop=crop, polarity=mask_polarity)
-        if not self.seen.any():
-            found = f"all of {width_by_height(shape)} pixels are hidden."
-            raise DataError(
-                "data: mask" if mask else "data: fraction",
-                found,
-                "White in a mask hides; data.mask_polarity=white_seen turns it.",
-            )
+            self.seen = read_mask(mask, shape, full=full, size=size, crop=crop, polarity=mask_polarity)
+        _demand_seen_pixels(self.seen, "data: mask" if mask else "data: fraction")
         self.picture = pixels
         name = name_of(photograph, path)
         cut = "" if full == shape else f" (of {width_by_height(full)})"
@@ -175,3 +161,20 @@ def _drawn_mask(shape: tuple[int, int], fraction: float, seed: int) -> Mask:
         raise RecipeError("data: fraction", found, "Give a number above 0, and at most 1, which hides nothing.")
     drawn: Mask = np.random.default_rng(seed).random(shape) < fraction
     return drawn
+
+
+def _check_kernel(kernel: str, samples: int, width: float) -> None:
+    """Refuse samples of no kernel, and a kernel without width."""
+    if samples > 1 and kernel == "none":
+        found = f"{samples} samples of no kernel."
+        raise RecipeError("data: kernel_samples", found, "Give kernel: bilinear, or leave the samples out.")
+    if not width > 0:
+        raise RecipeError("data: kernel_width", f"{width} pixels.", "Give a positive number, such as 1.")
+
+
+def _demand_seen_pixels(seen: Mask, where: str) -> None:
+    """Refuse a mask that hides every pixel."""
+    if not seen.any():
+        rows, columns = seen.shape
+        found = f"all of {width_by_height((rows, columns))} pixels are hidden."
+        raise DataError(where, found, "White in a mask hides; data.mask_polarity=white_seen turns it.")

@@ -14,7 +14,16 @@ from torch import Tensor
 from metasiren import Batch, Context, Dataset, Domain, ExactConditions, Points, RecipeError
 from metasiren_physics.arrays import Real
 from metasiren_physics.datasets.adaptive import Adaptive
-from metasiren_physics.datasets.box_options import WHERE, Formula, check_axes, check_names, check_noise, read_targets
+from metasiren_physics.datasets.box_options import (
+    WHERE,
+    Formula,
+    check_axes,
+    check_names,
+    check_noise,
+    check_redraw,
+    read_planes,
+    read_targets,
+)
 from metasiren_physics.datasets.designs import Design, spread
 from metasiren_physics.datasets.exact_sides import Exact, ExactSides
 from metasiren_physics.datasets.kept_points import KeptPoints, Settle
@@ -82,43 +91,24 @@ class BoxDataset(Dataset):
         self.names, self.time = tuple(self.axes), time if time in self.axes else None
         check_names(f"{WHERE}: periodic", periodic, self.names, "axis")
         self.periodic = tuple(periodic)
-        self.planes = {name: dict(fixed) for name, fixed in (planes or {}).items()}
-        if self.time is not None:
-            self.planes.setdefault("initial", {self.time: self.axes[self.time][0]})
-        for name, fixed in self.planes.items():
-            check_names(f"{WHERE}: planes: {name}", fixed, self.names, "axis")
+        self.planes = read_planes(planes or {}, self.axes, self.time)
         self.sides = [n for n in self.names if n != self.time and n not in self.periodic]
-        known = ["interior", *(["boundary"] if self.sides else []), *self.planes]
-        check_names(f"{WHERE}: points", points, known, "point set")
-        check_names(f"{WHERE}: targets", targets or {}, list(points), "point set")
-        for name, count in points.items():
-            check_count(f"{WHERE}: points: {name}", count, A_FEW)
+        self.counts = self._checked_counts(points)
         check_count(f"{WHERE}: channels", channels)
+        check_names(f"{WHERE}: targets", targets or {}, list(points), "point set")
         self.targets = {at: read_targets(at, given, self.names) for at, given in (targets or {}).items()}
         self.noise = dict(noise or {})
         check_noise(self.noise, self.targets)
-        if adaptive is not None:
-            check_names(f"{WHERE}: adaptive: sets", adaptive.sets, list(points), "point set")
-            if redraw is False:
-                raise RecipeError(f"{WHERE}: adaptive", "redraw is off, so points stay.", "Leave one of them out.")
-        if settle is not None and redraw is False:
-            raise RecipeError(f"{WHERE}: settle", "redraw is off, so points stay anyway.", "Leave one of them out.")
-        if attention is not None:
-            check_names(f"{WHERE}: attention: sets", attention.sets, list(points), "point set")
-            if redraw is not False:
-                raise RecipeError(
-                    f"{WHERE}: attention", "points are drawn anew.", "Set redraw: false, or leave it out."
-                )
-        if causal is not None:
-            check_names(f"{WHERE}: causal: sets", causal.sets, list(points), "point set")
-            if self.time is None:
-                raise RecipeError(f"{WHERE}: causal", "there is no time axis.", "Name it by data.time.")
         self.adaptive: Adaptive | None = adaptive
         self.causal: Causal | None = causal
         self.attention: Attention | None = attention
+        if causal is not None and self.time is None:
+            raise RecipeError(f"{WHERE}: causal", "there is no time axis.", "Name it by data.time.")
+        check_redraw(redraw, adaptive=adaptive is not None, settle=settle is not None, attention=attention is not None)
+        self._check_sets_of(adaptive=adaptive, causal=causal, attention=attention)
         self._levels: dict[str, Tensor] = {}
         self.errors: Callable[[str, Points], Tensor] | None = None
-        self.counts, self.design, self.redraw = dict(points), design, redraw
+        self.design, self.redraw = design, redraw
         self._kept = None if isinstance(redraw, bool) else KeptPoints(check_count(f"{WHERE}: redraw", redraw))
         self.settle: Settle | None = settle
         self._settled = None if settle is None else KeptPoints(settle.redraw)
@@ -127,6 +117,24 @@ class BoxDataset(Dataset):
         self.title, self.domain = f"Box {span}", Domain(len(self.axes), channels)
         self.splits = {"train": 1, "test": 1}
         self.metadata = {"axes": {name: list(ends) for name, ends in self.axes.items()}, "time": self.time}
+
+    def _checked_counts(self, points: dict[str, int]) -> dict[str, int]:
+        """The number of points of each set.
+
+        Raises:
+            RecipeError: an unknown set, or a count out of its range.
+        """
+        known = ["interior", *(["boundary"] if self.sides else []), *self.planes]
+        check_names(f"{WHERE}: points", points, known, "point set")
+        for name, count in points.items():
+            check_count(f"{WHERE}: points: {name}", count, A_FEW)
+        return dict(points)
+
+    def _check_sets_of(self, **options: Adaptive | Attention | Causal | None) -> None:
+        """Refuse options that name point sets which do not exist."""
+        for option, given in options.items():
+            if given is not None:
+                check_names(f"{WHERE}: {option}: sets", given.sets, list(self.counts), "point set")
 
     def batch(
         self,

@@ -41,6 +41,22 @@ def check_names(where: str, given: Any, known: Sequence[str], kind: str) -> None
             raise RecipeError(where, f"there is no {kind} {name!r}.", f"known: {', '.join(known) or 'none'}")
 
 
+def read_planes(
+    planes: Mapping[str, Mapping[str, float]], axes: Mapping[str, tuple[float, float]], time: str | None
+) -> dict[str, dict[str, float]]:
+    """The fixed coordinates of each plane; `initial` is the start of the axis `time` unless it is given.
+
+    Raises:
+        RecipeError: an unknown axis.
+    """
+    found = {name: dict(fixed) for name, fixed in planes.items()}
+    if time is not None:
+        found.setdefault("initial", {time: axes[time][0]})
+    for name, fixed in found.items():
+        check_names(f"{WHERE}: planes: {name}", fixed, list(axes), "axis")
+    return found
+
+
 def read_targets(
     at: str, given: Formula | Mapping[str, Formula], names: Sequence[str]
 ) -> dict[str, tuple[Expression, ...]]:
@@ -69,3 +85,23 @@ def check_noise(noise: Mapping[str, float], targets: Mapping[str, Mapping[str, o
             raise RecipeError(f"{WHERE}: noise", found, "Name a plane or interior whose targets are values.")
         if size < 0:
             raise RecipeError(f"{WHERE}: noise: {at}", f"{size} is below 0.", "Give a standard deviation.")
+
+
+def check_redraw(redraw: bool | int, *, adaptive: bool, settle: bool, attention: bool) -> None:
+    """Refuse options that need new points where `redraw` is off, and `attention` where it is on.
+
+    Args:
+        redraw: whether, or after how many steps, points are drawn anew.
+        adaptive: whether this option is given.
+        settle: whether this option is given.
+        attention: whether this option is given.
+
+    Raises:
+        RecipeError: naming the option.
+    """
+    if adaptive and redraw is False:
+        raise RecipeError(f"{WHERE}: adaptive", "redraw is off, so points stay.", "Leave one of them out.")
+    if settle and redraw is False:
+        raise RecipeError(f"{WHERE}: settle", "redraw is off, so points stay anyway.", "Leave one of them out.")
+    if attention and redraw is not False:
+        raise RecipeError(f"{WHERE}: attention", "points are drawn anew.", "Set redraw: false, or leave it out.")

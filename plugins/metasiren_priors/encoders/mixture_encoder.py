@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
 import torch
@@ -81,33 +81,22 @@ class MixtureEncoder(Encoder):
         super().__init__()
         if domain.grid is None:
             raise DataError("encoder: mixture", "these signals do not lie on a grid.", "Use the encoder 'set'.")
-        for option, value, least in (
-            ("components", components, 1),
-            ("coordinates", coordinates, 1),
-            ("rounds", rounds, 0),
-            ("pooled", pooled, 0),
-            ("directions", 1 if directions is None else directions, 1),
-            ("seed", seed, 0),
-            ("neighbours", neighbours, 0),
-        ):
-            if value < least:
-                raise RecipeError(f"encoder: mixture: {option}", f"{value} is below {least}.", f"Give {least} or more.")
+        counts = {
+            "components": components,
+            "coordinates": coordinates,
+            "directions": 1 if directions is None else directions,
+        }
+        _demand_at_least(1, counts)
+        _demand_at_least(0, {"rounds": rounds, "pooled": pooled, "seed": seed, "neighbours": neighbours})
+        _demand_positive({"ridge": ridge, "density_ridge": density_ridge}, "Give a variance such as 1e-3.")
+        _demand_positive({"mean_scale": mean_scale}, "Give a number such as 0.8, or 1.")
+        regression = {"neighbours_ridge": neighbours_ridge, "neighbours_width": neighbours_width}
+        _demand_positive(regression, "Give a number such as 0.3.")
         if not scales or min(scales) <= 0:
             found = f"{list(scales)} must be positive numbers, at least one."
             raise RecipeError("encoder: mixture: scales", found, "Give a list such as [0.5, 1, 2].")
-        for option, variance in (("ridge", ridge), ("density_ridge", density_ridge)):
-            if variance is not None and variance <= 0:
-                found = f"{variance} is not positive."
-                raise RecipeError(f"encoder: mixture: {option}", found, "Give a variance such as 1e-3.")
-        if mean_scale <= 0:
-            found = f"{mean_scale} is not positive."
-            raise RecipeError("encoder: mixture: mean_scale", found, "Give a number such as 0.8, or 1.")
-        for option, number in (("neighbours_ridge", neighbours_ridge), ("neighbours_width", neighbours_width)):
-            if number <= 0:
-                where, found = f"encoder: mixture: {option}", f"{number} is not positive."
-                raise RecipeError(where, found, "Give a number such as 0.3.")
         if not 0 <= neighbours_share <= 1:
-            found = f"{neighbours_share} is no share."
+            found = f"{neighbours_share} is outside [0, 1]."
             raise RecipeError("encoder: mixture: neighbours_share", found, "Give a number from 0 to 1.")
         self.seed = seed
         self.grid, self.mirror, self.latent_dim = domain.grid, mirror, prod(domain.grid) * domain.d_out
@@ -224,3 +213,15 @@ class MixtureEncoder(Encoder):
     def whole_points(seen: Tensor, channels: int) -> Tensor:
         """(batch, points) -> (batch, points * channels): a point is observed in all its channels."""
         return seen.repeat_interleave(channels, dim=1)
+
+
+def _demand_at_least(least: int, options: Mapping[str, float]) -> None:
+    for option, value in options.items():
+        if value < least:
+            raise RecipeError(f"encoder: mixture: {option}", f"{value} is below {least}.", f"Give {least} or more.")
+
+
+def _demand_positive(options: Mapping[str, float | None], advice: str) -> None:
+    for option, value in options.items():
+        if value is not None and value <= 0:
+            raise RecipeError(f"encoder: mixture: {option}", f"{value} is not positive.", advice)
