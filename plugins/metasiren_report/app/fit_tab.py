@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,25 @@ def pair(signal: Any, options: Options, other_kind: str) -> Iterator[dict[str, F
 
 
 def add_tab(gr: Any) -> None:
-    """Add the tab to the Blocks at hand."""
+    """Add the tab to the Blocks that are being built."""
+    run, save = _handlers(gr)
+    with gr.Tab("Fit", id="fit"):
+        with gr.Row():
+            with gr.Column(scale=1, min_width=300):
+                inputs, start, stop = _controls(gr)
+                size = gr.Slider(64, 1024, 512, step=64, label="Size of the saved picture")
+                keep = gr.Button("Save", elem_id="save")
+                files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="files")
+            with gr.Column(scale=2, min_width=320):
+                outputs = _outputs(gr)
+        states = gr.State()
+        going = start.click(run, inputs, [*outputs, states], show_progress="minimal", concurrency_limit=2)
+        stop.click(None, cancels=[going])
+        keep.click(save, [states, size], files)
+
+
+def _handlers(gr: Any) -> tuple[Callable[..., Iterator[tuple[Any, ...]]], Callable[..., list[str]]]:
+    """What the buttons Fit and Save call."""
 
     def run(upload: str | None, task: str, other_kind: str, side: int, *numbers: float) -> Iterator[tuple[Any, ...]]:
         try:
@@ -85,49 +103,46 @@ def add_tab(gr: Any) -> None:
                 files.append(str(picture))
         return files
 
-    with gr.Tab("Fit", id="fit"):
-        with gr.Row():
-            with gr.Column(scale=1, min_width=300):
-                upload = gr.File(
-                    label="A picture or a sound (else a photograph)", type="filepath", elem_id="signal",
-                    height=165,
-                    file_types=[".png", ".jpg", ".jpeg", ".webp", ".bmp", ".wav", ".flac", ".ogg"],
-                )  # fmt: skip
-                task = gr.Radio(list(TASKS), value=next(iter(TASKS)), label="What to do", elem_id="task")
-                other_kind = gr.Dropdown([NOTHING, *COMPARED], value="relu", label="Beside the sine", elem_id="rival")
-                with gr.Row():
-                    start = gr.Button("Fit", variant="primary", elem_id="start")
-                    stop = gr.Button("Stop", elem_id="stop")
-                with gr.Accordion("Options", open=False):
-                    side = gr.Slider(32, 256, 96, step=8, label="Size of the picture")
-                    width = gr.Slider(8, 256, 64, step=8, label="Width")
-                    depth = gr.Slider(1, 5, 2, step=1, label="Hidden layers after the first")
-                    omega = gr.Slider(1, 100, 30, step=1, label="ω0")
-                    speed = gr.Number(1e-3, minimum=1e-6, maximum=0.1, label="Learning rate")
-                    steps = gr.Slider(10, 5000, 300, step=10, label="Steps", elem_id="steps")
-                    seen = gr.Slider(0.01, 1, 0.2, step=0.01, label="Share of the pixels that is seen (missing pixels)")
-                    tv = gr.Number(1e-3, minimum=0, maximum=1, label="Weight of total variation (missing pixels)")
-                size = gr.Slider(64, 1024, 512, step=64, label="Size of the saved picture")
-                keep = gr.Button("Save", elem_id="save")
-                files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="files")
-            with gr.Column(scale=2, min_width=320):
-                curve = gr.HTML(elem_id="curve")
-                views = gr.Image(
-                    show_label=False, label="Values and derivatives", interactive=False, elem_id="views",
-                    buttons=[],
-                )  # fmt: skip
-                sound = gr.Audio(
-                    label="Fitted sound", interactive=False, buttons=["download"], visible=False, elem_id="sound"
-                )
-        states = gr.State()
-        inputs = [upload, task, other_kind, side, width, depth, omega, speed, steps, seen, tv]
-        going = start.click(run, inputs, [curve, views, sound, states], show_progress="minimal", concurrency_limit=2)
-        stop.click(None, cancels=[going])
-        keep.click(save, [states, size], files)
+    return run, save
+
+
+def _controls(gr: Any) -> tuple[list[Any], Any, Any]:
+    """The inputs of a fit, in the order in which `run` takes them, and the buttons Fit and Stop."""
+    upload = gr.File(
+        label="A picture or a sound (else a photograph)", type="filepath", elem_id="signal",
+        height=165,
+        file_types=[".png", ".jpg", ".jpeg", ".webp", ".bmp", ".wav", ".flac", ".ogg"],
+    )  # fmt: skip
+    task = gr.Radio(list(TASKS), value=next(iter(TASKS)), label="What to do", elem_id="task")
+    other_kind = gr.Dropdown([NOTHING, *COMPARED], value="relu", label="Beside the sine", elem_id="rival")
+    with gr.Row():
+        start = gr.Button("Fit", variant="primary", elem_id="start")
+        stop = gr.Button("Stop", elem_id="stop")
+    with gr.Accordion("Options", open=False):
+        side = gr.Slider(32, 256, 96, step=8, label="Size of the picture")
+        width = gr.Slider(8, 256, 64, step=8, label="Width")
+        depth = gr.Slider(1, 5, 2, step=1, label="Hidden layers after the first")
+        omega = gr.Slider(1, 100, 30, step=1, label="ω0")
+        speed = gr.Number(1e-3, minimum=1e-6, maximum=0.1, label="Learning rate")
+        steps = gr.Slider(10, 5000, 300, step=10, label="Steps", elem_id="steps")
+        seen = gr.Slider(0.01, 1, 0.2, step=0.01, label="Share of the pixels that is seen (missing pixels)")
+        tv = gr.Number(1e-3, minimum=0, maximum=1, label="Weight of total variation (missing pixels)")
+    return [upload, task, other_kind, side, width, depth, omega, speed, steps, seen, tv], start, stop
+
+
+def _outputs(gr: Any) -> list[Any]:
+    """The training curve, the pictures and the sound."""
+    curve = gr.HTML(elem_id="curve")
+    views = gr.Image(
+        show_label=False, label="Values and derivatives", interactive=False, elem_id="views",
+        buttons=[],
+    )  # fmt: skip
+    sound = gr.Audio(label="Fitted sound", interactive=False, buttons=["download"], visible=False, elem_id="sound")
+    return [curve, views, sound]
 
 
 def _shown(gr: Any, signal: Any, states: dict[str, Fitting], rate: int | None) -> tuple[Any, Any, Any]:
-    """The curve, the page of pictures, and the sine's sound."""
+    """The curve, the sheet of pictures, and the sound that the sine network fitted."""
     curve = drawing.curve_html({name: state.curve for name, state in states.items()})
     if rate is None:
         return curve, np.asarray(pictures_of(signal, states)), gr.Audio(None, visible=False)

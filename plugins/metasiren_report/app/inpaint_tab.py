@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ RANDOM, BRUSH = "random pixels", "all but what I brush over"
 
 
 def mask_of(editor: Mapping[str, Any] | None, side: int) -> NDArray[np.bool_] | None:
-    """What a person brushed in an image editor: (side, side), true where the brush was; None where it was nowhere.
+    """Pixels brushed over in an image editor: (side, side), true where the brush was; None where nothing is brushed.
 
     Args:
         editor: an ImageEditor's value, whose layers are (rows, columns, 4).
@@ -38,7 +38,7 @@ def mask_of(editor: Mapping[str, Any] | None, side: int) -> NDArray[np.bool_] | 
 def complete(
     prior: Prior, values: Pixels, brushed: NDArray[np.bool_] | None, count: int, size: int, seed: int
 ) -> tuple[Any, ...]:
-    """What the tab shows: context, completion, sigma, samples in a row, and a line of words.
+    """The tab's outputs: context, completion, sigma, samples in a row, and a line of words.
 
     Args:
         prior: completes.
@@ -78,8 +78,63 @@ def complete(
     return enlarge(to_bytes(context)), enlarge(to_bytes(made.picture)), sigma, samples, words
 
 
+class _Inputs(NamedTuple):
+    """The inputs of a completion, in the order in which `show` takes them."""
+
+    name: Any
+    number: Any
+    upload: Any
+    editor: Any
+    how: Any
+    count: Any
+    size: Any
+    seed: Any
+
+
+class _Handlers:
+    """What the tab computes when an input changes.
+
+    Args:
+        gr: the module gradio.
+        priors: by name.
+        faces: for each prior, faces (side, side, 3) in [0, 1] to choose from.
+    """
+
+    def __init__(self, gr: Any, priors: Mapping[str, Prior], faces: Mapping[str, list[Pixels]]) -> None:
+        self.gr, self.priors, self.faces = gr, priors, faces
+
+    def picture(self, name: str, number: int, upload: str | None) -> Pixels:
+        """The uploaded picture, or else a face of the prior's data."""
+        if upload:
+            return read_picture(upload, self.priors[name].side)
+        return self.faces[name][int(number) % len(self.faces[name])]
+
+    def show(self, name: str, number: int, upload: str | None, editor: Any, how: str, *rest: Any) -> tuple[Any, ...]:
+        """Complete the picture."""
+        try:
+            values = self.picture(name, number, upload)
+            brushed, side = None, self.priors[name].side
+            if how == BRUSH:
+                found = mask_of(editor, side)
+                brushed = np.zeros((side, side), bool) if found is None else found
+            return complete(self.priors[name], values, brushed, *(int(v) for v in rest))
+        except (MetasirenError, ValueError) as error:
+            raise self.gr.Error(str(error)) from None
+
+    def canvas(self, name: str, number: int, upload: str | None) -> Any:
+        """The picture as the editor shows it."""
+        try:
+            return enlarge(to_bytes(self.picture(name, number, upload)), 320)
+        except MetasirenError as error:
+            raise self.gr.Error(str(error)) from None
+
+    def after_brush(self, name: str, editor: Any) -> Any:
+        """Choose the brush once something is brushed."""
+        return self.gr.skip() if mask_of(editor, self.priors[name].side) is None else BRUSH
+
+
 def add_tab(gr: Any, app: Any, priors: Mapping[str, Prior], faces: Mapping[str, list[Pixels]]) -> None:
-    """Add the tab to the Blocks at hand.
+    """Add the tab to the Blocks that are being built.
 
     Args:
         gr: the module gradio.
@@ -87,69 +142,61 @@ def add_tab(gr: Any, app: Any, priors: Mapping[str, Prior], faces: Mapping[str, 
         priors: by name.
         faces: for each prior, faces (side, side, 3) in [0, 1] to choose from.
     """
-    names = list(priors)
-
-    def picture(name: str, number: int, upload: str | None) -> Pixels:
-        if upload:
-            return read_picture(upload, priors[name].side)
-        return faces[name][int(number) % len(faces[name])]
-
-    def show(name: str, number: int, upload: str | None, editor: Any, how: str, *rest: Any) -> tuple[Any, ...]:
-        try:
-            values = picture(name, number, upload)
-            brushed = None
-            if how == BRUSH:
-                found = mask_of(editor, priors[name].side)
-                brushed = np.zeros((priors[name].side,) * 2, bool) if found is None else found
-            return complete(priors[name], values, brushed, *(int(v) for v in rest))
-        except (MetasirenError, ValueError) as error:
-            raise gr.Error(str(error)) from None
-
-    def canvas(name: str, number: int, upload: str | None) -> Any:
-        try:
-            return enlarge(to_bytes(picture(name, number, upload)), 320)
-        except MetasirenError as error:
-            raise gr.Error(str(error)) from None
-
-    def after_brush(name: str, editor: Any) -> Any:
-        return gr.skip() if mask_of(editor, priors[name].side) is None else BRUSH
-
+    handlers = _Handlers(gr, priors, faces)
     with gr.Tab("Inpaint", id="inpaint"), gr.Row():
         with gr.Column(scale=3, min_width=300):
-            name = gr.Dropdown(names, value=names[0], label="Prior", elem_id="prior")
-            number = gr.Slider(0, 15, 0, step=1, label="Face", elem_id="face")
-            upload = gr.File(
-                label="Or your own picture (its centre square)", file_types=["image"], type="filepath", height=165,
-                elem_id="own",
-            )  # fmt: skip
-            how = gr.Radio([RANDOM, BRUSH], value=RANDOM, label="What is observed", elem_id="how")
-            count = gr.Slider(1, 1024, 100, step=1, label="Number of random pixels", elem_id="count")
-            size = gr.Slider(32, 512, 128, step=32, label="Pixels a side of the completion", elem_id="size")
-            seed = gr.Number(0, precision=0, minimum=0, maximum=10**6, label="Seed of the random pixels and samples")
+            name, number, upload, how, count, size, seed = _controls(gr, list(priors))
         with gr.Column(scale=5, min_width=320):
             editor = gr.ImageEditor(
                 label="Brush to hide", type="numpy", sources=(), transforms=(), layers=False,
                 brush=gr.Brush(default_size=40, colors=["#2a3470"], color_mode="fixed"), canvas_size=(320, 320),
                 height=400, elem_id="editor",
             )  # fmt: skip
-            with gr.Row():
-                context = _picture(gr, "Observed", "context")
-                made = _picture(gr, "Completed", "completed")
-                sigma = _picture(gr, "Deviation", "sigma")
-            words = gr.Markdown(elem_id="words")
-            samples = _picture(gr, "Samples: other faces with these pixels, by the prior", "samples")
-    inputs, outputs = [name, number, upload, editor, how, count, size, seed], [context, made, sigma, samples, words]
-    for changed in (name, number, upload):
-        changed.change(canvas, [name, number, upload], editor).then(show, inputs, outputs, show_progress="hidden")
-    for moved in (size, number):
-        moved.release(show, inputs, outputs, show_progress="hidden", concurrency_limit=2)
-    # Whoever slides wants random pixels, and whoever brushes wants the brush.
-    count.release(lambda: RANDOM, None, how).then(show, inputs, outputs, show_progress="hidden", concurrency_limit=2)
-    editor.input(after_brush, [name, editor], how).then(show, inputs, outputs, show_progress="hidden")
-    for changed in (how, seed):
-        changed.change(show, inputs, outputs, show_progress="hidden")
-    editor.change(show, inputs, outputs, show_progress="hidden")
-    app.load(canvas, [name, number, upload], editor).then(show, inputs, outputs, show_progress="hidden")
+            outputs = _outputs(gr)
+    inputs = _Inputs(name, number, upload, editor, how, count, size, seed)
+    _connect(handlers, app, inputs, outputs)
+
+
+def _controls(gr: Any, names: list[str]) -> tuple[Any, ...]:
+    """Prior, face, upload, what is observed, number of random pixels, size and seed."""
+    name = gr.Dropdown(names, value=names[0], label="Prior", elem_id="prior")
+    number = gr.Slider(0, 15, 0, step=1, label="Face", elem_id="face")
+    upload = gr.File(
+        label="Or your own picture (its centre square)", file_types=["image"], type="filepath", height=165,
+        elem_id="own",
+    )  # fmt: skip
+    how = gr.Radio([RANDOM, BRUSH], value=RANDOM, label="What is observed", elem_id="how")
+    count = gr.Slider(1, 1024, 100, step=1, label="Number of random pixels", elem_id="count")
+    size = gr.Slider(32, 512, 128, step=32, label="Pixels a side of the completion", elem_id="size")
+    seed = gr.Number(0, precision=0, minimum=0, maximum=10**6, label="Seed of the random pixels and samples")
+    return name, number, upload, how, count, size, seed
+
+
+def _outputs(gr: Any) -> list[Any]:
+    """The outputs of `complete`, in its order."""
+    with gr.Row():
+        context = _picture(gr, "Observed", "context")
+        made = _picture(gr, "Completed", "completed")
+        sigma = _picture(gr, "Deviation", "sigma")
+    words = gr.Markdown(elem_id="words")
+    samples = _picture(gr, "Samples: other faces with these pixels, by the prior", "samples")
+    return [context, made, sigma, samples, words]
+
+
+def _connect(handlers: _Handlers, app: Any, inputs: _Inputs, outputs: list[Any]) -> None:
+    """Call the handlers when inputs change."""
+    shown = {"fn": handlers.show, "inputs": list(inputs), "outputs": outputs, "show_progress": "hidden"}
+    chosen = [inputs.name, inputs.number, inputs.upload]
+    for changed in chosen:
+        changed.change(handlers.canvas, chosen, inputs.editor).then(**shown)
+    for moved in (inputs.size, inputs.number):
+        moved.release(**shown, concurrency_limit=2)
+    # Whoever moves the slider of random pixels wants these, and whoever brushes wants the brush.
+    inputs.count.release(lambda: RANDOM, None, inputs.how).then(**shown, concurrency_limit=2)
+    inputs.editor.input(handlers.after_brush, [inputs.name, inputs.editor], inputs.how).then(**shown)
+    for changed in (inputs.how, inputs.seed, inputs.editor):
+        changed.change(**shown)
+    app.load(handlers.canvas, chosen, inputs.editor).then(**shown)
 
 
 def _picture(gr: Any, title: str, name: str) -> Any:
