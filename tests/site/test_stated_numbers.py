@@ -174,7 +174,7 @@ RUNS: dict[str, list[Stated]] = {
         Stated(RESULTS, r"handwriting over bricks (?P<psnr_to_exact_db>[\d.]+) and", {"psnr_to_exact_db": 1.0}),
     ],
     f"meta_start {QUICK}": [
-        Stated("docs/starts.md", r"see, at a rate of 1e-3: (?P<psnr_db_after_10>[\d.]+) dB after 10 steps, "
+        Stated("docs/starts.md", r"at a rate of 1e-3: (?P<psnr_db_after_10>[\d.]+) dB after 10 steps, "
                                  r"(?P<psnr_db_after_50>[\d.]+) after 50, (?P<psnr_db_after_100>[\d.]+) after 100",
                {f"psnr_db_after_{steps}": 1.0 for steps in (10, 50, 100)}),
     ],
