@@ -63,7 +63,7 @@ class InterruptedRunError(RunError):
 
 
 class RunWarning(UserWarning):
-    """What a person should know of a run or of a file given to it; the command line prints its words alone."""
+    """A warning about a run, or about a file given to it. The command line prints the message only."""
 
 
 def all_of(errors: Sequence[RecipeError]) -> RecipeError:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class _Cli(click.Group):
-    """Own commands first; plugins are asked when a name is unknown, or help lists all."""
+    """Built-in commands come first. Plugins are loaded when a name is unknown, or when help lists all commands."""
 
     def _extended(self, ctx: click.Context) -> None:
         if ctx.meta.get("metasiren.extended"):
@@ -70,7 +70,7 @@ class _Cli(click.Group):
 def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
     """Learn functions from signals: SIRENs, and priors over them.
 
-    Commands that write files refuse names that are taken; --overwrite replaces files, and nothing replaces a folder.
+    Commands that write files refuse a file that exists; --overwrite replaces it. Folders are never replaced.
     Add --debug anywhere for full tracebacks.
     """
     ctx.obj = without
@@ -83,21 +83,19 @@ def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
 )
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a recipe value; may be given again.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory; must not exist.")
-@click.option("--resume", "resumed", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a run.")
+@click.option("--resume", "resumed", type=click.Path(path_type=Path), metavar="RUN", help="Continue a run.")
 @device_option
 @click.option("--seed", type=click.IntRange(min=0), help="In place of the recipe's.")
 @click.option(
     "--max-time",
     callback=as_seconds,
     metavar="5m",
-    help="Train for this long at most: the recipe's steps, or as many as fit, with a whole schedule.",
+    help="Train for at most this long: the recipe's steps, or as many as fit, with a complete schedule.",
 )
-@click.option(
-    "--no-fit", is_flag=True, help="With --max-time: keep the number of steps, and stop in the midst of them."
-)
+@click.option("--no-fit", is_flag=True, help="With --max-time: keep the number of steps, and stop when the time is up.")
 @click.option("--no-report", is_flag=True, help="Write no results/report.html at the end.")
 @click.option("--compile/--no-compile", "compile_", default=None, help="Compile the evaluator with torch.compile.")
-@click.option("--deterministic", is_flag=True, help="Only algorithms that repeat their results, where torch has them.")
+@click.option("--deterministic", is_flag=True, help="Use deterministic algorithms where torch has them.")
 @click.option("--dry-run", is_flag=True, help="Print time, memory and end of the run, then the recipe; write nothing.")
 @click.pass_context
 def run(
@@ -218,7 +216,7 @@ def _variable(name: str, value: str) -> Iterator[None]:
 def _show_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
 ) -> None:
-    """Warnings about a run are messages to a person; others keep their place in the code."""
+    """Print warnings about a run as messages, and others with their place in the code."""
     if issubclass(category, RunWarning):
         click.echo(f"warning: {message}", err=True)
     else:
@@ -226,7 +224,7 @@ def _show_warning(
 
 
 def main() -> None:
-    """The entry point: errors are one clear message and a non-zero exit; tracebacks need --debug."""
+    """The entry point: an error is one message and a non-zero exit status; --debug prints tracebacks."""
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     warnings.showwarning = _show_warning

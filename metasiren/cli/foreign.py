@@ -11,7 +11,7 @@ import click
 from metasiren.errors import RecipeError
 
 WORDS = {"data": "data.path", "optimizer": "train.optimizer.name"}
-"""Options that are no unknown keys of a recipe, and yet mean one."""
+"""Options whose name is also the beginning of recipe keys, and the key that each means."""
 OPTIONS = {
     "gpu": "--device cuda", "gpus": "--device cuda", "cuda": "--device cuda", "cpu": "--device cpu",
     "output": "--out DIR", "output_dir": "--out DIR", "logdir": "--out DIR", "o": "--out DIR",

@@ -167,9 +167,9 @@ class Dataset(ABC):
     Attributes:
         title: the true name, as tables print it.
         splits: number of items by split, such as {"train": 7952, "val": 1066}.
-        domain: what the signals map from and to.
+        domain: input and output dimensions of the signals, and their grid.
         provenance: where the data comes from, as tables print it, such as {"filter": "bilinear"}. Its
-            `shape`, how long signals are or how they were cut or resized, is said when training starts.
+            `shape`, the length of signals or how they were cut or resized, is printed when training starts.
         metadata: plain data that converts a field's values and coordinates to physical units without the data:
             a sampling rate, a shape's centre and scale. They are kept with the run.
         renderer: name of the renderer that `metasiren render` takes for such fields, or None.
@@ -235,7 +235,7 @@ class Dataset(ABC):
         return any(self.at_progress(progress) is not self for progress in (0.0, 1.0))
 
     def at_errors(self, errors: Callable[[str, Points], Tensor]) -> Dataset:
-        """The set as training sees it with the model of this moment: points may go where the equation's error is large.
+        """The set for a training step with the current model: points may be drawn where residuals are large.
 
         Args:
             errors: (point set, points) -> (batch, points), the magnitude of the constraints' residuals there, without
@@ -265,7 +265,7 @@ class Dataset(ABC):
         """Go back to a `state`, also to that of before the first step, which may be empty; the default does nothing."""
 
     def to(self, device: torch.device | str) -> Dataset:
-        """Move what fits to the device, and return the dataset. The default moves nothing."""
+        """Move tensors to the device where they fit, and return the dataset. The default moves nothing."""
         return self
 
     def tested_on(self, path: Path) -> Dataset:

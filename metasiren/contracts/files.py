@@ -43,7 +43,7 @@ def demand_file(path: Path | str, advice: str) -> None:
 
 
 def _fault(path: Path | str) -> str:
-    """What is wrong with a path that shall be a file's, without the path itself; empty where nothing is."""
+    """Why no file can be read at a path, without the path itself; empty where one can."""
     place = Path(path).expanduser()
     if place.is_file():
         return ""

@@ -230,7 +230,7 @@ class Encoder(nn.Module, ABC):
             generator: source of what an encoder draws in training.
 
         Returns:
-            The latent (batch, latent_dim) or (batch, tokens, latent_dim), and the batch that constraints see.
+            The latent (batch, latent_dim) or (batch, tokens, latent_dim), and the batch for the constraints.
         """
         return self(batch.context, decoder), batch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 ALIKE = 0.02
-"""Proportions that differ by less are called the same: nobody sees such a stretch."""
+"""Proportions that differ by less count as the same: such a stretch is not visible."""
 
 
 def width_by_height(shape: Sequence[int]) -> str:

@@ -66,7 +66,7 @@ class CapturedStep:
         """
         batch = None if self.alike else self.draw(items)
         if len(items) != self.size:
-            # The last batch of an epoch may be smaller: it is taken as it comes.
+            # The last batch of an epoch may be smaller: its step is not captured.
             return self._whole(items, batch)
         if self.graph is not None and batch is not None and (change := _change(batch, self.batch)):
             self._drop(change)

@@ -43,7 +43,7 @@ class Ranks:
         return self.rank == 0
 
     def leave(self) -> None:
-        """Part from the other processes; all do so at the end of training."""
+        """Leave the process group; all processes do so at the end of training."""
         if self.count > 1 and dist.is_initialized():
             dist.destroy_process_group()
 

@@ -1,4 +1,4 @@
-"""What a run would do and take, without making one: `metasiren run RECIPE --dry-run`."""
+"""The cost of a run, without making one: `metasiren run RECIPE --dry-run`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECONDS = 20.0
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a run would take.
+    """The cost of a run.
 
     Attributes:
         recipe: resolved.
@@ -56,7 +56,7 @@ class DryRun:
     limit: float | None = None
 
     def text(self, now: datetime | None = None) -> str:
-        """A page of text that is a recipe: what matters first, as comments, then the resolved recipe as YAML."""
+        """The text of a recipe: the figures as comments, then the resolved recipe as YAML."""
         lines = [_words_of_preset(self.recipe, self.about), f"data: {self.title}"]
         if self.advice:
             lines.append(f"it does not fit: {self.advice}")
@@ -84,13 +84,13 @@ def _words_of_preset(recipe: Recipe, about: str) -> str:
 
 def _words_of_cost(cost: StepCost | None, free: int | None, device: torch.device) -> list[str]:
     if cost is None:
-        return ["memory: unknown; a part computes with the contents of tensors before it can be tried"]
+        return ["memory: unknown, because a part reads the contents of tensors"]
     left = f"; {bytes_in_words(free)} are free on {device}" if free is not None else ""
     lines = [f"memory: at its peak, {words_of(cost)}{left}"]
     parts = (f"{name} {cost.trained[name]:,} trained, {cost.fixed[name]:,} fixed" for name in ("encoder", "decoder"))
     emitted = f"; {bytes_in_words(cost.emitted)} of weights emitted for a batch" if cost.emitted else ""
     lines.append(f"parameters: {'; '.join(parts)}{emitted}")
-    solver = " (for the losses and their gradient; the solver's own work comes to it)" if cost.solves else ""
+    solver = " (for the losses and their gradient, without the solver's own work)" if cost.solves else ""
     lines.append(
         f"a step: {cost.kernels:,} operations, {cost.flops / 1e9:,.3g} GFLOP, "
         f"{bytes_in_words(cost.traffic)} moved{solver}"

@@ -37,6 +37,6 @@ def errors_at(model: Model, constraints: tuple[Weighted, ...], items: Tensor, at
     squares = [r.square().sum(-1) for r in (each.residuals(prediction) for each in chosen) if r is not None]
     if not squares:
         found = f"no constraint on the point set {at!r} has residuals, so its points and weights cannot follow them."
-        advice = "Use a constraint with norm: l2 there, or leave out what asks for them: adaptive, causal or attention."
+        advice = "Use a constraint with norm: l2 there, or leave out adaptive, causal and attention."
         raise RecipeError("data", found, advice)
     return torch.stack(squares).sum(0).sqrt()

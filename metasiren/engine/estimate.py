@@ -183,7 +183,7 @@ def demand_fits(
 
 @contextmanager
 def out_of_memory_explained(experiment: Experiment, catalogue: Catalogue, device: torch.device) -> Iterator[None]:
-    """Add the estimate, and what would fit, to the message of a failure for want of memory."""
+    """Add the estimate, and what would fit, to the message of a failure for lack of memory."""
     try:
         yield
     except Exception as error:

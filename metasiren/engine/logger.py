@@ -62,7 +62,7 @@ class RunLogger:
                 raise
 
     def _warn_of_rise(self, step: int, loss: float) -> None:
-        """Say once that the loss rose tenfold above the first that was logged, twice in a row: one peak may pass."""
+        """Warn once where the loss is ten times the first logged one twice in a row; single peaks are ignored."""
         if self._first_loss is None:
             self._first_loss = loss
         elif not loss > 10 * abs(self._first_loss) > 0:

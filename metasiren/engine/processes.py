@@ -1,4 +1,4 @@
-"""Runs in processes of their own: a queue of `metasiren run`, one process at a time on each device."""
+"""Runs in separate processes: a queue of `metasiren run`, one process at a time on each device."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HANG_UP = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
 
 @dataclass(frozen=True)
 class Job:
-    """A run that a process of its own makes.
+    """A run that a separate process makes.
 
     Attributes:
         name: as messages call it.
@@ -113,7 +113,7 @@ def run_jobs(
 
     The threads of this process are divided among those that it starts. SIGINT, SIGTERM and SIGHUP are passed on to
     them, so that each ends as `metasiren run` does, with a checkpoint; a second signal ends them at once, and a third
-    one this process. What it ignores, such as SIGHUP under `nohup`, stays ignored.
+    one this process. Signals that this process ignores, such as SIGHUP under `nohup`, stay ignored.
 
     Args:
         jobs: the queue.

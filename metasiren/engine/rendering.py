@@ -28,14 +28,14 @@ class _Drawing:
     catalogue: Catalogue
 
     def write(self, field: Field, path: Path) -> Path:
-        # Written aside: what is stopped half-way leaves no broken file under the name that was asked for.
+        # Written to a temporary file first: an interrupted render leaves no broken file.
         partial = path.with_name(f".{path.stem}.partial{path.suffix}")
         try:
             with torch.no_grad():
                 self.renderer.render(field, self.run.domain, self.run.metadata, partial)
             partial.replace(path)
         except MetasirenError as error:
-            # A person asked for `path` and knows no other name.
+            # Errors name `path`, not the temporary file.
             where, found = (text.replace(str(partial), str(path)) for text in (error.where, error.found))
             raise type(error)(where, found, error.advice) from error
         finally:
@@ -43,7 +43,7 @@ class _Drawing:
         return path
 
     def latents(self, items: list[int], split: str | None, model: Model, place: torch.device) -> Tensor:
-        """What the encoder gives for whole signals of the run's data, (items, latent_dim)."""
+        """Latents (items, latent_dim) of whole signals of the run's data."""
         dataset = make_dataset(self.run.recipe, self.catalogue)
         present = [name for name, count in dataset.splits.items() if count]
         chosen = split or next(name for name in ("test", "val", "train", *present) if name in present)

@@ -33,7 +33,7 @@ from metasiren.registry.catalogue import Catalogue
 
 @dataclass(frozen=True)
 class StepCost:
-    """What a training step takes. Sizes are in bytes.
+    """The cost of a training step. Sizes are in bytes.
 
     Attributes:
         trained: numbers that are trained, by part (`encoder`, `decoder`).

@@ -1,9 +1,9 @@
-"""`--max-time`: training ends in time, with a whole schedule where its length can be fitted to the time.
+"""`--max-time`: training ends in time, with a complete schedule where the number of steps can be fitted to the time.
 
-The first steps of every stage are timed; those of later stages with the weights that are there by then. Where not all
-steps fit, training starts anew from the same weights, with as large a share of every stage's steps and of its warm-up.
-That is bit for bit the run of a recipe with these numbers, and the run's own recipe has them. Where all steps fit, or
-their number cannot be fitted, a training of one stage goes on as it was; one of several stages starts anew, unchanged.
+The first steps of every stage are timed, one stage after the other. If not all steps fit, training starts again from
+the initial weights with fewer steps; every stage and its warm-up keep their share. The result is bit for bit the run of
+a recipe with these numbers, and the run's own recipe has them. If all steps fit, or if their number cannot be fitted, a
+training of one stage goes on, and one of several stages starts again with the recipe's numbers.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class TimeLimit:
     Attributes:
         steps: the number of each stage's steps that fits, where not all of them do; else None.
         why_not: why the number of steps is not fitted, where something depends on it; empty otherwise.
-        begins_anew: whether training shall begin anew, at the latest once all stages are timed; nothing of it is kept.
+        begins_anew: whether training begins again once all stages are timed, or before; the steps so far are discarded.
     """
 
     def __init__(self, seconds: float | None, trainer: Trainer, *, unwanted: str = "") -> None:

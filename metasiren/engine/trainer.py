@@ -45,7 +45,7 @@ class Trainer:
         make_optimizer: the optimiser of a stage over the model's parameters, fresh.
         step: steps done.
         seconds: seconds trained.
-        metadata: what checkpoints carry beside the state.
+        metadata: further plain data of checkpoints.
         ranks: this process among those that train together.
     """
 

@@ -1,4 +1,4 @@
-"""What a signal maps from and to."""
+"""Input and output dimensions of signals, and their grid."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Domain:
-    """What a signal maps from and to: all that networks may know of a data set when they are built.
+    """Input and output dimensions of signals, and their grid: what networks are made for.
 
     Attributes:
         d_in: dimension of the coordinates.

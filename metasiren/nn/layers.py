@@ -26,7 +26,7 @@ class Layer:
 
     @property
     def first(self) -> bool:
-        """Whether the layer sees coordinates (or the features of an input layer)."""
+        """Whether its input are the coordinates (or the features of an input layer)."""
         return self.name == "0"
 
     @property

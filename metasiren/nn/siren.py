@@ -39,7 +39,7 @@ class Siren:
         hidden_omega: frequency of the other layers, 30 in the paper.
         nonlinearity: an `Activation`, or the name of a built-in one: `sine`, `relu`, `tanh`, `softplus`, `elu`,
             `selu` or `sigmoid`. An object equal to a built-in one is replaced by its name.
-        input_layer: features that the first layer sees instead of the coordinates: an `InputLayer`, or a built-in
+        input_layer: features that replace the coordinates as input of the first layer: an `InputLayer`, or a built-in
             one as plain data such as `{"name": "positional_encoding", "frequencies": 7}`.
         init_scale: factor on the initial weights (not the biases) of all layers but the last: above one, high
             frequencies are learned sooner (Yeom et al. 2024, arXiv 2410.04779, "weight scaling").

@@ -29,7 +29,7 @@ _ASIDE = ".partial"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A moment of training.
+    """The state of training after a step.
 
     Attributes:
         step: steps done.

@@ -1,4 +1,4 @@
-"""A run directory: all that explains and repeats its numbers.
+"""A run directory: everything that is needed to repeat its numbers.
 
 recipe.yaml        resolved: preset and overrides applied
 environment.json   seed, versions, commit, device, plugins, data set

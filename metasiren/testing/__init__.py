@@ -1,5 +1,4 @@
-"""Contract checks for parts: what the core relies on, asked of any encoder, decoder, activation, input
-encoding, data set, constraint or metric.
+"""Contract checks of encoders, decoders, activations, input encodings, data sets, constraints and metrics.
 
     from metasiren.testing import check_encoder
     report = check_encoder(AcmeGru, options={"latent_dim": 8})

@@ -1,4 +1,4 @@
-"""What every activation must keep: value, derivatives and initial weights of an elementwise function."""
+"""Contract checks of activations: value, derivatives and initial weights of an elementwise function."""
 
 from __future__ import annotations
 

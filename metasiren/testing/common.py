@@ -1,4 +1,4 @@
-"""What the checks of every kind share."""
+"""Checks and helpers that several kinds of parts share."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def device(part: Part) -> None:
 
 
 def outputs(part: Part, module: nn.Module, place: str = "cpu") -> list[Tensor]:
-    """What an encoder or a decoder gives for the same inputs every time."""
+    """The output of an encoder or a decoder for fixed inputs."""
     with torch.no_grad():
         if part.kind == "encoder":
             context = contexts(part).to(place)

@@ -1,4 +1,4 @@
-"""What every constraint must keep: Prediction -> scalar."""
+"""Contract checks of constraints: Prediction -> scalar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contexts taken apart and put together: reordered, padded, cut, joined."""
+"""Contexts with their pairs reordered, padded, cut and joined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every data set must keep: items -> a batch with a context and named point sets."""
+"""Contract checks of datasets: items -> a batch with a context and named point sets."""
 
 from __future__ import annotations
 

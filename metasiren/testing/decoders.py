@@ -1,4 +1,4 @@
-"""What every decoder must keep: latent (batch, latent_dim) -> SIREN parameters."""
+"""Contract checks of decoders: latent (batch, latent_dim) -> SIREN parameters."""
 
 from __future__ import annotations
 

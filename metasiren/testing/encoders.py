@@ -1,4 +1,4 @@
-"""What every encoder must keep: Context -> latent (batch, latent_dim)."""
+"""Contract checks of encoders: Context -> latent (batch, latent_dim)."""
 
 from __future__ import annotations
 

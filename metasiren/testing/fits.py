@@ -16,7 +16,7 @@ from metasiren.testing.signals import LastLayer
 
 
 def asked_twice(part: Part, ask: Callable[[Any, Bench], Tensor]) -> list[Tensor]:
-    """What two constraints or metrics of the same options give for one fit, under two seeds of torch's generator."""
+    """Results of two constraints or metrics of equal options for one fit, under two seeds of torch's generator."""
     bench, found = Bench(part, part.make()), []
     for seed in (1, 2):
         made = part.make()

@@ -1,4 +1,4 @@
-"""What every input encoding must keep: coordinates to features, with their first and second derivatives."""
+"""Contract checks of input encodings: coordinates to features, with their first and second derivatives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every metric must keep: Prediction -> one number per item."""
+"""Contract checks of metrics: Prediction -> one number per item."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fifty steps of training: whether a part can learn at all."""
+"""Fifty steps of training, which show whether a part can learn."""
 
 from __future__ import annotations
 

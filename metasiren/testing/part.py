@@ -25,9 +25,9 @@ class Part:
         factory: the class or callable that a plugin offers, or the name of an installed part.
         options: as a recipe would give them. Keep parts small here: every check builds one.
         dataset: the signals that the part is checked on; by default eight smooth 32x32 images of three channels.
-        latent_dim: for decoders, and for the latents that constraints and metrics see.
-        expected_failures: check name -> why this part rightly fails it. A declared failure that does not happen is a
-            failure too.
+        latent_dim: for decoders, and for the latents of constraints and metrics.
+        expected_failures: check name -> why this part is expected to fail it. If the check passes all the same, that is
+            a failure.
     """
 
     kind: str

@@ -16,7 +16,7 @@ class BalancedAdam(torch.optim.Adam, BatchOptimizer):
     """Adam on a loss whose terms are weighted so that their gradients have equal norms.
 
     Every `every` steps each term's gradient norm g_i is measured, and its factor moves towards mean(g) / g_i; the
-    recipe's weights stay as they are beneath the factors. (Wang, Sankaran, Wang and Perdikaris 2023, "An Expert's Guide
+    factors multiply the recipe's weights. (Wang, Sankaran, Wang and Perdikaris 2023, "An Expert's Guide
     to Training Physics-informed Neural Networks", arXiv 2308.08468, algorithm 1, with the mean in place of the sum.)
     Logged losses are those of the recipe's weights.
 

@@ -1,8 +1,8 @@
 """Residuals linearised in all the weights of a SIREN, with the Jacobian in memory.
 
 Each point is given its own copy of the weights (the evaluator's instances), so that one backward pass through the
-jets finds the rows of all points. It serves any architecture, and it is the check of the way without a Jacobian
-(`metasiren_basics.linearised`).
+jets finds the rows of all points. It works for any architecture, and tests compare it with the method without a
+Jacobian (`metasiren_basics.linearised`).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from metasiren import Context, Decoder, Domain, Encoder
 
 
 class FixedEncoder(Encoder):
-    """Any context -> a latent of size zero; the decoder's own parameters are then all that is fitted.
+    """Any context -> a latent of size zero; only the decoder's own parameters are then fitted.
 
     Args:
         domain: any.

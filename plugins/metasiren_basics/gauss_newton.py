@@ -9,10 +9,10 @@ linearised residuals. For mu = 0 that is the method of Levenberg (1944) and Marq
 earlier batches (Goldshlager et al. 2024, "A Kaczmarz-inspired approach to accelerate the optimization of neural
 network wavefunctions", arXiv 2401.10190). See `metasiren_basics.damped_steps` for which matrix is factored.
 
-With the option `forget` the memory has to prove itself in every step: with the same factored matrix the most damped
-step is also solved for mu = 0. As far as the residuals are linear, both leave about the same loss. Where the step with
-memory leaves more than `forget` times as much, p reaches beyond the linearisation: the step without it is taken, and
-memory begins anew.
+With the option `forget`, every step is compared with one without memory: with the same factored matrix, the most damped
+step is also solved for mu = 0. As far as the residuals are linear, both lead to about the same loss. If the loss after
+the step with memory is more than `forget` times that without, p is too long for the linearisation: the step without it
+is taken, and memory begins anew.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MOST_ITERATIONS = 200
 """Of conjugate gradients, in one solution of `nystrom`."""
 NAME = "gauss_newton"
 Step = tuple[float, float, Direction]
-"""Its lambda, its length, and where it goes."""
+"""The lambda, length and direction of a step."""
 
 
 class GaussNewton(BatchOptimizer):
@@ -53,11 +53,11 @@ class GaussNewton(BatchOptimizer):
         damping: lambda at the start, relative to the mean diagonal of J J^T.
         trials: factors on the damping that each step tries.
         halvings: how often a step that does not lower the loss is halved.
-        momentum: mu, from 0 to below 1: how much of the last step is taken for granted. Minibatches of fewer
+        momentum: mu, from 0 to below 1: how much of the last step is repeated. Minibatches of fewer
             residuals than weights gain from 0.9 and more.
-        forget: leave the memory out of steps after which the loss is more than this number of times that without,
-            from 1 on; each step then has one trial more, without memory, which is the one that is halved. Never by
-            default.
+        forget: take the step without memory where the loss after the step with it is more than this number of times
+            as large, from 1 on; each step then has one trial more, without memory, which is the one that is halved.
+            Never by default.
         least_damping: where lambda stops shrinking.
         jacobian: `columns` never writes J but sums its layers' Gram matrices (see `metasiren_basics.linearised`);
             `rows` holds it; `auto` takes `rows` only where an input layer has weights of its own.
@@ -167,7 +167,7 @@ class GaussNewton(BatchOptimizer):
             lower = torch.stack(reached(halved)).tolist()
             kept = _best(here if kept is None else kept[0], *_first(halved, lower, here, self.halvings)) or kept
         if kept is None:
-            # Nothing helps: stay, trust the model of the loss less, and the memory too.
+            # No trial lowers the loss: keep the parameters, raise the damping and halve the memory.
             group["damping"] = min(group["damping"] * max(*self.trials, 2.0), MOST_DAMPING)
             taken = {name: 0.5 * v for name, v in last.items()}
             _back(weights, start)

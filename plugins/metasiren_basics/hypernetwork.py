@@ -106,7 +106,7 @@ class Hypernetwork(Decoder):
         return params
 
     def _trunks(self, latent: Tensor) -> list[Tensor]:
-        """What the head of each network sees: (batch, features) for each weight tensor."""
+        """The input of each head: (batch, features) for each weight tensor."""
         networks = len(self.siren.shapes)
         if not self.hidden_layers:
             return [latent] * networks

@@ -13,8 +13,8 @@ from metasiren import BatchOptimizer, Problem, RecipeError
 class Lbfgs(BatchOptimizer):
     """L-BFGS with strong Wolfe line search (Liu and Nocedal 1989): each step minimises its own batch's loss.
 
-    Curvature measured on one batch is wrong for the next, so that each step begins without memory: one step of
-    many iterations on many points is what this is for. The authors' code takes 50,000 iterations.
+    Curvature measured on one batch is wrong for the next, so each step begins without memory. Use it with few steps
+    of many iterations on many points. The authors' code takes 50,000 iterations.
 
     It is PyTorch's `LBFGS`, which reads numbers from the device: in each iteration two for each pair of the history and
     at most 13 more. A GPU waits each time, so a short history pays where evaluations are short.

@@ -27,12 +27,12 @@ class LeastSquares(BatchOptimizer):
     """Solves for the output layer; the layers before it are left as they are.
 
     Each step adds its batch to the normal equations A^T A theta = A^T b and solves them, so that a few steps of some
-    thousand points do what one of all points would, in less memory. A wide net with few layers is what this is for:
+    thousand points are equal to one step on all points, in less memory. It suits a wide network with few layers:
     the cost of a step grows with the width squared, that of a solution with its cube. All is computed in float64.
 
     Args:
         parameters: all parameters of the model, whose decoder is `free`.
-        lr: how far to go towards the solution; 1 is there.
+        lr: factor on the change to the solution; 1 takes the solution.
         ridge: added to the diagonal, relative to its mean; small features need it small.
         memory: how much of the equations of earlier steps is kept, from 0 (this batch alone) to 1 (all).
 

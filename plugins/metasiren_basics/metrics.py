@@ -1,4 +1,4 @@
-"""How close a field is to what is known of it: one number per item."""
+"""Metrics of a field with respect to known values: one number per item."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Closeness(Metric):
         self.at = at
 
     def pair(self, prediction: Prediction) -> tuple[Tensor, Tensor]:
-        """What the field says and what is known, (batch, points * channels) each."""
+        """Values of the field and known values, (batch, points * channels) each."""
         value, known = prediction.jets[self.at].value, prediction.batch.points[self.at].values
         return value.flatten(1), known.expand_as(value).flatten(1)
 
@@ -60,7 +60,7 @@ class PsnrDb(_Closeness):
 
 
 class RelativeL2(_Closeness):
-    """Norm of the error divided by the norm of what is known."""
+    """Norm of the error divided by the norm of the known values."""
 
     def __call__(self, prediction: Prediction) -> Tensor:
         """(batch,) numbers, one for each item."""

@@ -7,8 +7,8 @@ random directions Q gives eigenvalues l and eigenvectors U of its largest part (
     P^-1 = (l_min + d) U (diag(l) + d)^-1 U^T + (I - U U^T)
 
 preconditions A + d I. One sketch serves every damping d and right-hand side of a step. Factoring costs the cube of the
-number of rows, this the rows times the parameters for each of some hundred products: it pays where both are counted in
-thousands.
+number of rows; this method costs the rows times the parameters for each of some hundred products. It is faster for
+thousands of rows and of parameters.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def _capturable(parameters: list[nn.Parameter]) -> bool:
 def adam(
     parameters: Parameters, *, lr: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
 ) -> torch.optim.Optimizer:
-    """Adam (Kingma and Ba 2015), what the paper trains everything with.
+    """Adam (Kingma and Ba 2015), the optimiser of all trainings in the paper.
 
     Args:
         parameters: on their device already.
@@ -73,7 +73,7 @@ def sgd(parameters: Parameters, *, lr: float, momentum: float = 0.0, nesterov: b
     Args:
         parameters: on their device already.
         lr: learning rate; the schedule multiplies it.
-        momentum: fraction of the last update that goes on.
+        momentum: fraction of the last update that is added.
         nesterov: look ahead along it.
     """
     chosen = list(parameters)

@@ -1,4 +1,4 @@
-"""A training step as least squares: whose weights, which residuals at which points."""
+"""A training step as a least-squares problem: the weights, and the residuals of each point set."""
 
 from __future__ import annotations
 

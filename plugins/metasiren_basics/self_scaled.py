@@ -1,4 +1,4 @@
-"""Self-scaled quasi-Newton methods: BFGS and Broyden's family with a memory that lasts over steps.
+"""Self-scaled quasi-Newton methods: BFGS and Broyden's family, whose inverse Hessian is kept between steps.
 
 The inverse Hessian H is a dense matrix. With s the step, y the change of the gradient and
 
@@ -80,7 +80,7 @@ class SelfScaled(BatchOptimizer):
             direction = -(inverse @ gradient)
             slope = float(direction @ gradient)
             if not slope < 0:
-                # Rounding has spoilt H: begin it again, and stop where the gradient itself is zero.
+                # Rounding has made H useless: reset it, and stop where the gradient itself is zero.
                 inverse = torch.eye(len(gradient)).to(gradient)
                 direction, slope = -gradient, -float(gradient @ gradient)
                 if slope == 0:

@@ -1,1 +1,1 @@
-"""Fields in numbers and in use elsewhere: export to other programs' formats, and many signals fitted at once."""
+"""Many fields at once, and fields for other programs: fits of many signals, and export to other formats."""

@@ -36,8 +36,8 @@ class Medium(ABC):
     def averaged(self, points: Real, cell: tuple[float, float], parts: int = 8) -> Real:
         """The mean m (...) over cells of size `cell` around points (..., 2), by parts x parts samples each.
 
-        A grid that takes m at its nodes sees the staircase of a jump; the mean over cells is accurate to second
-        order, and harmless where m is smooth.
+        A grid that takes m at its nodes turns a jump into a staircase; the mean over cells is accurate to second
+        order, and has little effect where m is smooth.
         """
         shifts = (np.arange(parts) + 0.5) / parts - 0.5
         total = np.zeros(points.shape[:-1])

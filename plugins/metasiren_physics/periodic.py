@@ -1,4 +1,4 @@
-"""Periodic sides exactly: the network sees sines and cosines of a coordinate in place of the coordinate.
+"""Exactly periodic sides: the network's input are sines and cosines of a coordinate in place of the coordinate.
 
 Every function of them has the period, and so have all its derivatives (Dong and Ni 2021, "A method for representing
 periodic functions and enforcing exactly periodic boundary conditions with deep neural networks", section 2.2).

@@ -1,4 +1,4 @@
-"""The three problems, validated: what networks and solvers both start from."""
+"""The three wave problems, validated: the input of networks and of solvers."""
 
 from __future__ import annotations
 

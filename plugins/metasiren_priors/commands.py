@@ -84,7 +84,7 @@ def inpaint(
 ) -> None:  # fmt: skip
     """Reconstruct IMAGE from part of it, by the trained prior of RUN.
 
-    The prior sees the centre square of IMAGE, or the box of --box, shrunk to its own size. By default the
+    The context is the centre square of IMAGE, or the box of --box, reduced to the size of the prior. By default the
     reconstruction has the prior's size. With --composite or --box it is rendered at the resolution of IMAGE and put
     into it, beside its known pixels. A box that reaches beyond IMAGE extends it.
     """

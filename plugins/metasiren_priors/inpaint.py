@@ -1,4 +1,4 @@
-"""Use a trained prior on a person's own picture."""
+"""Complete a picture by a trained prior."""
 
 from __future__ import annotations
 

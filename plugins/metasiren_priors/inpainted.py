@@ -1,4 +1,4 @@
-"""What inpainting gives, and the pictures that are written of it."""
+"""The result of inpainting, and the pictures that are written of it."""
 
 from __future__ import annotations
 

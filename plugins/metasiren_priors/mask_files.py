@@ -18,7 +18,7 @@ Polarity = Literal["white_hidden", "white_seen"]
 
 
 class MaskWarning(RunWarning):
-    """A mask is read or laid in a way that a person may not expect."""
+    """A mask is read or placed in a way that may be unexpected."""
 
 
 class TurnedMaskWarning(RunWarning):

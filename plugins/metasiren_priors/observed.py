@@ -1,4 +1,4 @@
-"""What a prior sees of a photograph: the part that it describes, on the prior's grid, and what is known of it."""
+"""The context of a prior from a photograph: a part of it on the prior's grid, and which cells are known."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Observed:
         crop: the part's values, (channels, rows, columns) in [-1, 1].
         known: (rows, columns) bool, which of its pixels are known.
         values: (1, cells, channels), means of the known pixels of each cell of the prior's grid.
-        seen: (cells,) bool, the cells that the prior sees: at least half known, and chosen where pixels are drawn.
+        seen: (cells,) bool, the observed cells: at least half known, and chosen where pixels are drawn.
         original: (1, cells, channels), means of all pixels.
     """
 

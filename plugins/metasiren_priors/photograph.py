@@ -1,4 +1,4 @@
-"""A person's photograph, a box in it, and what a prior of another size sees of that box."""
+"""A photograph, a box in it, and that box at the size of a prior."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def centre_square(size: tuple[int, int]) -> Box:
 
 
 def brought_words(photo: tuple[int, int], box: Box | None, grid: Sequence[int]) -> str:
-    """Which part of a photograph a prior sees, and at which size: sizes are width x height.
+    """The part of a photograph that is the context, and its size, in words: width x height.
 
     Args:
         photo: rows and columns of the photograph.
@@ -113,7 +113,9 @@ def stretched(grid: Sequence[int] | None, box: Box | None, size: tuple[int, int]
     if grid and not same_proportions(seen, grid):
         part = f"the box of {box.width} x {box.height} pixels" if box is not None else "the centre square"
         found = f"{part} is stretched to {width_by_height(grid)} (width x height)"
-        warned.append(f"{found}: the prior describes unstretched pictures; a box of its own proportions is seen better")
+        warned.append(
+            f"{found}: the prior describes unstretched pictures; a box of its own proportions gives better results"
+        )
     if size is not None and not same_proportions(seen, size):
         drawn = f"drawn stretched, {width_by_height(size)} pixels (width x height)"
         warned.append(f"--size {size[0]}x{size[1]} has other proportions: the reconstruction is {drawn}")

@@ -15,7 +15,7 @@ from metasiren_priors.decoders.uncertain import UncertainField
 
 POINTS_AT_ONCE = 1 << 14
 DRAWS = 64
-"""Signals drawn for a standard deviation where it has no closed form: it is then known to about one part in eleven."""
+"""Signals drawn for a standard deviation without a closed form: its relative standard error is about 1/11."""
 
 
 def in_parts(evaluate: Callable[[Tensor], Tensor], coords: Tensor) -> Tensor:

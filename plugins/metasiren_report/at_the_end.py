@@ -1,4 +1,4 @@
-"""The report that a finished run gets by itself."""
+"""The report that every finished run writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of runs that nothing needs any longer."""
+"""Files of runs that are no longer needed."""
 
 from __future__ import annotations
 

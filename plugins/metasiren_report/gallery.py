@@ -31,7 +31,7 @@ SHEET, CAPTIONS = "panels.json", "captions.json"
 
 @dataclass(frozen=True)
 class Wipe:
-    """Two pictures of one size under a movable edge; `known` is what the left one shows, `shown` the right one."""
+    """Two pictures of one size under a movable edge; `known` and `shown` name the left and the right one."""
 
     title: str
     caption: str

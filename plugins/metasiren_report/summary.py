@@ -1,4 +1,4 @@
-"""A run directory in a few lines: what ran, on what, how long, and its main numbers."""
+"""A run directory in a few lines: recipe, data, time and main numbers."""
 
 from __future__ import annotations
 

@@ -36,7 +36,9 @@ class Grid:
     @property
     def rule(self) -> str:
         """Which numbers are bold."""
-        least = "the least error for each number of observed points, and what its standard errors cannot tell from it"
+        least = (
+            "the least error for each number of observed points, and errors within the standard error of the difference"
+        )
         return least if self.corner else "the best number by each measure"
 
     @property

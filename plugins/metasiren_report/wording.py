@@ -1,4 +1,4 @@
-"""Names of numbers, values and runs as a reader of a page sees them."""
+"""Names of numbers, values and runs on pages."""
 
 from __future__ import annotations
 

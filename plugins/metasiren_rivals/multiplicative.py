@@ -1,8 +1,8 @@
 """Multiplicative filter networks: products of filters of the coordinates, with affine layers between them.
 
 z_1 = g_1(x), z_(i+1) = (W_i z_i + b_i) * g_(i+1)(x): Fathony et al. 2021, "Multiplicative filter networks", ICLR.
-Here the whole network is the features of an input layer. With `nonlinearity: identity` and `hidden_layers: 0` what
-follows is affine, as in the paper, as the product of two matrices.
+Here the whole network is the features of an input layer. With `nonlinearity: identity` and `hidden_layers: 0` the
+layers after it are affine, as in the paper, as the product of two matrices.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Shapes: signed distance fields from oriented points, and the meshes that come out of them."""
+"""Shapes: signed distance fields from oriented points, and meshes of their level sets."""

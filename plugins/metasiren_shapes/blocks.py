@@ -1,4 +1,4 @@
-"""Lattice values of one block, evaluated only where the level set may be, and what its neighbours must agree on.
+"""Lattice values of one block, evaluated only near the level set, and their agreement with neighbouring blocks.
 
 A block is halved again and again; boxes that the level set cannot reach keep only their sign. Values are kept as
 distances to the level; skipped points are plus or minus infinity: an inferred sign, which neighbours that do
@@ -29,7 +29,7 @@ class Borders:
         self._faces: dict[tuple[int, ...], Floats] = {}
 
     def before(self, block: tuple[int, int, int]) -> Faces:
-        """What the three neighbours before a block know of the layers that they share with it, None at the rim."""
+        """The layers that a block shares with the three neighbours before it, None at the border."""
         return [self._faces.get(self._key(axis, block)) if block[axis] else None for axis in range(3)]
 
     def leave(self, block: tuple[int, int, int], values: Floats) -> None:
@@ -57,7 +57,7 @@ def fill(
 
     Args:
         cuts: the block: first and last lattice index along each axis.
-        before: what its neighbours know.
+        before: the layers that it shares with its neighbours.
         probe: of the field.
         lattice: of the whole cube.
         level: whose set is sought.
@@ -88,7 +88,7 @@ def fill(
 
 
 def agree(values: Floats, before: Faces) -> None:
-    """Demand that a block and its neighbours see the same signs where they meet.
+    """Demand that a block and its neighbours have the same signs where they meet.
 
     Raises:
         BoundRefutedError: they do not.

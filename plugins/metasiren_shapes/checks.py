@@ -1,4 +1,4 @@
-"""What oriented points must be before a field is fitted to them."""
+"""Checks of oriented points before a field is fitted to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Eq. 6 of the SIREN paper: what makes a field the signed distance of a surface.
+"""Eq. 6 of the SIREN paper: the loss of a signed distance to a surface.
 
 L = int_Omega | |grad Phi| - 1 |  +  int_surface |Phi| + (1 - <grad Phi, n>)  +  int_off exp(-alpha |Phi|).
 

@@ -23,7 +23,7 @@ ADVICE = (
 )
 MOST_HELD_OUT = 20_000
 LABELLED_AT_ONCE = 8192
-"""Points whose side is worked out before progress is shown."""
+"""With more points, progress is shown while their side is computed."""
 
 
 class Shape(Dataset):
@@ -43,8 +43,8 @@ class Shape(Dataset):
         solid: instead of a file, one of sphere, box, torus, chain, knot, dust and room.
         points: surface points a step, and as many space points.
         near: standard deviation, in coordinate units, of points drawn around surface points; 0 draws none.
-        labelled: points whose side of the surface the first step works out, once: half of them uniform in the cube,
-            half around the surface with the standard deviation `near`, or 0.05; 0 works out none.
+        labelled: points whose side of the surface is computed once, in the first step: half of them uniform in the
+            cube, half around the surface with the standard deviation `near`, or 0.05; 0 for none.
         samples: surface points taken from a mesh or solid, once.
         normals: of a mesh: `face`, or `vertex` for normals blended over each face.
         normalise: where the shape lies in the cube. `box` centres the bounding box, its longest side 2 * 0.9; `ball`
@@ -53,8 +53,8 @@ class Shape(Dataset):
         flip: turn the outside in. Closed meshes that are inside out are turned anyway.
         skip_broken: leave out points that are not finite or have no normal, rather than stop.
         most: keep at most so many points of a cloud, thinned evenly while they are read.
-        held_out: share of the surface points that training never sees (at most 20,000 of them).
-        test_points: points in space that tests see.
+        held_out: share of the surface points that training does not use (at most 20,000 of them).
+        test_points: points in space for the evaluation.
         seed: of the samples and of what is held out.
         title: the shape's name, as tables print it; by default the file's stem.
 
@@ -201,7 +201,7 @@ class Shape(Dataset):
 
 
 def _said(notes: Mapping[str, str]) -> str:
-    """What a person should know before training: an open mesh, turned normals, points left out."""
+    """The notes printed before training: an open mesh, turned normals, points left out."""
     mesh = "open, so that the field closes its holes" if notes.get("mesh") == "open" else ""
     return "; ".join(f"{name}: {words}" for name, words in {**notes, "mesh": mesh}.items() if words)
 

@@ -17,9 +17,9 @@ OFFSET = 0.05
 class RoundedBoxes(Dataset):
     """Boxes with round edges in [-1, 1]³, turned about the third axis; the SDF is positive outside.
 
-    An encoder sees oriented surface points as pairs of a position and a distance: a third on the surface, of distance
-    0, and a third each at 0.05 outside and inside along the normals (as in Carr et al. 2001, "Reconstruction and
-    Representation of 3D Objects with Radial Basis Functions", section 3). The point sets are `space` with exact
+    The context is made of oriented surface points, as pairs of a position and a distance: a third on the surface, of
+    distance 0, and a third each at 0.05 outside and inside along the normals (as in Carr et al. 2001, "Reconstruction
+    and Representation of 3D Objects with Radial Basis Functions", section 3). The point sets are `space` with exact
     distances as `values`, `observed` (the context's points with their distances), and in `test` `reference`, which
     covers the cube evenly, and `section`, a grid of 48 x 48 at height 0.
 

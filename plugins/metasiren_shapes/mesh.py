@@ -23,7 +23,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Effort:
-    """What it took to find a mesh.
+    """The cost of finding a mesh.
 
     Attributes:
         evaluations: points at which the field was evaluated, checks included.

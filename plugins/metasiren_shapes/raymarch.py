@@ -109,7 +109,7 @@ def _light(space: Space, camera: Camera, hits: Hits, directions: Tensor) -> Tens
 
 
 def _openness(space: Space, points: Tensor, normals: Tensor, slopes: Tensor, radius: float) -> Tensor:
-    """(n, 1) how little the surroundings hide the sky, from 0 to 1.
+    """(n, 1) ambient occlusion: 1 where the surroundings do not hide the sky, 0 where they hide it.
 
     Over open ground the field grows along the normal as fast as at the surface; a nearby wall keeps it small.
     """

@@ -78,7 +78,7 @@ def compare(mesh: Mesh, truth: Reference, samples: int) -> dict[str, float | Non
 
 
 def floor(truth: Reference) -> dict[str, float | None]:
-    """The same distances between two halves of the truth: what points as sparse as these cannot tell apart.
+    """The same distances between two halves of the truth: the least that points as sparse as these can resolve.
 
     Their spacing is that of half as many points: a perfect mesh comes out a little better than this.
     """

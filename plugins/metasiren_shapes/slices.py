@@ -1,4 +1,4 @@
-"""A plane through a field: level lines at even distances, the surface itself drawn thick."""
+"""A plane through a field: level lines at equal intervals, and the surface as a thick line."""
 
 from __future__ import annotations
 

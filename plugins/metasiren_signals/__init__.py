@@ -1,1 +1,1 @@
-"""Sounds and clips: signals in time, and what turns their fields back into files."""
+"""Sounds and clips: signals in time, and renderers of their fields as files."""

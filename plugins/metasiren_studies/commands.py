@@ -29,13 +29,13 @@ POSITIVE = click.FloatRange(min=0, min_open=True, max=1e6)
 @click.option(
     "--devices",
     metavar="cuda:0,cuda:1",
-    help="In place of --device: one training at a time on each, in processes of their own; cpu,cpu or all, too.",
+    help="In place of --device: one training at a time on each, in separate processes; cpu,cpu or all, too.",
 )
 @click.option(
     "--max-time",
     callback=as_seconds,
     metavar="5m",
-    help="For each training at most, with as many steps as fit a whole schedule; not for those of --tune.",
+    help="Time limit of each training, with as many steps as fit a complete schedule; not for those of --tune.",
 )
 @click.option("--tune", is_flag=True, help="Search the learning rate and the scale of every variant first.")
 @click.option("--tune-steps", type=click.IntRange(min=1), metavar="N", help="Steps to search each; twice the recipe's.")

@@ -1,10 +1,10 @@
 """How activations and gradients are distributed before training, measured and predicted.
 
-The SIREN paper's supplement states (Theorem 1.8) that what enters every sine is N(0, 1) and what leaves it has the
+The SIREN paper's supplement states (Theorem 1.8) that the input of every sine is N(0, 1) and its output has the
 arcsine density, at any depth. That is a limit with two approximations, which the predictions here leave out:
 the sine of a normal variable of variance v has the variance (1 - exp(-2 v)) / 2, not 1/2; and the bias, being
 multiplied by omega too, adds the variance omega^2 / (3 n) at fan-in n (300 / n for omega = 30). With weights
-U(-sqrt(6/n)/omega, sqrt(6/n)/omega) the variance v of what enters the sines of successive layers is hence
+U(-sqrt(6/n)/omega, sqrt(6/n)/omega) the variance v of the inputs of sines in successive layers is hence
 
     v -> 1 - exp(-2 v) + omega^2 / (3 n),
 
@@ -29,7 +29,7 @@ ARCSINE_STD = sqrt(1 / 2)
 
 @dataclass(frozen=True)
 class LayerStatistics:
-    """What passes through one layer with an activation.
+    """Activations and gradients of one layer with an activation.
 
     Attributes:
         name: the layer's.

@@ -1,4 +1,4 @@
-"""What variants of one recipe have come to: one table, curves and pictures of several runs."""
+"""Results of the variants of one recipe: one table, curves and pictures of several runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from metasiren_studies.curves import Curve, draw_curves
 from metasiren_studies.montage import draw_montage
 
 LAST = ("loss", "steps", "seconds", "parameters")
-"""What runs say of themselves; their metrics stand before it."""
+"""Columns after the metrics: numbers that every run records."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a search tries: factors on the learning rates and on the network's scale, in rounds of growing length."""
+"""The space of a search: factors on the learning rates and on the network's scale, in rounds of growing length."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Options = dict[str, float]
 
 
 def groups(recipe: Recipe, fixed: Mapping[str, Any], catalogue: Catalogue) -> list[Options]:
-    """What is searched, with the recipe's own values: the learning rates, and the network's scale.
+    """The groups of options that are searched, with the recipe's values: the learning rates, and the network's scale.
 
     A group's values are multiplied by one factor. The scale is `first_omega` of sines without an input layer, and the
     options named in `SCALE_OPTIONS` of the input layer, or else of the nonlinearity.

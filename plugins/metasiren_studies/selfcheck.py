@@ -1,4 +1,4 @@
-"""Whether this machine computes what it should: `metasiren selfcheck`. One report, as a file that can be sent.
+"""A check of this machine's results: `metasiren selfcheck`. One report, as a file that can be sent.
 
 The first steps of each shipped recipe (its preset `quick`, few items) are taken twice from the same weights and
 batches: on a GPU beside the CPU, or on the CPU in float32 beside float64. Then a step is timed, and on a GPU captured.

@@ -1,4 +1,4 @@
-"""The trainings of a comparison in processes of their own, one at a time on each device."""
+"""The trainings of a comparison in separate processes, one at a time on each device."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def spread(
     without: Sequence[str],
     progress: Progress,
 ) -> None:
-    """Train each in a process of its own.
+    """Train each in a separate process.
 
     Args:
         trainings: the queue.

@@ -1,4 +1,4 @@
-"""What `--over KEY=V1,V2` means: variants of one recipe that differ in the values of a few keys."""
+"""Variants of one recipe that differ in the values of a few keys: `--over KEY=V1,V2`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which derivatives travel through the layers, and the elementwise work on them, by hand and without a graph."""
+"""The derivatives that pass through the layers, and the elementwise operations on them, without an autograd graph."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Term = tuple[int, int, float]
 
 @dataclass(frozen=True)
 class Columns:
-    """Which derivatives travel: the value, `tangents` first derivatives, then the second-order columns.
+    """The columns that pass through the layers: the value, `tangents` first derivatives, then the second-order columns.
 
     Attributes:
         tangents: dimension d of the coordinates.

@@ -85,7 +85,7 @@ def sine_columns(z: Tensor, columns: Columns) -> Tensor:
 
     Args:
         z: contiguous.
-        columns: what travels.
+        columns: their derivatives.
     """
     h: Tensor = torch.ops.metasiren.sine_columns(z, *columns.terms)
     return h

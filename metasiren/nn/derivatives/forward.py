@@ -43,7 +43,7 @@ def pass_columns(features: Tensor, layers: Layers, activation: Activation, colum
             (instances, columns, points, in): the columns of an input layer.
         layers: the affine layers.
         activation: the nonlinearity between them.
-        columns: what travels.
+        columns: which derivatives.
 
     Returns:
         (instances, columns, points, out)

@@ -40,7 +40,7 @@ def jet(
     """Evaluate a SIREN and its derivatives.
 
     Gradients reach parameters and coordinates. They may themselves be differentiated, at the price of a second
-    evaluation; training on a loss of the jet needs no such thing.
+    evaluation; training on a loss of the jet does not need this.
 
     Args:
         siren: the architecture.
@@ -100,7 +100,7 @@ def order_for(siren: Siren, order: Order) -> Order:
 
 @torch.no_grad()
 def feature_jet(siren: Siren, params: Params, coords: Tensor, order: Order) -> Jet:
-    """The jet of the features h that the output layer sees: for its weights W and bias b, u = W h + b.
+    """The jet of the features h before the output layer: with its weights W and bias b, u = W h + b.
 
     A problem that is linear in the field is linear in W and b, with this jet as its matrix.
 
@@ -198,7 +198,7 @@ def jet_columns(order: Order, weights: tuple[float, ...]) -> Columns | AxisColum
 
 
 def input_columns(siren: Siren, params: Params, x: Tensor, columns: Columns | AxisColumns) -> Tensor:
-    """What the first layer sees, with its derivatives by the coordinates.
+    """The first layer's input, with its derivatives by the coordinates.
 
     Args:
         siren: the architecture.

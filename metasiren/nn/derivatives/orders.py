@@ -1,4 +1,4 @@
-"""Which derivatives are asked for, and the jet that holds them."""
+"""Orders of derivatives, and the jet that contains them."""
 
 from __future__ import annotations
 

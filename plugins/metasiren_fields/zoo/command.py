@@ -44,12 +44,12 @@ def zoo(
     pairs: tuple[str, ...],
     device: str,
 ) -> None:
-    """Fit every item of RECIPE's data set by a field of its own, many at once.
+    """Fit a separate field to every item of RECIPE's data set, many at once.
 
     \b
     metasiren zoo celeba_gaussian --preset quick --items 0:64 --set siren.hidden_features=64 -o faces.safetensors
 
-    The recipe gives the data set and the network; its encoder, decoder and constraints play no part. An interrupted
+    The recipe gives the data set and the network; its encoder, decoder and constraints are not used. An interrupted
     zoo goes on when the same command is given again.
     """  # noqa: D301 (click's own mark keeps the lines above as they are)
     from metasiren import RecipeError, load_recipe, pick_device, progress_bar, psnr, read_overrides

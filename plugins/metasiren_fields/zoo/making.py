@@ -80,7 +80,7 @@ def make_zoo(
     """Fit the items and write the file; groups that a stopped call has finished are read, not fitted again.
 
     Args:
-        recipe: its data set and its network; encoder, decoder and constraints play no part.
+        recipe: its data set and its network; encoder, decoder and constraints are not used.
         out: the file to write. Finished groups lie in `out` + `.groups` until then.
         plan: what is fitted.
         device: where.

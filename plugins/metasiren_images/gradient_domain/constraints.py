@@ -55,7 +55,7 @@ class _Match(_Squares):
         known = self.known(
             prediction,
             self.order,
-            f"nothing says what {self.order} the field should have there",
+            f"these points have no target {self.order!r}",
             "Name a point set with it: the data sets poisson and editing have `pixels`.",
         )
         asked: Tensor = getattr(prediction.jets[self.at], self.order)

@@ -1,4 +1,4 @@
-"""What the protocols of fields made from derivatives share: the field at the pixels, and what is written of it."""
+"""The base of protocols for fields fitted to derivatives: sampling the field at the pixels, and writing results."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ComparedProtocol(Protocol, Generic[Data]):
 
     @abstractmethod
     def of(self, dataset: Dataset) -> Data:
-        """The data set, or a DataError where this protocol cannot evaluate it."""
+        """The data set; raises a DataError where this protocol cannot evaluate it."""
 
     @abstractmethod
     def measures(self, made: Views, data: Data) -> dict[str, float | None]:

@@ -1,4 +1,4 @@
-"""What all indirectly measured pictures share: the true pixels, what is shown of the measurement, other methods."""
+"""The base of indirectly measured pictures: the true pixels, a picture of the measurement, other methods."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from metasiren_images.single.views import Array, psnr_of, ssim_of
 
 
 class MeasuredPicture(Dataset):
-    """A picture whose pixels are known to the evaluation alone; values in [-1, 1].
+    """A picture whose pixels are used in the evaluation only; values in [-1, 1].
 
     Point sets of training: what a subclass measures, and `free`, uniform points of [-1, 1]^2 drawn anew for every step,
     for priors. In the split `test` there are `pixels` with the true `values`, too.

@@ -1,4 +1,4 @@
-"""A measured sinogram from a file, and what a picture says of lines that training has not seen."""
+"""A measured sinogram from a file, and line integrals of a picture along lines that training did not use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seeing a field through a downsampling kernel, by random points around each pixel: Eq. 23 and 24 of the supplement."""
+"""A field observed through a downsampling kernel, by random points about each pixel: supplement, Eq. 23 and 24."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def jittered(points: Points, samples: int, pixel: tuple[float, float], generator
 class BlurredMse(Constraint):
     """Mean squared error of the field's average over each pixel's copies, X (h * Phi) - b in Eq. 23.
 
-    With one sample it is `mse`, as in the paper, and the field itself is held to the pixel at every place that the
-    kernel reaches; the more samples, the more it is only the average that is held.
+    With one sample it is `mse`, as in the paper, and the field itself is fitted to the pixel everywhere under the
+    kernel. With more samples, only the average is.
 
     Args:
         at: the point set, in which a pixel's copies follow one another.

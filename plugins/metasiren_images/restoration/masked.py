@@ -42,16 +42,16 @@ class MaskedPicture(Dataset):
         size: pixels of the longer side, which keeps the proportions, or [rows, columns]; left out, as it is.
         crop: none, square (the centre) or top_left (the square there).
         grey: make one channel of colours.
-        fraction: of pixels seen, each by its own coin, as in the paper. 1 hides nothing.
+        fraction: probability that a pixel is seen, independently of the others, as in the paper. 1 hides nothing.
         mask: in place of a fraction, a picture that is white or transparent where the photograph is hidden; as large as
             the photograph itself, or as what size and crop make of it.
         mask_polarity: `white_hidden`, the default, or `white_seen`. Where it is left out, a mask that hides more than
             half of the picture is warned of.
-        mask_seed: of the coins.
+        mask_seed: of the random mask.
         points: random seen pixels of a training step; left out, all of them.
         prior_points: points of `free`; left out, half as many as the picture has pixels, as in the paper.
-        kernel: `none`, or `bilinear`: see the picture through the downsampling kernel of Eq. 24, by moving each seen
-            pixel's coordinates at random in every step.
+        kernel: `none`, or `bilinear`: observe the picture through the downsampling kernel of Eq. 24, by moving each
+            seen pixel's coordinates at random in every step.
         kernel_samples: moved copies of a pixel; more than one need the constraint `blurred_mse` with as many samples.
         kernel_width: half-width of the kernel in pixels: 1 in the paper, 0.5 in its code.
 

@@ -1,6 +1,7 @@
 """Priors on a field, evaluated at points between the pixels: Eq. 21 and 22 of the SIREN supplement.
 
-They see every channel's own derivatives. The authors' code sums the channels first, and fails on pictures in colour.
+They use the derivatives of each channel separately. The authors' code sums the channels first, and fails on pictures
+in colour.
 """
 
 from __future__ import annotations

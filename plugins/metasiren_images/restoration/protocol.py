@@ -1,4 +1,4 @@
-"""How a restored picture is evaluated: supplementary Table 2 of the SIREN paper, with what people use otherwise."""
+"""How a restored picture is evaluated: supplementary Table 2 of the SIREN paper, with classical methods beside it."""
 
 from __future__ import annotations
 

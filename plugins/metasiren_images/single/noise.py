@@ -1,4 +1,4 @@
-"""Pictures of noise, for weights that other pictures begin with."""
+"""Pictures of noise, for learned initial weights."""
 
 from __future__ import annotations
 

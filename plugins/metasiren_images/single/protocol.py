@@ -41,7 +41,7 @@ class PictureProtocol(Protocol):
     """Value, gradient and Laplacian of the field beside the picture's own; PSNR of each, and SSIM.
 
     The table also has the row of a field that is the mean colour everywhere. Its derivatives are zero: their PSNR is
-    what a field scores that has learnt none.
+    that of a field that has learned no derivative.
 
     `psnr_db` maps values to [0, 1], clips the field's and takes 1 as the peak. The true gradient is the Sobel
     operator's, the true Laplacian the five-point stencil's, both per unit of the coordinates of the longer side; the

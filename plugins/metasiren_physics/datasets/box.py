@@ -35,7 +35,7 @@ READINGS_SEED = 20201
 
 
 class BoxDataset(Dataset):
-    """Points of a box for an equation. There is no signal: constraints say what the field satisfies at which points.
+    """Points of a box for an equation. There is no signal: constraints state the conditions on the field.
 
     The point set `interior` covers the box; `initial` the start of the time axis; `boundary` the sides of the other
     axes that are not periodic, with outward `normals` (1, points, d). Further sets are planes, see `planes`.
@@ -59,7 +59,8 @@ class BoxDataset(Dataset):
         adaptive: points that follow the residual, see `metasiren_physics.datasets.adaptive`; {} for its defaults.
         exact: sides on which the field has given values whatever its weights; such sides need no constraint. See
             `metasiren_physics.datasets.exact_sides`.
-        causal: later times count once earlier ones are solved, see `metasiren_physics.datasets.point_weights`.
+        causal: later times gain weight once earlier residuals are small, see
+            `metasiren_physics.datasets.point_weights`.
         attention: points whose residual stays large gain weight, see there; it needs `redraw: false`.
 
     Raises:
@@ -181,7 +182,7 @@ class BoxDataset(Dataset):
         return late
 
     def at_errors(self, errors: Callable[[str, Points], Tensor]) -> BoxDataset:
-        """The same in training: with points that stay, and points or weights that follow the errors, as options ask."""
+        """The same in training: with points that are kept, and points or weights that depend on residuals."""
         if self.adaptive is None and self.causal is None and self.attention is None and self._kept is None:
             return self
         seeing = copy.copy(self)

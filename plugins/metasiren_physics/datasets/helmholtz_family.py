@@ -24,7 +24,7 @@ NODES = 48
 class HelmholtzFamily(Dataset):
     """Waves of one frequency in [-1, 1]² (Eq. 11 of the supplement), each with its own source and speed; no solutions.
 
-    An encoder sees one pair: the source's position as coordinates, and as values the medium, (speed - 1, 0). The point
+    The context is one pair: the source's position as coordinates, and as values the medium, (speed - 1, 0). The point
     set `interior` has what the constraint `helmholtz` needs. In `test`, `reference` and `section` are a grid over the
     physics with the closed form's (real, imaginary) part as `values`.
 

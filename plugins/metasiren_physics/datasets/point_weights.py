@@ -16,7 +16,7 @@ from metasiren import RecipeError
 
 @dataclass(frozen=True)
 class Causal:
-    """Later times count once earlier ones are solved: w = exp(-tolerance * (loss of all earlier slabs)).
+    """Later times gain weight once earlier residuals are small: w = exp(-tolerance * (loss of all earlier slabs)).
 
     Wang, Sankaran and Perdikaris 2022, "Respecting causality is all you need for training physics-informed neural
     networks", arXiv 2203.07404, Eq. 3.6; a slab's loss is the mean squared residual in it. Weights follow from the

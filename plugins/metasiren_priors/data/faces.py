@@ -1,4 +1,4 @@
-"""Faces wherever a person keeps them: prepared CelebA, an .npz file, or a folder of pictures."""
+"""Faces from prepared CelebA, an .npz file, or a folder of pictures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FewPicturesWarning(RunWarning):
 
 
 class Faces(ImageSet):
-    """Small images from where `path` points: what lies there decides how it is read.
+    """Small images from `path`, whose kind of file decides how it is read.
 
     An .npz file is read as the data set `npz` reads it, a folder of pictures as `folder`, all else as `celeba`, which
     is also what no path means.

@@ -1,1 +1,1 @@
-"""Decoders: from what is known of a signal to the weights of a SIREN."""
+"""Decoders: from a latent to the weights of a SIREN."""

@@ -1,4 +1,4 @@
-"""Fields whose hidden layers are shared: what they have in common is evaluated once for all of them."""
+"""Fields with common hidden layers, which are evaluated once for all of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from metasiren.nn.derivatives import Order
 
 
 def trunk_features(siren: Siren, params: Params, coords: Tensor) -> Tensor:
-    """What the output layer sees, (points, hidden_features), at coords (points, d_in); params of leading size 1."""
+    """The output layer's input (points, hidden_features) at coords (points, d_in); params of leading size 1."""
     x = coords.unsqueeze(0).to(params[siren.layers[0].weight].dtype)
     if siren.encoding:
         x = siren.encoding.expand(x, params).value

@@ -70,8 +70,8 @@ class AutoDecoder(Encoder):
         rate: of Adam.
         prior: weight of the latent's mean square, beside the mean squared error of values in [-1, 1].
         start: standard deviation of the latents at the start.
-        speed: factor on the training latents: a signal is seen once in a pass over the data, the decoder in every step,
-            so that latents need a larger learning rate.
+        speed: factor on the training latents: a latent is updated once in a pass over the data, the decoder in every
+            step, so latents need a larger learning rate.
 
     Raises:
         RecipeError: a number out of its range.

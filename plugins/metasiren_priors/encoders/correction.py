@@ -1,4 +1,4 @@
-"""A learnt correction of the mixture's posterior mean: it starts there, and only what was not observed moves."""
+"""A learned correction of the mixture's posterior mean. It starts at zero and changes hidden values only."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Dilated(nn.Module):
 class MixtureCorrection(Encoder):
     """Values on the grid: observed ones as they are, hidden ones the mixture's posterior mean plus a convolutional net.
 
-    The net sees the mean, the observed values and the mask. Its last layer starts at zero, so that the encoder starts
-    as `mixture` itself.
+    The inputs of the network are the mean, the observed values and the mask. Its last layer
+    starts at zero, so that the encoder starts as `mixture` itself.
 
     Args:
         domain: of images on a two-dimensional grid.

@@ -1,4 +1,4 @@
-"""What the convolutional encoders share: the stem's widths, the map's size, and how a map becomes a latent."""
+"""Common parts of the convolutional encoders: the stem's widths, the map's size, and the step from map to latent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images as one multivariate Gaussian: its statistics, and what it expects of hidden pixels.
+"""Images as one multivariate Gaussian: its statistics, and the conditional expectation of hidden pixels.
 
 An image is a vector of pixels times channels (row-major, channels last), with values in [-1, 1] as everywhere in
 this package. With mean m and covariance C = cov + ridge I, and pixels split into observed o and hidden u,
@@ -174,7 +174,7 @@ class Gaussian(nn.Module):
         return self._precision
 
     def conditional_mean(self, values: Tensor, seen: Tensor) -> Tensor:
-        """What the whole image is expected to be.
+        """The conditional expectation of the whole image.
 
         Args:
             values: (batch, pixels, channels) in [-1, 1]; those of hidden pixels are not used.
@@ -208,7 +208,7 @@ class Gaussian(nn.Module):
     def sample(self, values: Tensor, seen: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Whole images drawn given the observed pixels, without the noise of the ridge at the hidden ones.
 
-        A draw x of the prior is corrected by what the observations say beyond it, x + E[. | values] - E[. | x at the
+        A draw x of the prior is corrected by the conditional expectations, x + E[. | values] - E[. | x at the
         observed pixels] (Matheron's rule; Doucet 2010, "A Note on Efficient Conditional Simulation of Gaussian
         Distributions").
 

@@ -1,4 +1,4 @@
-"""An encoder in closed form: the latent is what a Gaussian expects of the image's principal coefficients.
+"""An encoder in closed form: the latent is the conditional expectation of the image's principal coefficients.
 
 Principal component analysis gives x = m + B c, with c_k of variance s_k. Given a context, the expected coefficients
 are B^T (E[x | context] - m); nothing here is trained, so that a run spends all its time on the decoder.

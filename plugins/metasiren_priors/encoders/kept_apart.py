@@ -1,4 +1,4 @@
-"""The training signals in two parts, one of which is kept apart: for what is measured on signals unseen."""
+"""The training signals in two parts, one of which is held out, for measurements on unseen signals."""
 
 from __future__ import annotations
 

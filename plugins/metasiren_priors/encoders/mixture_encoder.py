@@ -1,4 +1,4 @@
-"""An encoder in closed form: what a mixture of Gaussians expects of the whole signal, given the observed points."""
+"""An encoder in closed form: the posterior mean of the whole signal under a mixture of Gaussians."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class MixtureEncoder(Encoder):
             hidden values keep nearer to the components' means: better where whole parts are hidden.
         scales: in densities, deviations and samples, the covariance of what the coordinates leave is multiplied by
             one of these numbers, signal by signal: sharp signals vary more there than smooth ones.
-        neighbours: training signals of a regression that shares in posterior means, those that are nearest to what is
-            observed; 0 for none. All training signals are then kept in the model. How much the regression counts, for
+        neighbours: number of nearest training signals of a kernel regression, with which the posterior mean is
+            blended; 0 for none. All training signals are then kept in the model. How much the regression counts, for
             each kind of mask, is measured on a ninth of them; with fewer than 144 it does not count.
         neighbours_ridge: of the regression, whose kernel is one at distance zero.
         neighbours_width: of its kernel, as a multiple of the median squared distance.

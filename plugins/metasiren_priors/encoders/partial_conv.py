@@ -1,4 +1,4 @@
-"""A convolutional encoder that looks at observed pixels only, by partial convolutions.
+"""A convolutional encoder of observed pixels only, by partial convolutions.
 
 Liu et al. 2018, "Image Inpainting for Irregular Holes Using Partial Convolutions", Eq. 1 and 2; as a context encoder
 in Sitzmann et al. 2020, supplement section 9.1.
@@ -169,5 +169,5 @@ class PartialConvEncoder(Encoder):
         return latent.to(self.head.weight.dtype)
 
     def _passed_on(self, seen: Tensor, x: Tensor, *, first: bool) -> Tensor:
-        """The mask that a layer gets: in legacy mode all but the first see everything."""
+        """The mask that a layer gets: in legacy mode, one of observed pixels only for all but the first."""
         return seen if first or not self.legacy_mask else torch.ones_like(x[:, :1], dtype=seen.dtype)

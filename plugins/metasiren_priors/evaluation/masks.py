@@ -1,4 +1,4 @@
-"""Which pixels a method may see: seeded masks that depend on the image's index and on nothing else.
+"""Masks of observed pixels: seeded, and dependent on the image's index only.
 
 The masks of one image do not change with the batch size, the number of images evaluated, or the device; and within one
 seed they are nested, so that 100 pixels show what 10 showed, and more.

@@ -1,4 +1,4 @@
-"""What the SIREN paper reports (Sitzmann et al. 2020, Table 4), made with the whole of CelebA."""
+"""The numbers of the SIREN paper (Sitzmann et al. 2020, Table 4), measured with the whole of CelebA."""
 
 from __future__ import annotations
 

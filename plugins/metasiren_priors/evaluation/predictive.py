@@ -1,4 +1,4 @@
-"""How good a predictive distribution is: log-likelihood, coverage and continuous ranked probability score.
+"""Scores of predictive distributions: log-likelihood, coverage and continuous ranked probability score.
 
 **Log-likelihood per target point** follows the protocol of neural processes on images (Kim et al. 2019; Nguyen and
 Grover 2022, who use at most 200 points): for each image the number of context pixels N is uniform in 3..197, and that

@@ -1,4 +1,4 @@
-"""A model as what evaluation asks of it: fields from what was seen, predicted images, and predictive distributions."""
+"""A model for the evaluation: fields from observed pixels, predicted images, and predictive distributions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from metasiren_priors.evaluation.weight_refinement import refine_weights
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """A model as a function of what was seen.
+    """A model as a function of the observed pixels.
 
     Attributes:
         model: encoder and decoder.

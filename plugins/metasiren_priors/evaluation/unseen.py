@@ -1,4 +1,4 @@
-"""What a prior saves on signals that it was not trained on: one pass, refined, and training from scratch."""
+"""The time that a prior saves on unseen signals: one pass, refinement, and training from scratch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test-time optimisation of emitted weights: what no latent expresses can still be fitted where it was observed.
+"""Test-time optimisation of emitted weights, which fits details of observed pixels that no latent expresses.
 
 A step changes all layers but the last by Adam, and then solves the output layer, which is a convex problem: with h the
 last hidden features, W_0 the output weights before and observed (x_p, y_p),

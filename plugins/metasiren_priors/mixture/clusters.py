@@ -139,7 +139,7 @@ def cluster(
         pooled: see the module.
         noise: variance that is added in every direction.
         rounds: of expectation and maximisation; 0 leaves the labels of k-means.
-        coarse: k-means sees so many coordinates.
+        coarse: number of coordinates that k-means uses.
         generator: of the start, on the CPU.
 
     Returns:

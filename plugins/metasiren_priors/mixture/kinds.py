@@ -1,4 +1,4 @@
-"""Kinds of masks, by what they leave unknown, and masks of all kinds.
+"""Kinds of masks, by the variance that they leave, and masks of all kinds.
 
 Scattered points leave the fine coordinates unknown, and hidden parts the coarse ones.
 """

@@ -10,7 +10,8 @@ this is the Gaussian N(m, C + ridge I) itself. Vectors too long for C have an is
 The ridge that predicts best is larger than the one of the highest density, so that densities, deviations and samples
 may have a ridge of their own. There, too, a vector's rest may be scaled: t ~ N(0, a R), a being one of a few numbers.
 
-A regression on the nearest training vectors may share in the mean; densities, deviations and samples are the mixture's.
+The mean may be blended with a regression on the nearest training vectors; densities, deviations and samples are the
+mixture's.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Mixture(nn.Module):
         ridge: variance of the noise of every value, in units of values in [0, 1] squared.
         pooled: number of vectors of the common covariance that are added to each component's own.
         rounds: of expectation maximisation.
-        coarse: number of coordinates that k-means sees.
+        coarse: number of coordinates that k-means uses.
         directions: of the common covariance that are kept; the others have equal variance. All of them by default, and
             512 where vectors are too long.
         seed: of the start of k-means.
@@ -48,7 +49,7 @@ class Mixture(nn.Module):
         mean_scale: number that multiplies the components' covariances in posterior means, once their weights are known.
         scales: numbers a of equal weights, for densities, deviations and samples: the covariance of a vector's rest,
             its noise included, is one of them times R.
-        neighbours: a regression that shares in posterior means; none by default. `fit` leaves it as it is.
+        neighbours: a regression with which posterior means are blended; none by default. `fit` leaves it as it is.
         share: of the regression at most, from 0 to 1.
 
     Attributes:
@@ -166,7 +167,7 @@ class Mixture(nn.Module):
         return steadied(found, self.gaussian.ridge)
 
     def rest(self, ridge: float) -> Rest:
-        """What the coordinates leave, with noise of variance `ridge` (values in [-1, 1]); made when first needed."""
+        """The Gaussian of the rest t, with noise of variance `ridge` (values in [-1, 1]); made when first needed."""
         found = self._rests.get(ridge)
         if found is None or found.basis.device != self.basis.device:
             found = self._rests[ridge] = self._made_rest(ridge)

@@ -1,7 +1,7 @@
-"""A regression on the training signals that are most like what was observed; it corrects a mixture's posterior mean.
+"""A regression on the training signals nearest to the observed values; it corrects a mixture's posterior mean.
 
-Through one mask, let z be the coordinates that the Gaussian N(0, S) expects from the observed values, S being the
-covariance of the whole mixture. A training signal i has such coordinates z_i, too, and true ones c_i. Among the
+For one mask, let z be the conditional expectation of the coordinates under N(0, S), S being the covariance of the
+whole mixture. A training signal i has such coordinates z_i, too, and true ones c_i. Among the
 training signals whose z_i are nearest to z, a kernel ridge regression predicts the errors c - z:
 
     E[c] = z + sum_i a_i (c_i - z_i),   a = (K + ridge I)^-1 k,   k(z, z') = exp(-|z - z'|^2 / (2 width m)),
@@ -67,7 +67,7 @@ class Neighbours(nn.Module):
         self._coordinates = None
 
     def expected(self, posterior: Posterior, precision: Tensor) -> Tensor:
-        """What the regression expects of the coordinates, (vectors, coordinates), in float32.
+        """The coordinates that the regression predicts, (vectors, coordinates), in float32.
 
         Args:
             posterior: of vectors that share a mask.
@@ -80,7 +80,7 @@ class Neighbours(nn.Module):
         z = (posterior.seen.projection @ inner).float()
         pull = (posterior.rest.weights(mask) @ inner).float()
         observed = self.signals[mask].float() - centre[mask].unsqueeze(1)
-        # The first coordinates hold almost all of the variance: which signals are near is seen from them.
+        # The first coordinates have almost all of the variance, so they suffice to find the nearest signals.
         together = len(z) >= TOGETHER
         found = observed.T @ (pull if together else pull[:, :SEARCHED])
         apart = torch.cdist(z[:, :SEARCHED], found[:, :SEARCHED]).square()

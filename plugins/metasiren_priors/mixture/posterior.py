@@ -67,9 +67,8 @@ class Posterior:
     def narrowed(self, prior: Prior, scale: float) -> Posterior:
         """The posterior if every S were multiplied by `scale`; the components keep their weights and the evidence.
 
-        Covariances that were estimated from few vectors predict far values too boldly, as a regression without a ridge
-        does. A scale below one pulls the coordinates towards the components' means, most where little was observed of
-        them.
+        Covariances that were estimated from few vectors overfit, like a regression without a ridge. A scale below one
+        moves the coordinates towards the components' means, most where they are least determined.
         """
         parts = len(self.scales) // len(prior.log_weights)
         factors = torch.linalg.cholesky(
@@ -160,7 +159,7 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Prior:
-    """A mixture over coordinates, and what every posterior needs of it; float64.
+    """A mixture over coordinates, with the terms that every posterior uses; float64.
 
     Attributes:
         log_weights: (components,).

@@ -1,9 +1,9 @@
-"""How much a regression may count, by kind of mask: measured on signals that neither it nor the covariance has seen.
+"""The weight of the regression, by kind of mask: measured on signals that neither it nor the covariance was fitted to.
 
 With e the error of the mixture's mean and d what a share of one adds to it, a share s changes the squared error by
 s^2 |d|^2 - 2 s <e, d>, which is least at s = <e, d> / |d|^2, and is negative up to twice this share. Means are over
-masks of a kind and over signals; <e, d> is lowered by `DOUBT` times its standard error over signals, so that little of
-what chance explains counts. A kind without masks or with no gain has the share zero: there the mean is the mixture's.
+masks of a kind and over signals; <e, d> is lowered by `DOUBT` times its standard error over signals, to exclude gains
+by chance. A kind without masks or with no gain has the share zero: there the mean is the mixture's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MASKS = 12
 
 @torch.no_grad()
 def measure(mixture: Mixture, vectors: Tensor, masks: list[Tensor]) -> Tensor:
-    """The shares (KINDS,) that unseen signals support.
+    """The shares (KINDS,), measured on unseen signals.
 
     Args:
         mixture: with a regression; both without `vectors`.

@@ -74,7 +74,7 @@ def add_tab(gr: Any) -> None:
 
 
 def _handlers(gr: Any) -> tuple[Callable[..., Iterator[tuple[Any, ...]]], Callable[..., list[str]]]:
-    """What the buttons Fit and Save call."""
+    """The handlers of the buttons Fit and Save."""
 
     def run(upload: str | None, task: str, other_kind: str, side: int, *numbers: float) -> Iterator[tuple[Any, ...]]:
         try:

@@ -27,7 +27,7 @@ BATCH = 8192
 
 @dataclass(frozen=True)
 class Options:
-    """What a person chose.
+    """The choices in the tab Fit.
 
     Attributes:
         task: fit `values`; `gradient`, from which the picture is recovered up to a constant; or `inpaint`: values at

@@ -92,7 +92,7 @@ class _Inputs(NamedTuple):
 
 
 class _Handlers:
-    """What the tab computes when an input changes.
+    """The handlers of the tab's inputs.
 
     Args:
         gr: the module gradio.

@@ -1,1 +1,1 @@
-"""The figures and tables of the SIREN paper: planned, repeated, and laid beside the paper's numbers."""
+"""The figures and tables of the SIREN paper: planned, repeated, and compared with the paper's numbers."""

@@ -48,7 +48,7 @@ class Entry:
 
 
 def entries_of(steps: Sequence[Step], out: Path) -> list[Entry]:
-    """What is known of each step's result by now."""
+    """The results of the steps so far."""
     return [_entry(step, out) for step in steps]
 
 

@@ -1,4 +1,4 @@
-"""What the paper shows, how each result is repeated here, and which way fits into a given time."""
+"""The results of the paper, the ways to repeat each here, and the choice of ways that fit into a given time."""
 
 from __future__ import annotations
 

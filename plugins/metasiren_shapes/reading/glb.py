@@ -1,4 +1,4 @@
-"""What a GLB file declares, checked before its arrays are made (Khronos Group 2021, "glTF 2.0 Specification")."""
+"""Checks of the sizes that a GLB file declares (Khronos Group 2021, "glTF 2.0 Specification")."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _GROUPS = re.compile(rb"^[ \t]*(?:g|o|s|usemtl|mtllib)(?:[ \t][^\n]*)?\r?\n", re.MULTILINE)
 BYTES_PER_BYTE = 12
-"""What reading takes at its peak, over the file's size: a line of an OBJ becomes Python numbers on the way."""
+"""Peak memory of reading, over the file's size: a line of an OBJ becomes Python numbers on the way."""
 
 
 def read_mesh(path: Path) -> Trimesh:

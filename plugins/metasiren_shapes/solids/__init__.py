@@ -1,4 +1,4 @@
-"""Solids whose distance and surface are known exactly: they need no file, and leave no doubt about an error."""
+"""Solids whose distance and surface are known exactly: they need no file, and errors of fits are exact."""
 
 from __future__ import annotations
 

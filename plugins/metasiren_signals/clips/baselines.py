@@ -1,4 +1,4 @@
-"""What a person would otherwise do: rows without training."""
+"""Baselines without training."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Video(Dataset):
     at least one; the protocol `clip` evaluates every frame.
 
     A file is decoded once, into an array on disk that is memory-mapped (see `data.cache`). On a GPU the clip is held
-    as bytes if it takes at most a quarter of the free memory; otherwise only drawn voxels travel there.
+    as bytes if it takes at most a quarter of the free memory; otherwise only drawn voxels are copied to it.
 
     Args:
         path: a video file of any kind that FFmpeg reads.
@@ -44,8 +44,8 @@ class Video(Dataset):
         crop: [top, left, rows, columns] in pixels, or `square` for the largest square in the middle.
         size: [rows, columns] after cropping and resizing; as cropped by default.
         resize: the filter: `nearest`, or with antialiasing `bilinear`, `bicubic`, `lanczos`.
-        points: voxels drawn for each step: a number of them, or a share of the clip as a number with a point, such
-            as the paper's 38e-4 (165,376 of its bikes).
+        points: voxels drawn for each step: a whole number, or a share of the clip as a fraction, such as the paper's
+            38e-4 (165,376 of its bikes).
         cache: folder of decoded clips; by default `clips` in METASIREN_DATA or in ~/.cache/metasiren. A temporary
             folder serves where it cannot be written.
         title: what tables call the clip; by default the file's stem.

@@ -15,7 +15,7 @@ from metasiren import load_extra
 from metasiren_signals.clips.selection import Frame
 
 QUALITY = "16"
-"""x264's constant rate factor: below 18 nobody sees the loss."""
+"""x264's constant rate factor: below 18 the loss is not visible."""
 
 
 def to_bytes(values: Tensor) -> Frame:

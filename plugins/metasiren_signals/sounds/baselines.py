@@ -1,4 +1,4 @@
-"""What a person would otherwise do with as many numbers: rows without training."""
+"""Baselines without training, with as many numbers as the field has weights."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ class SoundRenderer(Renderer):
     """A sound file, as loud as the one that was fitted.
 
     Args:
-        sample_rate: samples per second; the file's own by default. Above it, the field itself says what lies between
-            the samples; below it, the field is sampled several times as often and filtered, against aliasing.
+        sample_rate: samples per second; the file's own by default. Above it, the field is evaluated between the
+            samples; below it, the field is sampled several times as often and filtered, against aliasing.
         extent: coordinates to cover, from -extent to extent; those of the fitted sound by default. Beyond them the
             field extrapolates.
         subtype: how samples are stored, in libsndfile's words: `PCM_16`, `PCM_24`, `FLOAT`, `VORBIS`; by default as in

@@ -1,7 +1,7 @@
 """A set encoder in which observations attend to one another before they are pooled.
 
 Lee et al. 2019, "Set Transformer": blocks of self-attention, then pooling by attention with a learned seed as query.
-Kim et al. 2019, "Attentive Neural Processes", let a context's pairs attend to one another likewise.
+Kim et al. 2019, "Attentive Neural Processes", also let a context's pairs attend to one another.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Attention(nn.Module):
         self.heads = heads
         self.norm_queries, self.norm_tokens = nn.LayerNorm(features), nn.LayerNorm(features)
         self.query, self.out = nn.Linear(features, features), nn.Linear(features, features)
-        # A bias of the keys adds the same to all scores of a query, which the softmax takes off again.
+        # A bias of the keys adds the same number to all scores of a query, which does not change the softmax.
         self.key = nn.Linear(features, features, bias=False)
         self.value = nn.Linear(features, features)
         self.think = nn.Sequential(
@@ -36,7 +36,7 @@ class Attention(nn.Module):
         )
 
     def forward(self, queries: Tensor, tokens: Tensor, seen: Tensor) -> Tensor:
-        """Queries (batch, q, features) look at tokens (batch, t, features) where `seen` (batch, t) is true."""
+        """Queries (batch, q, features) attend to tokens (batch, t, features) where `seen` (batch, t) is true."""
         normed, context = self.norm_queries(queries), self.norm_tokens(tokens)
         q, k, v = (self._split(x) for x in (self.query(normed), self.key(context), self.value(context)))
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=seen[:, None, None, :])

@@ -1,4 +1,4 @@
-"""What a sketch face looks like: some sixty numbers and twelve colours."""
+"""The attributes of a sketch face: some sixty numbers and twelve colours."""
 
 from __future__ import annotations
 
