@@ -118,12 +118,7 @@ def initialisation(part: Part) -> None:
 
 def overfit(part: Part) -> None:
     """A network with it fits a signal in fifty steps better than a constant does."""
-    domain = part.dataset.domain
-    siren = Siren(
-        in_features=domain.d_in, out_features=domain.d_out, hidden_features=64, hidden_layers=1,
-        nonlinearity="relu", input_layer=part.make(),
-    )  # fmt: skip
-    network_learns(part, siren)
+    network_learns(part, nonlinearity="relu", input_layer=part.make())
 
 
 CHECKS = (

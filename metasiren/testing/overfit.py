@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -93,10 +93,17 @@ def learns(
     fail(found, "Expected at most half of that. Look at the size of outputs and gradients at the start.")
 
 
-def network_learns(part: Part, siren: Siren) -> None:
-    """Demand of a network by itself that 50 steps fit a signal of the part's data better than a constant does."""
+def network_learns(part: Part, **options: Any) -> None:
+    """Demand that 50 steps fit a signal of the part's data by a small network better than a constant does.
+
+    Args:
+        part: under test.
+        options: of the network, see `metasiren.Siren`.
+    """
+    domain = part.dataset.domain
+    sizes = {"in_features": domain.d_in, "out_features": domain.d_out, "hidden_features": 64, "hidden_layers": 1}
     with seeded(0):
-        model = Model(Memory(part.dataset.domain, 0), LastLayer(siren, 0))
+        model = Model(Memory(domain, 0), LastLayer(Siren(**sizes, **options), 0))
     batch = part.dataset.batch("train", torch.arange(1), generator=torch.Generator().manual_seed(0))
     learns(model, Centred(part.dataset, batch, "pixels"), 1, at="pixels")
 

@@ -17,7 +17,7 @@ is taken, and memory begins anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf, isfinite
 from typing import Literal
 
@@ -125,23 +125,9 @@ class GaussNewton(BatchOptimizer):
         before = {name: self.state[w].get("last") for name, w in weights.items()}
         last = {n: v.to(linear.residual) for n, v in before.items() if v is not None}
         group, start = self.param_groups[0], {name: w.clone() for name, w in weights.items()}
-        dampings = [max(group["damping"] * t, self.least_damping) for t in self.trials]
-        steps: list[Step] = []
-        forgetting: list[Step] = []
-        remembers = bool(last and self.momentum)
-        sides = [linear.residual + self.momentum * linear.push(last)] if remembers else []
-        if not remembers or self.forget is not None:
-            sides.append(linear.residual)
-        targets = torch.stack(sides, 1)
-        for damping, directions in self._steps(linear, targets, dampings, problem.generator):
-            direction = next(directions)
-            if remembers:
-                direction = {n: v.add(last[n], alpha=self.momentum) for n, v in direction.items()}
-                if self.forget is not None and len(steps) + 1 == len(set(dampings)):
-                    forgetting = [(damping, group["lr"], next(directions))]
-            steps.append((damping, group["lr"], direction))
+        steps, forgetting = self._trials(linear, last, problem.generator)
 
-        def reached(tried: list[Step]) -> list[Tensor]:
+        def reached(tried: Sequence[Step]) -> list[Tensor]:
             found = []
             for _, length, direction in tried:
                 _move(weights, start, direction, length)
@@ -153,19 +139,7 @@ class GaussNewton(BatchOptimizer):
         if not isfinite(here):
             _back(weights, start)
             return losses
-        whole, without = whole[: len(steps)], whole[len(steps) :]
-        kept = _best(here, steps, whole)
-        if forgetting and (kept is None or kept[0] > (self.forget or inf) * without[0]):
-            kept = _best(here, forgetting, without) or kept
-        halved = [
-            (damping, length * 0.5**k, direction)
-            for (damping, length, direction), value in zip(forgetting or steps, without or whole, strict=True)
-            if not value < here
-            for k in range(1, self.halvings + 1)
-        ]
-        if halved:
-            lower = torch.stack(reached(halved)).tolist()
-            kept = _best(here if kept is None else kept[0], *_first(halved, lower, here, self.halvings)) or kept
+        kept = self._best_trial(here, steps, forgetting, whole, reached)
         if kept is None:
             # No trial lowers the loss: keep the parameters, raise the damping and halve the memory.
             group["damping"] = min(group["damping"] * max(*self.trials, 2.0), MOST_DAMPING)
@@ -179,6 +153,65 @@ class GaussNewton(BatchOptimizer):
             for name, v in taken.items():
                 self.state[weights[name]]["last"] = v.to(weights[name].dtype)
         return losses
+
+    def _trials(
+        self, linear: Linearised | DenseJacobian, last: Direction, generator: torch.Generator | None
+    ) -> tuple[list[Step], list[Step]]:
+        """The steps to try, one for each damping; and with `forget` the most damped one without memory, in a list.
+
+        Args:
+            linear: the linearised residuals.
+            last: the step before; empty at the first step.
+            generator: source of random directions of `nystrom`.
+        """
+        group = self.param_groups[0]
+        dampings = [max(group["damping"] * t, self.least_damping) for t in self.trials]
+        remembers = bool(last and self.momentum)
+        sides = [linear.residual + self.momentum * linear.push(last)] if remembers else []
+        if not remembers or self.forget is not None:
+            sides.append(linear.residual)
+        steps: list[Step] = []
+        forgetting: list[Step] = []
+        for damping, directions in self._steps(linear, torch.stack(sides, 1), dampings, generator):
+            direction = next(directions)
+            if remembers:
+                direction = {n: v.add(last[n], alpha=self.momentum) for n, v in direction.items()}
+                if self.forget is not None and len(steps) + 1 == len(set(dampings)):
+                    forgetting = [(damping, group["lr"], next(directions))]
+            steps.append((damping, group["lr"], direction))
+        return steps, forgetting
+
+    def _best_trial(
+        self,
+        here: float,
+        steps: list[Step],
+        forgetting: list[Step],
+        whole: list[float],
+        reached: Callable[[Sequence[Step]], list[Tensor]],
+    ) -> tuple[float, Step] | None:
+        """The step to take and the loss after it; None where no trial lowers the loss.
+
+        Args:
+            here: the loss before the step.
+            steps: see `_trials`.
+            forgetting: see `_trials`.
+            whole: the losses after all of these.
+            reached: the losses after other steps.
+        """
+        whole, without = whole[: len(steps)], whole[len(steps) :]
+        kept = _best(here, steps, whole)
+        if forgetting and (kept is None or kept[0] > (self.forget or inf) * without[0]):
+            kept = _best(here, forgetting, without) or kept
+        halved = [
+            (damping, length * 0.5**k, direction)
+            for (damping, length, direction), value in zip(forgetting or steps, without or whole, strict=True)
+            if not value < here
+            for k in range(1, self.halvings + 1)
+        ]
+        if halved:
+            lower = torch.stack(reached(halved)).tolist()
+            kept = _best(here if kept is None else kept[0], *_first(halved, lower, here, self.halvings)) or kept
+        return kept
 
     def _steps(
         self,
