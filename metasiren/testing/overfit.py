@@ -101,7 +101,12 @@ def network_learns(part: Part, **options: Any) -> None:
         options: of the network, see `metasiren.Siren`.
     """
     domain = part.dataset.domain
-    sizes = {"in_features": domain.d_in, "out_features": domain.d_out, "hidden_features": 64, "hidden_layers": 1}
+    sizes: dict[str, Any] = {
+        "in_features": domain.d_in,
+        "out_features": domain.d_out,
+        "hidden_features": 64,
+        "hidden_layers": 1,
+    }
     with seeded(0):
         model = Model(Memory(domain, 0), LastLayer(Siren(**sizes, **options), 0))
     batch = part.dataset.batch("train", torch.arange(1), generator=torch.Generator().manual_seed(0))
