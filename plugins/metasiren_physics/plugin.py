@@ -25,9 +25,14 @@ def metasiren_datasets() -> Mapping[str, str]:
 
 @hookimpl
 def metasiren_input_encodings() -> Mapping[str, str]:
-    """Mapped coordinates, whose former name is `magnifier`, and periodic ones."""
+    """Mapped coordinates, whose former name is `magnifier`, and those with periodic or free sides."""
     mapped = "metasiren_physics.mapped_coordinates:MappedCoordinates"
-    return {"mapped_coordinates": mapped, "magnifier": mapped, "periodic": "metasiren_physics.periodic:Periodic"}
+    return {
+        "mapped_coordinates": mapped,
+        "magnifier": mapped,
+        "periodic": "metasiren_physics.periodic:Periodic",
+        "mirrored": "metasiren_physics.mirrored:Mirrored",
+    }
 
 
 @hookimpl

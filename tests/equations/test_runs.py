@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +60,12 @@ def test_mistakes_are_named() -> None:
         known_solution("burger", ("t", "x"), "evaluate")
     with pytest.raises(RecipeError, match="Name the axes t, x"):
         known_solution("burgers", ("x", "t"), "evaluate")
+
+
+def test_the_insulated_rod_of_the_page(tmp_path: Path) -> None:
+    """Its sides are free by the input encoding; the page states an error of 3.1e-5."""
+    page = (RECIPES.parent / "docs" / "add_an_equation.md").read_text("utf-8")
+    (block,) = [b for b in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "mirrored" in b]
+    (tmp_path / "rod.yaml").write_text(block)
+    ms.run(ms.load_recipe(tmp_path / "rod.yaml"), out=tmp_path / "run", device="cpu")
+    assert json.loads((tmp_path / "run/results/metrics.json").read_text())["relative_l2"] < 6e-5

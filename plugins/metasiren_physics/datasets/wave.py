@@ -5,16 +5,17 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from metasiren import Batch, Context, Dataset, Domain, Points, RecipeError
+from metasiren import Batch, Context, Dataset, Domain, ExactConditions, Points, RecipeError
 from metasiren.nn.constants import constant
 from metasiren_physics.datasets.curriculum import check_curriculum, share
 from metasiren_physics.datasets.edges import Lasting, edge_region
 from metasiren_physics.datasets.front import Front, travel
+from metasiren_physics.datasets.held_border import HeldBorder
 from metasiren_physics.datasets.sampling import Box, Region, check_shares, draw_mixture, even, polar
 from metasiren_physics.datasets.sourced import A_FEW, check_count
 from metasiren_physics.media import Uniform
@@ -53,6 +54,8 @@ class WaveDataset(Dataset):
             throughout.
         grow_from: share of the training after which it begins to grow.
         grow_until: share of the training after which the interval has its whole length.
+        exact: `[border]`, where the border is `dirichlet`: the field is zero there by its form, and needs neither
+            points nor a constraint for it.
     """
 
     renderer = "equation"
@@ -79,6 +82,7 @@ class WaveDataset(Dataset):
         start_duration: float | None = None,
         grow_from: float = 0.0,
         grow_until: float = 1.0,
+        exact: tuple[Literal["border"], ...] = (),
     ) -> None:
         if border == "periodic":
             advice = "Choose open, dirichlet or neumann; the solver fft has periodic ones."
@@ -86,6 +90,8 @@ class WaveDataset(Dataset):
         self.problem = wave_problem(
             medium=medium, centre=centre, variance=variance, peak=peak, duration=duration, border=border
         )
+        if exact:
+            HeldBorder(border)
         for name, count in (("points", points), ("initial", initial), ("boundary", boundary)):
             check_count(f"data: wave: {name}", count, A_FEW)
         self.counts = {"interior": points, "initial": initial, "boundary": boundary}
@@ -115,6 +121,15 @@ class WaveDataset(Dataset):
         self.until = self._until(0.0)
         self.along = (edges, edge_region("data: wave: edges", self.problem.medium, edge_width)) if edges else None
         self.arrival = travel(self.problem.medium, self.problem.centre, duration)
+
+    @classmethod
+    def exact_conditions(cls, **options: Any) -> ExactConditions | None:
+        """The border of `exact`; see `Dataset.exact_conditions`.
+
+        Raises:
+            RecipeError: a border that is not `dirichlet`.
+        """
+        return HeldBorder(options.get("border", "open")) if options.get("exact") else None
 
     def _until(self, progress: float) -> float:
         done, last = share(progress, *self.grow), self.problem.duration
