@@ -98,7 +98,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def demand_new(*paths: Path, where: str, overwrite: bool = False) -> None:
-    """Let a command write only files that do not exist yet, unless a person wants them replaced.
+    """Refuse to write files that exist, unless `overwrite` is set.
 
     Args:
         paths: the files that will be written.

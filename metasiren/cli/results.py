@@ -1,4 +1,4 @@
-"""The commands that look at a run: evaluate, table and render."""
+"""The commands evaluate, table and render."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def pick_device(word: str, where: str = "--device") -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise RecipeError(where, f"{word!r} cannot be trained on.", "Use auto, cpu, cuda or cuda:1.")
     if device.type == "cuda" and not (torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()):
-        raise RecipeError(where, f"{word!r} is not here; torch sees {torch.cuda.device_count()} GPUs.", "Use cpu.")
+        raise RecipeError(where, f"{word!r} is not here; torch finds {torch.cuda.device_count()} GPUs.", "Use cpu.")
     return device
 
 
@@ -144,7 +144,7 @@ def pick_devices(words: str) -> tuple[str, ...]:
 
     Args:
         words: such as `cuda:0,cuda:1`, or `cpu,cpu` for two processes on the CPU. `all` stands for every GPU that torch
-            sees, or for the CPU where it sees none; a device named twice runs two processes.
+            finds, or for the CPU where it finds none; a device named twice runs two processes.
 
     Raises:
         RecipeError: no word, a device that is not here, or more processes on the CPU than it has cores.

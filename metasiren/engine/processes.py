@@ -35,7 +35,7 @@ class Job:
         name: as messages call it.
         folder: the run directory.
         log: the file to which all that the process prints is appended.
-        command: device -> the words of the process, asked for when its turn has come; None where nothing is to do.
+        command: device -> the words of the process, called when the job is to start; None where nothing is to do.
     """
 
     name: str

@@ -101,7 +101,7 @@ def render(
     Args:
         run: the run directory.
         out: the file to write.
-        item: which signal of a prior's data: its encoder sees all of it.
+        item: which signal of a prior's data; all of it is observed.
         split: of the item; by default `test`, else `val`, else `train`.
         renderer: in place of the one that the data set names; any installed one, of a plugin too.
         options: of the renderer, such as {"size": (1024, 1024)}.

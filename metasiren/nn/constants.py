@@ -45,7 +45,7 @@ _held: ContextVar[list[Tensor] | None] = ContextVar("held", default=None)
 
 @contextmanager
 def constants_held() -> Iterator[list[Tensor]]:
-    """The constants that are asked for within a `with` block, for those who read them after the cache dropped them."""
+    """The constants that are used within a `with` block, to keep them after the cache has dropped them."""
     held: list[Tensor] = []
     token = _held.set(held)
     try:

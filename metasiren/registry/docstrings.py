@@ -1,4 +1,4 @@
-"""What a docstring says about arguments, and their types in words."""
+"""The texts of docstrings about arguments, and types in words."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def prose(doc: str) -> str:
 
 
 def argument_help(factory: Callable[..., Any]) -> dict[str, str]:
-    """What a factory's docstring says of each argument, in one line each.
+    """The text of a factory's docstring about each argument, in one line each.
 
     A class inherits what the docstrings of its bases say; `__init__` may have a docstring of its own.
     """

@@ -16,7 +16,7 @@ class PresetInfo:
     Attributes:
         name: of the preset.
         needs: what must be there: `data`, `gpu`.
-        cost: time (and memory) on a stated machine; empty where nobody measured it.
+        cost: time (and memory) on a stated machine; empty where it was not measured.
         gives: what comes of it; empty where the recipe does not say.
         aliases: former names.
     """

@@ -180,7 +180,7 @@ class Run:
         The field of a single signal gives values (points, d_out) at coords (points, d_in).
 
         Args:
-            context: what an encoder sees; (batch, ...).
+            context: of the encoder; (batch, ...).
             device: where the field shall lie.
             grad: let the weights need gradients, as for training on.
         """

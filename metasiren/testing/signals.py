@@ -63,7 +63,7 @@ class Ripples(Dataset):
         return self
 
     def observe(self, items: Tensor, values: Tensor, cells: Tensor, mask: Tensor) -> Context:
-        """The context that sees `values` (batch, points, d_out) at `cells` (batch, pairs) where `mask` is true."""
+        """The context with `values` (batch, points, d_out) at `cells` (batch, pairs) where `mask` is true."""
         seen = mask.unsqueeze(-1)
         shown = values.gather(1, cells.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
         on_grid = self.domain.grid is not None

@@ -17,7 +17,7 @@ class Lbfgs(BatchOptimizer):
     of many iterations on many points. The authors' code takes 50,000 iterations.
 
     It is PyTorch's `LBFGS`, which reads numbers from the device: in each iteration two for each pair of the history and
-    at most 13 more. A GPU waits each time, so a short history pays where evaluations are short.
+    at most 13 more. A GPU waits each time, so use a short history where evaluations are short.
 
     Args:
         parameters: on their device already.

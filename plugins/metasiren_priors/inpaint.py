@@ -56,7 +56,7 @@ def inpaint(
         device: where the prior is evaluated: `auto`, `cpu`, `cuda` or `cuda:1`.
 
     Raises:
-        RunError: the run's signals are no images, its encoder does not look at observed pixels, or it has no posterior
+        RunError: the run's signals are no images, its encoder does not use observed pixels, or it has no posterior
             where samples or a deviation are wanted.
         DataError: unusable files, a box outside the picture, or one of which nothing is hidden.
     """
@@ -155,7 +155,7 @@ def _demand_use_of_observations(run: Run, model: Model, context: Context, latent
     """Refuse a model whose latent stays the same when every observed value changes."""
     turned = replace(context, values=-context.values - 0.5)
     if torch.equal(latent, model.encoder(turned, model.decoder)):
-        found = f"its encoder {run.recipe.encoder.name!r} does not look at observed pixels, so that it holds no prior."
+        found = f"its encoder {run.recipe.encoder.name!r} does not use observed pixels, so it is no prior."
         raise RunError(str(run.path), found, f"Give a run of {PRIORS}.")
 
 

@@ -86,7 +86,7 @@ def diff(first: Path, second: Path, as_json: bool) -> None:
 @click.option("--checkpoints", is_flag=True, help="All checkpoints of finished runs, not only the older ones.")
 @click.option("--unfinished", is_flag=True, help="Also runs without results that nothing has written to for an hour.")
 def clean(folder: Path, delete: bool, checkpoints: bool, unfinished: bool) -> None:
-    """List what runs in FOLDER (by default `runs`) no longer need: older checkpoints and half-written files."""
+    """List files that runs in FOLDER (by default `runs`) no longer need: older checkpoints, half-written files."""
     from metasiren_report.cleaning import find_leftovers, left_as_new, remove
 
     found = find_leftovers(folder, checkpoints=checkpoints, unfinished=unfinished)
@@ -101,7 +101,7 @@ def clean(folder: Path, delete: bool, checkpoints: bool, unfinished: bool) -> No
         click.echo("nothing to delete.", err=True)
     if new:
         runs = "1 run was" if new == 1 else f"{new} runs were"
-        click.echo(f"{runs} left alone: written to within the last hour, and perhaps going on.", err=True)
+        click.echo(f"{runs} left alone: written to within the last hour, and perhaps still running.", err=True)
 
 
 @click.command()

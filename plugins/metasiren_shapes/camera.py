@@ -19,7 +19,7 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera that looks at a ball, which fills the shorter side of the picture.
+    """A camera that points at a ball, which fills the shorter side of the picture.
 
     Attributes:
         azimuth: degrees around the axis `up`. At 0 the camera stands on the positive z axis for `up` y, on the

@@ -112,7 +112,7 @@ def compare(
 
 @click.group()
 def inspect() -> None:
-    """Look into a net: its initialisation."""
+    """Inspect a network before training."""
 
 
 @inspect.command("init")

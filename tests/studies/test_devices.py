@@ -253,7 +253,7 @@ def test_devices_are_named(words: str, gpus: int, meant: tuple[str, ...], monkey
     [
         (",", "no device"),
         ("tpu", "'tpu' is no device"),
-        ("cuda:0,cuda:2", "'cuda:2' is not here; torch sees 2 GPUs"),
+        ("cuda:0,cuda:2", "'cuda:2' is not here; torch finds 2 GPUs"),
         ("all,cpu", "names all and others"),
         ("cuda,cuda", "does not say which GPU"),
         ("auto,auto", "does not say which GPU"),

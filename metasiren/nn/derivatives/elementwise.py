@@ -33,7 +33,7 @@ _wanted: ContextVar[bool] = ContextVar("fused", default=False)
 def fused(wanted: bool = True) -> Iterator[None]:
     """Evaluate jets by the kernels, where they can run, for the time of a `with` block.
 
-    Gradients of a jet take the way of the jet, wherever they are asked for.
+    Gradients of a jet are computed by the same kernels as the jet, also outside of the block.
     """
     before = _wanted.set(wanted)
     try:

@@ -59,7 +59,7 @@ def fit_together(
         steps: at most.
         lr: Adam's learning rate.
         until: mean squared error at which an item stops.
-        check_every: steps between two looks at the errors, which are those of all points.
+        check_every: steps between two evaluations of the errors, over all points.
         points: random points of each step, the same for all items; all of them by default.
         seed: of the random points.
         marks: numbers of steps after which all errors are kept; an item that stopped before keeps its last.

@@ -20,7 +20,7 @@ class _Squares(Constraint):
         at: the point set, with the targets that the constraint needs.
 
     Raises:
-        RecipeError: a point set that does not know it.
+        RecipeError: a point set without it.
     """
 
     at: str

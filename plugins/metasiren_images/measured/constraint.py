@@ -14,7 +14,7 @@ class Measurements(Constraint):
     """Mean squared error of weighted sums of the field against what was measured.
 
     The mean over measurements k and channels of (sum over i in S_k of w_i u(x_i) - m_k)^2, where S_k are the points of
-    measurement k. The points know `weights` (batch, points, 1), the number of their measurement `of`
+    measurement k. The points have the targets `weights` (batch, points, 1), the number of their measurement `of`
     (batch, points, 1), from 0 and below the number of points, and its result `values` (batch, points, channels), the
     same at all points of one measurement.
 
@@ -22,7 +22,7 @@ class Measurements(Constraint):
         at: the point set.
 
     Raises:
-        RecipeError: points that do not know these.
+        RecipeError: points without these.
     """
 
     at: str

@@ -25,7 +25,7 @@ class MeasuredPicture(Dataset):
     for priors. In the split `test` there are `pixels` with the true `values`, too.
 
     Attributes:
-        truth: (rows, columns, channels) in [0, 1]; None where nobody knows it.
+        truth: (rows, columns, channels) in [0, 1]; None where it is unknown.
         shape: rows and columns.
         seen: what was measured, as a picture (rows, columns, channels) with values in [0, 1].
     """

@@ -13,7 +13,7 @@ Pixels = np.ndarray[Any, np.dtype[np.float64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 RADIUS = 3.0
-"""Neighbourhood in pixels that OpenCV's methods look at."""
+"""Neighbourhood in pixels of OpenCV's methods."""
 
 
 def biharmonic(picture: Pixels, seen: Mask) -> Pixels:

@@ -31,7 +31,7 @@ METHODS: tuple[tuple[str, Literal["linear", "cubic"]], ...] = (("trilinear", "li
 
 @dataclass(frozen=True, kw_only=True)
 class VolumeProtocol(Protocol):
-    """`psnr_db` at the voxels that training saw, `between_psnr_db` where it saw nothing; the peak is the range, 2.
+    """`psnr_db` at the voxels used in training, `between_psnr_db` at other points; the peak is the range, 2.
 
     Trilinear and cubic interpolation of the voxels are set beside. figure.png has the middle slices along each axis.
 

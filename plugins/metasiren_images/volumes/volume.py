@@ -52,13 +52,13 @@ class Volume(Dataset):
     """Voxels of a file or of Marschner and Lobb's signal, scaled to [-1, 1].
 
     The point set `samples` has as targets the `values` of the training voxels. In the split `test` it has all of them,
-    and `between` has values that training never sees: of the formula at random points, of a file at the other voxels.
+    and `between` has values that training does not use: of the formula at random points, of a file at the other voxels.
 
     Args:
         path: an .npy file of numbers, (depth, rows, columns); left out, the formula.
         size: samples of the formula along an axis.
         frequency: of the formula's rings.
-        every: of a file, training sees every so many-th voxel along each axis.
+        every: of a file, training uses every so many-th voxel along each axis.
         points: random voxels of a training step; left out, all of them.
         seed: of the points between samples.
 
@@ -180,7 +180,7 @@ def _read(path: Path) -> Array:
 
 
 def _others(shape: tuple[int, ...], every: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Row-major numbers of voxels that training does not see, within the box of those that it sees."""
+    """Row-major numbers of voxels that training does not use, within the box of those that it uses."""
     unseen = np.zeros(shape, bool)
     unseen[tuple(slice((n - 1) // every * every + 1) for n in shape)] = True
     unseen[::every, ::every, ::every] = False

@@ -36,7 +36,7 @@ class WaveDataset(Dataset):
         variance: of the Gaussian.
         peak: its height; 0.02 in the paper, 1 suits a network better.
         duration: the last time.
-        border: `open`, where waves leave and nothing is asked of the border; `dirichlet` (u = 0) or `neumann`
+        border: `open`, where waves leave and there is no boundary condition; `dirichlet` (u = 0) or `neumann`
             (no slope across it).
         points: drawn in the interior at each step.
         initial: points drawn at t = 0.

@@ -53,7 +53,7 @@ class CnnEncoder(Encoder):
             pixel and a mid-grey one look the same.
         winograd: on a CPU in float32, compute 3x3 and 5x5 layers of 128 channels and more by minimal filtering: fewer
             products, a rounding error of some 5e-6 instead of 1e-6, and more memory.
-        base: `none`, as in the paper; with `mixture` the net sees the posterior mean of the encoder `mixture`, too,
+        base: `none`, as in the paper; with `mixture` the posterior mean of the encoder `mixture` is an input, too,
             and its `latent_dim` outputs are corrections of that mean's principal coordinates. They start at zero. The
             latent is then the image's values on the grid, as the decoder `last_layer` takes them: observed pixels as
             they are, hidden ones the corrected mean.

@@ -18,7 +18,7 @@ from metasiren_priors.mixture.posterior import Posterior
 
 
 class Baseline(ABC):
-    """Hidden pixels from seen ones. Hidden values are blanked before `predict` sees them.
+    """Hidden pixels from seen ones. Hidden values are blanked before `predict`.
 
     Attributes:
         name: its row in the table.
@@ -35,7 +35,7 @@ class Baseline(ABC):
 
         Args:
             values: (batch, pixels, channels) in [-1, 1].
-            seen: (batch, pixels) bool, what may be looked at.
+            seen: (batch, pixels) bool, the observed pixels.
 
         Returns:
             (batch, pixels, channels).

@@ -34,7 +34,7 @@ from metasiren.contracts import Weighted, orders_of, predict
 from metasiren_priors.evaluation.pictures import sheet
 
 AT_ONCE = 5
-"""Steps between two looks at the error of a training from scratch."""
+"""Steps between two evaluations of the error of a training from scratch."""
 
 PICTURES = 4
 
