@@ -23,11 +23,11 @@ NOT_RUN: dict[str, list[str]] = {
         "metasiren compare image --over nonlinearity=sine,relu,tanh --devices cuda:0,cuda:1",
         "metasiren compare image --over nonlinearity=sine,relu,tanh --seeds 4 --devices all",
         "metasiren reproduce --devices cuda:0,cuda:1",
-        "metasiren run image --preset paper --set train.graph=true --device cuda",
+        "metasiren run image --preset paper_text --set train.graph=true --device cuda",
         "metasiren run image --preset paper_text",
         "metasiren selfcheck --device cuda",
         "metasiren selfcheck --device cuda -o selfcheck.json",
-        "torchrun --nproc_per_node=2 -m metasiren run celeba_cnn --preset paper",
+        "torchrun --nproc_per_node=2 -m metasiren run celeba_cnn --preset paper_text",
     ],
     CELEBA: ["metasiren data celeba --root DIR"],
     OWN: [
