@@ -173,8 +173,8 @@ class Dataset(ABC):
         metadata: plain data that converts a field's values and coordinates to physical units without the data:
             a sampling rate, a shape's centre and scale. They are kept with the run.
         renderer: name of the renderer that `metasiren render` takes for such fields, or None.
-        instead_of: option -> the option that it takes the place of, such as {"path": "source"}: where a person sets
-            the first and a preset the second, the second is dropped.
+        instead_of: pairs of options of which the data set takes one, such as {"path": "source"}: what a person sets
+            takes the place of what a preset sets. Both set by a person are an error.
     """
 
     title: str

@@ -40,7 +40,7 @@ def choose_preset(
     """The preset asked for, or else the first of the file that can run here with these overrides.
 
     A preset can run where its `needs` are met: `gpu`, and `data`, which the overrides may name. A file that the
-    overrides name (`data.path`) must exist for any preset, and takes the place of a preset's built-in signal.
+    overrides name (`data.path`) must exist for any preset. A signal that they name takes the place of the preset's.
 
     Args:
         recipe: a path, or the name of a shipped recipe.
@@ -95,8 +95,8 @@ def load_recipe(recipe: str | Path, *, preset: str | None = None, overrides: Map
         recipe: a path, or the name of a shipped recipe such as `celeba_cnn`.
         preset: a key of the recipe's `presets`; `base` takes the recipe as it stands. None takes the first preset
             that can run here, as `metasiren run` does; the recipe's `preset` says which.
-        overrides: dotted keys to values, as `--set` takes them; they win over the preset. A `data.path` takes the
-            place of a preset's built-in signal.
+        overrides: dotted keys to values, as `--set` takes them; they win over the preset. A signal that they
+            name, by `data.path` or otherwise, takes the place of the preset's.
 
     Raises:
         RecipeError: a missing file, broken YAML, an unknown key or preset, a value of the wrong type, or no preset
@@ -163,17 +163,28 @@ def _has_gpu() -> bool:
 
 
 def _displaced(recipe: Recipe, overrides: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
-    """Overrides that drop the built-in signals which options given by a person stand in for."""
+    """Overrides that drop the recipe's own signal where a person gives another, by whichever option names it.
+
+    Raises:
+        RecipeError: a person gives two options of which the data set takes one.
+    """
     given = nested(overrides).get("data")
     if not isinstance(given, Mapping) or recipe.data.name not in catalogue.offers["dataset"]:
         return {}
     factory: Any = catalogue.factory("dataset", recipe.data.name, f"{recipe.name}: data")
     instead: Mapping[str, str] = getattr(factory, "instead_of", {})
-    return {
-        f"data.{other}": None
-        for option, other in instead.items()
-        if given.get(option) is not None and other not in given and recipe.data.options.get(other) is not None
-    }
+    dropped: dict[str, Any] = {}
+    for pair in instead.items():
+        for option, other in (pair, pair[::-1]):
+            if given.get(option) is None:
+                continue
+            if given.get(other) is not None:
+                found = f"{option} is {given[option]} and {other} is {given[other]}; give one of them."
+                advice = f"Leave out data.{other} for {given[option]}, or data.{option} for {given[other]}."
+                raise RecipeError(f"{recipe.name}: data", found, advice)
+            if other not in given and recipe.data.options.get(other) is not None:
+                dropped[f"data.{other}"] = None
+    return dropped
 
 
 def _missing_data(recipe: Recipe, catalogue: Catalogue) -> tuple[list[str], bool]:

@@ -153,11 +153,11 @@ def _environment(experiment: Experiment, catalogue: Catalogue, device: torch.dev
 
 
 def _displaced(changes: Mapping[str, Any], instead_of: Mapping[str, str]) -> list[str]:
-    """Changes that only drop the signal which a person's own one takes the place of: no names of runs."""
+    """Changes that only drop a signal in whose place a person gives another: no names of runs."""
     given = nested(changes).get("data")
     if not isinstance(given, Mapping):
         return []
-    pairs = instead_of.items()
+    pairs = [each for pair in instead_of.items() for each in (pair, pair[::-1])]
     return [f"data.{other}" for own, other in pairs if given.get(own) is not None and given.get(other) is None]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import trimesh
 from click.testing import Result
+from PIL import Image
 from scipy.io import wavfile
 from small_runs import path_of, small
 
@@ -81,9 +82,59 @@ def test_a_file_that_is_not_there_is_named_and_nothing_else_runs(typed: Typed, t
     assert not (tmp_path / "runs").exists()
 
 
-def test_both_a_file_and_a_solid_given_by_a_person_are_refused(typed: Typed, files: Path) -> None:
-    result = typed("metasiren run sdf --preset quick --set data.path=knot.ply --set data.solid=torus")
-    assert "one of them" in str(result.exception)
+@pytest.mark.parametrize(
+    ("command", "options", "kept", "dropped"),
+    [
+        ("sdf --preset quick", ("path=knot.ply", "solid=torus"), "torus", "path"),
+        ("audio_bach", ("path=sound.wav", "source=chord"), "chord", "path"),
+        ("video_bikes", ("path=clip.mp4", "source=drift"), "drift", "path"),
+        ("image --preset quick", ("path=me.jpg", "photograph=cat"), "me.jpg", "photograph"),
+        ("denoise", ("path=me.jpg", "photograph=cat"), "cat", "path"),
+        ("super_resolution", ("path=me.jpg", "photograph=cat"), "cat", "path"),
+        ("poisson_gradient", ("path=me.jpg", "photograph=cat"), "cat", "path"),
+        ("inpainting", ("path=me.jpg", "photograph=cat"), "cat", "path"),
+        ("inpainting", ("mask=hole.png", "fraction=0.2"), "hole.png", "fraction"),
+        ("image_editing", ("second_path=me.jpg", "second_photograph=cat"), "cat", "second_path"),
+    ],
+)
+def test_two_signals_given_by_a_person_are_refused_with_the_word_to_drop(
+    typed: Typed, files: Path, command: str, options: tuple[str, ...], kept: str, dropped: str
+) -> None:
+    result = typed(f"metasiren run {command}", *[word for each in options for word in ("--set", f"data.{each}")])
+    said = str(result.exception)
+    assert "give one of them" in said
+    assert f"data.{dropped} for {kept}" in said
+    assert not (files / "runs").exists()
+
+
+PHOTO = ("data.size=16", "data.points=64")
+
+
+def test_a_person_s_photograph_or_path_displaces_that_of_the_preset(typed: Typed, files: Path) -> None:
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(files / "me.png")
+    own = run_of(typed("metasiren run image --preset quick --set data.path=me.png", *small(*PHOTO)))
+    assert (own.recipe.data.options["path"], own.recipe.data.options["photograph"]) == ("me.png", None)
+    assert "photograph" not in own.label
+    options = (*PHOTO, "data.pixel_pairs=null", "constraints.difference_mse=null", "data.photograph=cat")
+    named = run_of(typed("metasiren run poisson_gradient --preset cpu", *small(*options)))
+    assert (named.recipe.data.options["path"], named.recipe.data.options["photograph"]) == (None, "cat")
+    assert named.environment["dataset"]["source"] == "cat"
+
+
+def test_a_person_s_mask_displaces_the_fraction_of_the_preset(typed: Typed, files: Path) -> None:
+    hole = np.zeros((16, 16), np.uint8)
+    hole[:4, :4] = 255
+    Image.fromarray(hole).save(files / "hole.png")
+    options = ("data.size=[16, 16]", "data.prior_points=64", "data.mask=hole.png")
+    run = run_of(typed("metasiren run inpainting --preset quick", *small(*options)))
+    assert run.recipe.data.options["fraction"] is None
+    assert "93.8 % of the pixels seen" in run.environment["dataset"]["title"]
+
+
+def test_neither_a_path_nor_a_photograph_is_an_error_that_names_photographs(typed: Typed) -> None:
+    result = typed("metasiren run image --preset quick --set data.photograph=null", *small("data.size=16"))
+    assert "neither a path nor a photograph" in str(result.exception)
+    assert "cat" in str(result.exception)
 
 
 def test_base_is_the_recipe_without_a_preset(typed: Typed) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from metasiren_images.gradient_domain.mixing import Mix, Mixture, Region, overla
 from metasiren_images.gradient_domain.pixel_pairs import PixelPairs, Spans, names_of, pairs_asked_for
 from metasiren_images.gradient_domain.poisson import metadata_of
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives
-from metasiren_images.single.photograph import Crop
+from metasiren_images.single.photograph import Crop, source_of
 from metasiren_images.single.picture import Picture
 from metasiren_images.single.pixels import flat, name_of, pixels_of, shape_note
 from metasiren_images.single.sampling import Sample, check_points
@@ -54,13 +54,14 @@ class Editing(Dataset):
     """
 
     renderer = "levelled_picture"
+    instead_of: ClassVar = {"path": "photograph", "second_path": "second_photograph"}
 
     def __init__(
         self,
         *,
-        photograph: str = "rocket",
+        photograph: str | None = "rocket",
         path: Path | None = None,
-        second_photograph: str = "coffee",
+        second_photograph: str | None = "coffee",
         second_path: Path | None = None,
         size: int | tuple[int, int] | None = (256, 256),
         first_size: int | tuple[int, int] | None = None,
@@ -81,8 +82,9 @@ class Editing(Dataset):
             raise RecipeError("data: alpha", "`max` takes no shares.", "Leave alpha out, or give mix: alpha.")
         given = alpha if alpha is not None else 0.5 if mask is None else 1.0
         sizes = first_size if first_size is not None else size, size
-        first = pixels_of(photograph, path, size=sizes[0], crop=crop, grey=grey)
-        second = pixels_of(second_photograph, second_path, size=sizes[1], crop=crop, grey=grey)
+        sources = source_of(photograph, path), source_of(second_photograph, second_path)
+        first = pixels_of(sources[0], size=sizes[0], crop=crop, grey=grey)
+        second = pixels_of(sources[1], size=sizes[1], crop=crop, grey=grey)
         region = None if mask is None else _region(mask, sizes[0], crop)
         mixture = Mixture(given, mix)
         self.overlay = overlay(2 * first - 1, 2 * second - 1, mixture, mask=region, offset=offset)
@@ -91,14 +93,13 @@ class Editing(Dataset):
         self.contrast = self.scheme.contrast(shape, 1)
         self.gradient = self.overlay.gradient(self.scheme)
         self.composite = self.overlay.composite()
-        names = [name_of(photograph, path), name_of(second_photograph, second_path)]
+        names = [name_of(source) for source in sources]
         rule = "longer gradient" if mix == "max" else f"alpha {given:g}"
         self.title = f"{names[0]} over {names[1]}, {width_by_height(shape)}, {rule}"
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=2, d_out=second.shape[2] if second.shape[2] > 1 else first.shape[2], grid=shape)
-        sources = {names[0]: (path or photograph, sizes[0]), names[1]: (second_path or second_photograph, sizes[1])}
-        notes = {name: shape_note(which, size=shape, crop=crop) for name, (which, shape) in sources.items()}
-        words = "; ".join(f"{name}: {note['shape']}" for name, note in notes.items() if note)
+        notes = [shape_note(source, size=size, crop=crop) for source, size in zip(sources, sizes, strict=True)]
+        words = "; ".join(f"{name}: {note['shape']}" for name, note in zip(names, notes, strict=True) if note)
         self.provenance = {"derivatives": derivatives} | ({"shape": words} if words else {})
         self.metadata = metadata_of(self.title, self.contrast * self.composite, self.contrast)
         self._sets = {"pixels": Sample(grid(shape), {"gradient": flat(self.gradient)})}
@@ -139,9 +140,9 @@ class Editing(Dataset):
     def missing(
         cls,
         *,
-        photograph: str = "rocket",
+        photograph: str | None = "rocket",
         path: Path | str | None = None,
-        second_photograph: str = "coffee",
+        second_photograph: str | None = "coffee",
         second_path: Path | str | None = None,
         mask: Path | str | None = None,
         **options: Any,
@@ -153,5 +154,5 @@ class Editing(Dataset):
 
 
 def _region(mask: Path, size: int | tuple[int, int] | None, crop: Crop) -> Region:
-    region: Region = pixels_of("", mask, size=size, crop=crop, grey=True)[..., 0] > 0.5
+    region: Region = pixels_of(mask, size=size, crop=crop, grey=True)[..., 0] > 0.5
     return np.ascontiguousarray(region)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from metasiren import Batch, Context, Dataset, Domain, grid, width_by_height
 from metasiren_images.gradient_domain.pixel_pairs import PixelPairs, Spans, names_of, pairs_asked_for
 from metasiren_images.gradient_domain.schemes import SCHEMES, Derivatives, Scheme, Values
-from metasiren_images.single.photograph import Crop
+from metasiren_images.single.photograph import Crop, source_of
 from metasiren_images.single.picture import Picture
 from metasiren_images.single.pixels import flat, name_of, pixels_of, shape_note
 from metasiren_images.single.sampling import Sample, check_points
@@ -45,11 +45,12 @@ class Poisson(Dataset):
     """
 
     renderer = "levelled_picture"
+    instead_of: ClassVar = {"path": "photograph"}
 
     def __init__(
         self,
         *,
-        photograph: str = "camera",
+        photograph: str | None = "camera",
         path: Path | None = None,
         size: int | tuple[int, int] | None = 256,
         crop: Crop = "square",
@@ -61,18 +62,19 @@ class Poisson(Dataset):
     ) -> None:
         check_points(points)
         pairs = pairs_asked_for(pixel_pairs, spans)
-        pixels = pixels_of(photograph, path, size=size, crop=crop, grey=grey)
+        source = source_of(photograph, path)
+        pixels = pixels_of(source, size=size, crop=crop, grey=grey)
         self.picture = 2 * pixels - 1
         self.scheme: Scheme = SCHEMES[derivatives]
         self.points = points
         shape = (pixels.shape[0], pixels.shape[1])
         contrast = self.scheme.contrast(shape, 1)
-        name = name_of(photograph, path)
+        name = name_of(source)
         self.title = f"{name}, {width_by_height(shape)}, from {derivatives} derivatives"
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=2, d_out=pixels.shape[2], grid=shape)
-        shape_words = shape_note(path or photograph, size=size, crop=crop)
-        self.provenance = {"source": str(path or photograph), "derivatives": derivatives, **shape_words}
+        shape_words = shape_note(source, size=size, crop=crop)
+        self.provenance = {"source": str(source), "derivatives": derivatives, **shape_words}
         self.metadata = metadata_of(name, contrast * self.picture, contrast)
         derived = {"gradient": self.scheme.gradient(self.picture), "laplacian": self.scheme.laplacian(self.picture)}
         self._pixels = Sample(grid(shape), {name: flat(values) for name, values in derived.items()})
@@ -104,7 +106,9 @@ class Poisson(Dataset):
         return self
 
     @classmethod
-    def missing(cls, *, path: Path | str | None = None, photograph: str = "camera", **options: Any) -> str | None:
+    def missing(
+        cls, *, path: Path | str | None = None, photograph: str | None = "camera", **options: Any
+    ) -> str | None:
         """Why this picture cannot be used here."""
         return Picture.missing(path=path, photograph=photograph)
 

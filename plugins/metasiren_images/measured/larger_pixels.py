@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from skimage.transform import resize
 
 from metasiren import Points, RecipeError, grid, width_by_height
 from metasiren_images.measured.picture import MeasuredPicture
-from metasiren_images.single.photograph import Crop
+from metasiren_images.single.photograph import Crop, source_of
 from metasiren_images.single.pixels import flat, name_of, pixels_of, shape_note, size_in_words
 from metasiren_images.single.sampling import check_points
 from metasiren_images.single.views import Array
@@ -38,10 +39,12 @@ class LargerPixels(MeasuredPicture):
             below one.
     """
 
+    instead_of: ClassVar = {"path": "photograph"}
+
     def __init__(
         self,
         *,
-        photograph: str = "camera",
+        photograph: str | None = "camera",
         path: Path | None = None,
         size: int | tuple[int, int] | None = None,
         crop: Crop = "none",
@@ -51,18 +54,19 @@ class LargerPixels(MeasuredPicture):
         prior_points: int = 4096,
     ) -> None:
         check_points(pixels, "pixels")
-        whole = pixels_of(photograph, path, size=size, crop=crop, grey=grey)
+        source = source_of(photograph, path)
+        whole = pixels_of(source, size=size, crop=crop, grey=grey)
         rows, columns = whole.shape[0] // max(factor, 1), whole.shape[1] // max(factor, 1)
         if factor < 2 or min(rows, columns) < 2:
             found = f"{factor}, of {width_by_height(whole.shape)} pixels."
             raise RecipeError("data: factor", found, "Give two or more, and at most half of the shorter side.")
         truth = whole[: rows * factor, : columns * factor]
-        name = name_of(photograph, path)
+        name = name_of(source)
         title = f"{name}, {size_in_words(truth.shape)} from {width_by_height((rows, columns))}"
         super().__init__(truth, truth.shape, title, name, prior_points)
-        shape_words = shape_note(path or photograph, size=size, crop=crop)
+        shape_words = shape_note(source, size=size, crop=crop)
         self.provenance = {
-            "source": str(path or photograph),
+            "source": str(source),
             "measured": f"means of {factor} x {factor} pixels",
             **shape_words,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from metasiren import Points, RecipeError, grid
 from metasiren_images.measured.picture import MeasuredPicture
-from metasiren_images.single.photograph import Crop
+from metasiren_images.single.photograph import Crop, source_of
 from metasiren_images.single.pixels import flat, name_of, pixels_of, shape_note, size_in_words
 from metasiren_images.single.sampling import Sample, check_points
 from metasiren_images.single.views import Array
@@ -36,10 +37,12 @@ class NoisyPicture(MeasuredPicture):
         RecipeError: a sigma that is not positive, or numbers of points below one.
     """
 
+    instead_of: ClassVar = {"path": "photograph"}
+
     def __init__(
         self,
         *,
-        photograph: str = "camera",
+        photograph: str | None = "camera",
         path: Path | None = None,
         size: int | tuple[int, int] | None = None,
         crop: Crop = "none",
@@ -52,13 +55,14 @@ class NoisyPicture(MeasuredPicture):
         if not sigma > 0:
             raise RecipeError("data: sigma", f"{sigma}.", "Give a number above 0; 0.1 is a tenth of white.")
         check_points(points)
-        truth = pixels_of(photograph, path, size=size, crop=crop, grey=grey)
-        name = name_of(photograph, path)
+        source = source_of(photograph, path)
+        truth = pixels_of(source, size=size, crop=crop, grey=grey)
+        name = name_of(source)
         title = f"{name}, {size_in_words(truth.shape)}, noise of {sigma:g}"
         super().__init__(truth, truth.shape, title, name, prior_points)
-        shape_words = shape_note(path or photograph, size=size, crop=crop)
+        shape_words = shape_note(source, size=size, crop=crop)
         self.provenance = {
-            "source": str(path or photograph),
+            "source": str(source),
             "noise": f"sigma {sigma:g}, seed {noise_seed}",
             **shape_words,
         }

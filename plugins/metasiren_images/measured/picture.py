@@ -87,6 +87,8 @@ class MeasuredPicture(Dataset):
         return moved
 
     @classmethod
-    def missing(cls, *, path: Path | str | None = None, photograph: str = "camera", **options: Any) -> str | None:
+    def missing(
+        cls, *, path: Path | str | None = None, photograph: str | None = "camera", **options: Any
+    ) -> str | None:
         """Why this picture cannot be used here."""
         return Picture.missing(path=path, photograph=photograph)

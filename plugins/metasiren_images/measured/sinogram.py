@@ -95,9 +95,9 @@ class Sinogram(MeasuredPicture):
             exact = line_integrals(PHANTOM, self.angles, self.offsets)
             self.provenance = {"source": "ten ellipses"}
         else:
-            truth = pixels_of("", path, size=(size, size), crop="square", grey=True)
+            truth = pixels_of(Path(path), size=(size, size), crop="square", grey=True)
             truth = truth * _disc(self.offsets)
-            name = title = name_of("", path)
+            name = title = name_of(Path(path))
             project: Any = radon  # it has no types
             exact = project(truth[..., 0], theta=np.rad2deg(self.angles), circle=True) * 2 / (size - 1)
             self.provenance = {"source": str(path), "shape": f"its grey values inside a disc of {size} x {size} pixels"}

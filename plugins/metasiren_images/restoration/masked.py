@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from metasiren import (
 )
 from metasiren_images.restoration.blurring import jittered
 from metasiren_images.restoration.mask_files import Mask, Polarity, read_mask
-from metasiren_images.single.photograph import Crop, read_photograph
+from metasiren_images.single.photograph import Crop, read_photograph, source_of
 from metasiren_images.single.picture import Picture
 from metasiren_images.single.pixels import flat, name_of, pixels_of, shape_note, size_in_words
 from metasiren_images.single.sampling import Sample, check_points
@@ -62,16 +62,17 @@ class MaskedPicture(Dataset):
     """
 
     renderer = "picture"
+    instead_of: ClassVar = {"path": "photograph", "mask": "fraction"}
 
     def __init__(
         self,
         *,
-        photograph: str = "brick",
+        photograph: str | None = "brick",
         path: Path | None = None,
         size: int | tuple[int, int] | None = None,
         crop: Crop = "none",
         grey: bool = False,
-        fraction: float = 0.1,
+        fraction: float | None = 0.1,
         mask: Path | None = None,
         mask_polarity: Polarity | None = None,
         mask_seed: int = 0,
@@ -84,9 +85,10 @@ class MaskedPicture(Dataset):
         for option, number in (("points", points), ("prior_points", prior_points), ("kernel_samples", kernel_samples)):
             check_points(number, option)
         _check_kernel(kernel, kernel_samples, kernel_width)
-        pixels = pixels_of(photograph, path, size=size, crop=crop, grey=grey)
+        source = source_of(photograph, path)
+        pixels = pixels_of(source, size=size, crop=crop, grey=grey)
         shape = (pixels.shape[0], pixels.shape[1])
-        rows, columns = read_photograph(path if path is not None else photograph).shape[:2]
+        rows, columns = read_photograph(source).shape[:2]
         full = (rows, columns)
         if mask is None:
             self.seen = _drawn_mask(shape, fraction, mask_seed)
@@ -94,15 +96,15 @@ class MaskedPicture(Dataset):
             self.seen = read_mask(mask, shape, full=full, size=size, crop=crop, polarity=mask_polarity)
         _demand_seen_pixels(self.seen, "data: mask" if mask else "data: fraction")
         self.picture = pixels
-        name = name_of(photograph, path)
+        name = name_of(source)
         cut = "" if full == shape else f" (of {width_by_height(full)})"
         self.title = f"{name}, {size_in_words(pixels.shape)}{cut}, {100 * self.seen.mean():.3g} % of the pixels seen"
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=2, d_out=pixels.shape[2], grid=shape)
         self.provenance = {
-            "source": str(path or photograph),
+            "source": str(source),
             "mask": str(mask) if mask else f"{fraction}, seed {mask_seed}",
-            **shape_note(path or photograph, size=size, crop=crop),
+            **shape_note(source, size=size, crop=crop),
         }
         self.metadata = {"title": name, "size": list(shape), "channels": pixels.shape[2], "range": [-1.0, 1.0]}
         self.points = points
@@ -143,7 +145,7 @@ class MaskedPicture(Dataset):
         cls,
         *,
         path: Path | str | None = None,
-        photograph: str = "brick",
+        photograph: str | None = "brick",
         mask: Path | str | None = None,
         **options: Any,
     ) -> str | None:
@@ -154,10 +156,10 @@ class MaskedPicture(Dataset):
         return why_no_file(mask, "Give a mask with --set data.mask=FILE")
 
 
-def _drawn_mask(shape: tuple[int, int], fraction: float, seed: int) -> Mask:
+def _drawn_mask(shape: tuple[int, int], fraction: float | None, seed: int) -> Mask:
     """An independent draw for each pixel: True with probability `fraction`."""
-    if not 0 < fraction <= 1:
-        found = f"{fraction} of the pixels."
+    if fraction is None or not 0 < fraction <= 1:
+        found = "neither a fraction nor a mask." if fraction is None else f"{fraction} of the pixels."
         raise RecipeError("data: fraction", found, "Give a number above 0, and at most 1, which hides nothing.")
     drawn: Mask = np.random.default_rng(seed).random(shape) < fraction
     return drawn

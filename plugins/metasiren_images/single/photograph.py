@@ -11,7 +11,15 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from metasiren import DataError, did_you_mean, is_web_page, opened_picture, same_proportions, width_by_height
+from metasiren import (
+    DataError,
+    RecipeError,
+    did_you_mean,
+    is_web_page,
+    opened_picture,
+    same_proportions,
+    width_by_height,
+)
 
 Crop = Literal["none", "square", "top_left"]
 Pixels = np.ndarray[Any, np.dtype[np.float32]]
@@ -82,6 +90,19 @@ def read_photograph(
     if crop != "none":
         pixels = square(pixels, crop)
     return pixels if size is None else resized(pixels, size)
+
+
+def source_of(photograph: str | None, path: str | Path | None) -> str | Path:
+    """What `read_photograph` reads: the file where there is one, otherwise the photograph of that name.
+
+    Raises:
+        RecipeError: neither.
+    """
+    if path is not None:
+        return Path(path)
+    if photograph is None:
+        raise RecipeError("data", "neither a path nor a photograph.", f"{KINDS} Or a name: {', '.join(PHOTOGRAPHS)}.")
+    return photograph
 
 
 def shape_words(source: str | Path, *, size: int | tuple[int, int] | None, crop: Crop = "none") -> str:

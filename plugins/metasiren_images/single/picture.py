@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from copy import copy
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from metasiren import Batch, Context, DataError, Dataset, Domain, Points, grid, why_no_file, width_by_height
 from metasiren_images.single.differences import differentiate
-from metasiren_images.single.photograph import PHOTOGRAPHS, Crop, find_photograph, read_photograph
+from metasiren_images.single.photograph import PHOTOGRAPHS, Crop, find_photograph, read_photograph, source_of
 from metasiren_images.single.pixels import name_of, shape_note, size_in_words
 
 LEAST = 3
@@ -41,11 +41,12 @@ class Picture(Dataset):
     """
 
     renderer = "picture"
+    instead_of: ClassVar = {"path": "photograph"}
 
     def __init__(
         self,
         *,
-        photograph: str = "camera",
+        photograph: str | None = "camera",
         path: Path | None = None,
         size: int | tuple[int, int] | None = None,
         crop: Crop = "none",
@@ -54,7 +55,7 @@ class Picture(Dataset):
         replacement: bool = True,
         derivatives: bool = False,
     ) -> None:
-        source: str | Path = Path(path) if path is not None else photograph
+        source = source_of(photograph, path)
         pixels = read_photograph(source, size=size, crop=crop, grey=grey)
         rows, columns, channels = pixels.shape
         if min(rows, columns) < LEAST:
@@ -67,7 +68,7 @@ class Picture(Dataset):
         self.replacement = replacement
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(2, channels, (rows, columns), 1)
-        name = name_of(photograph, path)
+        name = name_of(source)
         self.title = f"{name}, {size_in_words(pixels.shape)}"
         self.provenance = {
             **_provenance(source, resized=size is not None),
@@ -113,10 +114,12 @@ class Picture(Dataset):
         return moved
 
     @classmethod
-    def missing(cls, *, path: Path | str | None = None, photograph: str = "camera", **options: Any) -> str | None:
+    def missing(
+        cls, *, path: Path | str | None = None, photograph: str | None = "camera", **options: Any
+    ) -> str | None:
         """Why this picture cannot be used here: its file is not there, or no photograph has that name."""
         try:
-            found = find_photograph(Path(path) if path is not None else photograph)
+            found = find_photograph(source_of(photograph, path))
         except DataError as error:
             return str(error)
         return why_no_file(found, "Give a picture with --set data.path=FILE")

@@ -17,27 +17,26 @@ from metasiren_images.single.photograph import read_photograph, shape_words
 FEWEST = 4
 
 
-def pixels_of(photograph: str, path: Path | None, **options: Any) -> Array:
+def pixels_of(source: str | Path, **options: Any) -> Array:
     """A picture (rows, columns, channels) in [0, 1], in double precision.
 
     Args:
-        photograph: the name of a photograph that scikit-image ships.
-        path: a file, in place of the photograph.
+        source: as for `read_photograph`.
         options: of `read_photograph`.
 
     Raises:
         DataError: it cannot be read, or has fewer than 4 rows or columns.
     """
-    pixels = read_photograph(path if path is not None else photograph, **options)
+    pixels = read_photograph(source, **options)
     if min(pixels.shape[:2]) < FEWEST:
         found = f"{width_by_height(pixels.shape)} pixels."
-        raise DataError(str(path or photograph), found, f"Give a picture of at least {FEWEST} rows and columns.")
+        raise DataError(str(source), found, f"Give a picture of at least {FEWEST} rows and columns.")
     return pixels.astype(np.float64)
 
 
-def name_of(photograph: str, path: Path | None) -> str:
+def name_of(source: str | Path) -> str:
     """What titles call a picture: the photograph, or the file without its folder and ending."""
-    return photograph if path is None else Path(path).stem
+    return source.stem if isinstance(source, Path) else source
 
 
 def shape_note(source: str | Path, **options: Any) -> dict[str, str]:
