@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     )
     from metasiren.contracts.memory import available_bytes, demand_memory
     from metasiren.contracts.modules import as_module, from_module
+    from metasiren.contracts.pictures import is_transparent, plain_picture
     from metasiren.contracts.proportions import same_proportions, width_by_height
     from metasiren.contracts.quality import psnr
     from metasiren.engine.bar import progress_bar
@@ -94,6 +95,7 @@ _HOMES = {
     "contracts.files": "demand_black_and_white demand_file is_web_page npz_sizes opened_picture picture_formats "
     "why_no_file",
     "json_files": "json_object read_json",
+    "contracts.pictures": "is_transparent plain_picture",
     "contracts.proportions": "same_proportions width_by_height",
     "contracts.memory": "available_bytes demand_memory",
     "contracts.quality": "psnr",
@@ -186,6 +188,7 @@ __all__ = [
     "from_module",
     "grid",
     "hookimpl",
+    "is_transparent",
     "is_web_page",
     "jet",
     "join_tables",
@@ -201,6 +204,7 @@ __all__ = [
     "picture_boxes",
     "picture_formats",
     "picture_sheet",
+    "plain_picture",
     "progress_bar",
     "psnr",
     "read_json",

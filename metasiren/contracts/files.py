@@ -46,7 +46,7 @@ def _fault(path: Path | str) -> str:
     """Why no file can be read at a path, without the path itself; empty where one can."""
     place = Path(path).expanduser()
     if place.is_file():
-        return ""
+        return "" if place.stat().st_size else "is empty (0 bytes)."
     if place.is_dir():
         return "is a folder, not a file."
     found = islice(place.parent.iterdir(), MOST_NAMES) if place.parent.is_dir() else ()

@@ -187,7 +187,7 @@ def _train(
     trainer.ranks.leave()
     if signalled:
         raise interrupted(made, f"stopped by {signalled[0]} after step {outcome.step}.")
-    cut = what_was_cut(trainer, time_limit.why_not) if outcome.stopped else ""
+    cut = what_was_cut(time_limit) if outcome.stopped else ""
     _write_summary(made, outcome, trainer, cut, unrepeatable)
     if cut:
         progress.say(cut)

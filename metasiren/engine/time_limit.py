@@ -63,17 +63,32 @@ class TimeLimit:
         self._entered, self._before, self._within, self._done = 0.0, 0.0, 0, 0
         self._each: list[float] = []
         self._lost = 0.0
+        # The step from which on all take about as long, and when it was reached.
+        self._begun, self._early = trainer.step, (trainer.step, 0.0)
 
     def reason(self) -> str | None:
         """Why training stops before its next step: `TIME_IS_UP`, `ANEW`, or None where it goes on."""
         if self.seconds is None:
             return None
         passed = monotonic() - self.began
+        if self.trainer.step <= self._begun + UNTIMED:
+            self._early = self.trainer.step, passed
         if self._measures and self.trainer.step:
             self._measure(passed, self.seconds)
         if self.begins_anew:
             return None if self._measures else ANEW
-        return TIME_IS_UP if passed >= self.seconds else None
+        if passed < self.seconds:
+            return None
+        if self._measures:
+            self._keep("the first steps took all of it")
+        return TIME_IS_UP
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        """Of the steps so far, without the first ones, which take longer; None where there are no others."""
+        step, passed = self._early
+        later = self.trainer.step - step
+        return (monotonic() - self.began - passed) / later if later > 0 else None
 
     @property
     def undecided(self) -> bool:
@@ -209,13 +224,9 @@ def fitted_words(environment: Any) -> str:
     return f"fitted to {duration(fitted['seconds'])}: {', '.join(words)}"
 
 
-def what_was_cut(trainer: Trainer, unfitted: str = "") -> str:
-    """A line about the steps and schedules that a training stopped early did not finish.
-
-    Args:
-        trainer: after its last step.
-        unfitted: why its length was not fitted to the time.
-    """
+def what_was_cut(limit: TimeLimit) -> str:
+    """A line about the steps and schedules that a training did not finish, for a limit that has stopped it."""
+    trainer, each = limit.trainer, limit.seconds_per_step
     step, steps = trainer.step, trainer.experiment.steps
     words = [f"stopped after step {step:,} of {steps:,}"]
     schedule, within = trainer.stage.schedule, step - trainer.stage.start
@@ -226,10 +237,12 @@ def what_was_cut(trainer: Trainer, unfitted: str = "") -> str:
         )
     if trainer.experiment.dataset.has_curriculum:
         words.append(f"the data's curriculum was at {step / max(1, steps):.0%}")
-    if unfitted:
-        words.append(f"the number of steps was not fitted to the time, because {unfitted}")
-    if step and trainer.seconds:
-        words.append(f"all steps take about {trainer.seconds * steps / step:,.0f} s here")
+    if limit.why_not:
+        words.append(f"the number of steps was not fitted to the time, because {limit.why_not}")
+    if each is None:
+        words.append("later steps take less time than the first ones: --dry-run estimates the time of all")
+    else:
+        words.append(f"all steps take about {duration(each * steps)} here")
     return "; ".join(words) + ". For a whole schedule in less time, lower train.steps."
 
 

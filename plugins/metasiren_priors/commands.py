@@ -91,7 +91,7 @@ def inpaint(
     from metasiren import DataError, demand_new, open_run
     from metasiren_priors.inpaint import inpaint as reconstruct
     from metasiren_priors.inpainted import demand_place, files, write, written_words
-    from metasiren_priors.photograph import brought_words, parse_box, parse_size, stretched
+    from metasiren_priors.photograph import brought_words, parse_box, parse_size, stretched, transparency_words
 
     if mask is not None and pixels is not None:
         raise DataError("inpaint", "both --mask and --pixels.", "Give one of them.")
@@ -106,8 +106,9 @@ def inpaint(
         samples=samples, deviation=std, seed=seed, device=device,
     )  # fmt: skip
     click.echo(f"{picture}: {brought_words(found.photo_shape, frame, opened.domain.grid or (1, 1))}", err=True)
-    for words in stretched(opened.domain.grid, frame, shape):
-        click.echo(words, err=True)
+    for words in (transparency_words(picture, masked=mask is not None), *stretched(opened.domain.grid, frame, shape)):
+        if words:
+            click.echo(words, err=True)
     written = write(found, out, composite=composite, side_by_side=panel)
     click.echo(written_words(found, written[0], composite=composite, panel=panel), err=True)
     if found.deviation is not None:

@@ -10,12 +10,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from einops import rearrange
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resize
 
-from metasiren import DataError, demand_file, opened_picture, same_proportions, width_by_height
+from metasiren import (
+    DataError,
+    demand_file,
+    is_transparent,
+    opened_picture,
+    plain_picture,
+    same_proportions,
+    width_by_height,
+)
 
 MOST_PIXELS = 50_000_000
 LARGEST_SIDE = 8192
@@ -123,7 +131,7 @@ def stretched(grid: Sequence[int] | None, box: Box | None, size: tuple[int, int]
 
 
 def open_picture(path: Path, channels: int) -> Image.Image:
-    """A photograph, turned as its camera says: grey (1 channel), in colour (3), or with its opacity (4).
+    """A photograph, turned as its camera says: grey (1 channel) or in colour (3) on white, or with its opacity (4).
 
     Raises:
         DataError: the file is missing, is no picture, or is too large.
@@ -135,14 +143,25 @@ def open_picture(path: Path, channels: int) -> Image.Image:
         if picture.width * picture.height > MOST_PIXELS:
             found = f"{picture.width} x {picture.height} pixels."
             raise DataError(str(path), found, f"Give at most {MOST_PIXELS:,} pixels.")
-        turned = ImageOps.exif_transpose(picture)
+        plain = plain_picture(picture, opacity=channels == 4)
     except UnidentifiedImageError:
         raise DataError(str(path), "not a readable picture.", "Give a PNG or JPEG.") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(str(path), f"not a readable picture: {error}.", "Give a PNG or JPEG.") from None
-    if channels == 4 and turned.mode not in ("LA", "PA", "P", "RGBA", "1", "L", "RGB", "CMYK", "YCbCr", "RGBa"):
-        turned = turned.convert("L")
-    return turned.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels])
+    return plain.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels])
+
+
+def transparency_words(path: Path, *, masked: bool) -> str:
+    """A warning that a photograph's transparent parts count as white; empty where it has none.
+
+    Args:
+        path: of the photograph, which can be read.
+        masked: whether a mask is given: it is that mask which says what is hidden.
+    """
+    with opened_picture(Path(path).expanduser()) as picture:
+        if not is_transparent(picture):
+            return ""
+    return "its transparent parts count as white" + ("" if masked else f"; --mask {path} makes them the hole")
 
 
 def cut(photo: Image.Image, box: Box) -> Tensor:

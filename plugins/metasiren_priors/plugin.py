@@ -10,6 +10,8 @@ from metasiren import hookimpl
 if TYPE_CHECKING:
     import click
 
+    from metasiren import Run
+
 
 @hookimpl
 def metasiren_datasets() -> Mapping[str, str]:
@@ -62,6 +64,14 @@ def metasiren_protocols() -> Mapping[str, str]:
         "unseen": "metasiren_priors.evaluation.unseen:Unseen",
         "siren2020": "metasiren_priors.evaluation.protocols:Siren2020",
     }
+
+
+@hookimpl
+def metasiren_run_started(run: Run) -> None:
+    """Warn of few pictures to train on."""
+    from metasiren_priors.few_pictures import warn_of_few_pictures
+
+    warn_of_few_pictures(run)
 
 
 @hookimpl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from metasiren import DataError, RecipeError, why_no_file
+from metasiren import RecipeError, why_no_file
 
 
 def missing_file(path: Path | str | None, *, what: str, advice: str, module: str, title: str) -> str | None:
@@ -25,22 +25,6 @@ def missing_file(path: Path | str | None, *, what: str, advice: str, module: str
     if find_spec(module) is None:
         return f"{title} is not installed: python -m pip install 'metasiren[signals]'"
     return None
-
-
-def demand_file(path: Path, advice: str) -> None:
-    """Check that a path is a file that is not empty.
-
-    Args:
-        path: to check.
-        advice: what to name instead, for errors.
-
-    Raises:
-        DataError: it does not exist, is a folder, or is empty.
-    """
-    if not path.is_file():
-        raise DataError(str(path), "no such file." if not path.exists() else "is a folder, not a file.", advice)
-    if path.stat().st_size == 0:
-        raise DataError(str(path), "is empty (0 bytes).", "Fetch or export it again.")
 
 
 def demand_positive(**options: float | None) -> None:

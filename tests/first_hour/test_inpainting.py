@@ -62,6 +62,34 @@ def prior(typed: Typed) -> str:
     return path_of(typed("metasiren run celeba_pconv --preset quick --set encoder.features=8", *faces()))
 
 
+def test_a_transparent_photograph_is_laid_on_white_with_a_word(typed: Typed, photo: Path, prior: str) -> None:
+    opaque = np.full((48, 64), 255, np.uint8)
+    opaque[:, 8:32] = 0  # within the centre square
+    clear = np.dstack([np.zeros((48, 64, 3), np.uint8), opaque])  # black, as hidden colours usually are
+    Image.fromarray(clear).save("clear.png")
+    result = typed(f"metasiren inpaint {prior} clear.png --pixels 900 --panel -o row.png")
+    words = "its transparent parts count as white; --mask clear.png makes them the hole"
+    assert words in words_of(result)
+    original = pixels_of(path_of(result))[:, -256:]  # the last panel is the photograph
+    assert original[128, 60].min() > 250
+    assert original[128, 200].max() < 5
+    with pytest.warns(MaskWarning, match="its transparent parts are the hole"):
+        masked = typed(f"metasiren inpaint {prior} clear.png --mask clear.png -o filled.png")
+    assert path_of(masked) == "filled.png"
+    assert "its transparent parts count as white\n" in masked.stderr
+    assert "transparent" not in words_of(typed(f"metasiren inpaint {prior} photo.jpg --pixels 9 -o plain.png"))
+
+
+def test_greys_of_sixteen_bits_are_not_cut_off(typed: Typed, photo: Path, prior: str) -> None:
+    ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    Image.fromarray(ramp).save("deep.png")
+    assert (pixels_of("deep.png") == ramp).all()
+    row = pixels_of(path_of(typed(f"metasiren inpaint {prior} deep.png --pixels 900 --panel -o row.png")))
+    original = row[:, -250:-10]  # of the last panel
+    assert original[20].max() < 60, "the upper edge is dark"
+    assert original[-20].min() > 200
+
+
 def words_of(result: Result) -> str:
     return " ".join(result.stderr.split())
 

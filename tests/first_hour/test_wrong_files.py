@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from click.testing import Result
 from PIL import Image
 from small_runs import faces, path_of, small
 
-from metasiren_priors.data.faces import FewPicturesWarning
+from metasiren_priors.few_pictures import FewPicturesWarning
 
 Typed = Callable[..., Result]
 
@@ -84,7 +85,8 @@ def test_a_prior_of_few_pictures_is_warned_of_and_its_own_pictures_are_named(typ
     options = [word for pair in (*cells, *more) for word in ("--set", pair)]
     with pytest.warns(FewPicturesWarning, match=r"eleven: only \d+ pictures to train on. A prior of so few"):
         run = path_of(typed("metasiren run celeba_mixture --preset cpu --set data.path=eleven", *options))
-    with pytest.warns(FewPicturesWarning):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FewPicturesWarning)
         done = typed(f"metasiren evaluate {run} --data eleven")
     assert "of them are training pictures, whose errors are smaller than those of others" in " ".join(
         done.stderr.split()

@@ -130,7 +130,7 @@ def test_an_npz_needs_a_sensible_share(tmp_path: Path, val_fraction: float) -> N
 
 
 def test_a_missing_npz_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match="is not there"):
         Npz(path=tmp_path / "absent.npz")
     assert "absent.npz is not there" in str(Npz.missing(path=tmp_path / "absent.npz"))
     assert "no path" in str(Npz.missing())

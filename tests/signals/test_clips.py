@@ -175,7 +175,7 @@ def test_bad_files_are_refused_before_training(tmp_path: Path, ordinary: Path) -
         stream = container.add_stream("mpeg4", rate=10)
         stream.height, stream.width, stream.pix_fmt = 16, 16, "yuv420p"
         container.start_encoding()
-    refused(tmp_path / "nowhere.mp4", "no such file")
+    refused(tmp_path / "nowhere.mp4", "is not there")
     refused(tmp_path, r"is a folder, not a file[\s\S]*ffmpeg -i %04d.png clip.mp4")
     Image.new("RGB", (32, 16)).save(tmp_path / "me.jpg")
     Image.new("RGB", (32, 16)).save(tmp_path / "clip.mp4", "PNG")

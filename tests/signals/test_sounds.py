@@ -116,7 +116,7 @@ def test_bad_files_are_refused_before_training(tmp_path: Path) -> None:
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("not a sound " * 100)
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
-    refused(tmp_path / "none.wav", "no such file")
+    refused(tmp_path / "none.wav", "is not there")
     refused(tmp_path, "is a folder, not a file")
     refused(tmp_path / "empty.wav", "is empty")
     refused(tmp_path / "text.wav", r"not readable as a sound[\s\S]*ffmpeg")

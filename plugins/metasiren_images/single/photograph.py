@@ -14,7 +14,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from metasiren import (
     DataError,
     RecipeError,
+    demand_file,
     did_you_mean,
+    is_transparent,
     is_web_page,
     opened_picture,
     same_proportions,
@@ -114,7 +116,7 @@ def shape_words(source: str | Path, *, size: int | tuple[int, int] | None, crop:
     with opened_picture(find_photograph(source)) as opened:
         turned = opened.getexif().get(ORIENTATION, 1) >= 5
         rows, columns = opened.size if turned else opened.size[::-1]
-        white = "transparent parts on white" if _is_transparent(opened) else ""
+        white = "transparent parts on white" if is_transparent(opened) else ""
     words, cut = f"{width_by_height((rows, columns))} pixels", crop != "none" and rows != columns
     if cut:
         words = f"the {'centre' if crop == 'square' else 'top left'} square of {words}"
@@ -126,13 +128,6 @@ def shape_words(source: str | Path, *, size: int | tuple[int, int] | None, crop:
     if change == "enlarged" and shape[0] * shape[1] < rows * columns:
         change = "shrunk"
     return "; ".join(filter(None, [f"{words}, {change} to {width_by_height(shape)}", white]))
-
-
-def _is_transparent(opened: Any) -> bool:
-    """Whether a picture has parts that are not opaque; greys of 16 bits and fractions have none."""
-    if not opened.has_transparency_data or opened.mode[0] in "IF":
-        return False
-    return bool(opened.convert("RGBA").getchannel("A").getextrema()[0] < 255)
 
 
 def find_photograph(source: str | Path) -> Path:
@@ -155,15 +150,11 @@ def find_photograph(source: str | Path) -> Path:
 
 
 def _bytes(path: Path) -> bytes:
-    if not path.is_file():
-        found = "a folder, not a picture." if path.is_dir() else "no such file."
-        raise DataError(str(path), found, f"{KINDS} Bundled photographs: {', '.join(PHOTOGRAPHS)}.")
+    demand_file(path, f"{KINDS} Bundled photographs: {', '.join(PHOTOGRAPHS)}.")
     try:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(str(path), f"cannot be read: {error.strerror}.", KINDS) from None
-    if not data:
-        raise DataError(str(path), "an empty file.", KINDS)
     if is_web_page(data[:512]):
         raise DataError(str(path), "a web page, not a picture.", "A download was refused: fetch the file again.")
     return data

@@ -6,11 +6,11 @@ import io
 from typing import Any, Literal
 
 import numpy as np
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
-from metasiren import opened_picture
+from metasiren import opened_picture, plain_picture
 
 Filter = Literal["nearest", "bilinear", "bicubic"]
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -29,7 +29,7 @@ def decode(data: bytes, *, size: int, resize: str, expected: tuple[int, int] | N
         expected: width and height that the picture must have.
 
     Raises:
-        Exception: whatever Pillow raises on broken bytes; ValueError for another size or 16-bit greys.
+        Exception: whatever Pillow raises on broken bytes; ValueError for another size.
     """
     try:
         file = opened_picture(io.BytesIO(data))
@@ -38,13 +38,9 @@ def decode(data: bytes, *, size: int, resize: str, expected: tuple[int, int] | N
         raise UnidentifiedImageError("no format that Pillow knows") from None
     with file as opened:
         opened.load()
-        picture: Any = ImageOps.exif_transpose(opened)
+        picture = plain_picture(opened).convert("RGB")
     if expected is not None and picture.size != expected:
         raise ValueError(f"{picture.width} x {picture.height} pixels, not {expected[0]} x {expected[1]}")
-    if picture.mode.startswith(("I", "F")):
-        raise ValueError(f"more than 8 bits a channel (mode {picture.mode})")
-    if "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-    picture = functional.center_crop(picture.convert("RGB"), [min(picture.size)] * 2)
+    picture = functional.center_crop(picture, [min(picture.size)] * 2)
     picture = functional.resize(picture, [size, size], interpolation=InterpolationMode(resize))
     return np.asarray(picture, dtype=np.uint8)

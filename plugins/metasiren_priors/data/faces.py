@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any, Literal
 
-from metasiren import RunWarning, why_no_file
+from metasiren import why_no_file
 from metasiren_priors.data.celeba import CelebA
 from metasiren_priors.data.folder import Folder
 from metasiren_priors.data.imageset import ImageSet
@@ -14,13 +13,6 @@ from metasiren_priors.data.npz import Npz
 from metasiren_priors.data.sources import PICTURES
 
 ADVICE = "Give a folder of pictures, an .npz file with `images`, or CelebA: --set data.path=..."
-
-FEW = 100
-"""Fewer pictures to train on are warned of."""
-
-
-class FewPicturesWarning(RunWarning):
-    """A prior is trained on few pictures."""
 
 
 class Faces(ImageSet):
@@ -61,9 +53,6 @@ class Faces(ImageSet):
             opened = Folder(path=found, size=size, resize=resize)
         else:
             opened = CelebA(path=found, size=size, resize=resize)
-        if path is not None and opened.splits["train"] < FEW:
-            words = f"{path}: only {opened.splits['train']:,} pictures to train on. A prior of so few can repeat them, "
-            warnings.warn(FewPicturesWarning(words + "but not complete others: give more."), stacklevel=2)
         super().__init__(title or opened.title, opened._arrays, opened.provenance, mirror=mirror)
 
     @classmethod

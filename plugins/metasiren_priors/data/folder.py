@@ -56,7 +56,8 @@ class Folder(ImageSet):
             found = f"size {size}, val_fraction {val_fraction}, test_fraction {test_fraction}."
             raise DataError(str(path), found, "Give a size of 1 or more, and shares that leave some for training.")
         splits = split_names(names, {"val": val_fraction, "test": test_fraction}, seed)
-        settings = f"{path.resolve()}\n{seed}\n{val_fraction}\n{test_fraction}\n{skip_broken}"
+        # The last word is of how pictures are decoded: others are prepared anew.
+        settings = f"{path.resolve()}\n{seed}\n{val_fraction}\n{test_fraction}\n{skip_broken}\non white"
         digest = hashlib.sha256(settings.encode("utf-8", "surrogateescape")).hexdigest()[:12]
         target = data_home() / "prepared" / f"folder_{digest}_{size}_{resize}.npy"
         stats = [(path / name).stat() for name in names]

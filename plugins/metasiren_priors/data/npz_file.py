@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from metasiren import DataError, demand_memory, is_web_page, npz_sizes
+from metasiren import DataError, demand_file, demand_memory, is_web_page, npz_sizes
 
 SPLITS = ("train", "val", "test")
 LONGEST = 64
@@ -64,8 +64,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def _read(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     """The arrays `images` and, if there, `split`."""
-    if not path.is_file():
-        raise DataError(str(path), "no such file.", ADVICE)
+    demand_file(path, ADVICE)
     with path.open("rb") as file:
         start = file.read(512)
     if is_web_page(start):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Batch, Context, DataError, Dataset, Domain, Points, grid, width_by_height
-from metasiren_priors.data.faces import Faces, FewPicturesWarning
+from metasiren_priors.data.faces import Faces
 from metasiren_priors.data.imageset import ImageSet
 from metasiren_priors.data.sketch_faces import SketchFaces
 
@@ -51,9 +50,7 @@ class StackedPictures(Dataset):
         if path is None:
             held = SketchFaces(train=pictures, val=0, test=0, size=size)
         else:
-            with warnings.catch_warnings():  # No prior is trained here.
-                warnings.simplefilter("ignore", FewPicturesWarning)
-                held = Faces(path=path, size=size, resize=resize)
+            held = Faces(path=path, size=size, resize=resize)
         if held.splits["train"] < pictures:
             found = f"{held.splits['train']} training pictures, {pictures} asked for."
             raise DataError(f"data: stacked_pictures: {path}", found, "Set data.pictures to no more than there are.")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from metasiren import DataError
+from metasiren import DataError, plain_picture
 
 MOST_BYTES = 10 << 20
 MOST_PIXELS = 40_000_000
@@ -31,7 +31,7 @@ def read_picture(path: str | Path, side: int) -> Pixels:
         picture = Image.open(path, formats=FORMATS)
         if picture.width * picture.height > MOST_PIXELS:
             raise DataError(path.name, f"{picture.width} x {picture.height} pixels.", "Give at most 40 million.")
-        upright = ImageOps.exif_transpose(picture).convert("RGB")
+        upright = plain_picture(picture).convert("RGB")
     except UnidentifiedImageError:
         raise DataError(path.name, "not a readable picture.", "Give a PNG, JPEG, WebP or BMP.") from None
     except (OSError, Image.DecompressionBombError, SyntaxError, ValueError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metasiren import DataError, did_you_mean
+from metasiren import DataError, demand_file, did_you_mean
 from metasiren_shapes.reading.cloud import Cloud
 
 if TYPE_CHECKING:
@@ -39,10 +39,7 @@ def read_surface(path: Path, *, most: int, seed: int) -> Trimesh | Cloud:
         found = f"the suffix is {suffix!r}." if suffix else "the name has no suffix."
         question = did_you_mean(suffix, SUFFIXES)
         raise DataError(where, found, f"{question}\nKnown: {', '.join(SUFFIXES)}.".strip())
-    if not path.is_file():
-        raise DataError(where, "no such file.", "Name a mesh or a point cloud (data.path).")
-    if path.stat().st_size == 0:
-        raise DataError(where, "the file is empty.", "A download or export broke off: make it again.")
+    demand_file(path, "Name a mesh or a point cloud (data.path).")
     if suffix == ".ply":
         from metasiren_shapes.reading.ply import read_ply_cloud
 

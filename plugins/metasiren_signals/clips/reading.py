@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from metasiren import DataError, load_extra, width_by_height
+from metasiren import DataError, demand_file, load_extra, width_by_height
 from metasiren_signals.clips.selection import MOST_SIDE, Frame, Selection
-from metasiren_signals.files import demand_file
 
 MOST_BYTES = 64 << 30
 """A selection of more pixels than this is refused: it is too large for one field."""

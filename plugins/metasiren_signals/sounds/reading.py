@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from metasiren import DataError, demand_memory, load_extra
-from metasiren_signals.files import demand_file
+from metasiren import DataError, demand_file, demand_memory, load_extra
 
 MOST_SAMPLES = 1_000_000_000
 """More numbers than this (4 GB in float32) are refused: they are too many for one field."""
