@@ -56,6 +56,7 @@ def solve(
     problem = checked_problem(loaded.data.name, loaded.data.options)
     settings = Settings(
         nodes, int(scheme), frames, iterations, data=_noisy(problem, loaded.data.options), watch=_tell,
+        say=lambda name: click.echo(f"solving {loaded.data.name} by {name}", err=True),
     )  # fmt: skip
     solved = run_solver(problem, solver, settings)
     write(solved, out)

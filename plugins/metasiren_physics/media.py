@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -203,12 +204,19 @@ def make_medium(option: Any) -> Medium:
         raise RecipeError("medium", f"no medium is called {name!r}.", advice)
     if isinstance(options.get("centre"), list):
         options["centre"] = tuple(options["centre"])
+    known = inspect.signature(MEDIA[name]).parameters
+    for option in options:
+        if option not in known:
+            advice = f"{did_you_mean(option, known)} known: {', '.join(known)}".strip()
+            raise RecipeError(f"medium: {name}", f"it has no option {option!r}.", advice)
+    for each in known.values():
+        if each.default is each.empty and each.name not in options:
+            advice = f"Write it as data.medium={{name: {name}, {each.name}: ...}}; known: {', '.join(known)}."
+            raise RecipeError(f"medium: {name}", f"{each.name} is not given.", advice)
     try:
         return MEDIA[name](**options)
     except TypeError as error:
-        raise RecipeError(
-            f"medium: {name}", f"{error}.", "`docs/wave_solvers.md` lists each medium's options."
-        ) from None
+        raise RecipeError(f"medium: {name}", f"{error}.", f"options: {', '.join(known)}") from None
 
 
 def check_medium(medium: Medium, where: str = "medium", nodes: int = 129) -> tuple[float, float]:

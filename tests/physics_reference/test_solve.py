@@ -59,6 +59,9 @@ def command(*arguments: object) -> str:
 )  # fmt: skip
 def test_a_recipe_becomes_files(tmp_path, name, options, shape, least):
     said = command(recipe(tmp_path, name), *options, "-o", tmp_path / "out")
+    solvers = {"uniform": "grid", "square": "grid", "wave": "fft", "disc": "leapfrog", "fwi": "admm"}
+    named = options[options.index("--solver") + 1] if "--solver" in options else solvers[name]
+    assert f" by {named}" in said.splitlines()[0], "the solver is named before it begins"
     assert said.strip().splitlines()[-1] == str(tmp_path / "out")
     numbers = json.loads((tmp_path / "out" / "metrics.json").read_text("utf-8"))
     assert numbers["seconds"] > 0

@@ -34,6 +34,7 @@ class Settings:
         iterations: of the inversion.
         data: the receiver data (sources, receivers), for the inversion; by default made from the true medium.
         watch: called with an iteration and the data's relative error.
+        say: called with the name of the solver before it begins.
     """
 
     nodes: int | None = None
@@ -42,6 +43,7 @@ class Settings:
     iterations: int = 40
     data: Complex | None = None
     watch: Callable[[int, float], None] | None = None
+    say: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,10 @@ def solve(problem: Problem, solver: str | None = None, settings: Settings | None
         raise RecipeError(
             "solve: solver", f"{known}: the problem is {word}. {guess}".rstrip(), f"fits: {', '.join(fitting)}"
         )
-    return fitting[solver](problem, settings or Settings())
+    settings = settings or Settings()
+    if settings.say is not None:
+        settings.say(solver)
+    return fitting[solver](problem, settings)
 
 
 def _grid(problem: HelmholtzProblem, settings: Settings) -> Solved:
