@@ -17,6 +17,7 @@ from metasiren.recipe.overlay import nested, overlay
 from metasiren.recipe.yaml_text import parse_yaml
 
 MOST_BYTES = 1 << 20
+MOST_PARENTS = 20
 BASE = "base"
 """The word for a recipe as it stands, without any preset."""
 DATA = (
@@ -50,7 +51,7 @@ def find_recipe(recipe: str | Path) -> Path:
         close = did_you_mean(path.name, beside) or close
     advice = f"{close}\nshipped: {', '.join(sorted(shipped))}".strip()
     found = "is a folder, not a recipe." if path.is_dir() else "there is no such recipe."
-    raise RecipeError(str(recipe), found, advice)
+    raise RecipeError(str(recipe) or repr(recipe), found, advice)
 
 
 def shipped_recipes() -> list[Path]:
@@ -65,7 +66,8 @@ def shipped_recipes() -> list[Path]:
 def read_recipe(recipe: str | Path) -> dict[str, Any]:
     """The mapping that a recipe file holds, presets and all, laid over the recipe that it `extends`; unvalidated.
 
-    `extends` names a shipped recipe, or a file below the folder of this one. Presets of the same name merge.
+    `extends` names a shipped recipe, or a file below the folder of this one, no link that leads out of it. Presets of
+    the same name merge.
 
     Raises:
         RecipeError: not a file, too large, not text, not YAML or not a mapping; what it extends does not exist, lies
@@ -78,6 +80,8 @@ def _read(path: Path, heirs: tuple[Path, ...]) -> dict[str, Any]:
     where = f"{path}: extends"
     if path in heirs:
         raise RecipeError(where, "the recipe extends itself.", "Leave out one of the links.")
+    if len(heirs) > MOST_PARENTS:
+        raise RecipeError(where, f"a chain of more than {MOST_PARENTS} recipes.", "Write fewer, with more in each.")
     tree = _read_file(path)
     if "extends" not in tree:
         return tree
@@ -85,10 +89,18 @@ def _read(path: Path, heirs: tuple[Path, ...]) -> dict[str, Any]:
     if not isinstance(word, str):
         raise RecipeError(where, f"found {word!r}.", "Name one recipe, or one file below this folder.")
     below = PurePath(word)
-    if below.is_absolute() or ".." in below.parts:
-        raise RecipeError(where, f"{word!r} leads out of the recipe's folder.", "Name a file below it.")
     beside = path.parent / below
+    if below.is_absolute() or ".." in below.parts or not _lies_below(beside, path):
+        raise RecipeError(where, f"{word!r} leads out of the recipe's folder.", "Name a file below it.")
     return overlay(_read(beside if beside.is_file() else find_recipe(word), (*heirs, path)), tree)
+
+
+def _lies_below(beside: Path, path: Path) -> bool:
+    """Whether a file, links followed, lies below the folder of a recipe, or below that of the file behind its link."""
+    if not beside.is_file():
+        return True  # perhaps a shipped recipe
+    real = beside.resolve()
+    return any(real.is_relative_to(home) for home in (path.parent.resolve(), path.resolve().parent))
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -198,3 +198,22 @@ def test_extends_stays_below_its_folder_and_ends(tmp_path: Any) -> None:
     (tmp_path / "a.yaml").write_text("extends: nothing\n")
     with pytest.raises(ms.RecipeError, match="no such recipe"):
         ms.load_recipe(tmp_path / "a.yaml")
+
+
+def test_extends_follows_no_link_out_of_its_folder_and_no_long_chain(tmp_path: Any) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (tmp_path / "secret.yaml").write_text("extends: image\n")
+    (inside / "link.yaml").symlink_to(tmp_path / "secret.yaml")
+    (inside / "a.yaml").write_text("extends: link.yaml\n")
+    with pytest.raises(ms.RecipeError, match=r"'link.yaml' leads out of the recipe's folder"):
+        ms.load_recipe(inside / "a.yaml")
+    # A recipe that is itself a link finds its neighbours in both folders.
+    (inside / "copy.yaml").symlink_to(tmp_path / "whole.yaml")
+    (tmp_path / "whole.yaml").write_text("extends: secret.yaml\n")
+    (inside / "secret.yaml").symlink_to(tmp_path / "secret.yaml")
+    assert ms.load_recipe(inside / "copy.yaml", preset="base").data.name == "picture"
+    for number in range(30):
+        (inside / f"{number}.yaml").write_text(f"extends: {number + 1}.yaml\n" if number < 29 else "extends: image\n")
+    with pytest.raises(ms.RecipeError, match="chain of more than 20 recipes"):
+        ms.load_recipe(inside / "0.yaml")
