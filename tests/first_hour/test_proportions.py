@@ -11,6 +11,7 @@ from PIL import Image
 import metasiren as ms
 from metasiren.engine.progress import data_words
 from metasiren.registry.catalogue import load_catalogue
+from metasiren_images.single.photograph import shape_words
 from metasiren_priors.photograph import Box, stretched
 
 
@@ -155,3 +156,11 @@ def test_proportions_are_compared_by_one_rule(first: tuple[int, ...], second: tu
 def test_sizes_are_said_width_first() -> None:
     assert ms.width_by_height((480, 640)) == "640 x 480"
     assert ms.width_by_height((480, 640, 3)) == "640 x 480"
+
+
+@pytest.mark.parametrize("ending", ["gif", "tiff", "webp", "png"])
+def test_frames_that_are_left_out_are_counted(tmp_path: Path, ending: str) -> None:
+    first, *others = (Image.fromarray(np.full((8, 8, 3), 60 * shade, np.uint8)) for shade in range(3))
+    first.save(tmp_path / f"many.{ending}", save_all=True, append_images=others)
+    assert shape_words(tmp_path / f"many.{ending}", size=None) == "the first of 3 frames"
+    assert shape_words(tmp_path / f"many.{ending}", size=(4, 4)).endswith("shrunk to 4 x 4; the first of 3 frames")

@@ -111,23 +111,25 @@ def shape_words(source: str | Path, *, size: int | tuple[int, int] | None, crop:
     """How `read_photograph` changes a picture, in words; empty where it keeps every pixel.
 
     Such as `the centre square of 400 x 300 pixels, shrunk to 64 x 64` or `400 x 300 pixels, stretched to 64 x 64`:
-    width, then height. Transparent parts, which become white, are named.
+    width, then height. Frames that are left out, and transparent parts, which become white, are named.
     """
     with opened_picture(find_photograph(source)) as opened:
         turned = opened.getexif().get(ORIENTATION, 1) >= 5
         rows, columns = opened.size if turned else opened.size[::-1]
-        white = "transparent parts on white" if is_transparent(opened) else ""
+        notes = "transparent parts on white" if is_transparent(opened) else ""
+        frames = getattr(opened, "n_frames", 1)
+        notes = "; ".join(filter(None, [f"the first of {frames:,} frames" if frames > 1 else "", notes]))
     words, cut = f"{width_by_height((rows, columns))} pixels", crop != "none" and rows != columns
     if cut:
         words = f"the {'centre' if crop == 'square' else 'top left'} square of {words}"
         rows = columns = min(rows, columns)
     shape = (rows, columns) if size is None else shape_at(size, rows, columns)
     if shape == (rows, columns):
-        return "; ".join(filter(None, [words if cut else "", white]))
+        return "; ".join(filter(None, [words if cut else "", notes]))
     change = "stretched" if not same_proportions((rows, columns), shape) else "enlarged"
     if change == "enlarged" and shape[0] * shape[1] < rows * columns:
         change = "shrunk"
-    return "; ".join(filter(None, [f"{words}, {change} to {width_by_height(shape)}", white]))
+    return "; ".join(filter(None, [f"{words}, {change} to {width_by_height(shape)}", notes]))
 
 
 def find_photograph(source: str | Path) -> Path:
