@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 import torch
 
-from metasiren.assembly.parts import check_evaluation, make_dataset, make_metrics, make_protocol
+from metasiren.assembly.parts import check_evaluation, evaluated_split, make_dataset, make_metrics, make_protocol
 from metasiren.contracts import FULL_EVALUATION, Dataset, EvaluationOptions, Metric, Model
 from metasiren.engine.devices import pick_device
 from metasiren.engine.progress import Progress, Silent
 from metasiren.engine.scoring import score
-from metasiren.errors import RecipeError, RunError
+from metasiren.errors import RecipeError, RunError, TrainingError
 from metasiren.json_files import read_json, write_json
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.results.comparison import write_metrics
@@ -25,6 +25,9 @@ from metasiren.runs import directory
 from metasiren.runs.directory import Run, open_run
 from metasiren.runs.fingerprint import demand_same_data
 from metasiren.runs.lock import locked
+
+CHECKED_POINTS = 256
+"""Points of each set at which a trained field is tested for infinities and NaN."""
 
 
 def write_table(
@@ -89,6 +92,26 @@ def _state_repeatability(made: Run, results: Path) -> None:
 def _name(made: Run, step: int | None) -> str:
     steps = made.environment["steps"]
     return made.label if step in (None, steps) else f"{made.label}, step {step} of {steps}"
+
+
+def demand_finite_values(made: Run, model: Model, dataset: Dataset, *, device: torch.device) -> None:
+    """Demand that the field of the first signal is finite: finite weights may still overflow where they are used.
+
+    Raises:
+        TrainingError: some of its values are infinite or NaN.
+    """
+    batch = dataset.batch(
+        evaluated_split(dataset), torch.zeros(1, dtype=torch.long, device=device),
+        context=made.recipe.train.context, generator=torch.Generator(device).manual_seed(0),
+    )  # fmt: skip
+    batch = batch.cast(next((p.dtype for p in model.parameters()), torch.float32))
+    with torch.no_grad():
+        field = model.eval()(batch.context)
+        for name, points in batch.points.items():
+            values = field(points.coords[:, :CHECKED_POINTS])
+            if wrong := int((~torch.isfinite(values)).any(-1).sum()):
+                found = f"the field is infinite or NaN at {wrong} of {values.shape[1]} points of {name!r}."
+                raise TrainingError(str(made.path), found, "Lower train.optimizer.lr, or set train.clip; train anew.")
 
 
 def write_scores(
@@ -168,6 +191,7 @@ def evaluate(
             (progress or Silent()).say(f"evaluating on {dataset.title}: {_taken(dataset)}")
         check_evaluation(dataset, chosen, metrics, made.recipe.train.context)
         dataset = dataset.to(place)
+        demand_finite_values(made, model, dataset, device=place)
         numbers = pd.DataFrame()
         if metrics:
             numbers = write_scores(made, metrics, model, dataset, device=place, limit=limit, into=into)

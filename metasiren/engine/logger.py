@@ -20,6 +20,7 @@ from metasiren.json_files import naming, write_whole
 from metasiren.registry.catalogue import Catalogue
 from metasiren.runs.board import EventFile
 from metasiren.runs.directory import Run
+from metasiren.runs.lock import demand_held
 
 
 class RunLogger:
@@ -126,6 +127,7 @@ class RunLogger:
             return None
 
         def preview(step: int, model: Model) -> None:
+            demand_held(self.run.path)
             picture = protocol.preview(model, dataset, self.run.results / "preview.png", device=device)
             if picture is not None:
                 self._board.image("samples", picture, step)
@@ -133,14 +135,17 @@ class RunLogger:
         return preview
 
 
+HANG_UP = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
+"""The end of a terminal; Windows has no such signal."""
+
+
 @contextmanager
-def noted_signals(*more: signal.Signals, most: int = 1) -> Iterator[list[str]]:
-    """SIGTERM, SIGINT and `more` are noted, so that training can end with a checkpoint; a second one acts as usual.
+def noted_signals(*, most: int = 1) -> Iterator[list[str]]:
+    """SIGTERM, SIGINT and SIGHUP are noted, so that training can end with a checkpoint; a second one acts as usual.
 
     A signal that this process ignores stays ignored: `nohup` sets SIGHUP so, and a shell SIGINT for what `&` starts.
 
     Args:
-        more: further signals.
         most: so many are noted before they act as usual.
     """
     noted: list[str] = []
@@ -155,7 +160,7 @@ def noted_signals(*more: signal.Signals, most: int = 1) -> Iterator[list[str]]:
             for each, handler in before.items():
                 signal.signal(each, handler)
 
-    for each in (signal.SIGTERM, signal.SIGINT, *more):
+    for each in (signal.SIGTERM, signal.SIGINT, *HANG_UP):
         if signal.getsignal(each) is not signal.SIG_IGN:
             before[each] = signal.signal(each, note)
     try:

@@ -24,7 +24,6 @@ from metasiren.json_files import read_json
 POLL_SECONDS = 0.05
 LAST_SECONDS = 30.0
 """For a process that was asked to end, before it is ended."""
-_HANG_UP = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def run_jobs(
         InterruptedRunError: a signal ended the queue. All processes have ended by then, and were reported to `ended`.
     """
     queue = _Queue(jobs, devices, begun, ended)
-    with noted_signals(*_HANG_UP, most=2) as signalled:
+    with noted_signals(most=2) as signalled:
         try:
             while queue.waiting or queue.running:
                 if signalled:

@@ -7,9 +7,13 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from metasiren.engine.logger import HANG_UP
 from metasiren.errors import InterruptedRunError, RunError, is_out_of_memory
 from metasiren.runs import checkpoints
 from metasiren.runs.checkpoints import Checkpoint
@@ -37,6 +41,8 @@ def checkpoint_to_resume(made: Run, steps: int, say: Callable[[str], None]) -> C
             advice = f"Put the checkpoint back.\n{ANEW.format(made.path / 'recipe.yaml')}"
             raise RunError(str(made.checkpoints), found, advice)
         say(f"no checkpoint was written by step {step}: training starts over at step 1")
+    if checkpoint is not None and (other := _differences(made.environment)):
+        say(f"{other}: the result may differ in its last digits from that of a run without a stop")
     for fault in checkpoint.passed_over if checkpoint else ():
         say(f"passed over {fault}")
     if checkpoint is not None and checkpoint.step >= steps:
@@ -45,6 +51,16 @@ def checkpoint_to_resume(made: Run, steps: int, say: Callable[[str], None]) -> C
             f"run {made.path / 'recipe.yaml'} anew with another --out and --set train.steps=NUMBER"
         )
     return checkpoint
+
+
+def _differences(environment: Mapping[str, Any]) -> str:
+    """What computes otherwise than where the run began: torch, or its number of threads. Empty where nothing does."""
+    versions, threads = environment.get("versions"), environment.get("threads")
+    torch_then, torch_now = versions.get("torch") if isinstance(versions, dict) else None, version("torch")
+    words = [f"torch {torch_now} in place of {torch_then}"] if torch_then not in (None, torch_now) else []
+    if environment.get("device") == "cpu" and threads not in (None, torch.get_num_threads()):
+        words.append(f"{torch.get_num_threads()} threads in place of {threads}")
+    return ", ".join(words)
 
 
 def _checkpoint_written(made: Run, step: int) -> bool:
@@ -95,28 +111,28 @@ def interrupted(made: Run, found: str) -> InterruptedRunError:
 
 @contextmanager
 def evaluation_may_end(made: Run, step: int) -> Iterator[None]:
-    """Let Ctrl-C or SIGTERM end the evaluation after this step with an error that says how to go on.
+    """Let Ctrl-C, SIGTERM or SIGHUP end the evaluation after this step with an error that says how to go on.
 
     Raises:
-        InterruptedRunError: in place of a KeyboardInterrupt, and where SIGTERM would end the process without a word.
+        InterruptedRunError: in place of a KeyboardInterrupt, and where another signal would end the process.
     """
     owner, names = os.getpid(), ["SIGINT"]
 
-    def end(*_: object) -> None:
+    def end(number: int, _: object) -> None:
         if os.getpid() != owner:  # a process that the evaluation forked
-            os._exit(128 + signal.SIGTERM)
-        names.append("SIGTERM")
+            os._exit(128 + number)
+        names.append(signal.Signals(number).name)
         raise KeyboardInterrupt
 
     main = threading.current_thread() is threading.main_thread()
-    handled = main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    if handled:
-        signal.signal(signal.SIGTERM, end)
+    handled = [each for each in (signal.SIGTERM, *HANG_UP) if main and signal.getsignal(each) == signal.SIG_DFL]
+    for each in handled:
+        signal.signal(each, end)
     try:
         yield
     except KeyboardInterrupt:
         found = f"stopped by {names[-1]} during the evaluation after step {step}."
         raise interrupted(made, found) from None
     finally:
-        if handled:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for each in handled:
+            signal.signal(each, signal.SIG_DFL)

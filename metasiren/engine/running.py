@@ -16,8 +16,8 @@ from metasiren.engine.devices import demand_kernels, deterministic, peak_memory,
 from metasiren.engine.distributed import Ranks, joined
 from metasiren.engine.durations import seconds_of as seconds_of
 from metasiren.engine.estimate import demand_fits, out_of_memory_explained
+from metasiren.engine.evaluation import demand_finite_values, write_evaluated, write_scores, write_table
 from metasiren.engine.evaluation import evaluate as evaluate
-from metasiren.engine.evaluation import write_evaluated, write_scores, write_table
 from metasiren.engine.logger import RunLogger, noted_signals
 from metasiren.engine.outcome import Outcome
 from metasiren.engine.progress import Progress, Silent, data_words
@@ -32,7 +32,7 @@ from metasiren.runs import checkpoints, directory
 from metasiren.runs.creation import created
 from metasiren.runs.directory import Run, open_run
 from metasiren.runs.fingerprint import demand_same_data
-from metasiren.runs.lock import locked
+from metasiren.runs.lock import demand_held, locked
 from metasiren.runs.status import StatusFile
 
 RESUMED, UNWANTED = "the run is resumed", "the recipe's number was to be kept"
@@ -193,6 +193,7 @@ def _train(
         progress.say(cut)
     status.write("evaluating")
     with evaluation_may_end(made, outcome.step):
+        demand_finite_values(made, trainer.best_model, dataset, device=device)
         if experiment.protocol is not None:
             write_table(
                 made, experiment.protocol, trainer.best_model, dataset, device=device, progress=progress,
@@ -201,9 +202,9 @@ def _train(
         if experiment.metrics:
             write_scores(made, experiment.metrics, trainer.best_model, dataset, device=device)
         write_evaluated(made.results, made, outcome.step)
-    ended = {"reason": outcome.stopped, "cut": cut} if outcome.stopped else {}
-    status.write("stopped early" if outcome.stopped else "finished", **ended)
-    catalogue.manager.hook.metasiren_run_ended(run=made)
+        ended = {"reason": outcome.stopped, "cut": cut} if outcome.stopped else {}
+        status.write("stopped early" if outcome.stopped else "finished", **ended)
+        catalogue.manager.hook.metasiren_run_ended(run=made)
     return made
 
 
@@ -228,6 +229,7 @@ def _steps(
 
         def save(checkpoint: checkpoints.Checkpoint) -> None:
             if not limit.begins_anew:
+                demand_held(made.path)
                 logger.saved(checkpoints.save(made.checkpoints, checkpoint))
 
         try:
@@ -264,6 +266,7 @@ def begin(trainer: Trainer, checkpoint: checkpoints.Checkpoint | None) -> None:
     if checkpoint is None:
         trainer.experiment.model.encoder.fit(trainer.experiment.dataset)
     else:
+        checkpoints.demand_same_types(checkpoint, trainer.experiment.model.state_dict())
         trainer.restore(checkpoint)
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from metasiren.errors import RunError, TrainingError
 from metasiren.json_files import json_object
+from metasiren.runs.lock import moved
 
 _NAME = re.compile(r"step-(\d{8,})\.safetensors")
 _ASIDE = ".partial"
@@ -66,10 +67,7 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
         what = f"{bad[0]}{more} {'are' if more else 'is'} not finite; no checkpoint is written of such weights."
         raise TrainingError(f"step {checkpoint.step}", what, "Lower train.optimizer.lr, or set train.clip.")
     if not folder.parent.is_dir():
-        # Made anew it would hold checkpoints alone, and be no run.
-        raise RunError(
-            str(folder.parent), "the directory of the run was deleted or moved while it trained.", "Train again."
-        )
+        raise moved(folder.parent)
     path = folder / f"step-{checkpoint.step:08d}.safetensors"
     # Tied or expanded tensors would be refused: each gets storage of its own.
     tensors = {k: v.detach().to("cpu").contiguous().clone() for k, v in checkpoint.tensors.items()}
@@ -189,6 +187,17 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tenso
         for group in state["param_groups"]
     ]
     return tensors, {"groups": groups, "plain": plain, "strides": strides}
+
+
+def demand_same_types(checkpoint: Checkpoint, state: Mapping[str, Tensor]) -> None:
+    """Demand that the weights of a checkpoint have the types of a model's: reading them converts without a word.
+
+    Raises:
+        ValueError: a tensor of another type.
+    """
+    for name, stored in checkpoint.part("model").items():
+        if name in state and state[name].dtype != stored.dtype:
+            raise ValueError(f"{name} is of {state[name].dtype} in the first and of {stored.dtype} in the second")
 
 
 OF_THE_DEVICE = ("fused", "foreach", "capturable")

@@ -11,13 +11,13 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 from metasiren.errors import RunError
-from metasiren.json_files import json_object
+from metasiren.json_files import json_object, naming
 
 try:
     import fcntl
@@ -33,6 +33,7 @@ def take(folder: Path) -> IO[str]:
     Raises:
         RunError: another process holds it (its number, machine, command and start are named), or the directory is not
             writable.
+        OSError: the disk is full.
     """
     path = folder / NAME
     try:
@@ -50,18 +51,41 @@ def take(folder: Path) -> IO[str]:
             raise RunError(str(folder), f"in use by {holder}.", advice) from None
         except OSError:  # a file system without locks
             pass
-    file.truncate(0)
-    json.dump(
-        {
-            "process": os.getpid(),
-            "machine": socket.gethostname(),
-            "since": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:500],
-        },
-        file,
-    )
-    file.flush()
+    record = {
+        "process": os.getpid(),
+        "machine": socket.gethostname(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:500],
+    }
+    try:
+        with naming(path):
+            file.truncate(0)
+            file.write(json.dumps(record))
+            file.flush()
+    except OSError:  # such as a full disk
+        with suppress(OSError):
+            file.close()
+        raise
     return file
+
+
+def demand_held(folder: Path) -> None:
+    """Demand that the directory is still the one that this process locked: it may have been moved, and another made.
+
+    Raises:
+        RunError: its lock names another process, or is gone.
+    """
+    try:
+        held = json_object((folder / NAME).read_text("utf-8"))
+    except (OSError, ValueError):
+        held = {}
+    if (held.get("process"), held.get("machine")) != (os.getpid(), socket.gethostname()):
+        raise moved(folder)
+
+
+def moved(folder: Path) -> RunError:
+    """The error for a run whose directory is no longer there: made anew it would be no run, or another one."""
+    return RunError(str(folder), "the directory of the run was deleted or moved while it trained.", "Train again.")
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from metasiren.errors import InterruptedRunError, MetasirenError
+from metasiren.errors import InterruptedRunError, MetasirenError, RunError
 from metasiren.json_files import write_json
+from metasiren.runs.lock import demand_held
 
 State = Literal["training", "evaluating", "finished", "stopped early", "interrupted", "failed"]
 EVERY_SECONDS = 10.0
@@ -30,7 +31,12 @@ class StatusFile:
         self._written = 0.0
 
     def write(self, state: State, **more: Any) -> None:
-        """Write a state, with the steps done and the time."""
+        """Write a state, with the steps done and the time.
+
+        Raises:
+            RunError: the directory is no longer the one that this process locked.
+        """
+        demand_held(self.path.parent)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         write_json(self.path, {"state": state, "step": self.done, "steps": self.steps, "at": now, **more})
         self._written = time.monotonic()
@@ -52,5 +58,5 @@ class StatusFile:
             return
         interrupted = isinstance(error, InterruptedRunError | KeyboardInterrupt)
         reason = str(error) if isinstance(error, MetasirenError) else f"{type(error).__name__}: {error}"
-        with suppress(OSError):  # such as on a full disk: the first failure is the one to report
+        with suppress(OSError, RunError):  # such as on a full disk: the first failure is the one to report
             self.write("interrupted" if interrupted else "failed", reason=reason)

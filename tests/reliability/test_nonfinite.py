@@ -54,6 +54,18 @@ def test_weights_that_are_not_finite_are_never_saved(
     assert not (tmp_path / "run" / "results" / "table.json").exists()
 
 
+def test_finite_weights_whose_field_is_not_finite_end_in_an_error(tmp_path: Path) -> None:
+    small = {"data.size": 8, "siren.hidden_features": 8, "siren.hidden_layers": 1, "train.steps": 1}
+    wild = ms.load_recipe("image", preset="quick", overrides={**small, "train.optimizer.lr": 1e38})
+    with pytest.raises(ms.TrainingError, match=r"infinite or NaN at \d+ of 64 points of 'pixels'"):
+        ms.run(wild, out=tmp_path / "run", device="cpu")
+    assert len(demand_finite_files(tmp_path / "run")) == 1
+    assert ms.open_run(tmp_path / "run").status["state"] == "failed"
+    with pytest.raises(ms.TrainingError, match="infinite or NaN"):
+        running.evaluate(tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run" / "results" / "table.json").exists()
+
+
 def test_a_checkpoint_of_nan_is_refused(tmp_path: Path) -> None:
     good = Checkpoint(1, {"model.a": torch.ones(2)}, {})
     checkpoints.save(tmp_path, good)

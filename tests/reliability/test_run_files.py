@@ -7,11 +7,13 @@ import os
 import shutil
 import signal
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import toys
 from click.testing import CliRunner
 from PIL import Image
@@ -22,6 +24,7 @@ from metasiren.engine import running
 from metasiren.engine.progress import Silent
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.runs import creation, lock
+from metasiren_report import at_the_end
 
 
 @pytest.fixture
@@ -221,23 +224,90 @@ def test_a_checkpoint_that_does_not_fit_an_edited_recipe_is_one_message(tmp_path
         running.resume(made.path, device="cpu")
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_a_signal_during_evaluation_says_how_to_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+@pytest.mark.parametrize("what", ["checkpoint_every", "pictures_every", "log_every"])
+def test_a_run_that_took_the_place_of_a_moved_one_is_left_alone(
+    tmp_path: Path, catalogue: Catalogue, what: str
+) -> None:
+    path, former = tmp_path / "run", tmp_path / "former"
+
+    class Moves(Silent):
+        def step(self, step: int, loss: float, steps_per_second: float) -> None:
+            if step == 2:
+                path.rename(former)
+                shutil.copytree(former, path)
+                holder = json.loads((path / ".lock").read_text())
+                (path / ".lock").write_text(json.dumps({**holder, "process": 1}))
+                before.update({p: p.read_bytes() for p in path.rglob("*") if p.is_file()})
+
+    before: dict[Path, bytes] = {}
+    recipe = toy(**{"checkpoint_every": 100, "pictures_every": 100, what: 1})
+    with pytest.raises(ms.RunError, match="deleted or moved while it trained"):
+        running.run(recipe, path, device="cpu", catalogue=catalogue, progress=Moves())
+    assert before == {p: p.read_bytes() for p in path.rglob("*") if p.is_file()}
+
+
+def test_weights_of_another_type_than_an_edited_recipe_asks_for_are_one_message(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    made = running.run(toy(), tmp_path / "run", device="cpu", catalogue=catalogue)
+    path = made.path / "recipe.yaml"
+    path.write_text(path.read_text().replace("dtype: float32", "dtype: float64"))
+    with pytest.raises(ms.RunError, match=r"do not fit each other: \S+ is of torch.float64 in the first and of"):
+        running.resume(made.path, device="cpu", catalogue=catalogue)
+
+
+def test_a_resume_with_another_torch_or_other_threads_says_so(tmp_path: Path, catalogue: Catalogue) -> None:
+    made = running.run(toy(), tmp_path / "run", device="cpu", catalogue=catalogue)
+    said: list[str] = []
+
+    class Told(Silent):
+        def say(self, message: str, *, minor: bool = False) -> None:
+            said.append(message)
+
+    running.resume(made.path, device="cpu", catalogue=catalogue, progress=Told())
+    assert "in place of" not in " ".join(said)
+    environment = json.loads((made.path / "environment.json").read_text())
+    environment["versions"]["torch"], environment["threads"] = "1.2.3", 123
+    (made.path / "environment.json").write_text(json.dumps(environment))
+    running.resume(made.path, device="cpu", catalogue=catalogue, progress=Told())
+    now = f"torch {version('torch')} in place of 1.2.3, {torch.get_num_threads()} threads in place of 123"
+    assert any(line.startswith(f"{now}: the result may differ in its last digits") for line in said)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_in_training_leaves_a_checkpoint(tmp_path: Path, catalogue: Catalogue, name: str) -> None:
+    class Ends(Silent):
+        def step(self, step: int, loss: float, steps_per_second: float) -> None:
+            if step == 3:
+                assert signal.getsignal(signal.Signals[name]) not in (signal.SIG_DFL, signal.default_int_handler)
+                signal.raise_signal(signal.Signals[name])
+
+    with pytest.raises(ms.InterruptedRunError, match=rf"stopped by {name} after step 3(.|\n)*Go on with"):
+        running.run(toy(), tmp_path / "run", device="cpu", catalogue=catalogue, progress=Ends())
+    made = ms.open_run(tmp_path / "run")
+    assert (made.status["state"], made.checkpoint().step) == ("interrupted", 3)
+
+
+@pytest.mark.parametrize("place", ["evaluation", "report"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_during_evaluation_or_report_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, place: str
 ) -> None:
     changes = {"data.size": 8, "siren.hidden_features": 4, "train.steps": 2}
     recipe = ms.load_recipe("image", preset="quick", overrides=changes)
-    before = signal.getsignal(signal.SIGTERM)
+    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)]
 
     def stopped(*_: Any, **__: Any) -> None:
-        assert name == "SIGINT" or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL  # or it would end pytest
+        # Or it would end pytest.
+        assert name == "SIGINT" or signal.getsignal(signal.Signals[name]) != signal.SIG_DFL
         signal.raise_signal(signal.Signals[name])
 
     with monkeypatch.context() as patch:
-        patch.setattr(running, "write_evaluated", stopped)
+        places = {"evaluation": (running, "write_evaluated"), "report": (at_the_end, "write_quietly")}
+        patch.setattr(*places[place], stopped)
         with pytest.raises(ms.InterruptedRunError, match=rf"{name} during the evaluation(.|\n)*Go on with: .*--resume"):
             ms.run(recipe, tmp_path / "run", device="cpu")
-    assert signal.getsignal(signal.SIGTERM) == before
+    assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)] == before
     made = ms.open_run(tmp_path / "run")
     assert made.status["state"] == "interrupted"
     assert made.status["step"] == 2

@@ -14,8 +14,8 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def as_image(colours: Array) -> Image.Image:
-    """A picture (rows, columns, 3) in [0, 1] as Pillow's."""
-    return Image.fromarray((colours * 255).round().astype(np.uint8))
+    """A picture (rows, columns, 3) in [0, 1] as Pillow's; NaN is black."""
+    return Image.fromarray((np.nan_to_num(colours) * 255).round().astype(np.uint8))
 
 
 def sheet(

@@ -151,7 +151,7 @@ def drawn(views: Views, truth: Views) -> tuple[Array, Array, Array]:
 
 
 def gradient_in_colours(gradient: Array, truth: Array) -> Array:
-    """The mean of the channels, white where it vanishes; the hue is its direction, the saturation its magnitude.
+    """The mean of the channels: hue is its direction, saturation its magnitude; white where it vanishes or is NaN.
 
     Args:
         gradient: (rows, columns, channels, 2).
@@ -160,7 +160,7 @@ def gradient_in_colours(gradient: Array, truth: Array) -> Array:
     Returns:
         (rows, columns, 3) in [0, 1].
     """
-    slope = gradient.mean(axis=2)
+    slope = np.nan_to_num(gradient.mean(axis=2))
     direction = np.arctan2(slope[..., 0], slope[..., 1]) / (2 * np.pi) + 0.5
     size = np.linalg.norm(slope, axis=-1) / _scale(np.linalg.norm(truth.mean(axis=2), axis=-1))
     colours: Array = hsv2rgb(np.stack([direction, size.clip(0, 1), np.ones_like(size)], axis=-1))
