@@ -23,11 +23,11 @@ class MetasirenError(Exception):
 
     def __init__(self, where: str, found: str, advice: str = "") -> None:
         self.where, self.found, self.advice = where, found, advice
-        lines = [f"{_short(where)}: {_short(found)}", *(f"  {_short(line)}" for line in advice.splitlines())]
+        lines = [f"{shortened(where)}: {shortened(found)}", *(f"  {shortened(line)}" for line in advice.splitlines())]
         super().__init__("\n".join(lines))
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
     """A long text without its middle: an untrusted file may put any text into a message."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}"
 

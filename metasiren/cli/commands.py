@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -74,6 +75,8 @@ def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
     Add --debug anywhere for full tracebacks.
     """
     ctx.obj = without
+    if without:  # a command that uses no plugin, too, names one that is not there
+        catalogue_of(ctx)
 
 
 @cli.command(cls=RunCommand)
@@ -228,6 +231,10 @@ def main() -> None:
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     warnings.showwarning = _show_warning
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # File names of any bytes, and signs that a terminal's encoding lacks, must not end a command.
+        utf8 = sys.stdout.encoding.lower().replace("-", "") == "utf8"
+        sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
     try:
         cli(args=arguments, prog_name="metasiren", standalone_mode=False)
     except click.exceptions.Exit as stop:

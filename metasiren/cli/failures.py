@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from metasiren.errors import is_out_of_memory
+from metasiren.errors import is_out_of_memory, shortened
 
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -19,7 +19,7 @@ def explain(error: BaseException) -> str | None:
         lines = [f"out of memory: {reason}", *estimated, "An earlier checkpoint, if there is one, is kept."]
         return "\n  ".join(lines)
     if isinstance(error, OSError) and error.errno is not None:
-        file = f"{error.filename}: " if error.filename else ""
+        file = f"{shortened(str(error.filename))}: " if error.filename else ""
         if error.errno in FULL:
             advice = "Free space (or raise the limit on file sizes); then go on with --resume if a run was begun."
         elif error.errno in CLOSED:

@@ -62,7 +62,6 @@ class DryRun:
             lines.append(f"it does not fit: {self.advice}")
         if self.step_seconds is not None and self.steps is not None:
             total = self.steps * self.step_seconds
-            end = (now or datetime.now()) + timedelta(seconds=min(total, self.limit or total))
             first = ", measured in the first stage" if self.stages > 1 else ", measured"
             lines.append(
                 f"training: {self.steps:,} steps of {duration(self.step_seconds)}{first} on {self.device}: "
@@ -71,10 +70,17 @@ class DryRun:
             if self.limit is not None and self.limit < total:
                 share = f"about {int(self.limit / self.step_seconds):,} of these steps fit"
                 lines.append(f"--max-time is {duration(self.limit)}: {share}")
-            lines.append(f"begun now, training ends at about {end:%Y-%m-%d %H:%M}, then it is evaluated")
+            lines.append(f"begun now, training ends {_moment(now or datetime.now(), min(total, self.limit or total))}")
         lines += _words_of_cost(self.cost, self.free, self.device)
         lines.append("Nothing was written. The resolved recipe, which runs as it stands:")
         return "\n".join([*(f"# {line}" for line in lines), self.recipe.to_yaml().rstrip()])
+
+
+def _moment(now: datetime, seconds: float) -> str:
+    try:
+        return f"at about {now + timedelta(seconds=seconds):%Y-%m-%d %H:%M}, then it is evaluated"
+    except OverflowError:
+        return f"after the year {datetime.max.year:,}"
 
 
 def _words_of_preset(recipe: Recipe, about: str) -> str:

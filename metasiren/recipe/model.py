@@ -36,7 +36,7 @@ class ConstraintPart(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str | None = None
-    weight: float = 1.0
+    weight: float = Field(1.0, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -53,7 +53,7 @@ class SirenOptions(_Strict):
     """What a person decides of the SIREN; its inputs and outputs follow from the data."""
 
     hidden_features: int = Field(256, ge=1)
-    hidden_layers: int = Field(3, ge=0)
+    hidden_layers: int = Field(3, ge=0, le=1000)
     first_omega: Annotated[float, Field(gt=0)] | Literal["auto"] = 30.0
     hidden_omega: float = Field(30.0, gt=0)
     nonlinearity: str | Part = "sine"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import shutil
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -128,6 +129,7 @@ def scaffold(kind: str, name: str, out: Path, *, taken: Collection[str] = ()) ->
     except FileExistsError:
         raise PluginError(where, f"{folder} is there already.", "Name another --out, or another plugin.") from None
     except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)  # it was made above
         raise PluginError(where, f"cannot write there: {error}.", "Name another --out.") from None
     return folder
 

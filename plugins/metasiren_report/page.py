@@ -77,8 +77,12 @@ def write_page(html: str, out: Path) -> None:
         OSError: it cannot be written.
     """
     partial = out.with_suffix(".partial")
-    partial.write_text(html, "utf-8")
-    partial.replace(out)
+    try:
+        partial.write_text(html, "utf-8")
+        partial.replace(out)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def render_report(runs: Sequence[Run]) -> str:

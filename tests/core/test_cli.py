@@ -135,6 +135,7 @@ def test_resuming_a_finished_run_says_that_training_had_ended(call: Any, recipe:
         (("describe", "encoder", "mean_pear"), "Did you mean"),
         (("plugins", "--check", "acme"), "no plugin is called"),
         (("pluginz",), "Did you mean"),
+        (("--without", "nosuch", "recipes"), "no plugin is called 'nosuch'"),
     ],
 )
 def test_a_mistake_is_one_message_without_a_traceback(

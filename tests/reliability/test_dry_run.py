@@ -162,3 +162,9 @@ def test_the_table_says_where_a_result_cannot_be_repeated(
     assert words in table.conditions
     assert ("repeatable" in table.conditions) == bool(words)
     assert (made.results / "table.md").is_file() == bool(words)
+
+
+def test_steps_that_no_calendar_holds_are_planned() -> None:
+    plan = dry_run(small(**{"train.steps": 10**18}), load_catalogue(), CPU)
+    assert "1,000,000,000,000,000,000 steps" in plan.text()
+    assert "training ends after the year 9,999" in plan.text()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 import torch
 
@@ -27,6 +31,10 @@ from metasiren.registry.catalogue import load_catalogue
         ),
         (OSError(errno.EFBIG, "File too large"), r"File too large.*\n.*Free space"),
         (PermissionError(errno.EACCES, "Permission denied", "x"), r"x: Permission denied.*\n.*write to"),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", "x" * 5000),
+            r"^x{1,700} \.\.\. x{1,500}: File name too long",
+        ),
         (torch.OutOfMemoryError("CUDA out of memory."), r"out of memory: CUDA.*\n.*train.batch"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 160000000000"), "out of memory"),
         (MemoryError(), "out of memory"),
@@ -48,6 +56,22 @@ def test_a_failure_of_the_machine_is_a_message(
     assert re.search(message, told)
 
 
+def test_a_file_name_that_is_no_text_is_printed_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.setattr(commands, "cli", lambda **_: click.echo(Path(os.fsdecode(b"n\xff\xe9"))))
+    monkeypatch.setattr("sys.argv", ["metasiren", "plugins"])
+    commands.main()
+    assert capfdbinary.readouterr().out == b"n\xff\xe9\n"
+
+
+def test_signs_that_an_encoding_lacks_end_no_command() -> None:
+    code = "import sys; from metasiren.cli import commands; commands.cli = lambda **_: print('\u2013 \u00d7');"
+    command = [sys.executable, "-c", f"{code} commands.main()"]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=True)
+    assert done.stdout.strip() == rb"\u2013 \xd7"
+
+
 def test_a_fault_stays_a_fault() -> None:
     assert explain(ValueError("x")) is None
     assert explain(RuntimeError("shapes differ")) is None
@@ -65,6 +89,8 @@ BASE: dict[str, Any] = {"data.size": 12, "siren.hidden_features": 8, "train.step
         ({"train.optimizer.lr": -1}, "Invalid learning rate"),
         ({"train.optimizer.lr": "nan"}, "learning rate|number"),
         ({"train.on_nonfinite": "hope"}, "train.on_nonfinite"),
+        ({"constraints.mse.weight": "nan"}, r"constraints.mse.weight: .*finite number"),
+        ({"siren.hidden_layers": 1_000_000}, r"siren.hidden_layers: .*1000"),
     ],
 )
 def test_a_value_that_cannot_be_is_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:

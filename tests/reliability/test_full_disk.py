@@ -20,7 +20,10 @@ import metasiren as ms
 from metasiren.engine import running
 from metasiren.json_files import write_json
 from metasiren.registry.catalogue import load_catalogue
+from metasiren.registry.scaffold import scaffold
+from metasiren.runs import lock
 from metasiren.runs.board import EventFile
+from metasiren_report.page import write_report
 
 resource = pytest.importorskip("resource", reason="no limits on the size of files here")
 NOBODY = 65534
@@ -125,3 +128,19 @@ def test_a_run_that_may_only_be_read_is_read_and_says_so_where_it_would_be_writt
         list(ms.open_run(path).losses())
     assert all(torch.equal(again[name], value) for name, value in weights.items())
     assert {stat.S_IMODE(p.stat().st_mode) & 0o444 for p in path.rglob("*") if p.is_file()} == {0o444}
+
+
+def test_a_lock_on_a_full_disk_names_its_file_and_is_given_back(tmp_path: Path) -> None:
+    with files_of_at_most(0), pytest.raises(OSError, match=r"\.lock"):
+        lock.take(tmp_path)
+    lock.take(tmp_path).close()
+
+
+def test_pages_and_packages_leave_nothing_half_written_on_a_full_disk(tmp_path: Path) -> None:
+    made = ms.run(small(**{"train.steps": 1}), tmp_path / "run", device="cpu")
+    (tmp_path / "out").mkdir()
+    with files_of_at_most(100), pytest.raises(ms.RunError, match=r"page\.html: cannot be written"):
+        write_report([made], tmp_path / "out" / "page.html")
+    with files_of_at_most(100), pytest.raises(ms.PluginError, match="cannot write there"):
+        scaffold("encoder", "some_name", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
