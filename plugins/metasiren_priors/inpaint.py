@@ -155,7 +155,7 @@ def _demand_use_of_observations(run: Run, model: Model, context: Context, latent
     """Refuse a model whose latent stays the same when every observed value changes."""
     turned = replace(context, values=-context.values - 0.5)
     if torch.equal(latent, model.encoder(turned, model.decoder)):
-        found = f"its encoder {run.recipe.encoder.name!r} does not use observed pixels, so it is no prior."
+        found = f"its encoder {run.recipe.encoder.name!r} does not use observed pixels, so the run holds no prior."
         raise RunError(str(run.path), found, f"Give a run of {PRIORS}.")
 
 
