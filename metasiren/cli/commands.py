@@ -71,7 +71,7 @@ class _Cli(click.Group):
 def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
     """Learn functions from signals: SIRENs, and priors over them.
 
-    Commands that write files refuse a file that exists; --overwrite replaces it. Folders are never replaced.
+    Commands that write files refuse a file that exists; --overwrite replaces files. Folders are never replaced.
     Add --debug anywhere for full tracebacks.
     """
     ctx.obj = without
