@@ -15,7 +15,7 @@ import click
 
 from metasiren.cli.failures import explain
 from metasiren.cli.foreign import RunCommand
-from metasiren.cli.options import catalogue_of, console
+from metasiren.cli.options import catalogue_of, completed_recipes, console
 from metasiren.cli.options import device as device_option
 from metasiren.cli.options import seconds as as_seconds
 from metasiren.cli.parts import describe, new, plugins, recipes, schema
@@ -80,7 +80,7 @@ def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
 
 
 @cli.command(cls=RunCommand)
-@click.argument("recipe", required=False)
+@click.argument("recipe", required=False, shell_complete=completed_recipes)
 @click.option(
     "--preset", metavar="NAME", help="A preset of the recipe, or base for none; by default the first that can run here."
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 
@@ -18,6 +19,14 @@ def seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> fl
     from metasiren.engine.durations import seconds_of
 
     return None if value is None else seconds_of(value, param.opts[0])
+
+
+def completed_recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of shipped recipes that begin so, for the shell's completion; the shell's own files where none does."""
+    from metasiren.recipe import shipped_recipes
+
+    names = [path.stem for path in shipped_recipes() if path.stem.startswith(incomplete)]
+    return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, type="file")]
 
 
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from metasiren import RecipeError, RunError, demand_new
+from metasiren import RecipeError, RunError, demand_new, did_you_mean
 from metasiren.cli.options import catalogue_of
 from metasiren.cli.options import device as device_option
 from metasiren.cli.options import seconds as as_seconds
@@ -207,7 +207,8 @@ def selfcheck(
         demand_new(output, where=f"selfcheck -o {output}", overwrite=overwrite)
     known = [path.stem for path in shipped_recipes()]
     if unknown := sorted(set(names) - set(known)):
-        raise RecipeError("--recipe", f"no shipped recipe is called {unknown[0]!r}.", f"known: {', '.join(known)}")
+        advice = f"{did_you_mean(unknown[0], known)}\nknown: {', '.join(known)}".strip()
+        raise RecipeError("--recipe", f"no shipped recipe is called {unknown[0]!r}.", advice)
     place = pick_device(device)
     report = checked(place, catalogue_of(ctx), names=names or None, seconds=max_time, say=click.echo)
     click.echo(", ".join(f"{count} {state}" for state, count in report["counts"].items()) + f" on {place}")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 
 import metasiren as ms
+from metasiren.cli.commands import cli
 from metasiren.cli.foreign import WORDS
 from metasiren.recipe.words import KEYS, all_words
 
@@ -30,11 +31,25 @@ Typed = Callable[..., Result]
         ("metasiren describe recipe", "recipes: allen_cahn,"),
         ("metasiren new encodr mine", "Did you mean 'encoder'?"),
         ("metasiren run imag", "Did you mean 'image'?"),
+        ("metasiren selfcheck --recipe imag", "Did you mean 'image'?"),
+        ("metasiren zoo image -o faces.png", "name it faces.safetensors"),
+        (
+            "metasiren solve helmholtz --set data.medium.name=disc --set data.medium.radios=1 -o out",
+            "Did you mean 'radius'?",
+        ),
         ("metasiren run image --preset quik", "Did you mean 'quick'?"),
     ],
 )
 def test_a_misspelt_name_is_answered_with_the_closest(typed: Typed, line: str, words: str) -> None:
     assert words in str(typed(line).exception)
+
+
+@pytest.mark.parametrize(("begun", "offered"), [("inp", "plain,inpainting"), ("./mi", "file,./mi")])
+def test_the_shell_completes_recipes_and_files(monkeypatch: pytest.MonkeyPatch, begun: str, offered: str) -> None:
+    monkeypatch.setenv("COMP_WORDS", f"metasiren run {begun}")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    asked = CliRunner().invoke(cli, env={"_METASIREN_COMPLETE": "bash_complete"}, prog_name="metasiren")
+    assert asked.stdout.strip() == offered
 
 
 @pytest.mark.parametrize(
