@@ -52,7 +52,7 @@ def test_inpaint_on_a_run_without_a_prior_is_refused(typed: Typed, photo: Path) 
     result = typed(f"metasiren inpaint {run} photo.jpg --mask hole.png -o out.png")
     assert result.exit_code != 0
     assert isinstance(result.exception, ms.RunError)
-    assert "so it is no prior" in str(result.exception)
+    assert "holds no prior" in str(result.exception)
     assert "celeba_cnn" in str(result.exception)
     assert not (photo / "out.png").exists()
 
