@@ -128,6 +128,7 @@ def test_a_size_of_one_number_and_a_file_that_cannot_be_written_are_named_as_typ
     monkeypatch.setattr(Image.Image, "save", refused)
     done = typed(f"metasiren render {run} -o x.png --size 9x9")
     assert str(done.exception).startswith("x.png: cannot be written: [Errno 2] No such file or directory: 'x.png'")
+    assert "has space" in str(done.exception)
 
 
 def test_two_axes_and_time_are_a_strip_or_frames(tmp_path: Path) -> None:

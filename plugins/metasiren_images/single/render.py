@@ -99,7 +99,10 @@ class PictureRenderer(Renderer):
             # Options that a format does not have are ignored by it.
             picture.save(path, quality=95, lossless=True)
         except (ValueError, OSError) as error:
-            raise DataError(str(path), f"cannot be written: {error}.", "Try a .png, or a smaller size.") from None
+            of_system = getattr(error, "errno", None) is not None
+            folder = "Give a path in a folder that exists, can be written to and has space."
+            advice = folder if of_system else "Try a .png, or a smaller size."
+            raise DataError(str(path), f"cannot be written: {error}.", advice) from None
         if domain.grid is not None and self.size is not None:
             _warn_of_stretching((domain.grid[0], domain.grid[1]), self.size)
 
