@@ -102,4 +102,4 @@ def _linear(low: float, high: float) -> list[float]:
 def _label(value: float) -> str:
     if value and (abs(value) >= 1e6 or abs(value) < 1e-3):
         return f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-").replace("e+0", "e")
-    return f"{value:,.4g}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

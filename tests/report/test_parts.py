@@ -45,6 +45,13 @@ def test_values_of_both_signs_have_a_linear_axis() -> None:
     np.testing.assert_allclose(np.diff(points[:, 1]), np.diff(points[:, 1])[0], atol=0.2)
 
 
+@pytest.mark.parametrize(("last", "labels"), [(12_000.0, ["5,000", "10,000"]), (200_000.0, ["100,000", "200,000"])])
+def test_large_steps_are_written_in_full(last: float, labels: list[str]) -> None:
+    svg = curves({"loss": [(1.0, 1.0), (last, 2.0)]}, across="step", title="loss")
+    assert all(f">{label}</text>" in svg for label in labels)
+    assert "e+" not in svg
+
+
 def test_curves_are_thinned_and_skip_what_is_not_finite() -> None:
     series = [(float(i), float("nan") if i % 2 else 1.0 + i) for i in range(4000)]
     assert len(_polyline(curves({"loss": series}, across="step", title="loss"))) == 400

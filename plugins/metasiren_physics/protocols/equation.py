@@ -51,7 +51,8 @@ class EquationProtocol(Protocol):
 
     captions: ClassVar[dict[str, str]] = {
         "figure.png": (
-            "The field, and where they are known, the solution and the error. Each map has its scale of colours below."
+            "The field, and where they are known, the solution and the error. Each map has its scale of colours below; "
+            "values beyond it have its last colour."
         ),
     }
 
