@@ -128,6 +128,7 @@ class RunLogger:
 
         def preview(step: int, model: Model) -> None:
             demand_held(self.run.path)
+            self.run.results.mkdir(exist_ok=True)
             picture = protocol.preview(model, dataset, self.run.results / "preview.png", device=device)
             if picture is not None:
                 self._board.image("samples", picture, step)

@@ -135,7 +135,7 @@ class Trainer:
                 if logged:
                     self.seconds, rate = stopwatch.read()
                     watch(self.step, read_losses(losses), self.seconds, rate)
-                if self.step % train.checkpoint_every == 0 and self.step < steps:
+                if self.step % train.checkpoint_every == 0 or self.step == steps:  # before pictures, which may fail
                     save(checkpoint := self.checkpoint())
                     self.recovery.keep(checkpoint)
                     saved = self.step

@@ -24,6 +24,7 @@ from metasiren.engine import running
 from metasiren.engine.progress import Silent
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.runs import creation, lock
+from metasiren_images.single.protocol import PictureProtocol
 from metasiren_report import at_the_end
 
 
@@ -347,3 +348,22 @@ def test_a_run_stopped_by_a_signal_counts_every_step_that_was_taken(
     listed = CliRunner().invoke(cli, ["runs", str(tmp_path)])
     assert f"not finished, {step} of 4 steps" in listed.output
     assert json.loads(CliRunner().invoke(cli, ["runs", str(tmp_path), "--json"]).stdout)[0]["steps"] == step
+
+
+def test_a_fault_in_the_last_pictures_loses_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does a folder of results that was removed stop a resume."""
+    small = {"data.size": 16, "train.steps": 4, "train.checkpoint_every": 3, "siren.hidden_features": 8}
+    recipe = ms.load_recipe("image", preset="quick", overrides=small)
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PictureProtocol, "preview", fails)
+        with pytest.raises(OSError, match="No space left"):
+            running.run(recipe, tmp_path / "run", device="cpu")
+    assert (tmp_path / "run/checkpoints/step-00000004.safetensors").is_file()
+    shutil.rmtree(tmp_path / "run/results")
+    (tmp_path / "run/checkpoints/step-00000004.safetensors").unlink()
+    resumed = running.resume(tmp_path / "run", device="cpu")
+    assert (resumed.results / "preview.png").is_file()
