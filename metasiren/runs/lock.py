@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
+from weakref import WeakSet
 
 from metasiren.errors import RunError
 from metasiren.json_files import json_object, naming
@@ -25,6 +26,8 @@ except ImportError:  # pragma: no cover (Windows)
     fcntl = None  # type: ignore[assignment]
 
 NAME = ".lock"
+_taken: WeakSet[IO[str]] = WeakSet()
+"""The lock files that this process holds open."""
 
 
 def take(folder: Path) -> IO[str]:
@@ -66,20 +69,23 @@ def take(folder: Path) -> IO[str]:
         with suppress(OSError):
             file.close()
         raise
+    _taken.add(file)
     return file
 
 
 def demand_held(folder: Path) -> None:
     """Demand that the directory is still the one that this process locked: it may have been moved, and another made.
 
+    What the lock says does not count: where a file system has no locks, another command writes its own name into it.
+
     Raises:
-        RunError: its lock names another process, or is gone.
+        RunError: its lock is not a file that this process took, or is gone.
     """
     try:
-        held = json_object((folder / NAME).read_text("utf-8"))
-    except (OSError, ValueError):
-        held = {}
-    if (held.get("process"), held.get("machine")) != (os.getpid(), socket.gethostname()):
+        found = (folder / NAME).stat()
+    except OSError:
+        raise moved(folder) from None
+    if not any(os.path.samestat(found, os.fstat(file.fileno())) for file in _taken if not file.closed):
         raise moved(folder)
 
 

@@ -247,6 +247,21 @@ def test_a_run_that_took_the_place_of_a_moved_one_is_left_alone(
     assert before == {p: p.read_bytes() for p in path.rglob("*") if p.is_file()}
 
 
+def test_a_run_keeps_its_directory_whatever_its_lock_says(
+    tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where files cannot be locked another command writes into it, and machines change their names."""
+
+    class Renamed(Silent):
+        def step(self, step: int, loss: float, steps_per_second: float) -> None:
+            monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+            (tmp_path / "run" / ".lock").write_text('{"process": 1, "machine": "other"}')
+
+    recipe = toy(checkpoint_every=1, log_every=1)
+    made = running.run(recipe, tmp_path / "run", device="cpu", catalogue=catalogue, progress=Renamed())
+    assert ms.open_run(made.path).status["state"] == "finished"
+
+
 def test_weights_of_another_type_than_an_edited_recipe_asks_for_are_one_message(
     tmp_path: Path, catalogue: Catalogue
 ) -> None:
