@@ -211,7 +211,7 @@ def make_medium(option: Any) -> Medium:
             raise RecipeError(f"medium: {name}", f"it has no option {option!r}.", advice)
     for each in known.values():
         if each.default is each.empty and each.name not in options:
-            advice = f"Write it as data.medium={{name: {name}, {each.name}: ...}}; known: {', '.join(known)}."
+            advice = f"Write it as --set 'data.medium={{name: {name}, {each.name}: ...}}'; known: {', '.join(known)}."
             raise RecipeError(f"medium: {name}", f"{each.name} is not given.", advice)
     try:
         return MEDIA[name](**options)

@@ -23,7 +23,7 @@ ADVICE = (
 )
 MOST_HELD_OUT = 20_000
 LABELLED_AT_ONCE = 8192
-"""With more points, progress is shown while their side is computed."""
+"""Points whose side is computed between two updates of the progress bar."""
 
 
 class Shape(Dataset):

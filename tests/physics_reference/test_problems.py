@@ -98,7 +98,7 @@ def test_pictures_are_media(tmp_path):
     ("option", "words"),
     [("disk", "Did you mean 'disc'"), ({"radius": 0.1}, "known: uniform"),
      ({"name": "disc", "radios": 1}, "no option 'radios'.\n  Did you mean 'radius'"),
-     ("picture", r"path is not given.\n  Write it as data.medium=\{name: picture, path: ...\}"),
+     ("picture", r"path is not given.\n  Write it as --set 'data.medium=\{name: picture, path: ...\}'"),
      ({"name": "disc", "radius": -1}, "radius"), ({"name": "square", "half_width": 0}, "half_width")],
 )  # fmt: skip
 def test_a_wrong_medium_is_named(option, words):

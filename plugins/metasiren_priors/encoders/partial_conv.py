@@ -169,5 +169,5 @@ class PartialConvEncoder(Encoder):
         return latent.to(self.head.weight.dtype)
 
     def _passed_on(self, seen: Tensor, x: Tensor, *, first: bool) -> Tensor:
-        """The mask that a layer gets: in legacy mode, one of observed pixels only for all but the first."""
+        """The mask that a layer gets: in legacy mode, all pixels count as observed for all layers but the first."""
         return seen if first or not self.legacy_mask else torch.ones_like(x[:, :1], dtype=seen.dtype)
