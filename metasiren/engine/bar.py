@@ -12,7 +12,14 @@ SILENT_SECONDS = 1.0
 """Work that takes longer is named."""
 
 EVERY_SECONDS = 15.0
-"""Time between two lines where there is no terminal."""
+"""Time between two lines in the first minute, where there is no terminal."""
+
+MINUTE = 60.0
+
+
+def between_lines(elapsed: float, first: float) -> float:
+    """Seconds from one line to the next: `first` during the first minute of the work, and a minute after it."""
+    return first if elapsed <= MINUTE else MINUTE
 
 
 @contextlib.contextmanager
@@ -37,17 +44,18 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[int], object]]:
 
 
 class _Lines:
-    """Prints how much is done, at most every `EVERY_SECONDS`; nothing about work that takes less."""
+    """Prints how much is done, now and then; nothing about work that takes less than `EVERY_SECONDS`."""
 
     def __init__(self, title: str, total: int) -> None:
         self.title, self.total, self.done = title, total, 0
-        self._printed = time.monotonic()
+        self._began = self._printed = time.monotonic()
 
     def advance(self, count: int) -> None:
         """So much more is done."""
         self.done += count
-        if self.done < self.total and time.monotonic() - self._printed >= EVERY_SECONDS:
-            self._printed = time.monotonic()
+        now = time.monotonic()
+        if self.done < self.total and now - self._printed >= between_lines(now - self._began, EVERY_SECONDS):
+            self._printed = now
             print(f"{self.title}: {self.done / self.total:.0%}", file=sys.stderr, flush=True)
 
 

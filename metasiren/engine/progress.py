@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bar
 
 from metasiren.contracts import Dataset
+from metasiren.engine.bar import EVERY_SECONDS, between_lines
 from metasiren.engine.choosing import Choice
 
 TIMED = 5
@@ -53,9 +54,9 @@ class Silent(Progress):
 
 
 class Shown(Progress):
-    """A rich progress bar on a terminal; on a pipe, a line every `every` seconds."""
+    """A rich progress bar on a terminal; on a pipe, a line every `every` seconds, after a minute one a minute."""
 
-    def __init__(self, console: Console, *, every: float = 15.0) -> None:
+    def __init__(self, console: Console, *, every: float = EVERY_SECONDS) -> None:
         self.console, self.every = console, every
         self._bar: Bar | None = None
         self._task = TaskID(0)
@@ -89,10 +90,10 @@ class Shown(Progress):
         if self._bar is not None:
             self._bar.update(self._task, completed=step, numbers=numbers)
             return
-        if now - self._told < self.every and step < self._steps:
+        first, began = self._first
+        if now - self._told < between_lines(now - began, self.every) and step < self._steps:
             return
         self._told = now
-        first, began = self._first
         if step - first >= TIMED and step < self._steps:
             numbers += f"  {duration((self._steps - step) * (now - began) / (step - first))} left"
         self.console.print(f"step {step:,}/{self._steps:,}  {numbers}", highlight=False)

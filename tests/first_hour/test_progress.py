@@ -90,6 +90,32 @@ def test_the_time_left_is_not_told_before_some_steps_were_timed(monkeypatch: pyt
     assert last == "step 20/20  loss 0.5  0.123 steps/s"
 
 
+def test_a_pipe_gets_four_lines_in_the_first_minute_of_training_and_then_one_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = itertools.count(start=1000.0, step=1.0)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    stream = io.StringIO()
+    shown = Shown(Console(file=stream, force_terminal=False, width=120))
+    shown.start(1000, 0)
+    for step in range(1, 400):
+        shown.step(step, 0.5, 1.0)
+    steps = [int(line.split("/")[0].removeprefix("step ")) for line in stream.getvalue().splitlines()]
+    assert steps == [1, 16, 31, 46, 61, 121, 181, 241, 301, 361]
+
+
+def test_other_long_work_on_a_pipe_says_one_line_a_minute_after_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(step=1.0)
+    monkeypatch.setattr(bar, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with bar.progress_bar("evaluating", 1000) as advance:
+        for _ in range(400):
+            advance(1)
+    done = [line.removeprefix("evaluating: ") for line in stream.getvalue().splitlines()]
+    assert done == ["2%", "3%", "4%", "6%", "12%", "18%", "24%", "30%", "36%"]
+
+
 def test_a_resumed_run_forgets_the_time_that_was_before(monkeypatch: pytest.MonkeyPatch) -> None:
     shown, stream = _shown(monkeypatch, terminal=False)
     shown.start(100, 60)
