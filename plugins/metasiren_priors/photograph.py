@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import torch
@@ -161,7 +162,8 @@ def transparency_words(path: Path, *, masked: bool) -> str:
     with opened_picture(Path(path).expanduser()) as picture:
         if not is_transparent(picture):
             return ""
-    return "its transparent parts count as white" + ("" if masked else f"; --mask {path} makes them the hole")
+    advice = "" if masked else f"; --mask {quote(str(path))} makes them the hole"
+    return f"its transparent parts count as white{advice}"
 
 
 def cut(photo: Image.Image, box: Box) -> Tensor:

@@ -13,6 +13,7 @@ from small_runs import faces, path_of, small
 
 import metasiren as ms
 from metasiren_priors.mask_files import MaskWarning
+from metasiren_priors.photograph import transparency_words
 
 Typed = Callable[..., Result]
 
@@ -78,6 +79,12 @@ def test_a_transparent_photograph_is_laid_on_white_with_a_word(typed: Typed, pho
     assert path_of(masked) == "filled.png"
     assert "its transparent parts count as white\n" in masked.stderr
     assert "transparent" not in words_of(typed(f"metasiren inpaint {prior} photo.jpg --pixels 9 -o plain.png"))
+
+
+def test_the_advice_for_a_transparent_photograph_can_be_typed(tmp_path: Path) -> None:
+    path = tmp_path / "my photo.png"
+    Image.new("RGBA", (8, 8)).save(path)
+    assert transparency_words(path, masked=False).endswith(f"; --mask '{path}' makes them the hole")
 
 
 def test_greys_of_sixteen_bits_are_not_cut_off(typed: Typed, photo: Path, prior: str) -> None:

@@ -33,6 +33,7 @@ Typed = Callable[..., Result]
         ("metasiren run imag", "Did you mean 'image'?"),
         ("metasiren selfcheck --recipe imag", "Did you mean 'image'?"),
         ("metasiren zoo image -o faces.png", "name it faces.safetensors"),
+        ("metasiren zoo image -o zoos/faces", "name it zoos/faces.safetensors"),
         (
             "metasiren solve helmholtz --set data.medium.name=disc --set data.medium.radios=1 -o out",
             "Did you mean 'radius'?",
