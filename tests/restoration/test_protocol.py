@@ -16,11 +16,13 @@ from metasiren import DataError, Model, PluginError, RecipeError, Siren
 from metasiren.testing import Ripples
 from metasiren_basics.fixed import FixedEncoder
 from metasiren_basics.free import FreeDecoder
+from metasiren_images.restoration import protocol
 from metasiren_images.restoration.classical import Mask, Pixels, biharmonic, opencv
 from metasiren_images.restoration.deep_image_prior import DeepImagePrior
 from metasiren_images.restoration.hourglass import Hourglass
 from metasiren_images.restoration.masked import MaskedPicture
 from metasiren_images.restoration.protocol import InpaintingProtocol, closeness
+from metasiren_images.single.sheet import sheet
 
 QUICK_DIP = DeepImagePrior(steps=3, features=4)
 
@@ -126,6 +128,21 @@ def test_every_method_has_its_row_and_the_best_is_named(tmp_path: Path) -> None:
     for name in ("figure", "field", "seen", "truth", "telea", "biharmonic", "navier_stokes", "deep_image_prior"):
         with Image.open(tmp_path / f"{name}.png") as picture:
             assert np.asarray(picture).std() > 1, name
+
+
+def test_methods_have_their_proper_names_in_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cv2", reason="NO OPENCV: python -m pip install 'metasiren[inpainting]'")
+    heads: list[str] = []
+
+    def noted(rows: Any, above: list[str]) -> Image.Image:
+        heads.extend(above)
+        return sheet(rows, above)
+
+    monkeypatch.setattr(protocol, "sheet", noted)
+    dataset = MaskedPicture(photograph="coffee", size=24, fraction=0.5)
+    judge(dataset, tmp_path, baselines=["biharmonic", "navier_stokes", "telea"])
+    names = [head.rsplit(" ", 2)[0] for head in heads]
+    assert names[2:] == ["field", "biharmonic", "Navier-Stokes", "Telea"]
 
 
 def test_a_seed_of_deep_image_prior_changes_its_row_alone(tmp_path: Path) -> None:

@@ -160,10 +160,11 @@ class InpaintingProtocol(Protocol):
         as_image(in_colours(composite)).save(results / "composite.png")
         heads, tiles = ["seen", "truth"], [shown(data), in_colours(data.picture)]
         for label, made in pictures.items():
-            word = "field" if label == name else label.partition(" (")[0].lower().replace(" ", "_").replace("-", "_")
-            as_image(in_colours(made)).save(results / f"{word}.png")
+            method = "field" if label == name else label.partition(" (")[0]
+            file = method.lower().replace(" ", "_").replace("-", "_")
+            as_image(in_colours(made)).save(results / f"{file}.png")
             found = numbers[label]["psnr_db"]
-            heads.append(word.replace("_", " ") + (f" {found:.1f} dB" if found is not None else ""))
+            heads.append(method + (f" {found:.1f} dB" if found is not None else ""))
             tiles.append(in_colours(made))
         figure: Image.Image = sheet([("", tiles)], heads)
         figure.save(results / "figure.png")
