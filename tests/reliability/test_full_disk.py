@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -21,7 +22,7 @@ from metasiren.engine import running
 from metasiren.json_files import write_json
 from metasiren.registry.catalogue import load_catalogue
 from metasiren.registry.scaffold import scaffold
-from metasiren.runs import lock
+from metasiren.runs import board, lock
 from metasiren.runs.board import EventFile
 from metasiren_report.page import write_report
 
@@ -48,7 +49,10 @@ def small(**changes: object) -> ms.Recipe:
     return ms.load_recipe("image", preset="quick", overrides=overrides)
 
 
-def test_events_read_back_and_a_resume_hides_what_it_repeats(tmp_path: Path) -> None:
+def test_events_read_back_and_a_resume_hides_what_it_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The ninth and tenth file of a process, in one second: readers sort by name.
+    monkeypatch.setattr(board, "_NUMBERS", itertools.count(9))
+    monkeypatch.setattr("time.time", lambda: 1.8e9)
     first = EventFile(tmp_path)
     for step in (1, 2, 3):
         first.scalar("loss/loss", 10.0 * step, step)
