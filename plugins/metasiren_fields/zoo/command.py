@@ -57,8 +57,8 @@ def zoo(
 
     if out.suffix != ".safetensors":
         found = f"the ending is {out.suffix!r}." if out.suffix else "the name has no ending."
-        named = out.parent / f"{out.stem or 'zoo'}.safetensors"
-        raise RecipeError(f"zoo -o {out}", found, f"A zoo is one file of weights: name it {named}.")
+        proper = out.parent / f"{out.stem or 'zoo'}.safetensors"
+        raise RecipeError(f"zoo -o {out}", found, f"A zoo is one file of weights: name it {proper}.")
     until_mse = 4 * 10 ** (-until / 10) if until is not None else 0.0
     plan = Plan(split, parse_items(items), at, steps, lr, until_mse, together, seed, shared_start, points)
     overrides = read_overrides(pairs)
