@@ -139,9 +139,9 @@ def test_the_lock_is_held_while_items_are_fitted(
     whole, second = making._fit, []
 
     def fit(*given: object) -> object:
-        with pytest.raises(ms.RunError, match="in use by process") as told:
+        with pytest.raises(ms.RunError, match="in use by process") as refused:
             making.make_zoo(recipe, tmp_path / "z", making.Plan(items=(0, 9), steps=1))
-        second.append(told)
+        second.append(refused)
         return whole(*given)
 
     monkeypatch.setattr(making, "_fit", fit)

@@ -56,15 +56,22 @@ def test_work_that_is_soon_done_says_nothing() -> None:
     assert said == ["reading"]
 
 
-def test_a_pipe_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = itertools.count(step=5.0)
+def _bar_on_a_pipe(
+    monkeypatch: pytest.MonkeyPatch, title: str, *, pieces: int, seconds: float, total: int, each: int
+) -> list[str]:
+    """The lines of work on a pipe whose clock moves by so many seconds with every reading."""
+    clock = itertools.count(step=seconds)
     monkeypatch.setattr(bar, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
-    with bar.progress_bar("shading", 100) as advance:
-        for _ in range(10):
-            advance(10)
-    lines = stream.getvalue().splitlines()
+    with bar.progress_bar(title, total) as advance:
+        for _ in range(pieces):
+            advance(each)
+    return stream.getvalue().splitlines()
+
+
+def test_a_pipe_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = _bar_on_a_pipe(monkeypatch, "shading", pieces=10, seconds=5.0, total=100, each=10)
     assert 1 < len(lines) < 10
     assert lines[0] == "shading: 30%"
 
@@ -105,14 +112,8 @@ def test_a_pipe_gets_four_lines_in_the_first_minute_of_training_and_then_one_a_m
 
 
 def test_other_long_work_on_a_pipe_says_one_line_a_minute_after_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = itertools.count(step=1.0)
-    monkeypatch.setattr(bar, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    stream = io.StringIO()
-    monkeypatch.setattr("sys.stderr", stream)
-    with bar.progress_bar("evaluating", 1000) as advance:
-        for _ in range(400):
-            advance(1)
-    done = [line.removeprefix("evaluating: ") for line in stream.getvalue().splitlines()]
+    lines = _bar_on_a_pipe(monkeypatch, "evaluating", pieces=400, seconds=1.0, total=1000, each=1)
+    done = [line.removeprefix("evaluating: ") for line in lines]
     assert done == ["2%", "3%", "4%", "6%", "12%", "18%", "24%", "30%", "36%"]
 
 

@@ -108,7 +108,7 @@ def model(dataset: Any) -> Model:
     return Model(FixedEncoder(dataset.domain), FreeDecoder(siren, 0))
 
 
-def judge(dataset: MaskedPicture, results: Path, **options: Any) -> dict[str, Any]:
+def evaluated(dataset: MaskedPicture, results: Path, **options: Any) -> dict[str, Any]:
     InpaintingProtocol(**options).evaluate(model(dataset), dataset, results, name="ours")
     found: dict[str, Any] = json.loads((results / "comparison.json").read_text())
     return found
@@ -118,7 +118,7 @@ def test_every_method_has_its_row_and_the_best_is_named(tmp_path: Path) -> None:
     pytest.importorskip("cv2", reason="NO OPENCV: python -m pip install 'metasiren[inpainting]'")
     dataset = MaskedPicture(photograph="coffee", size=24, fraction=0.5)
     methods = ["biharmonic", "navier_stokes", "telea", "deep_image_prior"]
-    found = judge(dataset, tmp_path, baselines=methods, dip_steps=2, dip_features=4)
+    found = evaluated(dataset, tmp_path, baselines=methods, dip_steps=2, dip_features=4)
     assert [row["kind"] for row in found["rows"]] == ["model"] + 4 * ["baseline"]
     hidden = {row["name"]: row["metrics"]["hidden_psnr_db"] for row in found["rows"]}
     best = max(hidden, key=hidden.__getitem__)
@@ -140,7 +140,7 @@ def test_methods_have_their_proper_names_in_the_figure(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(protocol, "sheet", noted)
     dataset = MaskedPicture(photograph="coffee", size=24, fraction=0.5)
-    judge(dataset, tmp_path, baselines=["biharmonic", "navier_stokes", "telea"])
+    evaluated(dataset, tmp_path, baselines=["biharmonic", "navier_stokes", "telea"])
     names = [head.rsplit(" ", 2)[0] for head in heads]
     assert names[2:] == ["field", "biharmonic", "Navier-Stokes", "Telea"]
 
@@ -148,7 +148,7 @@ def test_methods_have_their_proper_names_in_the_figure(tmp_path: Path, monkeypat
 def test_a_seed_of_deep_image_prior_changes_its_row_alone(tmp_path: Path) -> None:
     dataset = MaskedPicture(photograph="coffee", size=24, fraction=0.5)
     methods: dict[str, Any] = {"baselines": ["biharmonic", "deep_image_prior"], "dip_steps": 2, "dip_features": 4}
-    first, second = (judge(dataset, tmp_path, **methods, dip_seed=seed)["rows"] for seed in (0, 1))
+    first, second = (evaluated(dataset, tmp_path, **methods, dip_seed=seed)["rows"] for seed in (0, 1))
     assert first[1] == second[1]
     assert first[2] != second[2]
 
@@ -157,7 +157,7 @@ def test_without_opencv_its_rows_are_absent_with_the_reason(tmp_path: Path, monk
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(PluginError, match=r"telea: needs the package 'cv2'[\s\S]*metasiren\[inpainting\]"):
         opencv(*scene(), "telea")
-    found = judge(MaskedPicture(size=16, fraction=0.5), tmp_path, baselines=["telea", "biharmonic"])
+    found = evaluated(MaskedPicture(size=16, fraction=0.5), tmp_path, baselines=["telea", "biharmonic"])
     assert [row["name"] for row in found["rows"]] == ["ours", "biharmonic (scikit-image)"]
     assert "not run: Telea (OpenCV)" in found["title"]
     assert "metasiren[inpainting]" in found["title"]
@@ -178,7 +178,7 @@ def test_the_paper_s_rows_stand_beside_its_textures_alone(tmp_path: Path) -> Non
     noise = np.random.default_rng(0).integers(0, 256, (16, 16), np.uint8)
     for name, expected in (("tiles.png", [15.45, 17.40, 17.68]), ("mine.png", [])):
         Image.fromarray(noise).save(tmp_path / name)
-        found = judge(MaskedPicture(path=tmp_path / name), tmp_path, baselines=[])
+        found = evaluated(MaskedPicture(path=tmp_path / name), tmp_path, baselines=[])
         assert [row["metrics"]["psnr_db"] for row in found["rows"] if row["kind"] == "paper"] == expected
 
 
