@@ -3,69 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from metasiren.contracts.on_device import OnDevice
 from metasiren.errors import DataError
 from metasiren.nn.derivatives.exact import ExactConditions
 from metasiren.nn.domain import Domain
 from metasiren.nn.grids import grid
 
 
-class _OnDevice:
-    """Base of frozen dataclasses whose tensors change device or dtype together."""
-
-    def to(self, device: torch.device | str) -> Self:
-        """A copy whose tensors (in mappings too) lie on `device`."""
-        return self._map(lambda tensor: tensor.to(device))
-
-    def cast(self, dtype: torch.dtype) -> Self:
-        """A copy whose floating-point tensors have `dtype`; indices and masks stay. Itself, where all have it."""
-        if all(tensor.dtype == dtype or not tensor.is_floating_point() for tensor in self.tensors()):
-            return self
-        return self._map(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
-
-    def tensors(self) -> Iterator[Tensor]:
-        """Every tensor, as often as it is held."""
-        for value in vars(self).values():
-            for each in value.values() if isinstance(value, Mapping) else (value,):
-                if isinstance(each, _OnDevice):
-                    yield from each.tensors()
-                elif isinstance(each, Tensor):
-                    yield each
-
-    def named_tensors(self) -> dict[str, Tensor]:
-        """Every tensor by its dotted name, such as `points.interior.coords`."""
-        found: dict[str, Tensor] = {}
-        for name, value in vars(self).items():
-            for key, each in value.items() if isinstance(value, Mapping) else [("", value)]:
-                dotted = f"{name}.{key}" if key else name
-                if isinstance(each, _OnDevice):
-                    found |= {f"{dotted}.{inner}": tensor for inner, tensor in each.named_tensors().items()}
-                elif isinstance(each, Tensor):
-                    found[dotted] = each
-        return found
-
-    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
-        def over(value: Any) -> Any:
-            if isinstance(value, _OnDevice):
-                return value._map(change)
-            return change(value) if isinstance(value, Tensor) else value
-
-        changed: dict[str, Any] = {}
-        for f in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, f.name)
-            changed[f.name] = {k: over(v) for k, v in value.items()} if isinstance(value, Mapping) else over(value)
-        return replace(self, **changed)  # type: ignore[type-var]
-
-
 @dataclass(frozen=True)
-class Points(_OnDevice):
+class Points(OnDevice):
     """Coordinates and the targets known there.
 
     Attributes:
@@ -95,7 +49,7 @@ class Points(_OnDevice):
 
 
 @dataclass(frozen=True)
-class Context(_OnDevice):
+class Context(OnDevice):
     """The encoder's input: observed (coordinate, value) pairs, without the targets.
 
     Items may have different numbers of pairs: rows are padded with zeros at the end, and `mask` says which are real.
@@ -149,7 +103,7 @@ class Context(_OnDevice):
 
 
 @dataclass(frozen=True)
-class Batch(_OnDevice):
+class Batch(OnDevice):
     """The data of one training step: the encoder's context, and named point sets where constraints are evaluated.
 
     Attributes:
@@ -293,6 +247,18 @@ class Dataset(ABC):
             options: those of the recipe.
         """
         return None
+
+    @classmethod
+    def unused(cls, **options: Any) -> Mapping[str, str]:
+        """Options without effect beside the given ones, and the option that is the reason. Cheap: reads no data.
+
+        Such as {"size": "path"} where a file has its own size. A person who sets such an option gets an error. That
+        of a preset becomes null where a person sets the reason.
+
+        Args:
+            options: those of the recipe, which may be wrong in type.
+        """
+        return {}
 
     @classmethod
     def missing(cls, **options: Any) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 from metasiren.errors import RecipeError
 from metasiren.recipe import BASE, Recipe, nested, presets_of
 from metasiren.recipe import load_recipe as load_preset
+from metasiren.recipe.displacing import displaced_options
 from metasiren.registry.catalogue import Catalogue, load_catalogue, options_model
 
 
@@ -163,28 +164,11 @@ def _has_gpu() -> bool:
 
 
 def _displaced(recipe: Recipe, overrides: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
-    """Overrides that drop the recipe's own signal where a person gives another, by whichever option names it.
-
-    Raises:
-        RecipeError: a person gives two options of which the data set takes one.
-    """
-    given = nested(overrides).get("data")
-    if not isinstance(given, Mapping) or recipe.data.name not in catalogue.offers["dataset"]:
+    """Overrides that drop the recipe's own options where a person gives others in their place."""
+    if recipe.data.name not in catalogue.offers["dataset"]:
         return {}
-    factory: Any = catalogue.factory("dataset", recipe.data.name, f"{recipe.name}: data")
-    instead: Mapping[str, str] = getattr(factory, "instead_of", {})
-    dropped: dict[str, Any] = {}
-    for pair in instead.items():
-        for option, other in (pair, pair[::-1]):
-            if given.get(option) is None:
-                continue
-            if given.get(other) is not None:
-                found = f"{option} is {given[option]} and {other} is {given[other]}; give one of them."
-                advice = f"Leave out data.{other} for {given[option]}, or data.{option} for {given[other]}."
-                raise RecipeError(f"{recipe.name}: data", found, advice)
-            if other not in given and recipe.data.options.get(other) is not None:
-                dropped[f"data.{other}"] = None
-    return dropped
+    factory = catalogue.factory("dataset", recipe.data.name, f"{recipe.name}: data")
+    return displaced_options(factory, recipe.data.options, overrides, recipe.name)
 
 
 def _missing_data(recipe: Recipe, catalogue: Catalogue) -> tuple[list[str], bool]:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ import torch
 from metasiren.assembly.experiment import Experiment
 from metasiren.errors import RunError
 from metasiren.json_files import write_json
-from metasiren.recipe import nested
+from metasiren.recipe.displacing import displaced_keys
 from metasiren.registry.catalogue import Catalogue
 from metasiren.runs import lock
 from metasiren.runs.directory import Run
@@ -126,7 +126,7 @@ def _environment(experiment: Experiment, catalogue: Catalogue, device: torch.dev
         "recipe": recipe.name,
         "preset": recipe.preset,
         "changes": dict(recipe.changes),
-        "displaced": _displaced(recipe.changes, experiment.dataset.instead_of),
+        "displaced": displaced_keys(experiment.dataset, recipe.data.options, recipe.changes),
         "seed": recipe.train.seed,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
@@ -150,15 +150,6 @@ def _environment(experiment: Experiment, catalogue: Catalogue, device: torch.dev
         "parameters": sum(p.numel() for p in experiment.model.parameters()),
         "steps": experiment.steps,
     }
-
-
-def _displaced(changes: Mapping[str, Any], instead_of: Mapping[str, str]) -> list[str]:
-    """Changes that only drop a signal in whose place a person gives another: no names of runs."""
-    given = nested(changes).get("data")
-    if not isinstance(given, Mapping):
-        return []
-    pairs = [each for pair in instead_of.items() for each in (pair, pair[::-1])]
-    return [f"data.{other}" for own, other in pairs if given.get(own) is not None and given.get(other) is None]
 
 
 def _version(distribution: str) -> str | None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from metasiren import Batch, Context, DataError, Dataset, Domain, Points, progress_bar, why_no_file
 from metasiren_shapes.frame import Frame, Scheme
-from metasiren_shapes.reading import SUFFIXES
+from metasiren_shapes.reading import CLOUDS, MESHES, SUFFIXES
 from metasiren_shapes.solids import NAMES, SolidName
 from metasiren_shapes.surface import Reading, Surface, surface_of_file, surface_of_solid
 from metasiren_shapes.triangles import Array
@@ -45,14 +45,14 @@ class Shape(Dataset):
         near: standard deviation, in coordinate units, of points drawn around surface points; 0 draws none.
         labelled: points whose side of the surface is computed once, in the first step: half of them uniform in the
             cube, half around the surface with the standard deviation `near`, or 0.05; 0 for none.
-        samples: surface points taken from a mesh or solid, once.
-        normals: of a mesh: `face`, or `vertex` for normals blended over each face.
+        samples: surface points taken from a mesh or solid, once; 1,000,000 by default.
+        normals: of a mesh: `face`, the default, or `vertex` for normals blended over each face.
         normalise: where the shape lies in the cube. `box` centres the bounding box, its longest side 2 * 0.9; `ball`
             turns with the shape; `official` is the authors' scheme, which touches the cube and ends off-centre.
         unit: of the input's lengths, such as mm; kept with the run.
         flip: turn the outside in. Closed meshes that are inside out are turned anyway.
         skip_broken: leave out points that are not finite or have no normal, rather than stop.
-        most: keep at most so many points of a cloud, thinned evenly while they are read.
+        most: keep at most so many points of a cloud, thinned evenly while they are read; 20,000,000 by default.
         held_out: share of the surface points that training does not use (at most 20,000 of them).
         test_points: points in space for the evaluation.
         seed: of the samples and of what is held out.
@@ -74,20 +74,21 @@ class Shape(Dataset):
         points: int = 16_384,
         near: float = 0.0,
         labelled: int = 0,
-        samples: int = 1_000_000,
-        normals: Literal["face", "vertex"] = "face",
+        samples: int | None = None,
+        normals: Literal["face", "vertex"] | None = None,
         normalise: Scheme = "box",
         unit: str | None = None,
         flip: bool = False,
         skip_broken: bool = False,
-        most: int = 20_000_000,
+        most: int | None = None,
         held_out: float = 0.02,
         test_points: int = 4096,
         seed: int = 0,
         title: str | None = None,
     ) -> None:
+        samples, most = 1_000_000 if samples is None else samples, 20_000_000 if most is None else most
         _demand_numbers(points, near, samples, most, held_out, test_points)
-        how = Reading(samples, normals, normalise, flip, skip_broken, most, seed)
+        how = Reading(samples, normals or "face", normalise, flip, skip_broken, most, seed)
         if (path is None) == (solid is None):
             raise DataError("data", "give a path or a solid, one of them.", ADVICE)
         if path is not None:
@@ -189,6 +190,15 @@ class Shape(Dataset):
             rows = np.concatenate([coords, inside], axis=1, dtype=np.float32)
             self._sides = torch.from_numpy(rows).to(self._space.device)
         return self._sides
+
+    @classmethod
+    def unused(cls, *, path: Path | str | None = None, solid: str | None = None, **options: Any) -> Mapping[str, str]:
+        """Clouds have points and normals, meshes and solids all their points. A .ply file may be either."""
+        if str(path).lower().endswith(CLOUDS):
+            return {"samples": "path", "normals": "path"}
+        if str(path).lower().endswith(MESHES):
+            return {"most": "path"}
+        return {"most": "solid", "normals": "solid"} if solid is not None and path is None else {}
 
     @classmethod
     def missing(cls, *, path: Path | str | None = None, solid: str | None = None, **options: Any) -> str | None:

@@ -202,3 +202,45 @@ def test_a_preset_made_for_a_gpu_says_so_where_there_is_none(typed: Typed) -> No
     said = typed("metasiren run image --preset paper_text", *small("data.size=16", "evaluate.paper=null"))
     assert f"paper_text {words}" in " ".join(said.stderr.split())
     assert words not in " ".join(typed("metasiren run image --preset quick", *small("data.size=16")).stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "said"),
+    [
+        ("volume", ("path=volume.npy", "size=20"), "size is 20, which has no effect beside path volume.npy."),
+        ("volume", ("path=volume.npy", "frequency=3"), "frequency is 3, which has no effect beside path volume.npy."),
+        ("volume", ("every=3",), "every is 3, which has no effect without path."),
+        ("tomography", ("path=scan.npy", "angles=90"), "angles is 90, which has no effect beside path scan.npy."),
+        ("tomography", ("path=scan.npy", "size=65"), "size is 65, which has no effect beside path scan.npy."),
+        ("tomography", ("path=scan.npy", "noise=0"), "noise is 0, which has no effect beside path scan.npy."),
+        ("tomography", ("path=me.jpg", "white=2"), "white is 2, which has no effect beside path me.jpg."),
+        ("celeba_cnn --preset cpu", ("path=f.npz", "size=16"), "size is 16, which has no effect beside path f.npz."),
+        ("trunk_start --preset base", ("resize=bicubic",), "resize is bicubic, which has no effect without path."),
+        ("inpainting", ("mask=hole.png", "mask_seed=4"), "mask_seed is 4, which has no effect beside mask hole.png."),
+        ("inpainting", ("mask_polarity=white_seen",), "mask_polarity is white_seen, which has no effect without mask."),
+        ("sdf", ("path=scan.xyz", "samples=9"), "samples is 9, which has no effect beside path scan.xyz."),
+        ("sdf", ("path=scan.obj", "most=9"), "most is 9, which has no effect beside path scan.obj."),
+    ],
+)
+def test_an_option_without_effect_beside_a_person_s_file_is_refused(
+    typed: Typed, files: Path, command: str, options: tuple[str, ...], said: str
+) -> None:
+    result = typed(f"metasiren run {command}", *[word for each in options for word in ("--set", f"data.{each}")])
+    assert said in str(result.exception)
+    assert f"Leave out data.{said.split()[0]}." in str(result.exception)
+    assert not (files / "runs").exists()
+
+
+def test_a_person_s_volume_displaces_the_size_of_the_recipe(typed: Typed, files: Path) -> None:
+    np.save(files / "volume.npy", np.random.default_rng(0).random((6, 7, 8)))
+    run = run_of(typed("metasiren run volume --preset quick --set data.path=volume.npy", *small()))
+    assert run.recipe.data.options["size"] is None
+    assert "size" not in run.label
+
+
+def test_a_person_s_sinogram_displaces_the_angles_of_the_recipe(typed: Typed, files: Path) -> None:
+    np.save(files / "scan.npy", np.random.default_rng(0).random((33, 16)))
+    small_scan = small("data.lines=16", "data.samples=8", "data.prior_points=32")
+    run = run_of(typed("metasiren run tomography --preset quick --set data.path=scan.npy", *small_scan))
+    assert [run.recipe.data.options[each] for each in ("size", "angles", "noise")] == [None, None, None]
+    assert "angles" not in run.label

@@ -42,10 +42,12 @@ class Sinogram(MeasuredPicture):
             density; in place of the phantom.
         white: the density that 1 stands for in a sinogram's picture, in the file's unit per pixel; left out, the
             greatest of its filtered back-projection.
-        size: pixels along a side of the picture, an odd number; and offsets of the lines. A file's own number counts.
-        angles: of the beams, equally spaced over half a turn. A file's own number counts.
-        noise: standard deviation, as a share of the greatest line integral; none is added to a file's.
-        noise_seed: of the noise.
+        size: pixels along a side of the picture, an odd number, 129 by default; and offsets of the lines. A sinogram
+            has its own.
+        angles: of the beams, equally spaced over half a turn, 60 by default. A sinogram has its own.
+        noise: standard deviation, as a share of the greatest line integral, 0.01 by default; none is added to a
+            sinogram's.
+        noise_seed: of the noise, 0 by default.
         lines: of a training step, drawn at random.
         samples: points of each.
         prior_points: points of `free`.
@@ -60,14 +62,16 @@ class Sinogram(MeasuredPicture):
         *,
         path: Path | None = None,
         white: float | None = None,
-        size: int = 129,
-        angles: int = 60,
-        noise: float = 0.01,
-        noise_seed: int = 0,
+        size: int | None = None,
+        angles: int | None = None,
+        noise: float | None = None,
+        noise_seed: int | None = None,
         lines: int = 256,
         samples: int = 64,
         prior_points: int = 4096,
     ) -> None:
+        size, angles = 129 if size is None else size, 60 if angles is None else angles
+        noise, noise_seed = 0.01 if noise is None else noise, noise_seed or 0
         for option, number in (("angles", angles), ("lines", lines), ("samples", samples)):
             check_points(number, option)
         if size < LEAST or size % 2 == 0:
@@ -79,7 +83,7 @@ class Sinogram(MeasuredPicture):
         if white is not None and not white > 0:
             raise RecipeError("data: white", f"{white}.", "Give a number above 0, or leave it out.")
         self.lines, self.samples = lines, samples
-        if path is not None and Path(path).suffix.lower() == ".npy":
+        if path is not None and _holds_integrals(path):
             self._measure_file(Path(path).expanduser(), white, prior_points)
         else:
             self._measure(path, size, angles, noise, noise_seed, prior_points)
@@ -170,9 +174,20 @@ class Sinogram(MeasuredPicture):
         return {name: picture.clip(0, 1)[..., None] for name, picture in made.items()}
 
     @classmethod
+    def unused(cls, *, path: Path | str | None = None, **options: Any) -> Mapping[str, str]:
+        """A sinogram has its own lines and noise; a picture's densities need no scale."""
+        if not _holds_integrals(path):
+            return {"white": "path"}
+        return dict.fromkeys(("size", "angles", "noise", "noise_seed"), "path")
+
+    @classmethod
     def missing(cls, *, path: Path | str | None = None, **options: Any) -> str | None:
         """Why a file cannot be used here; the phantom is a formula."""
         return None if path is None else why_no_file(path, "Give a sinogram (.npy) or a picture.")
+
+
+def _holds_integrals(path: Path | str | None) -> bool:
+    return str(path).lower().endswith(".npy")
 
 
 def _disc(offsets: Array) -> Array:

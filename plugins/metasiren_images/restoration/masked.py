@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -47,7 +48,7 @@ class MaskedPicture(Dataset):
             the photograph itself, or as what size and crop make of it.
         mask_polarity: `white_hidden`, the default, or `white_seen`. Where it is left out, a mask that hides more than
             half of the picture is warned of.
-        mask_seed: of the random mask.
+        mask_seed: of the random mask, 0 by default.
         points: random seen pixels of a training step; left out, all of them.
         prior_points: points of `free`; left out, half as many as the picture has pixels, as in the paper.
         kernel: `none`, or `bilinear`: observe the picture through the downsampling kernel of Eq. 24, by moving each
@@ -75,7 +76,7 @@ class MaskedPicture(Dataset):
         fraction: float | None = 0.1,
         mask: Path | None = None,
         mask_polarity: Polarity | None = None,
-        mask_seed: int = 0,
+        mask_seed: int | None = None,
         points: int | None = None,
         prior_points: int | None = None,
         kernel: Literal["none", "bilinear"] = "none",
@@ -91,7 +92,7 @@ class MaskedPicture(Dataset):
         rows, columns = read_photograph(source).shape[:2]
         full = (rows, columns)
         if mask is None:
-            self.seen = _drawn_mask(shape, fraction, mask_seed)
+            self.seen = _drawn_mask(shape, fraction, mask_seed or 0)
         else:
             self.seen = read_mask(mask, shape, full=full, size=size, crop=crop, polarity=mask_polarity)
         _demand_seen_pixels(self.seen, "data: mask" if mask else "data: fraction")
@@ -103,7 +104,7 @@ class MaskedPicture(Dataset):
         self.domain = Domain(d_in=2, d_out=pixels.shape[2], grid=shape)
         self.provenance = {
             "source": str(source),
-            "mask": str(mask) if mask else f"{fraction}, seed {mask_seed}",
+            "mask": str(mask) if mask else f"{fraction}, seed {mask_seed or 0}",
             **shape_note(source, size=size, crop=crop),
         }
         self.metadata = {"title": name, "size": list(shape), "channels": pixels.shape[2], "range": [-1.0, 1.0]}
@@ -139,6 +140,11 @@ class MaskedPicture(Dataset):
         """Move everything, and return the data set."""
         self._all, self._observed = self._all.to(device), self._observed.to(device)
         return self
+
+    @classmethod
+    def unused(cls, *, mask: Path | str | None = None, **options: Any) -> Mapping[str, str]:
+        """A drawn mask has no polarity, that of a file no seed."""
+        return {"mask_polarity": "mask"} if mask is None else {"mask_seed": "mask"}
 
     @classmethod
     def missing(

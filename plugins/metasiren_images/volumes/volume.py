@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,8 +57,8 @@ class Volume(Dataset):
 
     Args:
         path: an .npy file of numbers, (depth, rows, columns); left out, the formula.
-        size: samples of the formula along an axis.
-        frequency: of the formula's rings.
+        size: samples of the formula along an axis, 40 by default.
+        frequency: of the formula's rings, 6 by default.
         every: of a file, training uses every so many-th voxel along each axis.
         points: random voxels of a training step; left out, all of them.
         seed: of the points between samples.
@@ -71,13 +72,14 @@ class Volume(Dataset):
         self,
         *,
         path: Path | None = None,
-        size: int = 40,
-        frequency: float = 6.0,
+        size: int | None = None,
+        frequency: float | None = None,
         every: int = 2,
         points: int | None = None,
         seed: int = 0,
     ) -> None:
         check_points(points)
+        size, frequency = 40 if size is None else size, 6.0 if frequency is None else frequency
         if size < 2 or every < 1 or not frequency > 0:
             found = f"size is {size}, every is {every}, frequency is {frequency}."
             raise RecipeError(
@@ -145,6 +147,11 @@ class Volume(Dataset):
         """Move everything, and return the data set."""
         self._samples, self._between = self._samples.to(device), self._between.to(device)
         return self
+
+    @classmethod
+    def unused(cls, *, path: Path | str | None = None, **options: Any) -> Mapping[str, str]:
+        """A file has its own size and no rings; the formula is sampled whole."""
+        return {"every": "path"} if path is None else {"size": "path", "frequency": "path"}
 
     @classmethod
     def missing(cls, *, path: Path | str | None = None, **options: Any) -> str | None:

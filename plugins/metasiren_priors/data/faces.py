@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,10 +24,11 @@ class Faces(ImageSet):
 
     Args:
         path: the file or folder; by default prepared CelebA in METASIREN_DATA, then ~/.cache/metasiren.
-        size: rows and columns; an .npz file has its own.
-        resize: the filter; an .npz file has its own.
+        size: rows and columns, 32 by default; an .npz file has its own.
+        resize: the filter, bilinear by default; an .npz file has its own.
         title: the set's true name, as tables print it; by default that of the file, the folder or CelebA.
-        filter: the resize filter that the images of an .npz file were made with, as tables print it.
+        filter: the resize filter that the images of an .npz file were made with, as tables print it; `as stored`, if
+            left out.
         mirror: mirror half of the training images, drawn anew each time.
 
     Raises:
@@ -37,17 +39,18 @@ class Faces(ImageSet):
         self,
         *,
         path: Path | None = None,
-        size: int = 32,
-        resize: Literal["nearest", "bilinear", "bicubic"] = "bilinear",
+        size: int | None = None,
+        resize: Literal["nearest", "bilinear", "bicubic"] | None = None,
         title: str | None = None,
-        filter: str = "as stored",
+        filter: str | None = None,
         mirror: bool = False,
     ) -> None:
         kind, found = _kind(path), None if path is None else Path(path).expanduser()
+        size, resize = 32 if size is None else size, resize or "bilinear"
         opened: ImageSet
         if kind is Npz:
             assert found is not None
-            opened = Npz(path=found, filter=filter)
+            opened = Npz(path=found, filter=filter or "as stored")
         elif kind is Folder:
             assert found is not None
             opened = Folder(path=found, size=size, resize=resize)
@@ -56,10 +59,17 @@ class Faces(ImageSet):
         super().__init__(title or opened.title, opened._arrays, opened.provenance, mirror=mirror)
 
     @classmethod
+    def unused(cls, *, path: Path | str | None = None, **options: Any) -> Mapping[str, str]:
+        """The images of an .npz file have a size, and were resized already; others are resized here."""
+        if isinstance(path, Path | str) and _kind(path) is Npz:
+            return {"size": "path", "resize": "path"}
+        return {"filter": "path"}
+
+    @classmethod
     def missing(cls, *, path: Path | str | None = None, **options: Any) -> str | None:
         """Why these faces cannot be used here."""
         kind = _kind(path)
-        reason = kind.missing(path=path, **options)
+        reason = kind.missing(path=path, **{option: value for option, value in options.items() if value is not None})
         return reason if reason is None or path is None or kind is not CelebA else _why_no_faces(path) or reason
 
 

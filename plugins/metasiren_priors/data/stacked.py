@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,8 +25,8 @@ class StackedPictures(Dataset):
     Args:
         path: a folder of pictures, an .npz file or prepared CelebA; left out, sketch faces.
         pictures: how many, from the start of the training split.
-        size: rows and columns; an .npz file has its own.
-        resize: the filter; an .npz file has its own, and sketch faces have none.
+        size: rows and columns, 32 by default; an .npz file has its own.
+        resize: the filter, bilinear by default; an .npz file has its own, and sketch faces have none.
         points: random pixels of a training step, the same for all pictures; left out, all of them.
 
     Raises:
@@ -39,8 +40,8 @@ class StackedPictures(Dataset):
         *,
         path: Path | None = None,
         pictures: int = 10,
-        size: int = 32,
-        resize: Literal["nearest", "bilinear", "bicubic"] = "bilinear",
+        size: int | None = None,
+        resize: Literal["nearest", "bilinear", "bicubic"] | None = None,
         points: int | None = None,
     ) -> None:
         if pictures < 1 or (points is not None and points < 1):
@@ -48,7 +49,7 @@ class StackedPictures(Dataset):
             raise DataError("data: stacked_pictures", found, "Give one picture or more, and one point or more.")
         held: ImageSet
         if path is None:
-            held = SketchFaces(train=pictures, val=0, test=0, size=size)
+            held = SketchFaces(train=pictures, val=0, test=0, size=32 if size is None else size)
         else:
             held = Faces(path=path, size=size, resize=resize)
         if held.splits["train"] < pictures:
@@ -84,6 +85,13 @@ class StackedPictures(Dataset):
         """Move everything, and return the data set."""
         self._coords, self._values = self._coords.to(device), self._values.to(device)
         return self
+
+    @classmethod
+    def unused(cls, *, path: Path | str | None = None, **options: Any) -> Mapping[str, str]:
+        """As `Faces.unused`; sketch faces are drawn, not resized."""
+        if path is None:
+            return {"resize": "path"}
+        return {option: reason for option, reason in Faces.unused(path=path).items() if option != "filter"}
 
     @classmethod
     def missing(cls, *, path: Path | str | None = None, **options: Any) -> str | None:
