@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from metasiren.engine.durations import duration
+
 SILENT_SECONDS = 1.0
 """Work that takes longer is named."""
 
@@ -44,19 +46,24 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[int], object]]:
 
 
 class _Lines:
-    """Prints how much is done, now and then; nothing about work that takes less than `EVERY_SECONDS`."""
+    """Prints how much is done and how long the rest takes, now and then; of short work (`EVERY_SECONDS`) nothing."""
 
     def __init__(self, title: str, total: int) -> None:
         self.title, self.total, self.done = title, total, 0
         self._began = self._printed = time.monotonic()
+        self._first: tuple[int, float] | None = None
 
     def advance(self, count: int) -> None:
-        """So much more is done."""
+        """So much more is done. The first call gives no speed: its work may have been done earlier."""
         self.done += count
         now = time.monotonic()
+        first, since = self._first = self._first or (self.done, now)
         if self.done < self.total and now - self._printed >= between_lines(now - self._began, EVERY_SECONDS):
             self._printed = now
-            print(f"{self.title}: {self.done / self.total:.0%}", file=sys.stderr, flush=True)
+            left = ""
+            if self.done > first:
+                left = f", about {duration((self.total - self.done) * (now - since) / (self.done - first))} left"
+            print(f"{self.title}: {self.done / self.total:.0%}{left}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -13,8 +13,9 @@ from metasiren.contracts import Dataset
 from metasiren.contracts.optimizer import Weighted
 from metasiren.engine.devices import demand_kernels
 from metasiren.engine.distributed import Ranks
+from metasiren.engine.durations import duration
 from metasiren.engine.estimate import CLEARLY, Estimate, bytes_in_words, free_memory, words_of
-from metasiren.engine.progress import Progress, Silent, duration
+from metasiren.engine.progress import Progress, Silent
 from metasiren.engine.running import begin, make_trainer
 from metasiren.engine.step_cost import StepCost
 from metasiren.recipe import Recipe

@@ -1,4 +1,4 @@
-"""Durations as a person types them."""
+"""Durations as people type and read them."""
 
 from __future__ import annotations
 
@@ -25,3 +25,13 @@ def seconds_of(text: str, where: str = "--max-time") -> float:
         advice = "Write 90s, 5m or 1h30m; a number alone is seconds."
         raise RecipeError(where, f"{text!r} is no duration above zero.", advice)
     return total
+
+
+def duration(seconds: float) -> str:
+    """A duration in words: 0.35 s, 5 min, 1 min 30 s, 2 h 5 min."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if not hours and not minutes:
+        return f"{seconds:.2g} s"
+    parts = [(hours, "h"), (minutes, "min")] if hours else [(minutes, "min"), (rest, "s")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number)

@@ -12,6 +12,7 @@ from rich.progress import Progress as Bar
 from metasiren.contracts import Dataset
 from metasiren.engine.bar import EVERY_SECONDS, between_lines
 from metasiren.engine.choosing import Choice
+from metasiren.engine.durations import duration
 
 TIMED = 5
 """Fewer steps after the first one that was logged give no estimate of the time that is left."""
@@ -126,13 +127,3 @@ def announce(progress: Progress, recipe: str, choice: Choice) -> None:
             held_up.setdefault(reason, []).append(name)
     for reason, names in held_up.items():
         progress.say(f"{', '.join(names)} cannot run here: {reason}")
-
-
-def duration(seconds: float) -> str:
-    """A duration in words: 0.35 s, 5 min, 1 min 30 s, 2 h 5 min."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if not hours and not minutes:
-        return f"{seconds:.2g} s"
-    parts = [(hours, "h"), (minutes, "min")] if hours else [(minutes, "min"), (rest, "s")]
-    return " ".join(f"{number} {unit}" for number, unit in parts if number)

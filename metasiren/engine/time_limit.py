@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from metasiren.assembly.experiment import Experiment
-from metasiren.engine.progress import duration
+from metasiren.engine.durations import duration
 from metasiren.engine.schedule import learning_rate
 from metasiren.engine.trainer import Trainer
 from metasiren.json_files import write_json, write_whole

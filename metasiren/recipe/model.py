@@ -36,7 +36,7 @@ class ConstraintPart(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str | None = None
-    weight: float = Field(1.0, allow_inf_nan=False)
+    weight: float = Field(1.0, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod

@@ -13,7 +13,7 @@ from PIL import Image
 import metasiren as ms
 from metasiren_report.app import drawing
 from metasiren_report.app.building import _faces
-from metasiren_report.app.fit_tab import pair, read_signal
+from metasiren_report.app.fit_tab import HEADS, pair, pictures_of, read_signal
 from metasiren_report.app.fitting import COMPARED, Options, fit, values_of
 from metasiren_report.app.inpaint_tab import complete, mask_of
 from metasiren_report.app.latents_tab import between
@@ -257,6 +257,8 @@ def test_a_sine_fits_better_than_relu(ramp: np.ndarray) -> None:
     assert states["sine"].step == states["relu"].step == 80
     assert states["sine"].curve[-1][1] > states["relu"].curve[-1][1] + 5
     assert states["sine"].curve[-1][1] > states["sine"].curve[0][1] + 10
+    assert pictures_of(ramp, states).width > 4 * 192, "a column for each of value, gradient and Laplacian"
+    assert HEADS[2:] == ("magnitude of the gradient", "Laplacian")
 
 
 @pytest.mark.parametrize("nonlinearity", COMPARED)

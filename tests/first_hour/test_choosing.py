@@ -244,3 +244,11 @@ def test_a_person_s_sinogram_displaces_the_angles_of_the_recipe(typed: Typed, fi
     run = run_of(typed("metasiren run tomography --preset quick --set data.path=scan.npy", *small_scan))
     assert [run.recipe.data.options[each] for each in ("size", "angles", "noise")] == [None, None, None]
     assert "angles" not in run.label
+
+
+@pytest.mark.parametrize("key", ["constraints.tv.weight", "constraints.tv"])
+def test_a_negative_weight_of_a_constraint_is_refused(typed: Typed, files: Path, key: str) -> None:
+    result = typed(f"metasiren run denoise --set {key}=-1")
+    said = str(result.exception)
+    assert "constraints.tv.weight: Input should be greater than or equal to 0. Found -1." in said
+    assert not (files / "runs").exists()

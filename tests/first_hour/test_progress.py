@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 import trimesh
 from click.testing import Result
+from PIL import Image
 from rich.console import Console
 from small_runs import path_of, small
 
@@ -73,7 +74,31 @@ def _bar_on_a_pipe(
 def test_a_pipe_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = _bar_on_a_pipe(monkeypatch, "shading", pieces=10, seconds=5.0, total=100, each=10)
     assert 1 < len(lines) < 10
-    assert lines[0] == "shading: 30%"
+    # Three pieces in three readings of the clock, 15 s: seven more take 35 s.
+    assert lines[0] == "shading: 30%, about 35 s left"
+
+
+def test_a_zoo_of_pictures_says_how_long_it_takes(
+    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    for number in range(3):
+        Image.new("RGB", (16, 16), (80 * number, 90, 100)).save(tmp_path / f"pictures/{number}.png")
+    clock = itertools.count(step=16.0)
+    monkeypatch.setattr(bar, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    options = ("data.path=pictures", "data.size=16", "siren.hidden_features=8")
+    pairs = [word for each in options for word in ("--set", each)]
+    command = "metasiren zoo celeba_cnn --preset cpu --items 2 --steps 5 -o z.safetensors"
+    said = typed(command, *pairs).stderr.splitlines()
+    # The first step gives no speed; a reading of the clock each step, 16 s: three more take 48 s.
+    assert said[-4:-1] == ["steps: 20%", "steps: 40%, about 48 s left", "steps: 60%, about 32 s left"]
+
+
+def test_export_says_what_it_does_before_it_is_done(typed: Typed, tmp_path: Path) -> None:
+    run = path_of(typed("metasiren run image --preset quick", *small("data.size=8", "data.points=9")))
+    done = typed(f"metasiren export {run} -o field.pt2")
+    assert "tracing the field and writing a torch.export program to field.pt2" in done.stderr
+    assert done.stdout == "field.pt2\n"
 
 
 def _shown(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> tuple[Shown, io.StringIO]:
@@ -113,7 +138,7 @@ def test_a_pipe_gets_four_lines_in_the_first_minute_of_training_and_then_one_a_m
 
 def test_other_long_work_on_a_pipe_says_one_line_a_minute_after_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = _bar_on_a_pipe(monkeypatch, "evaluating", pieces=400, seconds=1.0, total=1000, each=1)
-    done = [line.removeprefix("evaluating: ") for line in lines]
+    done = [line.removeprefix("evaluating: ").split(",")[0] for line in lines]
     assert done == ["2%", "3%", "4%", "6%", "12%", "18%", "24%", "30%", "36%"]
 
 

@@ -45,6 +45,18 @@ def test_voxels_are_the_frames_pixels_and_lie_on_the_grid(places: list[tuple[int
         np.testing.assert_allclose(coord.numpy(), [2 * t / 23 - 1, 2 * y / 47 - 1, 2 * x / 63 - 1], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "24 frames of 64 x 48 pixels, every frame"),
+        ({"start": 4}, "20 frames of 64 x 48 pixels, every frame from frame 4 on"),
+        ({"stride": 3}, "8 frames of 64 x 48 pixels, one frame in 3"),
+    ],
+)
+def test_a_clip_says_which_frames_it_has(options: dict[str, int], words: str) -> None:
+    assert Video(source="drift", **options).provenance["clip"] == words
+
+
 def test_coordinates_of_all_frames_are_the_grid() -> None:
     video = Video(source="drift")
     assert video.domain.grid == (24, 48, 64)

@@ -23,4 +23,7 @@ def export(run: Path, out: str, overwrite: bool, function: str) -> None:
     """  # noqa: D301 (click's own mark keeps the lines above as they are)
     from metasiren_fields.export.formats import write
 
-    click.echo(write(run, out, function=function, overwrite=overwrite))
+    def say(words: str) -> None:
+        click.echo(words, err=True)
+
+    click.echo(write(run, out, function=function, overwrite=overwrite, say=say))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from metasiren import Field, Run, RunError, demand_new, open_run
@@ -10,7 +11,14 @@ from metasiren_fields.export import glsl, hub, program
 SUFFIXES = (".onnx", ".glsl", ".pt2")
 
 
-def write(run: str | Path, out: str | Path, *, function: str = "field", overwrite: bool = False) -> Path:
+def write(
+    run: str | Path,
+    out: str | Path,
+    *,
+    function: str = "field",
+    overwrite: bool = False,
+    say: Callable[[str], object] = lambda words: None,
+) -> Path:
     """Export a run's field.
 
     Args:
@@ -18,6 +26,7 @@ def write(run: str | Path, out: str | Path, *, function: str = "field", overwrit
         out: a file that ends in .onnx, .glsl or .pt2; or a folder, whose name has no suffix or ends in a slash.
         function: name of the GLSL function.
         overwrite: replace a file that exists; a folder that holds something is never replaced.
+        say: called with what is being done before torch traces the field, which takes up to half a minute.
 
     Returns:
         what was written.
@@ -43,6 +52,8 @@ def write(run: str | Path, out: str | Path, *, function: str = "field", overwrit
     elif path.suffix.lower() == ".glsl":
         path.write_text(glsl.source(field, function), "utf-8")
     else:
+        kind = "an ONNX model" if path.suffix.lower() == ".onnx" else "a torch.export program"
+        say(f"tracing the field and writing {kind} to {path}")
         program.save(field, path)
     return path
 

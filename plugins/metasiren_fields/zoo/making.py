@@ -84,8 +84,8 @@ def make_zoo(
         out: the file to write. Finished groups lie in `out` + `.groups` until then.
         plan: what is fitted.
         device: where.
-        watch: takes the number of steps of all groups together, and gives a context whose function is called with the
-            steps done.
+        watch: takes the number of steps of all groups that are to be fitted, and gives a context whose function is
+            called with the steps done.
         overwrite: replace a file that exists, once all items are fitted.
 
     Raises:
@@ -101,21 +101,17 @@ def make_zoo(
     items = _items(recipe, dataset, plan)
     folder = out.with_name(out.name + ".groups")
     description = _description(recipe, dataset, plan)
-    groups = []
     batches = torch.split(items, plan.together)
     with _claimed(folder, {**description, "plan": vars(plan), "recipe": recipe.model_dump(mode="json")}):
         # Another process may have written it since.
         demand_new(out, where=f"zoo -o {out}", overwrite=overwrite)
-        with watch(len(batches) * plan.steps) as advance:
-            for number, group in enumerate(batches):
-                path = folder / f"{number:06d}.safetensors"
-                done = 0
-                if not path.exists():
-                    fitted = _fit(siren, dataset, group, plan, description, device, advance)
-                    done = int(fitted.steps.max())
-                    write_zoo(fitted, path)
-                groups.append(path)
-                advance(plan.steps - done)
+        groups = {folder / f"{number:06d}.safetensors": group for number, group in enumerate(batches)}
+        lacking = {path: group for path, group in groups.items() if not path.exists()}
+        with watch(len(lacking) * plan.steps) as advance:
+            for path, group in lacking.items():
+                fitted = _fit(siren, dataset, group, plan, description, device, advance)
+                write_zoo(fitted, path)
+                advance(plan.steps - int(fitted.steps.max()))
         zoo = join([read_zoo(path) for path in groups])
         write_zoo(zoo, out)
         for path in (*groups, folder / PLAN, folder / LOCK):

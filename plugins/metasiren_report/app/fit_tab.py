@@ -18,6 +18,7 @@ from metasiren_report.app.uploads import read_picture, read_sound
 TASKS = {"fit its values": "values", "recover it from its gradient": "gradient", "fill in missing pixels": "inpaint"}
 NOTHING = "nothing"
 TILE = 192
+HEADS = ("true picture", "value", "magnitude of the gradient", "Laplacian")
 INKS = ((70, 70, 70), (36, 88, 197), (200, 81, 43))
 """Colours of the true sound and of the networks."""
 
@@ -173,5 +174,4 @@ def pictures_of(signal: Any, states: dict[str, Fitting]) -> Image.Image:
         shown = signal if state.seen is None else np.where(state.seen.numpy().reshape(*state.shape, 1), signal, 0.2)
         views = drawing.to_bytes(shown), drawing.values_picture(state), *drawing.derivative_pictures(state)
         rows.append([Image.fromarray(drawing.enlarge(view, TILE)) for view in views])
-    heads = ("seen pixels" if masked else "true picture", "value", "size of gradient", "Laplacian")
-    return picture_sheet(rows, list(states), heads, letters=16)
+    return picture_sheet(rows, list(states), ("seen pixels", *HEADS[1:]) if masked else HEADS, letters=16)

@@ -95,7 +95,7 @@ class Video(Dataset):
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=3, d_out=3, grid=shape)
         words = f"{shape[0]} frame{'s' * (shape[0] != 1)} of {width_by_height(shape[1:])} pixels"
-        self.provenance = {"clip": f"{words}, every {stride} from {start}", "shape": words}
+        self.provenance = {"clip": f"{words}, {_which_frames(start, stride)}", "shape": words}
         if size is not None:
             self.provenance["filter"] = resize
         self.metadata = {"title": self.title, "fps": fps / stride, "frames": shape[0]}
@@ -188,3 +188,9 @@ def _made(source: str, selection: Selection) -> np.ndarray[Any, np.dtype[np.uint
     demand_inside(selection, len(clip), where)
     end = None if selection.last is None else selection.last + 1
     return np.stack([selection.apply(frame, where) for frame in clip[selection.start : end : selection.stride]])
+
+
+def _which_frames(start: int, stride: int) -> str:
+    """Which frames of a clip are taken, in words."""
+    words = "every frame" if stride == 1 else f"one frame in {stride}"
+    return f"{words} from frame {start} on" if start else words
