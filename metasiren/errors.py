@@ -72,14 +72,23 @@ def all_of(errors: Sequence[RecipeError]) -> RecipeError:
     return RecipeError(first.where, first.found, "\n".join(filter(None, [first.advice, *map(str, others)])))
 
 
+LEAST_BEGUN, MOST_MEANT = 4, 3
+"""Letters of a word that may be the beginning of another, and words named in one question."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence naming the closest known word, or those equally close, whatever their case; or an empty string."""
+    """A sentence naming the closest known word, or those equally close, whatever their case; or an empty string.
+
+    Words that begin as `word`, such as `first_omega` for `first`, come before others.
+    """
     names = list(dict.fromkeys(known))
+    begun = [name for name in names if len(word) >= LEAST_BEGUN and name.lower().startswith(word.lower())]
+    names = begun or names
     nearest = get_close_matches(word.lower(), [name.lower() for name in names], n=1, cutoff=0.5)
     if not nearest:
         return ""
     close = [name for name in names if _likeness(name, word) >= _likeness(nearest[0], word)]
-    return f"Did you mean {' or '.join(repr(str(name)) for name in close[:3])}?"
+    return f"Did you mean {' or '.join(repr(str(name)) for name in close[:MOST_MEANT])}?"
 
 
 def _likeness(name: str, word: str) -> float:

@@ -129,7 +129,7 @@ def _environment(experiment: Experiment, catalogue: Catalogue, device: torch.dev
         "displaced": displaced_keys(experiment.dataset, recipe.data.options, recipe.changes),
         "seed": recipe.train.seed,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": [Path(sys.argv[0]).name.replace("__main__.py", "metasiren"), *sys.argv[1:]],
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
         "processor": platform.machine(),

@@ -17,7 +17,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from metasiren import Catalogue, InterruptedRunError, Recipe, RecipeError, json_object, run
+from metasiren import Catalogue, InterruptedRunError, Recipe, RecipeError, demand_file, json_object, run
 from metasiren.engine.progress import Progress
 from metasiren.recipe import changed
 from metasiren_studies.members import Member, reason
@@ -260,8 +260,10 @@ def read_tunings(path: Path) -> dict[str, Tuning]:
     """The searches of another comparison, by the titles of its variants.
 
     Raises:
+        DataError: no file.
         RecipeError: a file that is none of these.
     """
+    demand_file(path, "Give the tuning.json that metasiren compare --tune wrote.")
     try:
         held = json_object(path.read_text("utf-8"))["variants"]
         return {

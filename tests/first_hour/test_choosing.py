@@ -70,6 +70,14 @@ def test_what_a_person_s_file_displaces_is_no_part_of_the_run_s_name(
     assert named in label
 
 
+def test_a_run_by_python_m_keeps_its_command_as_a_person_types_it(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["/packages/metasiren/__main__.py", "run", "image"])
+    run = run_of(typed("metasiren run image --preset quick", *small("data.size=8", "data.points=9")))
+    assert run.environment["command"] == ["metasiren", "run", "image"]
+
+
 def test_the_choice_is_one_line_with_its_cost(typed: Typed) -> None:
     result = typed("metasiren run image", *small("data.size=16", "data.points=64"))
     line = next(each for each in result.stderr.splitlines() if each.startswith("image: preset"))

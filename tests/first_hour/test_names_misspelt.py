@@ -146,6 +146,7 @@ def test_data_in_place_of_a_recipe_is_answered_with_the_option_for_it(typed: Typ
 
 def test_no_name_is_suggested_where_none_is_close() -> None:
     assert ms.did_you_mean("zzz", ["cnn", "cnp"]) == ""
+    assert ms.did_you_mean("first", ["filters", "first_omega"]) == "Did you mean 'first_omega'?"
     assert ms.did_you_mean("cnx", ["cnn", "cnp", "gaussian"]) == "Did you mean 'cnn' or 'cnp'?"
 
 

@@ -57,6 +57,14 @@ def test_all_points_are_sampled_of_single_fields_too(single: bool) -> None:
     np.testing.assert_allclose(made, expected.numpy().reshape(5, 5, 3), atol=1e-6)
 
 
+@pytest.mark.parametrize(("medium", "title"), [("uniform", "speed 1"), ("square", "speed 1 to 2")])
+def test_the_picture_of_the_speed_names_one_number_where_it_is_one(medium: str, title: str) -> None:
+    problem = HelmholtzDataset(medium=medium).problem
+    points = grid_points(9)
+    wave = np.zeros(points.shape[:2], complex)
+    assert helmholtz.figure(problem, points, wave, wave)[0].title == title
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_a_quick_run_learns_and_writes_its_results(tmp_path: Path, name: str) -> None:
     overrides = {

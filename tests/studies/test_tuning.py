@@ -225,9 +225,10 @@ def test_a_file_that_is_no_record_is_refused(recipe: Path, tmp_path: Path) -> No
             found = CliRunner().invoke(cli_studies.compare, [*before, option, value], catch_exceptions=True)
             assert isinstance(found.exception, RecipeError)
             assert f"{option}: given without --tune" in str(found.exception)
-    for name in ("tuning.json", "none.json"):
-        with pytest.raises(RecipeError, match=r"no tuning\.json of a comparison"):
-            read_tunings(tmp_path / name)
+    with pytest.raises(RecipeError, match=r"no tuning\.json of a comparison"):
+        read_tunings(tmp_path / "tuning.json")
+    with pytest.raises(ms.DataError, match=r"none\.json: is not there"):
+        read_tunings(tmp_path / "none.json")
 
 
 def test_freeing_the_memory_of_a_search_does_not_begin_to_use_a_gpu() -> None:

@@ -155,8 +155,10 @@ def figure(problem: HelmholtzProblem, points: Real, truth: Complex, made: Comple
     """Speed; true and fitted real part; error, on a scale of a tenth of the wave."""
     place = tuple(np.asarray(problem.source.position) / problem.pml.start)
     speed = problem.medium.speed(points)
+    slowest, fastest = float(speed.min()), float(speed.max())
+    words = f"speed {slowest:g}" if slowest == fastest else f"speed {slowest:g} to {fastest:g}"
     return [
-        size_panel(f"speed {speed.min():g} to {speed.max():g}", speed, max(2.0, float(speed.max()))),
+        size_panel(words, speed, max(2.0, fastest)),
         wave_panel("exact, real part", truth.real, truth.real, [(float(place[0]), float(place[1]))]),
         wave_panel("field, real part", made.real, truth.real),
         error_panel(made, truth, truth.real),
