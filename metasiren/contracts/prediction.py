@@ -1,16 +1,24 @@
-"""Evaluate a field once per point set, at the highest derivative that a constraint or metric needs."""
+"""Evaluate a field once at every point, with the highest derivative that a constraint or metric of its set needs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import torch
 from torch import Tensor
 
 from metasiren.contracts.data import Batch
 from metasiren.contracts.model import Field
 from metasiren.contracts.objective import Constraint, Metric, Prediction
 from metasiren.errors import RecipeError
-from metasiren.nn.derivatives.orders import Order, highest
+from metasiren.nn.derivatives.orders import Jet, Order, highest
+
+FEW = 2**13
+"""Up to so many points together, sets of one order are evaluated at once.
+
+With few points, the work of starting operations counts; with many, memory does: gradients of one set after the other
+take less.
+"""
 
 
 def orders_of(asked: Iterable[Constraint | Metric]) -> dict[str, Order]:
@@ -29,7 +37,7 @@ def orders_of(asked: Iterable[Constraint | Metric]) -> dict[str, Order]:
 def predict(
     field: Field, latent: Tensor, batch: Batch, orders: Mapping[str, Order], *, chunk_points: int | None = None
 ) -> Prediction:
-    """Evaluate a field at every point set, for constraints and metrics.
+    """Evaluate a field at every point set, for constraints and metrics; small sets of one order at once.
 
     Args:
         field: the decoded field.
@@ -41,11 +49,34 @@ def predict(
     Raises:
         RecipeError: a point set that the batch lacks.
     """
-    jets = {}
-    for at, order in orders.items():
+    for at in orders:
         if at not in batch.points:
             found = f"the data has no such point set; it has {sorted(batch.points)}."
             raise RecipeError(f"at: {at}", found, "Name one of them.")
-        options = {} if chunk_points is None else {"chunk_points": chunk_points}
-        jets[at] = field.jet(batch.points[at].coords, order, **options)
-    return Prediction(batch, latent, field, jets)
+    options = {} if chunk_points is None else {"chunk_points": chunk_points}
+    jets: dict[str, Jet] = {}
+    for sets, order in _groups({at: batch.points[at].coords for at in orders}, orders):
+        if len(sets) == 1:
+            jets |= {at: field.jet(coords, order, **options) for at, coords in sets.items()}
+        else:
+            jets |= _parts(field.jet(torch.cat(list(sets.values()), 1), order, **options), sets)
+    return Prediction(batch, latent, field, {at: jets[at] for at in orders})
+
+
+def _groups(coords: Mapping[str, Tensor], orders: Mapping[str, Order]) -> list[tuple[dict[str, Tensor], Order]]:
+    """Point sets that are evaluated together, and their order."""
+    groups: dict[object, dict[str, Tensor]] = {}
+    for at, x in coords.items():
+        groups.setdefault((orders[at], x.shape[0], x.shape[2:], x.dtype), {})[at] = x
+    found = []
+    for sets in groups.values():
+        few = sum(x.shape[0] * x.shape[1] for x in sets.values()) <= FEW
+        found += [sets] if few else [{at: x} for at, x in sets.items()]
+    return [(sets, orders[next(iter(sets))]) for sets in found]
+
+
+def _parts(whole: Jet, sets: Mapping[str, Tensor]) -> dict[str, Jet]:
+    """The jet of every set from that of all sets' points."""
+    sizes = [x.shape[1] for x in sets.values()]
+    split = {name: tensor.split(sizes, 1) for name, tensor in vars(whole).items() if tensor is not None}
+    return {at: Jet(**{name: each[k] for name, each in split.items()}) for k, at in enumerate(sets)}

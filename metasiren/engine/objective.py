@@ -49,7 +49,7 @@ class Objective(nn.Module):
         return losses
 
     def losses(self, latent: Tensor, batch: Batch, factors: Factors) -> Losses:
-        """Decode, evaluate every point set once at the highest derivative asked for, and weigh the constraints."""
+        """Decode, evaluate every point once with the highest derivatives asked for, and weigh the constraints."""
         with self._precision(latent.device):
             field = self.model.decoder.field(latent)
         prediction = predict(field, latent, batch, self.orders)

@@ -47,6 +47,11 @@ def full_precision(x: Tensor) -> AbstractContextManager[Any]:
     return nullcontext()  # entering torch.autocast takes as long as a small kernel
 
 
+def plain_wanted() -> bool:
+    """Whether a compiler or a function transform is active; both need plain torch operations."""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+
+
 def affine(x: Tensor, weight: Tensor, bias: Tensor, layer: Layer) -> Tensor:
     """One layer, omega * (W x + b), for all instances at once; of one instance also (points, in) -> (points, out)."""
     if layer.first and x.is_cuda:

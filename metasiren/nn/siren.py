@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from metasiren.errors import RecipeError, did_you_mean
-from metasiren.nn.activations import ACTIVATIONS, Activation
+from metasiren.nn.activations import ACTIVATIONS, Activation, value_at_peak
 from metasiren.nn.derivatives.exact import ExactConditions
 from metasiren.nn.derivatives.jets import jet as evaluate_jet
 from metasiren.nn.derivatives.orders import Jet, Order
@@ -203,7 +203,8 @@ class Siren:
         for layer in self.layers:
             h = affine(h, params[layer.weight], params[layer.bias], layer)
             if not layer.last:
-                h = self.activation.value(h)
+                at_peak = layer is self.layers[-2]
+                h = value_at_peak(self.activation, h) if at_peak else self.activation.value(h)
             if h.dim() == 3 and h.shape[0] == 1:
                 h = h.squeeze(0)  # once, not on the way into and out of each layer
         h = h.unsqueeze(0) if h.dim() == 2 else h

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import metasiren as ms
+import metasiren.contracts.prediction as prediction
 from metasiren.contracts import Prediction, orders_of, predict
 from metasiren.nn.derivatives import (
     ORDERS,
@@ -61,6 +62,37 @@ def test_each_point_set_is_evaluated_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert found.jets.keys() == {"interior", "boundary"}
     assert found.jets["interior"].laplacian is not None
     assert found.jets["boundary"].gradient is None
+
+
+@pytest.mark.parametrize("order", ["value", "gradient", "hessian"])
+def test_small_point_sets_of_one_order_are_evaluated_at_once(order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    field, sizes, data = ms.Field(SIREN, SIREN.init()), [], batch()
+    plain = ms.Field.jet
+    data.points["boundary"] = ms.Points(torch.rand(1, 3, 2))
+
+    def counted(self: ms.Field, coords: Tensor, order: str, **options: Any) -> ms.Jet:
+        sizes.append(coords.shape[1])
+        return plain(self, coords, order, **options)
+
+    monkeypatch.setattr(ms.Field, "jet", counted)
+    orders = {"interior": order, "boundary": order}
+    found = predict(field, torch.zeros(1, 0), data, orders).jets
+    assert sizes == [7]
+    monkeypatch.setattr(prediction, "FEW", 6)
+    apart = predict(field, torch.zeros(1, 0), data, orders).jets
+    assert sizes == [7, 4, 3]
+    assert list(found) == list(apart) == ["interior", "boundary"]
+    for at, jet in apart.items():
+        for name, tensor in vars(jet).items():
+            torch.testing.assert_close(getattr(found[at], name), tensor)
+
+
+def test_point_sets_of_other_numbers_of_items_are_evaluated_apart() -> None:
+    data = batch()
+    data.points["boundary"] = ms.Points(torch.rand(2, 3, 2))
+    found = predict(ms.Field(SIREN, SIREN.init()), torch.zeros(1, 0), data, {"interior": "value", "boundary": "value"})
+    assert found.jets["interior"].value.shape == (1, 4, 3)
+    assert found.jets["boundary"].value.shape == (2, 3, 3)
 
 
 def test_a_point_set_that_is_not_there_is_named() -> None:

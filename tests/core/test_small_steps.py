@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,8 +11,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import metasiren as ms
 from metasiren.assembly.experiment import Experiment, assemble
+from metasiren.engine.counting import OperationCount
 from metasiren.engine.objective import Objective
 from metasiren.engine.schedule import Items
+from metasiren.nn.activations import Sine, value_at_peak
 from metasiren.nn.layers import full_precision
 
 
@@ -44,6 +47,38 @@ def test_a_loss_of_one_term_is_that_term() -> None:
     assert seen.calls["mul"] == 8
     # Each of ten tensors, the coordinates and the first layer lose their dimension of instances once.
     assert seen.calls["squeeze"] == 12
+
+
+def test_the_gradient_of_the_last_sine_takes_no_third_tensor() -> None:
+    """There lie a sine and its argument, the last argument, the gradient, and a cosine: the next gradient."""
+    siren = ms.Siren(in_features=2, out_features=1, hidden_features=8, hidden_layers=1)
+    params = {name: value.requires_grad_() for name, value in siren.init().items()}
+    with OperationCount(torch.device("cpu")) as counted:
+        siren(params, torch.rand(1, 1000, 2)).mean().backward()
+    assert counted.peak < 5.5 * (4 * 1000 * 8)  # coordinates and values: 0.4
+
+
+def test_the_sine_at_the_peak_is_a_sine() -> None:
+    z = torch.linspace(-4, 4, 9, dtype=torch.float64, requires_grad=True)
+    assert torch.equal(value_at_peak(Sine(), z), z.sin())
+    assert torch.autograd.gradcheck(partial(value_at_peak, Sine()), z)
+    assert torch.autograd.gradgradcheck(partial(value_at_peak, Sine()), z)
+    inside = torch.func.grad(lambda x: value_at_peak(Sine(), x).sum())(z)
+    assert torch.equal(inside, z.cos())
+
+
+def test_a_gradient_of_one_field_is_made_of_matrices() -> None:
+    """No views of more dimensions layer by layer, and no pass that only changes signs."""
+    siren = ms.Siren(in_features=2, out_features=1, hidden_features=8, hidden_layers=3)
+    params = {name: value.requires_grad_() for name, value in siren.init().items()}
+    jet = siren.jet(params, torch.rand(1, 10, 2), "gradient")
+    assert jet.gradient is not None
+    loss = jet.value.square().mean() + jet.gradient.square().mean()
+    with Counted() as seen:
+        loss.backward()
+    assert seen.calls["neg"] == 0
+    assert seen.calls["bmm"] == 0
+    assert seen.calls["view"] + seen.calls["unsqueeze"] < 10
 
 
 def test_a_batch_that_has_the_dtype_is_itself() -> None:

@@ -41,6 +41,10 @@ class Layers:
         """The same layers for some of the instances."""
         return Layers(tuple(w[instances] for w in self.weights), tuple(b[instances] for b in self.biases))
 
+    def matrices(self) -> Layers:
+        """The same layers of a single instance, without the dimension of instances."""
+        return Layers(tuple(w.squeeze(0) for w in self.weights), tuple(b.squeeze(0) for b in self.biases))
+
     def zeros(self) -> Layers:
         """Layers of the same shapes, all zero."""
         return Layers(tuple(map(torch.zeros_like, self.weights)), tuple(map(torch.zeros_like, self.biases)))
@@ -81,25 +85,28 @@ def blocks(x: Tensor, width: int, columns: int) -> list[Block]:
 
 
 def product(x: Tensor, weight: Tensor) -> Tensor:
-    """Columns x (instances, columns, points, in) by weight^T (instances, in, out), in one product."""
+    """Columns x (instances, columns, points, in) by weight^T (instances, in, out), in one product; or two matrices."""
+    if x.dim() == 2:
+        return x @ weight.T
     instances, columns, points, features = x.shape
     rows = x.reshape(instances, columns * points, features)
     out = (rows.squeeze(0) @ weight.squeeze(0).T).unsqueeze(0) if instances == 1 else torch.bmm(rows, weight.mT)
     return out.view(instances, columns, points, weight.shape[1])
 
 
-def accumulate(total: Tensor, grad: Tensor, x: Tensor) -> None:
-    """Add to a weight's gradient (instances, out, in) the sum over rows of grad (..., out) times x (..., in)."""
+def accumulate(total: Tensor, grad: Tensor, x: Tensor, sign: int = 1) -> None:
+    """Add to a weight's gradient (instances, out, in) the sum over rows of sign grad (..., out) times x (..., in).
+
+    Of one instance, all three may be matrices.
+    """
+    if total.dim() == 2:
+        total.addmm_(grad.T, x, alpha=sign)
+        return
     g, x = grad.reshape(grad.shape[0], -1, grad.shape[-1]), x.reshape(x.shape[0], -1, x.shape[-1])
     if g.shape[0] == 1:
-        total[0].addmm_(g[0].T, x[0])
+        total[0].addmm_(g[0].T, x[0], alpha=sign)
     else:
-        total.baddbmm_(g.mT, x)
-
-
-def plain_wanted() -> bool:
-    """Whether a compiler or a function transform is active; both need plain torch operations."""
-    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+        total.baddbmm_(g.mT, x, alpha=sign)
 
 
 def differentiate(

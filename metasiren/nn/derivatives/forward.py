@@ -26,13 +26,12 @@ from metasiren.nn.derivatives.blocks import (
     accumulate,
     blocks,
     differentiate,
-    plain_wanted,
     product,
 )
 from metasiren.nn.derivatives.columns import Columns, activate, deactivate, quadratics
 from metasiren.nn.derivatives.elementwise import serves, sine_columns, sine_columns_back
 from metasiren.nn.derivatives.taylor import AxisColumns
-from metasiren.nn.layers import exact_affine
+from metasiren.nn.layers import exact_affine, plain_wanted
 
 
 def pass_columns(features: Tensor, layers: Layers, activation: Activation, columns: Columns) -> Tensor:

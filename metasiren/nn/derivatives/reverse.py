@@ -24,11 +24,10 @@ from metasiren.nn.derivatives.blocks import (
     accumulate,
     blocks,
     differentiate,
-    plain_wanted,
     product,
 )
 from metasiren.nn.derivatives.elementwise import serves, sine_adjoint, sine_adjoint_back, sine_back
-from metasiren.nn.layers import exact_affine
+from metasiren.nn.layers import exact_affine, plain_wanted
 
 Pair = tuple[Tensor, Tensor]
 
@@ -69,6 +68,8 @@ def plain_adjoint(features: Tensor, layers: Layers, activation: Activation) -> P
 
 
 def _affine(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    if h.dim() == 2:
+        return torch.addmm(bias, h, weight.T)
     if h.shape[0] == 1:
         return torch.addmm(bias[0], h[0], weight[0].T).unsqueeze(0)
     return torch.baddbmm(bias.unsqueeze(1), h, weight.mT)
@@ -99,10 +100,13 @@ def _forward(
     outputs = layers.weights[-1].shape[1]
     values = features.new_empty(instances, points, outputs)
     gradients = features.new_empty(instances, outputs, points, size)
-    sine = _keeps_slopes(activation, kernels)
+    sine, flat = _keeps_slopes(activation, kernels), _flat(layers, kernels)
     for block in cuts:
         part = layers.of(block.instances)
         z = exact_affine(features[block.instances, block.points], part.weights[0], part.biases[0])
+        first = part.weights[0]
+        if flat:
+            part, z = part.matrices(), z.squeeze(0)
         slopes = []  # of kernels the pre-activations, from which they compute them
         for k, (weight, bias) in enumerate(zip(part.weights[1:], part.biases[1:], strict=True)):
             h, slope = (torch.sin(z), z) if kernels else activation.derivatives(z, 1)
@@ -112,13 +116,19 @@ def _forward(
             slopes.append(slope)
             z = _affine(h, weight, bias)
         values[block.instances, block.points] = z
-        a = part.weights[-1].unsqueeze(2)
+        a = part.weights[-1] if flat else part.weights[-1].unsqueeze(2)
         for k in range(len(slopes) - 1, 0, -1):
             a = product(_sloped(a, slopes[k], kernels), part.weights[k].mT)
             if kept is not None:
                 kept.append(a)
-        gradients[block.instances, :, block.points] = _exact_last(_sloped(a, slopes[0], kernels), part.weights[0])
+        p = _sloped(a, slopes[0], kernels)
+        gradients[block.instances, :, block.points] = _exact_last(p[None, None] if flat else p, first)
     return values, gradients
+
+
+def _flat(layers: Layers, kernels: bool) -> bool:
+    """Whether all tensors are matrices: one instance with one output, for which views of more dimensions cost time."""
+    return not kernels and layers.weights[-1].shape[:2] == (1, 1)
 
 
 def _keeps_slopes(activation: Activation, kernels: bool) -> bool:
@@ -127,7 +137,7 @@ def _keeps_slopes(activation: Activation, kernels: bool) -> bool:
 
 
 def _sloped(a: Tensor, slope: Tensor, kernels: bool) -> Tensor:
-    return sine_adjoint(slope, a) if kernels else a * slope.unsqueeze(1)
+    return sine_adjoint(slope, a) if kernels else a * (slope if a.dim() == 2 else slope.unsqueeze(1))
 
 
 class _Adjoint(Function):
@@ -156,24 +166,29 @@ class _Adjoint(Function):
 def _backward(
     ctx: Any, features: Tensor, layers: Layers, kept: Iterator[Tensor], grad_values: Tensor, grad_gradients: Tensor
 ) -> Gradients:
-    depth = len(layers) - 1
+    depth, flat = len(layers) - 1, _flat(layers, ctx.kernels)
+    kept_slopes = _keeps_slopes(ctx.activation, ctx.kernels)
     total = layers.zeros()
     total_x = torch.zeros_like(features) if ctx.needs_input_grad[2] else None
     for block in ctx.cuts:
         part, sums = layers.of(block.instances), total.of(block.instances)
         x = features[block.instances, block.points]
+        gv, g = grad_values[block.instances, block.points], grad_gradients[block.instances, :, block.points]
         pre: list[Tensor] = []
         f: list[tuple[Tensor, ...]] = []
-        if _keeps_slopes(ctx.activation, ctx.kernels):
+        if kept_slopes:
             f = [(next(kept), next(kept)) for _ in range(depth)]
         else:
             pre = [exact_affine(x, part.weights[0], part.biases[0]), *(next(kept) for _ in range(depth - 1))]
+            pre = [z.squeeze(0) if flat else z for z in pre]
             f = [] if ctx.kernels else [ctx.activation.derivatives(z, 2) for z in pre]
-        adjoints = [*reversed([next(kept) for _ in range(depth - 1)]), part.weights[-1].unsqueeze(2)]
+        if flat:
+            part, sums, x, gv, g = part.matrices(), sums.matrices(), x[0], gv[0], g[0, 0]
+        last = part.weights[-1] if flat else part.weights[-1].unsqueeze(2)
+        adjoints = [*reversed([next(kept) for _ in range(depth - 1)]), last]
 
         # The adjoint pass ran from the last layer to the first, so its gradient runs from the first to the last.
         bends = []
-        g = grad_gradients[block.instances, :, block.points]
         for k in range(depth):
             if ctx.kernels:
                 into = product(g, part.weights[k])
@@ -181,29 +196,31 @@ def _backward(
                 accumulate(sums.weights[k], p, g)
                 g = into
             else:
-                slope = f[k][1].unsqueeze(1)
+                slope = f[k][1] if flat else f[k][1].unsqueeze(1)
                 accumulate(sums.weights[k], adjoints[k] * slope, g)
                 g = product(g, part.weights[k])
                 both = g * adjoints[k]
-                bend = both.sum(1) if both.shape[1] > 1 else both[:, 0]
-                bend = bend.mul_(f[k][2]) if len(f[k]) > 2 else bend.mul_(f[k][0]).neg_()
+                bend = both if flat else both.sum(1) if both.shape[1] > 1 else both[:, 0]
+                bend.mul_(f[k][0] if kept_slopes else f[k][2])
                 g *= slope
             bends.append(bend)
-        sums.weights[-1].add_(g.sum(2))
+        sums.weights[-1].add_(g.sum(-2))
 
-        # Then the gradient of the values' pass, which adds at every layer the gradient of the slopes.
-        g = grad_values[block.instances, block.points]
+        # Then the gradient of the values' pass, which adds at every layer the gradient of the slopes. As f'' of a sine
+        # is -f, `bends` hold its negative, and so does g, instead of a pass that only changes signs.
+        sign = -1 if kept_slopes else 1
+        g = gv * sign if kept_slopes else gv
         for k in range(depth, 0, -1):
-            sums.biases[k].add_(g.sum(1))
+            sums.biases[k].add_(g.sum(-2), alpha=sign)
             if ctx.kernels:
                 into = g @ part.weights[k]
                 accumulate(sums.weights[k], g, sine_back(pre[k - 1], bends[k - 1], into))
                 g = bends[k - 1]
             else:
-                accumulate(sums.weights[k], g, f[k - 1][0])
+                accumulate(sums.weights[k], g, f[k - 1][0], sign)
                 g = bends[k - 1].addcmul_(g @ part.weights[k], f[k - 1][1])
-        accumulate(sums.weights[0], g, x)
-        sums.biases[0].add_(g.sum(1))
+        accumulate(sums.weights[0], g, x, sign)
+        sums.biases[0].add_(g.sum(-2), alpha=sign)
         if total_x is not None:
-            total_x[block.instances, block.points] = g @ part.weights[0]
+            total_x[block.instances, block.points] = sign * (g @ part.weights[0])
     return [total_x, *total.tensors]
