@@ -76,7 +76,7 @@ def test_rivals_train_on_clips(rival: str, tmp_path: Path, catalogue: Catalogue)
 
 
 def test_a_sound_s_run_holds_its_numbers_pictures_and_sound(tmp_path: Path, catalogue: Catalogue) -> None:
-    overrides = {**SOUND, "train.steps": 2, "evaluate.paper": {"SIREN": {"mse": 1e-5}}}
+    overrides = {**SOUND, "train.steps": 2, "evaluate.paper": {"SIREN": {"mse": 1e-5}}, "evaluate.paper_signal": None}
     made = run("audio_bach", tmp_path / "run", catalogue, overrides)
     assert set(json.loads((made.results / "metrics.json").read_text())) == {"mse", "snr_db"}
     rows = json.loads((made.results / "comparison.json").read_text())["rows"]
@@ -95,7 +95,8 @@ def test_a_sound_s_run_holds_its_numbers_pictures_and_sound(tmp_path: Path, cata
 
 
 def test_a_clip_s_run_holds_its_numbers_pictures_and_clip(tmp_path: Path, catalogue: Catalogue) -> None:
-    overrides = {**CLIP, "train.steps": 2, "evaluate.paper": {"SIREN": {"psnr_db": 32.88}}, "evaluate.every": 2}
+    overrides = {**CLIP, "train.steps": 2, "evaluate.every": 2, "evaluate.paper_signal": None}
+    overrides["evaluate.paper"] = {"SIREN": {"psnr_db": 32.88}}
     made = run("video_bikes", tmp_path / "run", catalogue, overrides)
     assert set(json.loads((made.results / "metrics.json").read_text())) == {"mse", "psnr_db", "psnr_std_db"}
     comparison = json.loads((made.results / "comparison.json").read_text())
@@ -109,6 +110,21 @@ def test_a_clip_s_run_holds_its_numbers_pictures_and_clip(tmp_path: Path, catalo
     assert done.exit_code == 0, done.output
     with Image.open(tmp_path / "c.gif") as image:
         assert image.size == (30, 20)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "small", "names"),
+    [("audio_bach", SOUND, ("gt_bach", "sound")), ("video_bikes", CLIP, ("bikes", "clip"))],
+)
+def test_the_paper_s_numbers_stand_beside_the_paper_s_signal_alone(
+    recipe: str, small: dict[str, Any], names: tuple[str, str], tmp_path: Path, catalogue: Catalogue
+) -> None:
+    paper = ms.load_recipe(recipe, preset="paper_text").evaluate.options["paper"]
+    for title, kinds in zip(names, ({"model", "baseline", "paper"}, {"model", "baseline"}), strict=True):
+        overrides = {**small, "train.steps": 1, "evaluate.paper": paper, "data.title": title}
+        made = run(recipe, tmp_path / title, catalogue, overrides)
+        rows = json.loads((made.results / "comparison.json").read_text())["rows"]
+        assert {row["kind"] for row in rows} == kinds
 
 
 def test_numbers_of_the_paper_s_that_nobody_measures_are_refused() -> None:

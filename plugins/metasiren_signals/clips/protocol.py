@@ -48,6 +48,7 @@ class Clip(Protocol):
     Args:
         every: evaluate every how many-th frame; all of them by default, however many voxels those are.
         paper: what a paper reports of this clip, method -> metric -> number, such as {"SIREN": {"psnr_db": 32.88}}.
+        paper_signal: title of the clip that these numbers are of, by default any; they stand beside no other clip.
         baselines: rows without training: the mean of all frames, and a coarse clip of as many numbers as the field has
             weights, interpolated.
     """
@@ -59,12 +60,18 @@ class Clip(Protocol):
     }
 
     def __init__(
-        self, *, every: int = 1, paper: dict[str, dict[str, float]] | None = None, baselines: bool = True
+        self,
+        *,
+        every: int = 1,
+        paper: dict[str, dict[str, float]] | None = None,
+        paper_signal: str | None = None,
+        baselines: bool = True,
     ) -> None:
         if every < 1:
             raise RecipeError("evaluate: every", f"{every} is below one.", "Give 1 to evaluate all frames.")
         self.every, self.baselines = every, baselines
         self.paper: Paper | None = paper
+        self.paper_signal = paper_signal
 
     def evaluate(
         self,
@@ -103,7 +110,7 @@ class Clip(Protocol):
         numbers = quality.numbers
         rows = [ComparisonRow(name=name, kind="model", metrics=dict(numbers))]
         rows += self._baselines(video, frames, sum(p.numel() for p in model.decoder.parameters()))
-        rows += paper_rows(self.paper, numbers)
+        rows += paper_rows(self.paper, numbers) if self.paper_signal in (None, video.title) else []
         write_metrics(results, numbers)
         count, high, wide = video.shape
         evaluated = f"all {count}" if self.every == 1 else f"{len(frames)} of {count}"

@@ -41,6 +41,7 @@ class Sound(Protocol):
 
     Args:
         paper: what a paper reports of this sound, method -> metric -> number, such as {"SIREN": {"mse": 1.101e-5}}.
+        paper_signal: title of the sound that these numbers are of, by default any; they stand beside no other sound.
         baselines: rows without training: silence, and as many of the lowest frequencies as the field has weights.
     """
 
@@ -53,8 +54,15 @@ class Sound(Protocol):
         "truth_sound.wav": "The true sound.",
     }
 
-    def __init__(self, *, paper: dict[str, dict[str, float]] | None = None, baselines: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        paper: dict[str, dict[str, float]] | None = None,
+        paper_signal: str | None = None,
+        baselines: bool = True,
+    ) -> None:
         self.paper: Paper | None = paper
+        self.paper_signal = paper_signal
         self.baselines = baselines
 
     def evaluate(
@@ -87,7 +95,7 @@ class Sound(Protocol):
             if weights < truth.size:
                 label, kept = f"lowest frequencies ({weights:,} coefficients)", low_pass(truth, weights)
                 rows.append(ComparisonRow(name=label, kind="baseline", metrics=dict(measure(truth, kept))))
-        rows += paper_rows(self.paper, numbers)
+        rows += paper_rows(self.paper, numbers) if self.paper_signal in (None, dataset.title) else []
         write_metrics(results, numbers)
         length, rate = len(truth), int(metadata["sample_rate"])
         channels = f"{truth.shape[1]} channel{'s' * (truth.shape[1] > 1)}"
