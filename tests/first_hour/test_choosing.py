@@ -260,3 +260,14 @@ def test_a_negative_weight_of_a_constraint_is_refused(typed: Typed, files: Path,
     said = str(result.exception)
     assert "constraints.tv.weight: Input should be greater than or equal to 0. Found -1." in said
     assert not (files / "runs").exists()
+
+
+def test_a_person_s_faces_are_not_called_unprepared_celeba(typed: Typed, files: Path) -> None:
+    faces = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), np.uint8)
+    np.savez(files / "faces.npz", images=faces)
+    pairs = small("train.batch=4", "encoder.features=8", "evaluate.protocol=null")
+    result = typed("metasiren run celeba_cnn --set data.path=faces.npz", *pairs)
+    said = " ".join(result.stderr.split())
+    assert "celeba_cnn: preset cpu" in said
+    assert "paper_text, paper_code cannot run here: faces.npz is not CelebA." in said
+    assert "metasiren data celeba" not in said

@@ -140,6 +140,8 @@ def _lacking(path: Path | str | None, size: int, resize: str) -> str:
             command = f"metasiren data celeba --root {place.parent} {how}"
             return f"{place} holds {', '.join(others)}, not {file_name(size, resize)}.\nPrepare it: {command}"
     for root in roots(path):
+        if root.is_file() and root.suffix.lower() != ".zip":
+            return f"{root} is not CelebA.\nThe data set faces reads other images: --set data.name=faces"
         if root.is_file() or any(root.glob(f"{celeba_layout.IMAGES}*")) or any(root.glob(f"*/{celeba_layout.IMAGES}*")):
             return f"CelebA in {root} is not prepared.\nDo it once: metasiren data celeba --root {root} {how}"
     looked = " and ".join(str(root) for root in roots(path))
