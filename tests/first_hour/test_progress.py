@@ -88,6 +88,8 @@ def test_a_zoo_of_pictures_says_how_long_it_takes(
     monkeypatch.setattr(bar, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     options = ("data.path=pictures", "data.size=16", "siren.hidden_features=8")
     pairs = [word for each in options for word in ("--set", each)]
+    refused = typed("metasiren zoo image --items pictures -o z.safetensors")
+    assert "metasiren zoo celeba_cnn --set data.path=pictures" in str(refused.exception)
     command = "metasiren zoo celeba_cnn --preset cpu --items 2 --steps 5 -o z.safetensors"
     said = typed(command, *pairs).stderr.splitlines()
     # The first step gives no speed; a reading of the clock each step, 16 s: three more take 48 s.

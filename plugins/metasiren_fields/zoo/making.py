@@ -61,7 +61,10 @@ def parse_items(text: str) -> tuple[int, int | None]:
     """
     match = re.fullmatch(r"(?:(\d*)(:))?(\d*)", text)
     if not match or not (match[2] or match[3]):
-        raise RecipeError(f"--items {text}", "not a range of items.", "Write 0:64, 64: or 64.")
+        advice = "Write 0:64, 64: or 64."
+        if Path(text).exists():
+            advice = f"For signals of your own: metasiren zoo celeba_cnn --set data.path={text}"
+        raise RecipeError(f"--items {text}", "not a range of items.", advice)
     first, last = int(match[1] or 0), int(match[3]) if match[3] else None
     if last is not None and last <= first:
         raise RecipeError(f"--items {text}", "the range is empty.", "Write 0:64, 64: or 64.")
