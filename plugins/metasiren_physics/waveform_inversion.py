@@ -1,48 +1,62 @@
-"""All-at-once waveform inversion in the output layer: Gauss-Newton for waves and medium together.
+"""Waveform inversion in the output layer: waves that solve the equation, and Gauss-Newton for the medium.
 
-With random hidden layers, waves u = H w and squared slowness m = 1 + H v are linear in the output layer, and Eq. 11 is
-bilinear: A(m) u = f, where A(m) = A0 + k² c diag(m) H. A step linearises it about the present waves and medium,
+With random hidden layers, waves u = H w and the medium's level y = H v are linear in the output layer. Let A be the
+equation at the points in the uniform medium, whose least-squares solution w0 = A⁺ f is the wave there. A contrast
+χ = m - 1 acts as a source -k² c χ u beside f, so that
 
-    minimise  sum over sources |A δw + B δv + r|² + ρ |P (w + δw) - d|²  +  λ |slope of (v + δv)|²,
+    w = w0 - A⁺ [k² c χ H w],    that is    (1 + A⁺ k² c χ H) w = w0.
 
-with B = k² c diag(u) H for each source. All sources share A, so that one factor of G = AᴴA + ρPᴴP serves them; the
-waves are eliminated, and what is left is a dense system for the medium alone (the Schur complement). Where m is at a
-bound and the residual pushes it out, it is held: points of that active set do not enter B. This is the
-reduced form of wavefield reconstruction (van Leeuwen and Herrmann 2013, "Mitigating local minima in full-waveform
-inversion by expanding the search space", Geophysical Journal International 195) with the step of Gauss and Newton.
+A⁺ is the features' own Green's operator; A is factored once. Where m jumps, so do second derivatives of u, which no
+smooth features have: to make the residual of the equation itself small there would spoil the wave everywhere else. A⁺
+maps residuals to waves first, where they are small. A step linearises the waves at the receivers about the
+present medium and minimises, with the damping of Levenberg and Marquardt,
+
+    ρ |P w - d|² + the slope constraint + medium_ridge |v|².
+
+This is the source-type form of the scattering equation (Lippmann and Schwinger; van den Berg and Kleinman 1997, "A
+contrast source inversion method", Inverse Problems 13) with the waves eliminated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isfinite
 
 import torch
 from torch import Tensor, nn
 
-from metasiren import BatchOptimizer, Problem, RecipeError, Siren, TrainingError, damped_cholesky, feature_jet
-from metasiren_physics.constraints.helmholtz import Helmholtz, as_complex
-from metasiren_physics.constraints.inversion import Receivers, SlownessSlope
+from metasiren import BatchOptimizer, Problem, RecipeError, TrainingError, damped_cholesky
+from metasiren_physics.inversion_task import WHERE, Equation, Task, output_layer
+from metasiren_physics.two_speeds import step, step_bend, step_slope
 
-NAME = "waveform_inversion"
-WHERE = f"train.optimizer: {NAME}"
+Factors = tuple[Tensor, Tensor]
+"""An LU factorisation as torch has it: the factors, and the pivots."""
+NO_CONTRAST = 1e-4
+"""Points of a smaller contrast, relative to the greatest, send no wave, if the medium has two speeds."""
+SHIFT = 0.15
+"""By which share of the contrast levels are moved away from it when the two speeds are told apart."""
+LEAST, MOST = 1e-12, 1e6
+"""The damping is between these."""
 
 
 class WaveformInversion(BatchOptimizer):
     """Waves and medium of the data `fwi` by Gauss-Newton steps on the output layer; hidden layers stay as drawn.
 
     It takes the constraints `helmholtz` with `free_slowness`, `receivers`, and `slowness_slope` where there is one (the
-    norms `l2`, and `tv` by reweighting). The first step starts from the waves of the uniform medium. A step that does
-    not lower the loss of its points is halved, then left out. All is computed in float64.
+    norms `l2`, and `tv` by reweighting). The first step starts from the uniform medium. The waves solve the equation in
+    the least-squares sense of the features, whatever the weight of `helmholtz`; steps lower the sum of the other two.
+    A step that does not lower it is damped more, then left out. All is computed in float64.
 
     Args:
         parameters: all parameters of the model, whose decoder is `free`.
         lr: factor on every step; 1 is a full step.
         medium_features: how many of the features make the medium; fewer are faster, and smoother on average.
-        ridge: added to the diagonal of G, relative to its mean.
+        ridge: added to the diagonal of AᴴA, relative to its mean.
         medium_ridge: weight of the sum of the medium's squared weights.
-        halvings: how often a step is halved.
+        damping: the first step's, relative to the mean diagonal of the step's matrix.
+        tries: how often a step is damped more before it is left out.
+        smooth_steps: steps with any medium before its two speeds are told apart (`data: two_speeds`).
 
     Raises:
         RecipeError: an option outside its range.
@@ -56,20 +70,25 @@ class WaveformInversion(BatchOptimizer):
         medium_features: int = 800,
         ridge: float = 1e-14,
         medium_ridge: float = 1e-8,
-        halvings: int = 3,
+        damping: float = 1e-4,
+        tries: int = 8,
+        smooth_steps: int = 4,
     ) -> None:
         for option, value, fits, advice in (
             ("lr", lr, 0 < lr <= 1, "1 is a full step."),
             ("medium_features", medium_features, medium_features >= 1, "Give one or more."),
             ("ridge", ridge, ridge > 0 and isfinite(ridge), "Give a positive number such as 1e-14."),
             ("medium_ridge", medium_ridge, medium_ridge > 0, "Give a positive number such as 1e-8."),
-            ("halvings", halvings, halvings >= 0, "Give zero or more."),
+            ("damping", damping, damping > 0, "Give a positive number such as 1e-4."),
+            ("tries", tries, tries >= 1, "Give one or more."),
+            ("smooth_steps", smooth_steps, smooth_steps >= 1, "Give one or more."),
         ):
             if not fits:
                 raise RecipeError(f"{WHERE}: {option}", f"{value} does not fit.", advice)
-        super().__init__(parameters, {"lr": lr, "begun": False})
-        self.medium_features, self.halvings = medium_features, halvings
-        self.ridge, self.medium_ridge = ridge, medium_ridge
+        super().__init__(parameters, {"lr": lr, "taken": 0, "damping": damping})
+        self.medium_features, self.tries = medium_features, tries
+        self.ridge, self.medium_ridge, self.smooth_steps = ridge, medium_ridge, smooth_steps
+        self._scattering: Scattering | None = None
 
     @torch.no_grad()
     def step_on(self, problem: Problem) -> dict[str, Tensor]:
@@ -77,221 +96,204 @@ class WaveformInversion(BatchOptimizer):
 
         Raises:
             RecipeError: a decoder other than `free`, constraints that are no inversion, or channels that do not fit.
+            TrainingError: the equations are not finite.
         """
         group = self.param_groups[0]
-        begun = group["begun"]
-        if not begun:
-            for parameter in _output_layer(problem)[2:]:
+        if not group["taken"]:
+            for parameter in output_layer(problem)[2:]:
                 parameter.zero_()
-        task = _Task.of(problem, self.medium_features)
-        if not begun:
-            factor, right = self._factor(task, received=False)
-            task = replace(task, waves=torch.cholesky_solve(right, factor))
-            task.write(task.waves, task.medium)
-            group["begun"] = True
+        task = Task.of(problem, self.medium_features)
+        if self._scattering is None or not self._scattering.equation.same(task.equation):
+            # The former one's memory is free before the new one is made.
+            self._scattering = None
+            self._scattering = Scattering.of(task, self.ridge)
+        scattering = self._scattering
+        medium = Medium(task.medium, task.contrast)
+        if not group["taken"]:
+            task.write(scattering.alone, medium.weights, medium.contrast)
         losses = {name: value.detach() for name, value in problem.losses().items()}
         if not bool(torch.isfinite(losses["loss"])):
             return losses
-        waves, medium = self._direction(task)
-        length, before = group["lr"], float(losses["loss"])
-        for _ in range(self.halvings + 1):
-            task.write(task.waves + length * waves, task.medium + length * medium)
-            if float(problem.losses()["loss"]) < before:
-                return losses
-            length /= 2
-        task.write(task.waves, task.medium)
+        if task.two_speeds and group["taken"] == self.smooth_steps:
+            medium = medium.parted(task)
+        group["taken"] += 1
+        self._advance(task, scattering, medium, group)
         return losses
 
-    def _factor(self, task: _Task, *, received: bool) -> tuple[Tensor, Tensor]:
-        """The Cholesky factor of G, and Aᴴf (with ρPᴴd where receivers are `received`)."""
-        gram, right = task.rows.mH @ task.rows, task.rows.mH @ task.source
-        if received:
-            gram += task.trust * (task.received.mT @ task.received)
-            right = right + task.trust * task.received.mT.to(right) @ task.data
-        found = damped_cholesky(gram, self.ridge)
+    def _advance(self, task: Task, scattering: Scattering, medium: Medium, group: dict[str, float]) -> None:
+        """Write the medium after a step, and its waves."""
+        factors, waves, before = self._value(task, scattering, medium)
+        matrix, target = self._linearised(task, scattering.response(factors), medium, waves)
+        del factors
+        scale = torch.eye(len(target)).to(matrix) * matrix.diagonal().mean()
+        for _ in range(self.tries):
+            change = group["lr"] * torch.linalg.solve(matrix + group["damping"] * scale, target)
+            moved = medium.moved(change, task)
+            _, reached, after = self._value(task, scattering, moved)
+            if after < before:
+                group["damping"] = max(group["damping"] / 4, LEAST)
+                medium, waves = moved, reached
+                break
+            group["damping"] = min(group["damping"] * 5, MOST)
+        task.write(waves, medium.weights, medium.contrast)
+
+    def _value(self, task: Task, scattering: Scattering, medium: Medium) -> tuple[Factors, Tensor, float]:
+        """The factored equation of a medium, its waves (features + 1, sources), and the sum that steps lower."""
+        factors = scattering.factors(medium.squared_slowness(task) - 1)
+        waves = scattering.waves(factors)
+        missed = (scattering.received @ waves - task.data).abs().square().sum() * task.trust
+        rough = task.slopes.value(medium.slopes(task)) if task.slopes else missed.new_zeros(())
+        return factors, waves, float(missed + rough + self.medium_ridge * medium.weights.square().sum())
+
+    def _linearised(self, task: Task, response: Tensor, medium: Medium, waves: Tensor) -> tuple[Tensor, Tensor]:
+        """The matrix of a step in the medium's weights (and the contrast), and its right-hand side."""
+        missed = task.received.to(waves) @ waves - task.data
+        fields = task.values.to(waves) @ waves
+        pushed = ((response.mH @ missed) * fields.conj()).real.sum(1)
+        rows = medium.derivative(task, pushed)
+        each = [response * u for u in fields.unbind(1)]
+        jacobian = torch.cat([part for e in each for part in (e.real, e.imag)]) @ rows
+        wrong = torch.cat([part for r in missed.unbind(1) for part in (r.real, r.imag)])
+        ridge = torch.zeros(rows.shape[1]).to(rows)
+        ridge[: len(medium.weights)] = self.medium_ridge
+        matrix = task.trust * (jacobian.mT @ jacobian) + ridge.diag()
+        target = -task.trust * (jacobian.mT @ wrong)
+        target[: len(medium.weights)] -= self.medium_ridge * medium.weights
+        if task.slopes:
+            quadratic, slope = task.slopes.linearised(medium.slopes(task), medium.slope_derivatives(task))
+            matrix, target = matrix + quadratic, target - slope
+        return matrix, target
+
+
+@dataclass(frozen=True)
+class Medium:
+    """The weights v (medium features + 1,) of its level, and the contrast (1,) of its two speeds, or zero.
+
+    A field without the channel for the contrast has none, (0,).
+    """
+
+    weights: Tensor
+    contrast: Tensor
+
+    @property
+    def parts(self) -> bool:
+        """Whether two speeds are told apart."""
+        return bool((self.contrast != 0).any())
+
+    def squared_slowness(self, task: Task) -> Tensor:
+        """M (points,), within its limits."""
+        level = task.media @ self.weights
+        offset = self.contrast * step(level / self.contrast) if self.parts else level
+        return (1 + offset).clamp(*task.limits)
+
+    def derivative(self, task: Task, pushed: Tensor) -> Tensor:
+        """The derivatives of m (points, weights + contrast).
+
+        Args:
+            task: the matrices.
+            pushed: the derivative of the misfit by m (points,). Where m is at a bound and is pushed beyond, it is held.
+        """
+        level = task.media @ self.weights
+        if self.parts:
+            z = level / self.contrast
+            by_contrast = step(z) - z * step_slope(z)
+            return torch.cat([step_slope(z).unsqueeze(1) * task.media, by_contrast.unsqueeze(1)], 1)
+        low, high = task.limits
+        held = ((1 + level <= low) & (pushed > 0)) | ((1 + level >= high) & (pushed < 0))
+        rows = task.media * ~held.unsqueeze(1)
+        return torch.cat([rows, rows.new_zeros(len(rows), len(self.contrast))], 1)
+
+    def slopes(self, task: Task) -> Tensor:
+        """The slopes of m (2, points)."""
+        steep = task.media_slopes @ self.weights
+        return step_slope(task.media @ self.weights / self.contrast) * steep if self.parts else steep
+
+    def slope_derivatives(self, task: Task) -> Tensor:
+        """The derivatives of these (2, points, weights + contrast)."""
+        if not self.parts:
+            shape = (*task.media_slopes.shape[:2], len(self.contrast))
+            return torch.cat([task.media_slopes, task.media_slopes.new_zeros(shape)], 2)
+        z = task.media @ self.weights / self.contrast
+        steep = task.media_slopes @ self.weights
+        bend = (step_bend(z) / self.contrast * steep).unsqueeze(2)
+        by_weights = step_slope(z).unsqueeze(1) * task.media_slopes + bend * task.media
+        return torch.cat([by_weights, -bend * z.unsqueeze(1)], 2)
+
+    def moved(self, change: Tensor, task: Task) -> Medium:
+        """After a change of weights and contrast, which keeps its sign and the limits of m."""
+        count = len(self.weights)
+        contrast = self.contrast
+        if self.parts:
+            low, high = (float(limit) - 1 for limit in task.limits)
+            bounds = (low, 0.1 * low) if float(contrast) < 0 else (0.1 * high, high)
+            contrast = (contrast + change[count:]).clamp(*bounds)
+        return Medium(self.weights + change[:count], contrast)
+
+    def parted(self, task: Task) -> Medium:
+        """With its greatest contrast as that of two speeds, and levels moved away from it."""
+        offset = self.squared_slowness(task) - 1
+        greatest = offset[offset.abs().argmax()].reshape(1)
+        if not float(greatest):
+            return self
+        weights = self.weights.clone()
+        weights[-1] -= SHIFT * greatest[0]
+        return Medium(weights, greatest)
+
+
+@dataclass(frozen=True)
+class Scattering:
+    """Waves of any medium by the features' Green's operator; see the module.
+
+    Attributes:
+        equation: of which it was made.
+        values: H (points where m is free, features + 1).
+        alone: w0 (features + 1, sources).
+        green: A⁺ k² c (features + 1, points), real and imaginary part.
+        received: H at the receivers (receivers, features + 1), complex.
+    """
+
+    equation: Equation
+    values: Tensor
+    alone: Tensor
+    green: tuple[Tensor, Tensor]
+    received: Tensor
+
+    @classmethod
+    def of(cls, task: Task, ridge: float) -> Scattering:
+        """Factor A.
+
+        Raises:
+            TrainingError: it is not finite.
+        """
+        rows = task.equation.rows()
+        found = damped_cholesky(rows.mH @ rows, ridge)
         if found is None:
             raise TrainingError(
                 WHERE,
                 "its equations are not finite.",
                 "Check the data and the weights for numbers that are not finite.",
             )
-        return found[1], right
+        alone = torch.cholesky_solve(rows.mH @ task.equation.source, found[1])
+        sent = (rows[task.free].conj() * task.stiffness.unsqueeze(1)).mT.contiguous()
+        green = torch.cholesky_solve(sent, found[1])
+        return cls(task.equation, task.values, alone, (green.real.contiguous(), green.imag.contiguous()),
+                   task.received.to(green))  # fmt: skip
 
-    def _direction(self, task: _Task) -> tuple[Tensor, Tensor]:
-        """δw (features, sources), complex, and δv (medium features)."""
-        factor, right = self._factor(task, received=True)
-        residual = task.rows @ task.waves - task.source
-        wrong = task.rows.mH @ residual + task.trust * task.received.mT.to(right) @ (
-            task.received.to(right) @ task.waves - task.data
-        )
-        count = len(task.medium)
-        bent = [task.stiffness.unsqueeze(1) * u.unsqueeze(1) for u in (task.values.to(right) @ task.waves).unbind(1)]
-        power = sum((b.real.square() + b.imag.square() for b in bent), torch.zeros_like(task.values[:, :1]))
-        pushed = sum(((b.conj() * residual[:, k : k + 1]).real for k, b in enumerate(bent)), torch.zeros_like(power))
-        media = task.media * (task.beyond * pushed >= 0)
-        system = (media * power).mT @ media + task.roughness + self.medium_ridge * torch.eye(count).to(power)
-        target = -(task.roughness @ task.medium + self.medium_ridge * task.medium + (media.mT @ pushed)[:, 0])
-        halves = []
-        for k, b in enumerate(bent):
-            turned = task.rows.mH * b.mT
-            coupling = torch.complex(turned.real @ media, turned.imag @ media)
-            both = torch.cat([coupling, wrong[:, k : k + 1]], 1)
-            half = torch.linalg.solve_triangular(factor, both, upper=False)
-            halves.append(half)
-            real, imag = half.real.contiguous(), half.imag.contiguous()
-            product = real.mT @ real + imag.mT @ imag
-            system -= product[:-1, :-1]
-            target += product[:-1, -1]
-        medium = torch.linalg.solve(system, target)
-        step = medium.to(right)
-        waves = [torch.linalg.solve_triangular(factor.mH, (h[:, -1] + h[:, :-1] @ step).unsqueeze(1), upper=True)
-                 for h in halves]  # fmt: skip
-        return -torch.cat(waves, 1), medium
+    def factors(self, contrast: Tensor) -> Factors:
+        """1 + A⁺ k² c χ H of a contrast χ = m - 1 (points,), factored."""
+        sent = (contrast.abs() > NO_CONTRAST * contrast.abs().max()).nonzero()[:, 0]
+        values, chosen = self.values[sent], contrast[sent].unsqueeze(0)
+        real, imag = ((part[:, sent] * chosen) @ values for part in self.green)
+        factors: Factors = torch.linalg.lu_factor(torch.complex(real, imag) + torch.eye(len(real)).to(real))
+        return factors
 
+    def waves(self, factors: Factors) -> Tensor:
+        """W (features + 1, sources)."""
+        waves: Tensor = torch.linalg.lu_solve(*factors, self.alone)
+        return waves
 
-@dataclass(frozen=True)
-class _Task:
-    """A step's matrices; those over points are weighted so that their squares add up to the loss.
-
-    Attributes:
-        weight: the output layer's matrix, a parameter.
-        bias: its bias, a parameter.
-        waves: w (features + 1, sources), complex.
-        medium: v (medium features + 1,).
-        values: H (points, features + 1).
-        media: the medium's features where it is free, zero elsewhere, (points, medium features + 1).
-        beyond: what the bounds take away from 1 + H v, (points, 1): negative below, positive above, zero between.
-        stiffness: weighted k² c (points,), complex.
-        rows: weighted A (points, features + 1), complex.
-        source: weighted f (points, sources), complex.
-        received: H at the receivers (receivers, features + 1).
-        data: (receivers, sources), complex.
-        trust: ρ.
-        roughness: the quadratic form of slopes, (medium features + 1, the same).
-    """
-
-    weight: nn.Parameter
-    bias: nn.Parameter
-    waves: Tensor
-    medium: Tensor
-    values: Tensor
-    media: Tensor
-    beyond: Tensor
-    stiffness: Tensor
-    rows: Tensor
-    source: Tensor
-    received: Tensor
-    data: Tensor
-    trust: float
-    roughness: Tensor
-
-    @classmethod
-    def of(cls, problem: Problem, medium_features: int) -> _Task:
-        """The matrices at the model's present parameters."""
-        equation, receivers, slope = _constraints(problem)
-        siren, params, weight, bias = _output_layer(problem)
-        batch = problem.batch.cast(torch.float64)
-        inside, at = batch.points["interior"], batch.points["receivers"]
-        sources = inside.targets["source"].shape[2]
-        if siren.out_features != 2 * sources + 1:
-            found = f"{siren.out_features} channels for {sources} sources."
-            raise RecipeError(WHERE, found, "Use data: fwi, whose fields have two for each, and one for the medium.")
-        table = torch.cat([weight.double(), bias.double().unsqueeze(1)], 1)
-        chosen = torch.zeros(table.shape[1], dtype=torch.bool, device=table.device)
-        chosen[: min(medium_features, siren.hidden_features)] = True
-        chosen[-1] = True
-        jet = feature_jet(siren, params, inside.coords, "hessian_diagonal")
-        assert jet.gradient is not None
-        assert jet.hessian_diagonal is not None
-        values = torch.nn.functional.pad(jet.value[0], (0, 1), value=1.0)
-        first, second = (
-            torch.nn.functional.pad(t[0].movedim(-1, 0), (0, 1)) for t in (jet.gradient, jet.hessian_diagonal)
-        )
-        a, a_1, b, b_2, ck2 = as_complex(inside.targets["operator"])[0].unbind(-1)
-        area = inside.targets["weight"][0, :, 0]
-        root = (equation.weight * area / len(area)).sqrt() / equation.scale
-        free = (inside.coords[0].abs() <= equation.bound).all(-1, keepdim=True)
-        media = values[:, chosen] * free
-        medium = table[-1, chosen]
-        least, most = inside.targets["range"].flatten()
-        wanted = 1 + media @ medium
-        slowness = torch.where(free[:, 0], wanted.clamp(least, most), 1.0)
-        stiffness = ck2 * root
-        parts = [(a, second[0]), (a_1, first[0]), (b, second[1]), (b_2, first[1]), (ck2 * slowness, values)]
-        rows = sum((torch.complex(c.real.unsqueeze(1) * h, c.imag.unsqueeze(1) * h) for c, h in parts), torch.zeros(()))
-        received = torch.nn.functional.pad(feature_jet(siren, params, at.coords, "value").value[0], (0, 1), value=1.0)
-        return cls(
-            weight, bias, torch.complex(table[0:-1:2], table[1:-1:2]).mT.contiguous(), medium, values, media,
-            (wanted - wanted.clamp(least, most)).unsqueeze(1), stiffness,
-            rows * root.unsqueeze(1), as_complex(inside.targets["source"])[0] * root.unsqueeze(1), received,
-            as_complex(at.values[0].view(len(received), -1, 2)), receivers.weight / receivers.scale**2 / len(received),
-            _roughness(slope, first[:, :, chosen], medium, area, inside.coords[0]),
-        )  # fmt: skip
-
-    def write(self, waves: Tensor, medium: Tensor) -> None:
-        """Set the output layer."""
-        table = torch.zeros(len(self.weight), len(waves), dtype=torch.float64, device=waves.device)
-        table[0:-1:2], table[1:-1:2] = waves.real.mT, waves.imag.mT
-        table[-1, : len(medium) - 1], table[-1, -1] = medium[:-1], medium[-1]
-        self.weight.copy_(table[:, :-1])
-        self.bias.copy_(table[:, -1])
-
-
-@dataclass(frozen=True)
-class _Equation:
-    weight: float
-    scale: float
-    bound: float
-
-
-@dataclass(frozen=True)
-class _Data:
-    weight: float
-    scale: float
-
-
-def _constraints(problem: Problem) -> tuple[_Equation, _Data, tuple[float, SlownessSlope] | None]:
-    equation, data, slope = None, None, None
-    for each in problem.constraints:
-        c = each.constraint
-        if isinstance(c, Helmholtz) and c.norm == "l2" and c.free_slowness and c.at == "interior":
-            equation = _Equation(each.weight, c.scale, c.bound)
-        elif isinstance(c, Receivers) and c.norm == "l2" and c.at == "receivers":
-            data = _Data(each.weight, c.scale)
-        elif isinstance(c, SlownessSlope) and c.norm != "l1" and c.at == "interior":
-            slope = each.weight, c
-        else:
-            found = f"{each.name} is not a constraint that it can use."
-            advice = "It takes helmholtz (l2, free_slowness: true), receivers (l2) and slowness_slope (l2 or tv)."
-            raise RecipeError(WHERE, found, advice)
-    if equation is None or data is None:
-        found = "there is no helmholtz with free_slowness, or no receivers, among the active constraints."
-        raise RecipeError(WHERE, found, "Give both.")
-    return equation, data, slope
-
-
-def _output_layer(problem: Problem) -> tuple[Siren, dict[str, Tensor], nn.Parameter, nn.Parameter]:
-    model = problem.model
-    field = model.decoder.field(model.encoder(problem.batch.context, model.decoder))
-    parameters, shapes = list(model.decoder.parameters()), list(field.siren.shapes.values())
-    if [tuple(p.shape) for p in parameters] != shapes:
-        found = f"decoder {type(model.decoder).__name__}, whose parameters are not a network's weights."
-        raise RecipeError(WHERE, found, "Take the decoder `free`.")
-    params = {name: value.double() for name, value in field.params.items()}
-    return field.siren, params, parameters[-2], parameters[-1]
-
-
-def _roughness(
-    slope: tuple[float, SlownessSlope] | None, first: Tensor, medium: Tensor, area: Tensor, coords: Tensor
-) -> Tensor:
-    """The quadratic form of slopes of features `first` (2, points, features); for `tv`, about the present medium."""
-    if slope is None:
-        return first.new_zeros(first.shape[-1], first.shape[-1])
-    weight, constraint = slope
-    scaled = first / constraint.scale
-    each = weight * area * constraint.counts(coords)[:, 0] / len(area)
-    if constraint.norm == "tv":
-        steep = constraint.steepness((scaled @ medium).mT)[:, 0]
-        each = each / (2 * steep)
-    rows = scaled * each.sqrt().unsqueeze(1)
-    return rows[0].mT @ rows[0] + rows[1].mT @ rows[1]
+    def response(self, factors: Factors) -> Tensor:
+        """What a change of m at a point adds at each receiver for a wave of one there, (receivers, points)."""
+        left = torch.linalg.lu_solve(*factors, self.received, left=False)
+        response: Tensor = -(left @ torch.complex(*self.green))
+        return response

@@ -2,7 +2,8 @@
 
     a u_11 + a_1 u_1 + b u_22 + b_2 u_2 + c k² m u - f,    with the signs of `metasiren_physics.conventions`.
 
-The field's channels are (Re u, Im u) of each wave in turn; one more channel, where there is one, is m - 1.
+The field's channels are (Re u, Im u) of each wave in turn; one more channel, where there is one, is m - 1, or two are
+a medium of two speeds (`metasiren_physics.two_speeds`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Constraint, Jet, Points, Prediction, RecipeError
+from metasiren_physics.two_speeds import squared_slowness
 
 
 def helmholtz_residual(jet: Jet, points: Points, slowness: Tensor) -> Tensor:
@@ -94,7 +96,9 @@ class Helmholtz(Constraint):
             raise RecipeError(f"constraints: helmholtz: at: {self.at}", found, "Use data: helmholtz or fwi.")
         slowness = points.targets["slowness"]
         if self.free_slowness:
-            slowness = field_slowness(jet.value, points.coords, self.bound, points.targets.get("range"))
+            slowness = field_slowness(
+                medium_of(jet.value, points), points.coords, self.bound, points.targets.get("range")
+            )
         return helmholtz_residual(jet, points, slowness)
 
     def __call__(self, prediction: Prediction) -> Tensor:
@@ -142,13 +146,18 @@ def squares(residuals: Tensor | None) -> Tensor:
     return residuals.square().sum(-1).mean()
 
 
-def field_slowness(value: Tensor, coords: Tensor, bound: float, limits: Tensor | None = None) -> Tensor:
-    """The squared slowness m (batch, points, 1) from the last channel m - 1; 1 where |x_i| > bound.
+def medium_of(channels: Tensor, points: Points) -> Tensor:
+    """The channels (..., 1 or 2) that follow those of the waves; the last one at points without sources."""
+    return channels[..., 2 * points.targets["source"].shape[-2] if "source" in points.targets else -1 :]
+
+
+def field_slowness(medium: Tensor, coords: Tensor, bound: float, limits: Tensor | None = None) -> Tensor:
+    """The squared slowness m (batch, points, 1) from the channels of the medium; 1 where |x_i| > bound.
 
     It is kept between `limits` (1, 1, 2), or at least at 0.001 as in the authors' code: a negative m would let waves
     grow.
     """
-    m = 1 + value[..., -1:]
+    m = squared_slowness(medium)
     m = m.clamp(min=0.001) if limits is None else torch.clamp(m, limits[..., :1], limits[..., 1:])
     outside = (coords.abs() > bound).any(-1, keepdim=True)
     return torch.where(outside, torch.ones_like(m), m)

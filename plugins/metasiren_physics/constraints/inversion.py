@@ -7,7 +7,9 @@ from typing import Literal
 from torch import Tensor
 
 from metasiren import Jet, Points, Prediction, RecipeError, Residual
+from metasiren_physics.constraints.helmholtz import medium_of
 from metasiren_physics.constraints.wave import Norm
+from metasiren_physics.two_speeds import slowness_slope, squared_slowness
 
 
 class Receivers(Residual):
@@ -56,7 +58,7 @@ class SlownessPrior(Residual):
 
     def residual(self, jet: Jet, points: Points) -> Tensor:
         """The difference m - m0."""
-        return jet.value[..., -1:] + (1 - self.start)
+        return squared_slowness(medium_of(jet.value, points)) - self.start
 
 
 class SlownessSlope(Residual):
@@ -104,7 +106,8 @@ class SlownessSlope(Residual):
     def residual(self, jet: Jet, points: Points) -> Tensor:
         """The derivatives ∂m/∂x and ∂m/∂y."""
         assert jet.gradient is not None
-        return jet.gradient[..., -1, :]
+        slope = medium_of(jet.gradient.movedim(-1, 0), points).movedim(0, -1)
+        return slowness_slope(medium_of(jet.value, points), slope)
 
     def steepness(self, slope: Tensor) -> Tensor:
         """sqrt(|slope|² + sharpness²) (..., 1) of scaled slopes (..., 2)."""

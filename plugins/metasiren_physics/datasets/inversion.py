@@ -40,6 +40,8 @@ class InversionDataset(SourcedWaves):
         start: speed that the inversion starts from.
         free: m is sought where |x_i| is below this.
         speeds: slowest and fastest speed that a solution may have.
+        two_speeds: the medium has that of the start and one other, which is found: the field has a channel more, see
+            `metasiren_physics.two_speeds`.
         redraw: draw new points at each step; if not, each step has the first one's.
         points: drawn at each step.
         near: share of the points that is drawn about the sources.
@@ -70,6 +72,7 @@ class InversionDataset(SourcedWaves):
         start: float = 1.0,
         free: float = 0.75,
         speeds: tuple[float, float] = (0.7, 2.5),
+        two_speeds: bool = False,
         redraw: bool = True,
         points: int = 300,
         near: float = 0.4,
@@ -100,14 +103,14 @@ class InversionDataset(SourcedWaves):
         )  # fmt: skip
         count = len(self.problem.sources)
         self.title = f"Full-waveform inversion, {count} sources, {len(self.problem.receivers)} receivers"
-        self.splits, self.domain = {"train": 1, "test": 1}, Domain(2, 2 * count + 1)
+        self.splits, self.domain = {"train": 1, "test": 1}, Domain(2, 2 * count + 1 + two_speeds)
         self.metadata = {
             "wavenumber": self.problem.wavenumber,
             "sources": count,
             "start": start,
             "channels": [
                 *(f"wave {k + 1} {part}" for k in range(count) for part in ("real", "imaginary")),
-                "squared slowness - 1",
+                *(["level", "contrast"] if two_speeds else ["squared slowness - 1"]),
             ],
             "axes": {"x": [-1.0, 1.0], "y": [-1.0, 1.0]},
         }

@@ -38,6 +38,7 @@ from metasiren_physics.protocols.measures import (
     waves_of,
 )
 from metasiren_physics.protocols.pictures import draw, error_panel, size_panel, wave_panel
+from metasiren_physics.two_speeds import squared_slowness
 
 
 class InversionProtocol(Protocol):
@@ -166,7 +167,8 @@ class InversionProtocol(Protocol):
 def sampled(field: Field, problem: InversionProblem, points: Real) -> tuple[Real, Complex]:
     """Speed (...) and waves (..., sources) of a fitted field at points (..., 2)."""
     values = sample(field, points)
-    slowness = np.clip(1 + values[..., -1], *problem.slownesses)
+    medium = torch.from_numpy(np.ascontiguousarray(values[..., 2 * len(problem.sources) :]))
+    slowness = np.clip(squared_slowness(medium)[..., 0].numpy(), *problem.slownesses)
     slowness[(abs(points) > problem.free).any(-1)] = problem.start**-2.0
     return slowness**-0.5, waves_of(values, len(problem.sources))
 
