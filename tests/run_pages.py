@@ -77,16 +77,18 @@ def run_page(
         environment: the virtual environment.
         folder: is made.
         limit: for each training, such as 20s.
-        quick: also run what neither trains nor looks at a run.
+        quick: also run what neither trains nor looks at a run, once.
     """
     folder.mkdir(parents=True)
     make_stand_ins(folder)
     for name in ("recipes", "benchmarks", "tests"):
         (folder / name).symlink_to(ROOT / name)
     runs: list[str] = []
+    done: set[str] = set()
     for command in chosen(page):
-        if command.quick and not quick:
+        if command.quick and (not quick or command.name in done):
             continue
+        done.add(command.name)
         if shell := missing_shell(command.text):
             yield Outcome(command, "skipped", 0.0, f"{shell} is not installed")
             continue

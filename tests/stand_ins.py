@@ -21,7 +21,7 @@ SCANS = ("scan.ply", "cloud.ply", "armadillo.obj", "bunny.obj", "gargoyle_points
 def make_stand_ins(folder: Path) -> None:
     """Write a picture, a mask, faces, a sound, a clip and scans into a folder, once under each name."""
     random = np.random.default_rng(0)
-    rows, columns = np.mgrid[:96, :128] / 96
+    rows, columns = np.mgrid[:400, :400] / 400
     waves = np.stack([np.sin(9 * rows * k + 5 * columns) for k in (1, 2, 3)], -1) * 100 + 128
     picture = Image.fromarray((waves + random.normal(0, 5, waves.shape)).clip(0, 255).astype(np.uint8))
     for name in PICTURES:
@@ -31,8 +31,8 @@ def make_stand_ins(folder: Path) -> None:
         picture.rotate(number).save(folder / "holiday" / f"{number}.jpg")
     patch = picture.crop((0, 0, 48, 40))
     patch.save(folder / "patch.jpg")
-    hole = np.zeros((96, 128), np.uint8)
-    hole[20:40, 30:60] = 255
+    hole = np.zeros((400, 400), np.uint8)
+    hole[150:250, 130:230] = 255
     Image.fromarray(hole).save(folder / "mask.png")
     faces = random.integers(0, 256, (192, 32, 32, 3), np.uint8)
     split = np.array(["train"] * 128 + ["val"] * 32 + ["test"] * 32)

@@ -36,7 +36,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "evaluate.nodes": 81,
         "evaluate.times": [0.0, 0.1],
     },
-    "fwi": {"data.points": 20, "evaluate.nodes": 16},
+    "fwi": {"data.points": 1500, "siren.hidden_features": 300, "evaluate.nodes": 16, "evaluate.admm": 2},
 }
 
 
@@ -68,11 +68,11 @@ def test_the_picture_of_the_speed_names_one_number_where_it_is_one(medium: str, 
 @pytest.mark.parametrize("name", SMALL)
 def test_a_quick_run_learns_and_writes_its_results(tmp_path: Path, name: str) -> None:
     overrides = {
-        **SMALL[name],
         "train.steps": 4,
         "train.log_every": 1,
         "train.pictures_every": 2,
         "siren.hidden_features": 12,
+        **SMALL[name],
     }
     made = run_recipe(ms.load_recipe(name, preset="quick", overrides=overrides), tmp_path / "run", device="cpu")
     results = made.path / "results"
