@@ -161,7 +161,8 @@ def test_the_equation_is_factored_once_for_the_same_points() -> None:
     kept = optimizer._scattering
     optimizer.step_on(task)
     assert optimizer._scattering is kept
-    moved = data((0.7, 2.5), False).batch("train", torch.arange(1), generator=torch.Generator().manual_seed(2)).cast(F64)
+    points = torch.Generator().manual_seed(2)
+    moved = data((0.7, 2.5), False).batch("train", torch.arange(1), generator=points).cast(F64)
     optimizer.step_on(replace(task, batch=moved))
     assert optimizer._scattering is not kept
 
