@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+from resuming import check_resumed_equals_uninterrupted
 
+from metasiren import load_recipe
 from metasiren_physics.datasets.inversion import InversionDataset
 from metasiren_physics.two_speeds import slowness_slope, squared_slowness, step, step_bend, step_slope
 
@@ -56,3 +60,14 @@ def test_the_field_has_a_channel_for_the_contrast() -> None:
     data = InversionDataset(two_speeds=True, points=60)
     assert data.domain.d_out == 12
     assert data.metadata["channels"][-2:] == ["level", "contrast"]
+
+
+def test_an_inversion_resumes_to_the_bit(tmp_path: Path) -> None:
+    """Checkpoints lie on both sides of the step at which the two speeds are told apart."""
+    changes = {
+        "data.points": 300, "siren.hidden_features": 40, "train.steps": 5, "train.checkpoint_every": 3,
+        "train.optimizer.smooth_steps": 2, "evaluate.nodes": 16, "evaluate.admm": 0,
+    }  # fmt: skip
+    run = check_resumed_equals_uninterrupted(load_recipe("fwi", preset="quick", overrides=changes), tmp_path)
+    (group,) = run.checkpoint().metadata["optimizer"]["groups"]
+    assert group["taken"] == 5
