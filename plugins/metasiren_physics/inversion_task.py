@@ -145,6 +145,11 @@ class Equation:
         made[:, -1:] = ck2
         return made
 
+    def values(self, chosen: Tensor) -> Tensor:
+        """H at some of the points, by index, (chosen, features + 1)."""
+        found = feature_jet(self.siren, self.params, self.points.coords[:, chosen], "value").value[0]
+        return torch.nn.functional.pad(found, (0, 1), value=1.0)
+
     def same(self, other: Equation) -> bool:
         """Whether the other has the same points and sources, with a network of the same hidden layers."""
         names = [*self.params][:-2]
@@ -237,7 +242,7 @@ def constraints(problem: Problem) -> tuple[EquationTerm, DataTerm, tuple[float, 
     return equation, data, slope
 
 
-def output_layer(problem: Problem) -> tuple[Siren, dict[str, Tensor], nn.Parameter, nn.Parameter]:
+def output_layer(problem: Problem, where: str = WHERE) -> tuple[Siren, dict[str, Tensor], nn.Parameter, nn.Parameter]:
     """The network, its weights in float64, and the parameters that are the output layer's matrix and bias.
 
     Raises:
@@ -248,6 +253,6 @@ def output_layer(problem: Problem) -> tuple[Siren, dict[str, Tensor], nn.Paramet
     parameters, shapes = list(model.decoder.parameters()), list(field.siren.shapes.values())
     if [tuple(p.shape) for p in parameters] != shapes:
         found = f"decoder {type(model.decoder).__name__}, whose parameters are not a network's weights."
-        raise RecipeError(WHERE, found, "Take the decoder `free`.")
+        raise RecipeError(where, found, "Take the decoder `free`.")
     params = {name: value.double() for name, value in field.params.items()}
     return field.siren, params, parameters[-2], parameters[-1]

@@ -62,7 +62,10 @@ def metasiren_constraints() -> Mapping[str, str]:
 @hookimpl
 def metasiren_optimizers() -> Mapping[str, str]:
     """Optimisers for coupled problems."""
-    return {"waveform_inversion": "metasiren_physics.waveform_inversion:WaveformInversion"}
+    return {
+        "scattered_waves": "metasiren_physics.scattered_waves:ScatteredWaves",
+        "waveform_inversion": "metasiren_physics.waveform_inversion:WaveformInversion",
+    }
 
 
 @hookimpl

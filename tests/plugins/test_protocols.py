@@ -253,8 +253,9 @@ def test_where_there_is_no_terminal_an_evaluation_says_how_far_it_is(
     monkeypatch.setattr("metasiren.engine.bar.EVERY_SECONDS", 0.0)
     protocol = Exact(contexts=(5, "half", "full"), seeds=2, batch=7, baselines=False)
     protocol.evaluate(flat_model(), images, tmp_path, name="flat")
-    # Two masks of 5 pixels, and one of each of the others.
-    assert capsys.readouterr().err.splitlines() == [f"evaluating flat: {share}%" for share in (25, 50, 75)]
+    # Two masks of 5 pixels, and one of each of the others. How long the rest takes is up to the clock.
+    said = [line.split(", about ")[0] for line in capsys.readouterr().err.splitlines()]
+    assert said == [f"evaluating flat: {share}%" for share in (25, 50, 75)]
 
 
 def test_every_file_names_data_filter_images_seeds_and_protocol(images: ImageSet, tmp_path: Path) -> None:
