@@ -22,20 +22,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from metasiren import BatchOptimizer, Problem, RecipeError, TrainingError, damped_cholesky
 from metasiren_physics.inversion_task import WHERE, Equation, Task, output_layer
-from metasiren_physics.two_speeds import step, step_bend, step_slope
+from metasiren_physics.inverted_medium import Medium
 
 Factors = tuple[Tensor, Tensor]
 """An LU factorisation as torch has it: the factors, and the pivots."""
 NO_CONTRAST = 1e-4
 """Points of a smaller contrast, relative to the greatest, send no wave, if the medium has two speeds."""
-SHIFT = 0.15
-"""By which share of the contrast levels are moved away from it when the two speeds are told apart."""
 LEAST, MOST = 1e-12, 1e6
 """The damping is between these."""
 
@@ -89,6 +88,15 @@ class WaveformInversion(BatchOptimizer):
         self.medium_features, self.tries = medium_features, tries
         self.ridge, self.medium_ridge, self.smooth_steps = ridge, medium_ridge, smooth_steps
         self._scattering: Scattering | None = None
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As torch has it; a state of the former optimiser of this name goes on from its medium."""
+        started = self.param_groups[0]["damping"]
+        super().load_state_dict(state_dict)
+        for group in self.param_groups:
+            begun = group.pop("begun", False)
+            group.setdefault("taken", int(begun))
+            group.setdefault("damping", started)
 
     @torch.no_grad()
     def step_on(self, problem: Problem) -> dict[str, Tensor]:
@@ -163,81 +171,6 @@ class WaveformInversion(BatchOptimizer):
             quadratic, slope = task.slopes.linearised(medium.slopes(task), medium.slope_derivatives(task))
             matrix, target = matrix + quadratic, target - slope
         return matrix, target
-
-
-@dataclass(frozen=True)
-class Medium:
-    """The weights v (medium features + 1,) of its level, and the contrast (1,) of its two speeds, or zero.
-
-    A field without the channel for the contrast has none, (0,).
-    """
-
-    weights: Tensor
-    contrast: Tensor
-
-    @property
-    def parts(self) -> bool:
-        """Whether two speeds are told apart."""
-        return bool((self.contrast != 0).any())
-
-    def squared_slowness(self, task: Task) -> Tensor:
-        """M (points,), within its limits."""
-        level = task.media @ self.weights
-        offset = self.contrast * step(level / self.contrast) if self.parts else level
-        return (1 + offset).clamp(*task.limits)
-
-    def derivative(self, task: Task, pushed: Tensor) -> Tensor:
-        """The derivatives of m (points, weights + contrast).
-
-        Args:
-            task: the matrices.
-            pushed: the derivative of the misfit by m (points,). Where m is at a bound and is pushed beyond, it is held.
-        """
-        level = task.media @ self.weights
-        if self.parts:
-            z = level / self.contrast
-            by_contrast = step(z) - z * step_slope(z)
-            return torch.cat([step_slope(z).unsqueeze(1) * task.media, by_contrast.unsqueeze(1)], 1)
-        low, high = task.limits
-        held = ((1 + level <= low) & (pushed > 0)) | ((1 + level >= high) & (pushed < 0))
-        rows = task.media * ~held.unsqueeze(1)
-        return torch.cat([rows, rows.new_zeros(len(rows), len(self.contrast))], 1)
-
-    def slopes(self, task: Task) -> Tensor:
-        """The slopes of m (2, points)."""
-        steep = task.media_slopes @ self.weights
-        return step_slope(task.media @ self.weights / self.contrast) * steep if self.parts else steep
-
-    def slope_derivatives(self, task: Task) -> Tensor:
-        """The derivatives of these (2, points, weights + contrast)."""
-        if not self.parts:
-            shape = (*task.media_slopes.shape[:2], len(self.contrast))
-            return torch.cat([task.media_slopes, task.media_slopes.new_zeros(shape)], 2)
-        z = task.media @ self.weights / self.contrast
-        steep = task.media_slopes @ self.weights
-        bend = (step_bend(z) / self.contrast * steep).unsqueeze(2)
-        by_weights = step_slope(z).unsqueeze(1) * task.media_slopes + bend * task.media
-        return torch.cat([by_weights, -bend * z.unsqueeze(1)], 2)
-
-    def moved(self, change: Tensor, task: Task) -> Medium:
-        """After a change of weights and contrast, which keeps its sign and the limits of m."""
-        count = len(self.weights)
-        contrast = self.contrast
-        if self.parts:
-            low, high = (float(limit) - 1 for limit in task.limits)
-            bounds = (low, 0.1 * low) if float(contrast) < 0 else (0.1 * high, high)
-            contrast = (contrast + change[count:]).clamp(*bounds)
-        return Medium(self.weights + change[:count], contrast)
-
-    def parted(self, task: Task) -> Medium:
-        """With its greatest contrast as that of two speeds, and levels moved away from it."""
-        offset = self.squared_slowness(task) - 1
-        greatest = offset[offset.abs().argmax()].reshape(1)
-        if not float(greatest):
-            return self
-        weights = self.weights.clone()
-        weights[-1] -= SHIFT * greatest[0]
-        return Medium(weights, greatest)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from metasiren_physics.constraints.helmholtz import Helmholtz
 from metasiren_physics.constraints.inversion import Receivers, SlownessSlope
 from metasiren_physics.datasets.inversion import InversionDataset
 from metasiren_physics.inversion_task import Task
-from metasiren_physics.waveform_inversion import Medium, Scattering, WaveformInversion
+from metasiren_physics.inverted_medium import Medium
+from metasiren_physics.waveform_inversion import Scattering, WaveformInversion
 
 F64 = torch.float64
 EQUATION = Helmholtz(free_slowness=True, scale=100)
@@ -153,6 +154,18 @@ def test_a_step_that_does_not_help_is_left_out() -> None:
     optimizer.step_on(task)
     change = max(float((a - b.detach()).abs().max()) for a, b in zip(before, task.model.parameters(), strict=True))
     assert change < 1e-4
+
+
+def test_a_former_state_goes_on_from_its_medium() -> None:
+    task = problem(*TERMS, width=60)
+    optimizer, losses = inverted(task, 3, medium_features=30)
+    state = optimizer.state_dict()
+    state["param_groups"] = [{"lr": 1.0, "begun": True, "params": state["param_groups"][0]["params"]}]
+    other = WaveformInversion(task.model.parameters(), medium_features=30)
+    other.load_state_dict(state)
+    assert other.step_on(task)["loss"] == losses[-1]["loss"]
+    assert other.param_groups[0]["taken"] == 2
+    assert "begun" not in other.param_groups[0]
 
 
 def test_the_equation_is_factored_once_for_the_same_points() -> None:
