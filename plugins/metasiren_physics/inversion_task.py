@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from metasiren import Points, Problem, RecipeError, Siren, feature_jet
+from metasiren import Problem, RecipeError, feature_jet
 from metasiren_physics.constraints.helmholtz import Helmholtz, as_complex
 from metasiren_physics.constraints.inversion import Receivers, SlownessSlope
+from metasiren_physics.uniform_equation import Equation, output_layer, waves_table
 
 WHERE = "train.optimizer: waveform_inversion"
 
@@ -22,7 +23,7 @@ class Task:
         weight: the output layer's matrix, a parameter.
         bias: its bias, a parameter.
         medium: v (medium features + 1,).
-        contrast: that of two speeds (1,), zero until they are told apart; (0,) for a field without this channel.
+        contrast: that of two speeds (1,), zero until the second is introduced; (0,) for a field without this channel.
         free: indices of the points (free,) where m is sought; of these only are the next six.
         values: H (free, features + 1).
         media: the medium's features (free, medium features + 1).
@@ -65,7 +66,7 @@ class Task:
             RecipeError: a decoder other than `free`, constraints that are no inversion, or channels that do not fit.
         """
         wave, receivers, slope = constraints(problem)
-        siren, params, weight, bias = output_layer(problem)
+        siren, params, weight, bias = output_layer(problem, WHERE)
         batch = problem.batch.cast(torch.float64)
         inside, at = batch.points["interior"], batch.points["receivers"]
         first_medium = 2 * inside.targets["source"].shape[2]
@@ -76,7 +77,7 @@ class Task:
             )
         table = torch.cat([weight.double(), bias.double().unsqueeze(1)], 1)
         area = inside.targets["weight"][0, :, 0]
-        equation = Equation(siren, params, inside, (wave.weight * area / len(area)).sqrt() / wave.scale)
+        equation = Equation.of(siren, params, inside, weight=wave.weight, scale=wave.scale)
         free = (inside.coords[0].abs() <= wave.bound).all(-1).nonzero()[:, 0]
         jet = feature_jet(siren, params, inside.coords[:, free], "gradient")
         assert jet.gradient is not None
@@ -97,66 +98,12 @@ class Task:
 
     def write(self, waves: Tensor, medium: Tensor, contrast: Tensor) -> None:
         """Set the output layer to waves (features + 1, sources), complex, and to a medium."""
-        table = torch.zeros(len(self.weight), len(waves), dtype=torch.float64, device=waves.device)
+        table = waves_table(waves, len(self.weight))
         first_medium = 2 * waves.shape[1]
-        table[0:first_medium:2], table[1:first_medium:2] = waves.real.mT, waves.imag.mT
         table[first_medium, : len(medium) - 1], table[first_medium, -1] = medium[:-1], medium[-1]
         table[first_medium + 1 :, -1] = contrast
         self.weight.copy_(table[:, :-1])
         self.bias.copy_(table[:, -1])
-
-
-@dataclass(frozen=True)
-class Equation:
-    """The equation at the points in the uniform medium, weighted.
-
-    Attributes:
-        siren: the network.
-        params: its weights, in float64.
-        points: with their `operator` and `source`.
-        root: the square root of each point's weight in the loss, over the scale (points,).
-    """
-
-    siren: Siren
-    params: dict[str, Tensor]
-    points: Points
-    root: Tensor
-
-    @property
-    def operator(self) -> Tensor:
-        """The factors of u_11, u_1, u_22, u_2 and u (points, 5), complex."""
-        return as_complex(self.points.targets["operator"])[0]
-
-    @property
-    def source(self) -> Tensor:
-        """Weighted f (points, sources), complex."""
-        return as_complex(self.points.targets["source"])[0] * self.root.unsqueeze(1)
-
-    def rows(self) -> Tensor:
-        """Weighted A (points, features + 1), complex."""
-        jet = feature_jet(self.siren, self.params, self.points.coords, "hessian_diagonal")
-        assert jet.gradient is not None
-        assert jet.hessian_diagonal is not None
-        (x, y), (xx, yy) = jet.gradient[0].unbind(-1), jet.hessian_diagonal[0].unbind(-1)
-        a, a_1, b, b_2, ck2 = (self.operator * self.root.unsqueeze(1)).unsqueeze(1).unbind(-1)
-        made = torch.zeros(x.shape[0], x.shape[1] + 1, dtype=ck2.dtype, device=x.device)
-        for factor, values in ((a, xx), (a_1, x), (b, yy), (b_2, y), (ck2, jet.value[0])):
-            made[:, :-1] += factor * values
-        made[:, -1:] = ck2
-        return made
-
-    def values(self, chosen: Tensor) -> Tensor:
-        """H at some of the points, by index, (chosen, features + 1)."""
-        found = feature_jet(self.siren, self.params, self.points.coords[:, chosen], "value").value[0]
-        return torch.nn.functional.pad(found, (0, 1), value=1.0)
-
-    def same(self, other: Equation) -> bool:
-        """Whether the other has the same points and sources, with a network of the same hidden layers."""
-        names = [*self.params][:-2]
-        ours = [self.points.coords, self.operator, self.source, self.root, *(self.params[name] for name in names)]
-        theirs = [other.points.coords, other.operator, other.source, other.root]
-        theirs += [other.params[name] for name in names]
-        return all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 @dataclass(frozen=True)
@@ -240,19 +187,3 @@ def constraints(problem: Problem) -> tuple[EquationTerm, DataTerm, tuple[float, 
         found = "there is no helmholtz with free_slowness, or no receivers, among the active constraints."
         raise RecipeError(WHERE, found, "Give both.")
     return equation, data, slope
-
-
-def output_layer(problem: Problem, where: str = WHERE) -> tuple[Siren, dict[str, Tensor], nn.Parameter, nn.Parameter]:
-    """The network, its weights in float64, and the parameters that are the output layer's matrix and bias.
-
-    Raises:
-        RecipeError: a decoder other than `free`.
-    """
-    model = problem.model
-    field = model.decoder.field(model.encoder(problem.batch.context, model.decoder))
-    parameters, shapes = list(model.decoder.parameters()), list(field.siren.shapes.values())
-    if [tuple(p.shape) for p in parameters] != shapes:
-        found = f"decoder {type(model.decoder).__name__}, whose parameters are not a network's weights."
-        raise RecipeError(where, found, "Take the decoder `free`.")
-    params = {name: value.double() for name, value in field.params.items()}
-    return field.siren, params, parameters[-2], parameters[-1]

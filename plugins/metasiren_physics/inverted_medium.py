@@ -11,7 +11,7 @@ from metasiren_physics.inversion_task import Task
 from metasiren_physics.two_speeds import step, step_bend, step_slope
 
 SHIFT = 0.15
-"""By which share of the contrast levels are moved away from it when the two speeds are told apart."""
+"""By this share of the contrast, levels are shifted towards the background when the medium is restricted."""
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class Medium:
     contrast: Tensor
 
     @property
-    def parts(self) -> bool:
-        """Whether two speeds are told apart."""
+    def two_speeds(self) -> bool:
+        """Whether the medium is restricted to two speeds."""
         return bool((self.contrast != 0).any())
 
     def squared_slowness(self, task: Task) -> Tensor:
-        """M (points,), within its limits."""
+        """The squared slowness m (points,), within its limits."""
         level = task.media @ self.weights
-        offset = self.contrast * step(level / self.contrast) if self.parts else level
+        offset = self.contrast * step(level / self.contrast) if self.two_speeds else level
         return (1 + offset).clamp(*task.limits)
 
     def derivative(self, task: Task, pushed: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ class Medium:
             pushed: the derivative of the misfit by m (points,). Where m is at a bound and is pushed beyond, it is held.
         """
         level = task.media @ self.weights
-        if self.parts:
+        if self.two_speeds:
             z = level / self.contrast
             by_contrast = step(z) - z * step_slope(z)
             return torch.cat([step_slope(z).unsqueeze(1) * task.media, by_contrast.unsqueeze(1)], 1)
@@ -55,11 +55,11 @@ class Medium:
     def slopes(self, task: Task) -> Tensor:
         """The slopes of m (2, points)."""
         steep = task.media_slopes @ self.weights
-        return step_slope(task.media @ self.weights / self.contrast) * steep if self.parts else steep
+        return step_slope(task.media @ self.weights / self.contrast) * steep if self.two_speeds else steep
 
     def slope_derivatives(self, task: Task) -> Tensor:
         """The derivatives of these (2, points, weights + contrast)."""
-        if not self.parts:
+        if not self.two_speeds:
             shape = (*task.media_slopes.shape[:2], len(self.contrast))
             return torch.cat([task.media_slopes, task.media_slopes.new_zeros(shape)], 2)
         z = task.media @ self.weights / self.contrast
@@ -72,14 +72,14 @@ class Medium:
         """After a change of weights and contrast, which keeps its sign and the limits of m."""
         count = len(self.weights)
         contrast = self.contrast
-        if self.parts:
+        if self.two_speeds:
             low, high = (float(limit) - 1 for limit in task.limits)
             bounds = (low, 0.1 * low) if float(contrast) < 0 else (0.1 * high, high)
             contrast = (contrast + change[count:]).clamp(*bounds)
         return Medium(self.weights + change[:count], contrast)
 
-    def parted(self, task: Task) -> Medium:
-        """With its greatest contrast as that of two speeds, and levels moved away from it."""
+    def restricted(self, task: Task) -> Medium:
+        """A medium of two speeds with its greatest contrast, and with levels shifted towards the background."""
         offset = self.squared_slowness(task) - 1
         greatest = offset[offset.abs().argmax()].reshape(1)
         if not float(greatest):

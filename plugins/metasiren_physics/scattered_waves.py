@@ -19,9 +19,9 @@ from math import isfinite
 import torch
 from torch import Tensor, nn
 
-from metasiren import BatchOptimizer, Problem, RecipeError, TrainingError
+from metasiren import BatchOptimizer, Problem, RecipeError
 from metasiren_physics.constraints.helmholtz import Helmholtz
-from metasiren_physics.inversion_task import Equation, output_layer
+from metasiren_physics.uniform_equation import Equation, not_finite, output_layer, waves_table
 
 WHERE = "train.optimizer: scattered_waves"
 
@@ -62,8 +62,7 @@ class ScatteredWaves(BatchOptimizer):
         scattered = Scattered.of(problem)
         losses = {name: value.detach() for name, value in problem.losses().items()}
         waves = scattered.waves(self.ridge)
-        table = torch.zeros(2 * waves.shape[1], len(waves), dtype=torch.float64, device=waves.device)
-        table[0::2], table[1::2] = waves.real.mT, waves.imag.mT
+        table = waves_table(waves, 2 * waves.shape[1])
         *_, weight, bias = output_layer(problem, WHERE)
         share = self.param_groups[0]["lr"]
         weight.lerp_(table[:, :-1].to(weight), share)
@@ -98,15 +97,14 @@ class Scattered:
             raise RecipeError(WHERE, found, advice)
         siren, params, *_ = output_layer(problem, WHERE)
         points = problem.batch.cast(torch.float64).points[c.at]
-        area = points.targets["weight"][0, :, 0]
         if siren.out_features != 2 * points.targets["source"].shape[2]:
             found = f"{siren.out_features} channels for {points.targets['source'].shape[2]} sources."
             raise RecipeError(WHERE, found, "Use data: helmholtz, whose fields have two.")
-        root = (first.weight * area / len(area)).sqrt() / c.scale
-        return cls(Equation(siren, params, points, root), points.targets["slowness"][0, :, 0] - 1)
+        equation = Equation.of(siren, params, points, weight=first.weight, scale=c.scale)
+        return cls(equation, points.targets["slowness"][0, :, 0] - 1)
 
     def waves(self, ridge: float) -> Tensor:
-        """W (features + 1, sources), complex.
+        """The weights w (features + 1, sources) of the waves, complex.
 
         Raises:
             TrainingError: the equations are not finite.
@@ -121,7 +119,6 @@ class Scattered:
             values = self.equation.values(sent)
             system += torch.complex(tested.real @ values, tested.imag @ values)
         if not bool(torch.isfinite(system).all()):
-            advice = "Check the data and the weights for numbers that are not finite."
-            raise TrainingError(WHERE, "its equations are not finite.", advice)
+            raise not_finite(WHERE)
         waves: Tensor = torch.linalg.solve(system, right)
         return waves

@@ -20,7 +20,7 @@ LEAST_CONTRAST = 1e-6
 
 
 def squared_slowness(medium: Tensor) -> Tensor:
-    """M (..., 1) of a field's channels for the medium (..., 1 or 2): y, and C where there is one."""
+    """The squared slowness m (..., 1) of the medium's channels (..., 1 or 2): y, and C where there is one."""
     level = medium[..., :1]
     if medium.shape[-1] == 1:
         return 1 + level

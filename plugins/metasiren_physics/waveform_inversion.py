@@ -27,9 +27,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from metasiren import BatchOptimizer, Problem, RecipeError, TrainingError, damped_cholesky
-from metasiren_physics.inversion_task import WHERE, Equation, Task, output_layer
+from metasiren import BatchOptimizer, Problem, RecipeError, damped_cholesky
+from metasiren_physics.inversion_task import WHERE, Task
 from metasiren_physics.inverted_medium import Medium
+from metasiren_physics.uniform_equation import Equation, not_finite, output_layer
 
 Factors = tuple[Tensor, Tensor]
 """An LU factorisation as torch has it: the factors, and the pivots."""
@@ -55,7 +56,7 @@ class WaveformInversion(BatchOptimizer):
         medium_ridge: weight of the sum of the medium's squared weights.
         damping: the first step's, relative to the mean diagonal of the step's matrix.
         tries: how often a step is damped more before it is left out.
-        smooth_steps: steps with any medium before its two speeds are told apart (`data: two_speeds`).
+        smooth_steps: steps with any medium, before it is restricted to two speeds (`data: two_speeds`).
 
     Raises:
         RecipeError: an option outside its range.
@@ -108,7 +109,7 @@ class WaveformInversion(BatchOptimizer):
         """
         group = self.param_groups[0]
         if not group["taken"]:
-            for parameter in output_layer(problem)[2:]:
+            for parameter in output_layer(problem, WHERE)[2:]:
                 parameter.zero_()
         task = Task.of(problem, self.medium_features)
         if self._scattering is None or not self._scattering.equation.same(task.equation):
@@ -123,7 +124,7 @@ class WaveformInversion(BatchOptimizer):
         if not bool(torch.isfinite(losses["loss"])):
             return losses
         if task.two_speeds and group["taken"] == self.smooth_steps:
-            medium = medium.parted(task)
+            medium = medium.restricted(task)
         group["taken"] += 1
         self._advance(task, scattering, medium, group)
         return losses
@@ -201,11 +202,7 @@ class Scattering:
         rows = task.equation.rows()
         found = damped_cholesky(rows.mH @ rows, ridge)
         if found is None:
-            raise TrainingError(
-                WHERE,
-                "its equations are not finite.",
-                "Check the data and the weights for numbers that are not finite.",
-            )
+            raise not_finite(WHERE)
         alone = torch.cholesky_solve(rows.mH @ task.equation.source, found[1])
         sent = (rows[task.free].conj() * task.stiffness.unsqueeze(1)).mT.contiguous()
         green = torch.cholesky_solve(sent, found[1])
@@ -221,7 +218,7 @@ class Scattering:
         return factors
 
     def waves(self, factors: Factors) -> Tensor:
-        """W (features + 1, sources)."""
+        """The weights w (features + 1, sources) of the waves."""
         waves: Tensor = torch.linalg.lu_solve(*factors, self.alone)
         return waves
 

@@ -63,7 +63,7 @@ def test_the_field_has_a_channel_for_the_contrast() -> None:
 
 
 def test_an_inversion_resumes_to_the_bit(tmp_path: Path) -> None:
-    """Checkpoints lie on both sides of the step at which the two speeds are told apart."""
+    """Checkpoints lie on both sides of the step from which the medium has two speeds."""
     changes = {
         "data.points": 300, "siren.hidden_features": 40, "train.steps": 5, "train.checkpoint_every": 3,
         "train.optimizer.smooth_steps": 2, "evaluate.nodes": 16, "evaluate.admm": 0,

@@ -125,7 +125,7 @@ def test_it_starts_from_the_waves_of_the_uniform_medium_and_descends(channels: i
     assert all(torch.equal(a, b) for a, b in zip(before, list(task.model.decoder.parameters())[:-2], strict=True))
 
 
-def test_two_speeds_are_told_apart_after_the_smooth_steps() -> None:
+def test_the_medium_has_two_speeds_after_the_smooth_steps() -> None:
     task = problem(*TERMS, width=60, channels=6)
     optimizer = WaveformInversion(task.model.parameters(), medium_features=30, smooth_steps=2)
     contrasts = []
