@@ -7,7 +7,7 @@
 
 The rule: every network has the same features, layers, steps and Adam with a cosine schedule. Its rate and its scale
 (omega, or what stands for it) are searched on one photograph with seed 0: from a first guess, twice and half of either
-are tried and the best is moved to, until none is better or 16 pairs are tried, for every network alike. They are then
+are tried and the best is moved to, until none is better or 40 pairs are tried, for every network alike. They are then
 used, unchanged, on all pictures. Pictures are centre squares in colour, made small: 64 x 64 pixels and three hidden
 layers of 32 features have as many values for each weight, four, as published settings have.
 
@@ -44,7 +44,7 @@ from metasiren_rivals.fourier import FourierFeatures
 from metasiren_rivals.multiplicative import BandLimitedMfn, FourierMfn, GaborMfn, Identity
 from metasiren_rivals.periodic import Finer, Sinc
 
-RATE, TRIALS = 4e-3, 16
+RATE, TRIALS = 4e-3, 40
 SMALL = {"size": 64, "width": 32, "steps": 300, "points": 0}
 PUBLISHED = {"cpu": {"steps": 1000, "points": 4096}, "cuda": {"steps": 5000, "points": 0}}
 PLANE = ms.Domain(2, 3)
