@@ -7,8 +7,9 @@ pass, clipping, the check that losses are finite, the optimiser. The second is t
 papers' published code computes it: derivatives by nested automatic differentiation, one output and one direction at a
 time, weights as ordinary tensors, torch's own Adam. Both have the same weights and the same batch; that their losses
 agree is checked first. Sides take turns; the ratio is that of medians; memory is the peak of one step beyond what lay
-there before. Both sides keep freed memory in the process, as `metasiren run` does. `--small` takes the first-order recipes at 1,024 points and 64 units, where the host's work counts, and
-times the whole training loop of `image` (draw, step, log every 50) beside a plain one, in chunks of 50 steps.
+there before. Both sides keep freed memory in the process, as `metasiren run` does. `--small` takes the first-order
+recipes at 1,024 points and 64 units, where the host's work counts, and times the whole training loop of `image` (draw,
+step, log every 50) beside a plain one, in chunks of 50 steps.
 """
 
 from __future__ import annotations
