@@ -129,7 +129,7 @@ def starts_app(text: str) -> bool:
 
 
 def completed(text: str, runs: list[str], limit: str | None) -> str:
-    """A command with what a page leaves to its reader, and with a time limit for its training."""
+    """A command with what a page leaves to its reader, and with a time limit for its training; searches are short."""
     if "RUN/" in text:
         text = re.sub(r"\bRUN\b", shlex.quote(runs[-1]), text)
     for run in runs[-text.count("RUN") :] if "RUN" in text else []:
@@ -142,6 +142,8 @@ def completed(text: str, runs: list[str], limit: str | None) -> str:
     if limit and "--list" not in text:
         text = re.sub(r" --(?:max-)?time \w+", "", text)
         text = re.sub(rf"metasiren ({'|'.join(TIMED)})\b", rf"metasiren \1 --max-time {limit}", text)
+        if "--tune-steps" not in text:
+            text = re.sub(r" --tune(?= |$)", " --tune --tune-steps 64", text)
         text = re.sub(r"metasiren reproduce\b", f"metasiren reproduce --time {limit}", text)
     return text
 

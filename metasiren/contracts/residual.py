@@ -44,6 +44,8 @@ class Residual(Constraint):
     at: str = "interior"
     title: ClassVar[str] = ""
     """How errors name the part; the class name where it is empty."""
+    pairs: ClassVar[bool] = False
+    """Whether points come in pairs, i and i + n of 2 n points: `residual` then returns one row for each pair."""
 
     def __init__(self, *, at: str | None = None, norm: Norm = "l2", scale: float = 1.0) -> None:
         if not scale > 0:
@@ -62,9 +64,9 @@ class Residual(Constraint):
 
     @abstractmethod
     def residual(self, jet: Jet, points: Points) -> Tensor:
-        """The residual, (batch, points, components).
+        """The residual, (batch, points, components); (batch, points / 2, components) with `pairs`.
 
-        Each component must depend on the field at its own point alone.
+        Each component must depend on the field at its own point alone, or at the two points of its own pair.
 
         Args:
             jet: the field's value and derivatives at the points, of at least the order `order`.
@@ -151,13 +153,15 @@ class Residual(Constraint):
         """
         points = prediction.batch.points[self.at]
         found = self.residual(prediction.jets[self.at], points)
-        count = points.coords.shape[1]
+        count = points.coords.shape[1] // (2 if self.pairs else 1)
         if found.dim() != 3 or found.shape[1] != count:
-            shape = f"residual returned the shape {tuple(found.shape)} at {count} points."
+            of = f"{count} pairs of points" if self.pairs else f"{count} points"
+            shape = f"residual returned the shape {tuple(found.shape)} at {of}."
             advice = "Return (batch, points, components); jet.value[..., 0:1] keeps the last axis, [..., 0] drops it."
             raise RecipeError(f"constraints: {self.name}", shape, advice)
         return found / self.scale
 
     def weight(self, prediction: Prediction) -> Tensor:
-        """The weight of each point, (batch, points, 1) or a scalar 1."""
-        return prediction.batch.points[self.at].targets.get("weight", torch.ones((), device=prediction.latent.device))
+        """The weight of each point, (batch, points, 1), or of the first point of each pair; or a scalar 1."""
+        found = prediction.batch.points[self.at].targets.get("weight", torch.ones((), device=prediction.latent.device))
+        return found.chunk(2, 1)[0] if self.pairs and found.dim() else found

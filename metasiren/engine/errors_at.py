@@ -34,9 +34,11 @@ def errors_at(model: Model, constraints: tuple[Weighted, ...], items: Tensor, at
     latent = model.encoder(context, model.decoder)
     field = model.decoder.field(latent)
     prediction = predict(field, latent, Batch(context, {at: points}), orders_of(chosen))
-    squares = [r.square().sum(-1) for r in (each.residuals(prediction) for each in chosen) if r is not None]
+    found = [each.residuals(prediction) for each in chosen]
+    # A residual of a pair of points counts at both.
+    squares = [r.square().sum(-1).repeat(1, points.coords.shape[1] // r.shape[1]) for r in found if r is not None]
     if not squares:
-        found = f"no constraint on the point set {at!r} has residuals, so its points and weights cannot follow them."
+        why = f"no constraint on the point set {at!r} has residuals, so its points and weights cannot follow them."
         advice = "Use a constraint with norm: l2 there, or leave out adaptive, causal and attention."
-        raise RecipeError("data", found, advice)
+        raise RecipeError("data", why, advice)
     return torch.stack(squares).sum(0).sqrt()

@@ -51,7 +51,8 @@ class DenseJacobian:
                 pulls = torch.autograd.grad(
                     component.sum(), list(copies.values()), retain_graph=True, materialize_grads=True
                 )
-                rows.append(torch.cat([g.flatten(1) for g in pulls], 1))
+                row = torch.cat([g.flatten(1) for g in pulls], 1)
+                rows.append(row if len(component) == points else torch.stack(row.chunk(2)).sum(0))
         return residual.detach().flatten(), torch.cat(rows)
 
     def gram(self) -> Tensor:

@@ -41,7 +41,8 @@ class ResidualBlock:
     Attributes:
         coords: (points, d_in).
         order: the derivatives that `residuals` needs.
-        residuals: jet of one item -> (points, components), scaled so that their squares add up to the loss.
+        residuals: jet of one item -> (points, components), scaled so that their squares add up to the loss; or
+            (points / 2, components), where row i depends on points i and i + points / 2.
     """
 
     coords: Tensor
@@ -215,7 +216,10 @@ def output_rows(siren: Siren, params: Params, blocks: Sequence[ResidualBlock]) -
 def _capture(
     siren: Siren, weights: Mapping[str, Tensor], block: ResidualBlock, first: int = 0
 ) -> tuple[Tensor, list[_Layer]]:
-    """Residuals (components, points), and what each layer from `first` on contributes to their rows."""
+    """Residuals (components, points), and what each layer from `first` on contributes to their rows.
+
+    Where points come in pairs, the columns of the second point are further columns of the first.
+    """
     ones, order = (1.0,) * siren.in_features, order_for(siren, block.order)
     columns = jet_columns(order, ones)
     inputs, outputs = [], []
@@ -246,5 +250,7 @@ def _capture(
             # Coordinates have no second derivatives.
             used = 1 + (siren.in_features if block.order != "value" else 0)
             a, b = a[:, :used], b[:, :, :used]
+        if residual.shape[1] < len(a):
+            a, b = torch.cat(a.chunk(2), 1), torch.cat(b.chunk(2, 1), 2)
         layers.append(_Layer(a.contiguous(), b.contiguous()))
     return residual.detach(), layers

@@ -48,7 +48,8 @@ def residual_blocks(
     """The constraints as residuals by point set, scaled so that their squares add up to the weighted loss.
 
     Raises:
-        RecipeError: a constraint without residuals, or with a negative weight.
+        RecipeError: a constraint without residuals, or with a negative weight; constraints of pairs of points and of
+            single points at one set.
     """
     batch = problem.batch.cast(dtype)
     by_set: dict[str, list[Any]] = {}
@@ -69,6 +70,10 @@ def residual_blocks(
                 if found is None:
                     raise _no_squares(each.name, optimizer)
                 parts.append(sqrt(each.weight / found.shape[1]) * found[0])
+            if len({len(part) for part in parts}) > 1:
+                names = ", ".join(each.name for each in members)
+                found = f"{names} are at one point set, and not all take its points in pairs."
+                raise RecipeError(f"constraints: at: {at}", found, "Give them different point sets.")
             return torch.cat(parts, -1)
 
         return residuals

@@ -45,6 +45,8 @@ def metasiren_constraints() -> Mapping[str, str]:
         "initial_velocity": "metasiren_physics.constraints.wave:InitialVelocity",
         "dirichlet": "metasiren_physics.constraints.wave:Dirichlet",
         "neumann": "metasiren_physics.constraints.wave:Neumann",
+        "continuous_value": "metasiren_physics.constraints.wave:ContinuousValue",
+        "continuous_slope": "metasiren_physics.constraints.wave:ContinuousSlope",
         "burgers": "metasiren_physics.constraints.equations:Burgers",
         "allen_cahn": "metasiren_physics.constraints.equations:AllenCahn",
         "kdv": "metasiren_physics.constraints.equations:Kdv",

@@ -43,7 +43,7 @@ from metasiren_basics.fixed import FixedEncoder
 from metasiren_basics.free import FreeDecoder
 from metasiren_basics.gauss_newton import GaussNewton
 from metasiren_basics.lbfgs import Lbfgs
-from metasiren_basics.linearised import Linearised, ResidualBlock, capturable
+from metasiren_basics.linearised import Linearised, ResidualBlock, capturable, output_rows
 
 F64 = torch.float64
 ORDERS = ("value", "gradient", "laplacian", "hessian_diagonal", "hessian")
@@ -192,6 +192,36 @@ def test_without_a_jacobian_in_memory_all_is_the_same(
     same(thin.push(v) / scale, dense.push(v) / scale)
     for name, pulled in dense.pull(w).items():
         same(thin.pull(w)[name] / scale, pulled / scale)
+
+
+@pytest.mark.parametrize("hidden", [3, 40])
+def test_rows_of_pairs_are_differences_of_the_rows_of_points(hidden: int) -> None:
+    """With r = u(x) - u(y) and its slope: rows of x minus rows of y, in both forms of the Jacobian."""
+    siren = Siren(in_features=2, out_features=1, hidden_features=hidden, hidden_layers=2, first_omega=5)
+    draw = torch.Generator().manual_seed(0)
+    params = siren.init(dtype=F64, generator=draw)
+    x, y = 2 * torch.rand(2, 6, 2, dtype=F64, generator=draw) - 1
+
+    def both(jet: Jet) -> Tensor:
+        assert jet.gradient is not None
+        return torch.cat([jet.value, jet.gradient[..., 0]], -1)[0]
+
+    def jump(jet: Jet) -> Tensor:
+        first, second = both(jet).chunk(2)
+        return first - second
+
+    pair = ResidualBlock(torch.cat([x, y]), "gradient", jump)
+    other = ResidualBlock(x, "value", residuals_of("value"))
+    expected = [DenseJacobian(siren, params, [ResidualBlock(at, "gradient", both)]) for at in (x, y)]
+    for kind in (Linearised, DenseJacobian):
+        made = kind(siren, params, [pair])
+        torch.testing.assert_close(made.residual, expected[0].residual - expected[1].residual)
+        matrix = expected[0].matrix - expected[1].matrix
+        torch.testing.assert_close(made.gram(), matrix @ matrix.mT)
+    thin, dense = Linearised(siren, params, [pair, other]), DenseJacobian(siren, params, [pair, other])
+    torch.testing.assert_close(thin.gram(), dense.gram())
+    last = output_rows(siren, params, [pair])[1]
+    torch.testing.assert_close(last, DenseJacobian(siren, params, [pair]).matrix[:, -last.shape[1] :])
 
 
 def test_the_jacobian_is_autograds() -> None:

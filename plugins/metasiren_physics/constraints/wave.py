@@ -177,6 +177,72 @@ class Neumann(BoundaryResidual):
 
     def residual(self, jet: Jet, points: Points) -> Tensor:
         """∂u/∂n, the normals being those of space."""
-        assert jet.gradient is not None
-        normals = self.target(points, "normals").unsqueeze(-2)
-        return (jet.gradient[..., 1:] * normals).sum(-1)
+        return across(self, jet, points)
+
+
+class InterfaceResidual(Residual):
+    """What a field differs by across an edge of the medium, at the pairs of points of `interface`.
+
+    Where c jumps, u and ∂u/∂n are continuous (of u_tt = c² Δu, with c² in front), and ∂²u/∂n² is not.
+
+    Args:
+        at: the point set: first all points inside, then the same just outside.
+        norm: `l2`, the mean square, which suits gauss_newton; or `l1`, the mean absolute value.
+        scale: what differences are divided by.
+
+    Raises:
+        RecipeError: a scale that is not positive.
+    """
+
+    pairs = True
+
+    def __init__(self, *, at: str = "interface", norm: Norm = "l2", scale: float = 1.0) -> None:
+        super().__init__(at=at, norm=norm, scale=scale)
+
+
+class ContinuousValue(InterfaceResidual):
+    """The value inside minus the value outside.
+
+    Args:
+        at: the point set: first all points inside, then the same just outside.
+        norm: `l2`, the mean square, which suits gauss_newton; or `l1`, the mean absolute value.
+        scale: what differences are divided by.
+
+    Raises:
+        RecipeError: a scale that is not positive.
+    """
+
+    title = "continuous_value"
+
+    def residual(self, jet: Jet, points: Points) -> Tensor:
+        """The difference (batch, pairs, channels) of u."""
+        inside, outside = jet.value.chunk(2, 1)
+        return inside - outside
+
+
+class ContinuousSlope(InterfaceResidual):
+    """The slope along the normal inside minus the one outside.
+
+    Args:
+        at: the point set, with `normals`: first all points inside, then the same just outside.
+        norm: `l2`, the mean square, which suits gauss_newton; or `l1`, the mean absolute value.
+        scale: what slopes are divided by.
+
+    Raises:
+        RecipeError: a scale that is not positive.
+    """
+
+    order = "gradient"
+    title = "continuous_slope"
+
+    def residual(self, jet: Jet, points: Points) -> Tensor:
+        """The difference (batch, pairs, channels) of ∂u/∂n."""
+        inside, outside = across(self, jet, points).chunk(2, 1)
+        return inside - outside
+
+
+def across(constraint: Residual, jet: Jet, points: Points) -> Tensor:
+    """∂u/∂n (batch, points, channels), the normals being those of space."""
+    assert jet.gradient is not None
+    normals = constraint.target(points, "normals").unsqueeze(-2)
+    return (jet.gradient[..., 1:] * normals).sum(-1)

@@ -89,6 +89,52 @@ class Lasting(Region):
         return self.region.density(points[:, 1:]) * ((t >= 0) & (t <= self.until)) / self.until
 
 
+def draw_border(
+    count: int, until: float, generator: torch.Generator | None, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Points (count, 3) on the four sides at times in [0, until], and outward normals (count, 2)."""
+    t, along = even(count, 2, generator, device).unbind(-1)
+    side = torch.arange(count, device=device) % 4
+    sign, axis = 2 * (side % 2).to(t) - 1, side // 2
+    normals = torch.zeros(count, 2, dtype=torch.float64, device=device)
+    normals[torch.arange(count, device=device), axis] = sign
+    along = 2 * along - 1
+    space = torch.stack([torch.where(axis == 0, sign, along), torch.where(axis == 0, along, sign)], -1)
+    return torch.cat([(until * t).unsqueeze(-1), space], -1), normals
+
+
+APART = 1e-6
+"""How far from an edge the points on its two sides are."""
+
+
+def edge_pairs(
+    medium: Medium, count: int, until: float, generator: torch.Generator | None, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Points of an edge at times in [0, until]: each just inside, then each again just outside.
+
+    Args:
+        medium: a disc or a square.
+        count: of pairs.
+        until: the last time.
+        generator: of the draw.
+        device: of the points.
+
+    Returns:
+        (2 count, 3) and the normals that point outward, (2 count, 2).
+    """
+    if isinstance(medium, Disc):
+        t, turn = even(count, 2, generator, device).unbind(-1)
+        normals = polar(torch.ones_like(turn), 2 * math.pi * turn)
+        at = constant(medium.centre, turn) + medium.radius * normals
+    else:
+        assert isinstance(medium, Square)
+        border, normals = draw_border(count, 1.0, generator, device)
+        t, at = border[:, 0], medium.half_width * border[:, 1:]
+    times = (until * t).unsqueeze(-1)
+    sides = [torch.cat([times, at + side * APART * normals], -1) for side in (-1, 1)]
+    return torch.cat(sides), normals.repeat(2, 1)
+
+
 def edge_region(where: str, medium: Medium, width: float) -> Region:
     """Where a medium jumps.
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from metasiren import Batch, Context, Dataset, Domain, ExactConditions, Points, RecipeError
 from metasiren.nn.constants import constant
 from metasiren_physics.datasets.curriculum import check_curriculum, share
-from metasiren_physics.datasets.edges import Lasting, edge_region
+from metasiren_physics.datasets.edges import Lasting, draw_border, edge_pairs, edge_region
 from metasiren_physics.datasets.front import Front, travel
 from metasiren_physics.datasets.held_border import HeldBorder
 from metasiren_physics.datasets.sampling import Box, Region, check_shares, draw_mixture, even, polar
@@ -27,7 +27,8 @@ class WaveDataset(Dataset):
 
     Coordinate 0 is the time. The point set `interior` has the `slowness` (1, points, 1), `initial` (t = 0) the
     `values` that the wave starts with, `boundary` (for borders `dirichlet` and `neumann`) the outward `normals`
-    (1, points, 2). Each point has its `weight`, so that means are taken over the volume (area, length) of the set.
+    (1, points, 2), and so has `interface`, whose points come in pairs. Each point has its `weight`, so that means are
+    taken over the volume (area, length) of the set.
 
     Args:
         medium: `uniform`, `disc` or `square`; a mapping such as {name: disc, inside: 2, radius: 0.1}; a picture as
@@ -46,6 +47,11 @@ class WaveDataset(Dataset):
         edges: share of the interior points that is drawn along the edge of a disc or square medium, at all times: waves
             that are thrown back there are behind the front.
         edge_width: how far from the edge these lie.
+        around: share of the interior points whose distance from the centre is even up to `around_radius`, at all times:
+            as many on a small circle as on a large one.
+        around_radius: the greatest of these distances.
+        interface: points on the edge of a disc or square medium, each taken twice, just inside and just outside: the
+            set `interface` of the constraints `continuous_value` and `continuous_slope`.
         near: share of the initial points that is drawn in a disc about the centre.
         near_radius: the disc's radius, in the Gaussian's standard deviations.
         weighted: weigh points by the volume that they stand for; if not, each inside the domain counts as
@@ -76,6 +82,9 @@ class WaveDataset(Dataset):
         front_width: float = 2.0,
         edges: float = 0.0,
         edge_width: float = 0.05,
+        around: float = 0.0,
+        around_radius: float = 0.6,
+        interface: int = 0,
         near: float = 0.5,
         near_radius: float = 5.0,
         weighted: bool = True,
@@ -95,11 +104,14 @@ class WaveDataset(Dataset):
         for name, count in (("points", points), ("initial", initial), ("boundary", boundary)):
             check_count(f"data: wave: {name}", count, A_FEW)
         self.counts = {"interior": points, "initial": initial, "boundary": boundary}
-        self.elsewhere = check_shares("data: wave", front=front, edges=edges), check_shares("data: wave", near=near)
+        self.elsewhere = (
+            check_shares("data: wave", front=front, edges=edges, around=around),
+            check_shares("data: wave", near=near),
+        )
         self.front, self.near, self.weighted = front, near, weighted
-        if not (front_width > 0 and near_radius > 0):
-            found = f"front_width {front_width}, near_radius {near_radius}."
-            raise RecipeError("data: wave", found, "Both are positive.")
+        if not (front_width > 0 and near_radius > 0 and around_radius > 0):
+            found = f"front_width {front_width}, near_radius {near_radius}, around_radius {around_radius}."
+            raise RecipeError("data: wave", found, "All are positive.")
         check_curriculum("data: wave: grow", grow_from, grow_until)
         if start_duration is not None and not 0 < start_duration <= duration:
             found = f"{start_duration} is no part of 0 to {duration}."
@@ -119,7 +131,12 @@ class WaveDataset(Dataset):
         if isinstance(self.problem.medium, Uniform):
             self.metadata["speed"] = self.problem.medium.value
         self.until = self._until(0.0)
+        self.around = (around, Around(self.problem.centre, around_radius)) if around else None
         self.along = (edges, edge_region("data: wave: edges", self.problem.medium, edge_width)) if edges else None
+        if interface:
+            check_count("data: wave: interface", interface, A_FEW)
+            edge_region("data: wave: interface", self.problem.medium, 1.0)
+            self.counts["interface"] = interface
         self.arrival = travel(self.problem.medium, self.problem.centre, duration)
 
     @classmethod
@@ -160,9 +177,7 @@ class WaveDataset(Dataset):
         regions: list[tuple[float, Region]] = [(self.elsewhere[0], whole)]
         if self.front:
             regions.append((self.front, Front(problem.centre, self.arrival, until, self.front_width)))
-        if self.along:
-            edges, edge = self.along
-            regions.append((edges, Lasting(edge, until)))
+        regions += [(part, Lasting(region, until)) for part, region in filter(None, (self.along, self.around))]
         coords, weight = draw_mixture(regions, whole, self.counts["interior"], generator, place)
         known = {"slowness": problem.medium(coords[:, 1:]).unsqueeze(-1)}
         sets["interior"] = self._points(coords, weight, known)
@@ -176,11 +191,32 @@ class WaveDataset(Dataset):
         if problem.border in ("dirichlet", "neumann"):
             coords, normals = draw_border(self.counts["boundary"], until, generator, place)
             sets["boundary"] = self._points(coords, torch.ones_like(coords[:, 0]), {"normals": normals})
+        if "interface" in self.counts:
+            coords, normals = edge_pairs(problem.medium, self.counts["interface"], until, generator, place)
+            sets["interface"] = self._points(coords, torch.ones_like(coords[:, 0]), {"normals": normals})
         return Batch(Context.empty(items, self.domain), sets)
 
     def _points(self, coords: Tensor, weight: Tensor, known: dict[str, Tensor]) -> Points:
         known["weight"] = (weight if self.weighted else (weight > 0).to(weight)).unsqueeze(-1)
         return Points(coords.unsqueeze(0), {name: value.unsqueeze(0) for name, value in known.items()})
+
+
+@dataclass(frozen=True)
+class Around(Region):
+    """Distances from a centre uniform in [0, radius], in all directions."""
+
+    centre: tuple[float, float]
+    radius: float
+
+    def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+        """See `Region.draw`."""
+        r, turn = even(count, 2, generator, device).unbind(-1)
+        return polar(self.radius * r, 2 * math.pi * turn) + constant(self.centre, r)
+
+    def density(self, points: Tensor) -> Tensor:
+        """See `Region.density`."""
+        r: Tensor = (points - constant(self.centre, points)).square().sum(-1).sqrt()
+        return (r < self.radius).to(points.dtype) / (2 * math.pi * self.radius * r.clamp(min=1e-12))
 
 
 @dataclass(frozen=True)
@@ -199,17 +235,3 @@ class Near(Region):
         """See `Region.density`."""
         within = (points - constant(self.centre, points)).square().sum(-1) < self.radius**2
         return within.to(points.dtype) / (math.pi * self.radius**2)
-
-
-def draw_border(
-    count: int, until: float, generator: torch.Generator | None, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Points (count, 3) on the four sides at times in [0, until], and outward normals (count, 2)."""
-    t, along = even(count, 2, generator, device).unbind(-1)
-    side = torch.arange(count, device=device) % 4
-    sign, axis = 2 * (side % 2).to(t) - 1, side // 2
-    normals = torch.zeros(count, 2, dtype=torch.float64, device=device)
-    normals[torch.arange(count, device=device), axis] = sign
-    along = 2 * along - 1
-    space = torch.stack([torch.where(axis == 0, sign, along), torch.where(axis == 0, along, sign)], -1)
-    return torch.cat([(until * t).unsqueeze(-1), space], -1), normals

@@ -32,16 +32,17 @@ from metasiren_physics.protocols.measures import relative, require, sample, sing
 from metasiren_physics.protocols.pictures import draw, error_panel, wave_panel
 from metasiren_physics.reference.helmholtz_grid import grid_points
 from metasiren_physics.reference.leapfrog import leapfrog_wave
+from metasiren_physics.reference.radial import is_radial, radial_wave
 from metasiren_physics.reference.wave_exact import transform_wave
 
 
 class WaveProtocol(Protocol):
     """Relative L2 error and mean squared error over the square at each of several times.
 
-    The truth is exact at constant speed (transforms), and otherwise a leapfrog solution of order four on a grid twice
-    as fine. Writes figure.png (true wave, fitted wave and error by time), wave.webp (both moving), metrics.json and
-    comparison.*; the
-    comparison's other row is leapfrog on the grid where the wave is evaluated.
+    The truth is exact at constant speed (transforms), a solution of time and distance alone about the middle of a disc
+    (finite volumes), and otherwise a leapfrog solution of order four on a grid twice as fine. Writes figure.png (true
+    wave, fitted wave and error by time), wave.webp (both moving), metrics.json and comparison.*; the comparison's other
+    row is leapfrog on the grid where the wave is evaluated.
 
     Args:
         nodes: points along each axis where the wave is evaluated and drawn.
@@ -157,6 +158,8 @@ def wave_truth(problem: WaveProblem, times: Real, nodes: int) -> tuple[Real, str
     """The wave (times, nodes, nodes) on a grid over [-1, 1]², end points included, and where it is from."""
     if isinstance(problem.medium, Uniform):
         return transform_wave(problem, times, nodes).values, "exact transforms"
+    if is_radial(problem):
+        return radial_wave(problem, times, nodes), "finite volumes of the distance"
     fine = leapfrog_wave(problem, times, 2 * nodes - 1)
     return fine.values[:, ::2, ::2], f"leapfrog of order four on {2 * nodes - 1} x {2 * nodes - 1}"
 

@@ -19,6 +19,7 @@ from metasiren_physics.reference.closed_form import closed_form, has_closed_form
 from metasiren_physics.reference.errors import evaluated_points, relative_l2
 from metasiren_physics.reference.helmholtz_grid import grid_points, solve_helmholtz
 from metasiren_physics.reference.leapfrog import leapfrog_wave
+from metasiren_physics.reference.radial import radial_wave
 from metasiren_physics.reference.receivers import receiver_data, sampling
 from metasiren_physics.reference.wave_exact import Movie, pulse, times_of, transform_wave
 
@@ -157,6 +158,15 @@ def _leapfrog(problem: WaveProblem, settings: Settings) -> Solved:
     return _movie(problem, movie, metrics)
 
 
+def _radial(problem: WaveProblem, settings: Settings) -> Solved:
+    nodes, times = settings.nodes or 257, times_of(problem, settings.frames)
+    began = perf_counter()
+    values = radial_wave(problem, times, nodes)
+    metrics = {"seconds": perf_counter() - began, "nodes": float(nodes)}
+    metrics["relative_l2_to_half_grid"] = relative_l2(radial_wave(problem, times, nodes, cells=30), values)
+    return _movie(problem, Movie(times, values, np.full_like(values, np.nan)), metrics)
+
+
 def _wave_exact(problem: WaveProblem, settings: Settings) -> Solved:
     if problem.border != "open":
         found = f"none is known for the border {problem.border!r}."
@@ -244,6 +254,7 @@ SOLVERS: dict[tuple[str, type], Callable[[Any, Settings], Solved]] = {
     ("fft", WaveProblem): _fft,
     ("leapfrog", WaveProblem): _leapfrog,
     ("closed_form", WaveProblem): _wave_exact,
+    ("radial", WaveProblem): _radial,
     ("admm", InversionProblem): _admm,
 }
 """Solvers by name and problem; the first that fits a problem is its default."""
