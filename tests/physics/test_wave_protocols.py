@@ -166,7 +166,7 @@ def test_media_without_a_closed_form_have_a_grid_s_truth() -> None:
     error = helmholtz.errors(coarse, fine, judged)["relative_l2"]
     assert error is not None
     assert error < 0.05
-    moving = WaveDataset(medium="disc", variance=5e-3).problem
+    moving = WaveDataset(medium="square", variance=5e-3).problem
     truth, origin = wave.wave_truth(moving, np.array([0.0, 0.1]), 65)
     assert origin.startswith("leapfrog")
     np.testing.assert_allclose(truth[0], moving.initial(grid_points(65)), atol=1e-12)
