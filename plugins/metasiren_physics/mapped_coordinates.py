@@ -179,10 +179,12 @@ class _Distance:
     def __init__(self, y: Tensor, place: Place) -> None:
         self.y, self.width = y, place.width
         self.h = (y.square().sum(-1, keepdim=True) + place.width**2).rsqrt()
-        r = 1 / self.h
-        beyond = (r - place.reach) / place.width
-        self.slope = torch.sigmoid(-beyond) if place.reach < inf else None
-        self.value = r if self.slope is None else r - place.width * torch.nn.functional.softplus(beyond)
+        self.value = 1 / self.h
+        self.slope: Tensor | None = None
+        if place.reach < inf:
+            beyond = (self.value - place.reach) / place.width
+            self.value = self.value - place.width * torch.nn.functional.softplus(beyond)
+            self.slope = torch.sigmoid(-beyond)
 
     def first(self, a: int) -> Tensor:
         along = self.y[..., a : a + 1] * self.h
