@@ -142,7 +142,7 @@ def completed(text: str, runs: list[str], limit: str | None) -> str:
     if limit and "--list" not in text:
         text = re.sub(r" --(?:max-)?time \w+", "", text)
         text = re.sub(rf"metasiren ({'|'.join(TIMED)})\b", rf"metasiren \1 --max-time {limit}", text)
-        if "--tune-steps" not in text:
+        if text.startswith("metasiren compare") and "--tune-steps" not in text:
             text = re.sub(r" --tune(?= |$)", " --tune --tune-steps 64", text)
         text = re.sub(r"metasiren reproduce\b", f"metasiren reproduce --time {limit}", text)
     return text

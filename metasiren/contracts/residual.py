@@ -149,11 +149,15 @@ class Residual(Constraint):
         """The residual over `scale`, (batch, points, components).
 
         Raises:
-            RecipeError: `residual` returned another shape.
+            RecipeError: `residual` returned another shape, or points that should be pairs are an odd number.
         """
         points = prediction.batch.points[self.at]
+        count = points.coords.shape[1]
+        if self.pairs and count % 2:
+            advice = "Name a point set whose points come in pairs."
+            raise RecipeError(f"constraints: {self.name}: at: {self.at}", f"{count} points are no pairs.", advice)
         found = self.residual(prediction.jets[self.at], points)
-        count = points.coords.shape[1] // (2 if self.pairs else 1)
+        count //= 2 if self.pairs else 1
         if found.dim() != 3 or found.shape[1] != count:
             of = f"{count} pairs of points" if self.pairs else f"{count} points"
             shape = f"residual returned the shape {tuple(found.shape)} at {of}."

@@ -56,8 +56,14 @@ def check_residual(
         under names such as `gradient[0]`.
 
     Raises:
-        ContractError: the solution leaves a residual; or no flipped derivative does: the residual checks nothing.
+        ContractError: the solution leaves a residual; or no flipped derivative does: the residual checks nothing; or
+            the residual is one of pairs of points, which no solution at single points can check.
     """
+    demand(
+        not residual.pairs,
+        "its points come in pairs, so it is a condition between two points and no equation.",
+        "Test it with the values and slopes of a jet that you write down.",
+    )
     points = Points(coords.unsqueeze(0), {name: value.unsqueeze(0) for name, value in (targets or {}).items()})
     jet = exact_jet(exact, coords)
 

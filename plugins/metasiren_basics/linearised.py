@@ -1,9 +1,9 @@
 """Residuals linearised in the weights of a SIREN, without a Jacobian in memory.
 
-A residual at a point depends on the field's jet there alone, and every column of that jet (value, first and second
-derivatives) passes each layer as z_c = W a_c, the bias being a weight whose input is 1 in the value's column and 0
-in all others. With b_c the derivative of the residual by z_c, a row of the Jacobian is the sum over columns of the
-outer products b_c a_c^T, for each layer. Hence, without ever writing such a row,
+A residual at a point depends on the field's jet there alone (that of a pair of points has the columns of both), and
+every column of that jet (value, first and second derivatives) passes each layer as z_c = W a_c, the bias being a weight
+whose input is 1 in the value's column and 0 in all others. With b_c the derivative of the residual by z_c, a row of the
+Jacobian is the sum over columns of the outer products b_c a_c^T, for each layer. Hence, without writing such a row,
 
     (J J^T)_nm = sum over layers, c, c' of (a_nc . a_mc') (b_nc . b_mc').
 
@@ -52,7 +52,7 @@ class ResidualBlock:
 
 @dataclass(frozen=True)
 class _Layer:
-    """One layer's part in the rows of one point set.
+    """One layer's part in the rows of one point set. For pairs, `points` are pairs, with twice as many columns.
 
     Attributes:
         inputs: a, (points, columns, in + 1).

@@ -42,6 +42,8 @@ class Place:
     reach: float = inf
 
     def __post_init__(self) -> None:
+        if self.side and self.width:
+            raise RecipeError(f"{WHERE}: places: width", f"{self.width}, at a side.", "A side has no width.")
         if not self.side and not (self.width > 0 and isfinite(self.width)):
             raise RecipeError(f"{WHERE}: places: width", f"{self.width}.", "Give a positive length.")
         for name, value in (("radius", self.radius), ("half_width", self.half_width)):
@@ -51,17 +53,19 @@ class Place:
             found = f"side {self.side}, radius {self.radius}, half_width {self.half_width}."
             advice = "A side has a radius or a half_width, and nothing else has a half_width."
             raise RecipeError(f"{WHERE}: places: side", found, advice)
-        if not self.reach > 0 or (self.reach < inf and (self.side or self.radius)):
-            found = f"{self.reach}, at a {'side' if self.side else 'circle' if self.radius else 'point'}."
-            raise RecipeError(f"{WHERE}: places: reach", found, "Give a positive length, at a point with a distance.")
+        if not self.reach > 0:
+            raise RecipeError(f"{WHERE}: places: reach", f"{self.reach}.", "Give a positive length.")
+        if self.reach < inf and (self.side or self.radius):
+            found = f"{self.reach}, at a {'side' if self.side else 'circle'}, which has no distance."
+            raise RecipeError(f"{WHERE}: places: reach", found, "Give it to a point, or leave it out.")
 
 
 class MappedCoordinates(InputLayer):
     """x, and for each place g z(x): a point has z = (x - c) / sqrt(|x - c|^2 + w^2), with as many coordinates as axes.
 
     A circle has the one coordinate z = q / sqrt(q^2 + w^2), q = (|x - c|^2 - R^2) / 2R, which is approximately the
-    distance from it. All z lie in [-1, 1]. The side of an edge is -1 within and 1 without; it makes a network two
-    networks, each with a region of its own, which only constraints on the edge connect.
+    distance from it. All z lie in [-1, 1]. The side of an edge is -1 inside and 1 outside, whatever g: a field may jump
+    across the edge, where only constraints make it continuous.
 
     Args:
         domain: of the signals.
@@ -94,9 +98,10 @@ class MappedCoordinates(InputLayer):
         if not (gain > 0 and isfinite(gain)):
             raise RecipeError(f"{WHERE}: gain", f"{gain}.", "Give a positive number such as 0.05.")
         if not distance and any(p.reach < inf for p in self.places):
-            raise RecipeError(
-                f"{WHERE}: places: reach", "there is no distance.", "Set distance: true, or leave it out."
-            )
+            advice = "Set distance to true or only, or leave the reach out."
+            raise RecipeError(f"{WHERE}: places: reach", "there is no distance.", advice)
+        if distance and all(p.radius or p.side for p in self.places):
+            raise RecipeError(f"{WHERE}: distance", "no place is a point.", "Add a point, or leave it out.")
         self.gain, self.distance = gain, distance
         self.axes = _axes("axes", axes, domain.d_in)
         self.keep = _axes("keep", keep, domain.d_in)
@@ -217,7 +222,7 @@ class _Circle:
 
 
 class _Side:
-    """-1 within a circle or a square, 1 without; its derivatives are zero on both sides."""
+    """-1 inside a circle or a square, 1 outside; its derivatives are zero on both sides."""
 
     def __init__(self, y: Tensor, place: Place) -> None:
         far = y.square().sum(-1, keepdim=True) - place.radius**2 if place.radius else y.abs().amax(-1, keepdim=True)

@@ -14,12 +14,13 @@ from metasiren import Batch, Constraint, Context, Domain, Field, Jet, Points, Pr
 from metasiren.assembly.experiment import assemble
 from metasiren.contracts.optimizer import Weighted
 from metasiren.engine.errors_at import errors_at
+from metasiren.testing import ContractError, check_residual
 from metasiren_basics.least_squares import LeastSquares
 from metasiren_physics.constraints.wave import ContinuousSlope, ContinuousValue, Dirichlet
 from metasiren_physics.datasets.wave import WaveDataset
 from metasiren_physics.mapped_coordinates import MappedCoordinates
 from metasiren_physics.problems import wave_problem
-from metasiren_physics.protocols.wave import WaveProtocol
+from metasiren_physics.protocols.wave import WaveProtocol, wave_truth
 from metasiren_physics.reference.leapfrog import leapfrog_wave
 from metasiren_physics.reference.radial import radial_wave
 from metasiren_physics.reference.solving import Settings, solve
@@ -57,15 +58,48 @@ def test_points_of_a_pair_are_on_both_sides_of_the_edge(medium: Any, dtype: torc
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"interface": 64}, "no edge"),
+        ({"interface": 64}, "has no edge.*leave it out"),
+        ({"interface": 64, "medium": {"name": "square", "half_width": 1.2}}, "lies outside"),
         ({"interface": -1, "medium": "disc"}, "interface"),
         ({"around": 0.7, "front": 0.5}, "around"),
         ({"around_radius": 0.0}, "around_radius"),
     ],
 )
 def test_options_that_fit_no_edge_are_errors(options: dict[str, Any], match: str) -> None:
-    with pytest.raises(RecipeError, match=match):
+    with pytest.raises(RecipeError, match=f"(?s){match}"):
         WaveDataset(**options)
+
+
+def test_pairs_outside_the_domain_do_not_count() -> None:
+    points = interface(medium={"name": "disc", "centre": [0.9, 0.0], "radius": 0.3})
+    inside = (points.coords[0, :, 1:].abs() <= 1).all(-1).double()
+    weight = points.targets["weight"][0, :, 0]
+    assert 0.2 < float((weight == 0).double().mean()) < 0.6
+    torch.testing.assert_close(weight[:64], torch.minimum(inside[:64], inside[64:]))
+    torch.testing.assert_close(weight[:64], weight[64:])
+
+
+def test_points_around_the_centre_leave_means_as_they_are() -> None:
+    data = WaveDataset(points=20_000, front=0.1, around=0.6, around_radius=0.7)
+    points = data.batch("train", ITEM, generator=torch.Generator().manual_seed(0)).points["interior"]
+    weight, x = points.targets["weight"][0, :, 0], points.coords[0]
+    r = x[:, 1:].norm(dim=-1)
+    assert float(weight.mean()) == pytest.approx(1, abs=0.05)
+    assert float((weight * x[:, 2] ** 2).mean()) == pytest.approx(1 / 3, abs=0.02)
+    # Six in ten points have even distances up to 0.7; of the others, few are so near.
+    assert 0.6 / 7 < float((r < 0.1).double().mean()) < 0.6 / 7 + 0.05
+
+
+def test_what_joins_sides_needs_pairs() -> None:
+    points = interface(medium="disc")
+    unpaired = Points(points.coords, {"normals": points.targets["normals"]})
+    with pytest.raises(RecipeError, match="no target 'sides'"):
+        ContinuousValue()(prediction_of(ContinuousValue(), unpaired))
+    odd = Points(points.coords[:, :63], {name: value[:, :63] for name, value in points.targets.items()})
+    with pytest.raises(RecipeError, match="63 points are no pairs"):
+        ContinuousValue()(prediction_of(ContinuousValue(), odd))
+    with pytest.raises(ContractError, match="come in pairs"):
+        check_residual(ContinuousValue(), lambda x: x[:, 0], points.coords[0], targets={})
 
 
 def test_what_joins_two_sides_measures_their_jumps() -> None:
@@ -123,7 +157,7 @@ def test_a_residual_of_pairs_has_a_row_for_each_pair() -> None:
     plain, heavier = (ContinuousValue().residuals(prediction_of(ContinuousValue(), p)) for p in (points, weighted))
     assert plain is not None
     assert heavier is not None
-    torch.testing.assert_close(heavier.square(), plain.square() * weights[:, :64])
+    torch.testing.assert_close(heavier.square(), plain.square() * weights[:, :64])  # of weight 1
 
 
 @pytest.fixture
@@ -168,9 +202,42 @@ def test_a_wave_about_the_middle_of_a_disc_is_that_of_the_plane() -> None:
     assert np.linalg.norm(grid - found) < 0.02 * np.linalg.norm(found)
 
 
-def test_the_radial_solver_refuses_what_is_not_radial() -> None:
-    with pytest.raises(RecipeError, match="the start in its middle"):
-        radial_wave(wave_problem(medium="disc", centre=(0.2, 0.0)), TIMES)
+def test_later_frames_do_not_depend_on_earlier_ones() -> None:
+    disc = wave_problem(medium={"name": "disc", "inside": 0.5, "radius": 0.2}, variance=2e-3, duration=0.3)
+    both = radial_wave(disc, TIMES[1:], 65)
+    np.testing.assert_allclose(radial_wave(disc, TIMES[3:], 65)[0], both[-1], rtol=0, atol=1e-12)
+    grid = leapfrog_wave(disc, TIMES[3:], 257).values[:, ::4, ::4]
+    assert np.linalg.norm(grid - both[-1]) < 0.02 * np.linalg.norm(both[-1])
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"times": np.array([])}, "ascending times"),
+        ({"times": np.array([0.2, 0.1])}, "ascending times"),
+        ({"times": np.array([-0.1])}, "ascending times"),
+        ({"courant": 1.0}, "courant"),
+        ({"cells": 0}, "cells"),
+        ({"problem": wave_problem(medium="disc", centre=(0.2, 0.0))}, "the start in its middle"),
+        ({"problem": wave_problem(medium="disc", border="dirichlet")}, "the start in its middle"),
+    ],
+)
+def test_the_radial_solver_refuses_what_it_cannot_do(options: dict[str, Any], match: str) -> None:
+    with pytest.raises(RecipeError, match=match):
+        radial_wave(**{"problem": wave_problem(medium="disc"), "times": TIMES, **options})
+
+
+def test_the_truth_is_radial_where_that_fits() -> None:
+    for options, origin in (
+        ({}, "finite volumes"),
+        ({"centre": (0.2, 0.0)}, "leapfrog"),
+        ({"border": "neumann"}, "leapfrog"),
+    ):
+        problem = wave_problem(medium="disc", variance=5e-3, **options)
+        assert wave_truth(problem, TIMES[:2], 65)[1].startswith(origin)
+
+
+def test_the_radial_solver_says_how_far_half_its_cells_are() -> None:
     solved = solve(wave_problem(medium="disc", variance=2e-3), "radial", Settings(nodes=65, frames=3))
     assert solved.metrics["relative_l2_to_half_grid"] < 3e-3
 

@@ -64,6 +64,8 @@ def test_options_are_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"places": [{"centre": [0, 0], "width": 1, "half_width": 1}]}, "nothing else has a half_width"),
         ({"places": [{"centre": [0, 0], "side": "in", "radius": 1}]}, "side is true or false"),
         ({"places": [{"centre": [0, 0], "width": 1, "reach": 0}]}, "reach"),
+        ({"places": [{"centre": [0, 0], "side": True, "radius": 1, "width": 1}]}, "A side has no width"),
+        ({"places": [{"centre": [0, 0], "side": True, "radius": 1}], "distance": True}, "no place is a point"),
         ({"places": [{"centre": [0, 0], "width": 1, "reach": 1}]}, "there is no distance"),
         ({"places": [{"centre": [0, 0], "width": 1, "radius": 1, "reach": 1}], "distance": True}, "at a circle"),
         ({"places": [{"centre": [0, 0], "width": 1}], "keep": [2]}, "keep"),

@@ -40,6 +40,7 @@ def data(name: str, **options: Any) -> Dataset:
 SHAPE = {"dataset": data("shape", solid="sphere", points=32, samples=1000)}
 PHOTOGRAPH = {"dataset": data("poisson", photograph="camera", size=16)}
 HELMHOLTZ = {"dataset": data("helmholtz", points=32)}
+JOINED = {"dataset": data("wave", medium="disc", interface=16, points=32, initial=16)}
 WAVE = {"dataset": data("wave", border="neumann", points=32, initial=16, boundary=16)}
 
 NUMBERS = ("per_item", "context_sizes", "float64", "independence", "determinism", "autocast")
@@ -117,6 +118,8 @@ SMALL: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("constraint", "helmholtz"): HELMHOLTZ,
     ("constraint", "wave_equation"): WAVE,
     ("constraint", "neumann"): WAVE,
+    ("constraint", "continuous_value"): JOINED,
+    ("constraint", "continuous_slope"): JOINED,
     ("dataset", "box"): {
         "options": {"axes": {"x": [-1, 1], "y": [-1, 1]}, "points": {"interior": 32}},
         "expected_failures": DOUBLE,

@@ -84,6 +84,10 @@ def test_blanks_are_filled_and_times_are_limited() -> None:
     assert completed("metasiren run wave --max-time 170", [], "5s") == "metasiren run --max-time 5s wave"
     assert completed("metasiren reproduce --time 2h", [], "5s") == "metasiren reproduce --time 5s"
     assert completed("metasiren reproduce --list", [], "5s") == "metasiren reproduce --list"
+    assert completed("metasiren compare image --tune", [], "5s") == (
+        "metasiren compare --max-time 5s image --tune --tune-steps 64"
+    )
+    assert completed("python benchmarks/optimizers.py --tune 2", [], "5s") == "python benchmarks/optimizers.py --tune 2"
 
 
 @pytest.mark.parametrize(

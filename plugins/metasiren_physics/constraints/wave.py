@@ -181,7 +181,7 @@ class Neumann(BoundaryResidual):
 
 
 class InterfaceResidual(Residual):
-    """What a field differs by across an edge of the medium, at the pairs of points of `interface`.
+    """A difference of the field across an edge of the medium, at the pairs of points of `interface`.
 
     Where c jumps, u and ∂u/∂n are continuous (of u_tt = c² Δu, with c² in front), and ∂²u/∂n² is not.
 
@@ -198,6 +198,16 @@ class InterfaceResidual(Residual):
 
     def __init__(self, *, at: str = "interface", norm: Norm = "l2", scale: float = 1.0) -> None:
         super().__init__(at=at, norm=norm, scale=scale)
+
+    def jump(self, found: Tensor, points: Points) -> Tensor:
+        """Values inside minus values outside, (batch, pairs, channels).
+
+        Raises:
+            RecipeError: points without `sides`, which are no pairs.
+        """
+        self.target(points, "sides")
+        inside, outside = found.chunk(2, 1)
+        return inside - outside
 
 
 class ContinuousValue(InterfaceResidual):
@@ -216,8 +226,7 @@ class ContinuousValue(InterfaceResidual):
 
     def residual(self, jet: Jet, points: Points) -> Tensor:
         """The difference (batch, pairs, channels) of u."""
-        inside, outside = jet.value.chunk(2, 1)
-        return inside - outside
+        return self.jump(jet.value, points)
 
 
 class ContinuousSlope(InterfaceResidual):
@@ -237,8 +246,7 @@ class ContinuousSlope(InterfaceResidual):
 
     def residual(self, jet: Jet, points: Points) -> Tensor:
         """The difference (batch, pairs, channels) of ∂u/∂n."""
-        inside, outside = across(self, jet, points).chunk(2, 1)
-        return inside - outside
+        return self.jump(across(self, jet, points), points)
 
 
 def across(constraint: Residual, jet: Jet, points: Points) -> Tensor:

@@ -109,7 +109,7 @@ APART = 1e-6
 
 def edge_pairs(
     medium: Medium, count: int, until: float, generator: torch.Generator | None, device: torch.device
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Points of an edge at times in [0, until]: each just inside, then each again just outside.
 
     Args:
@@ -120,7 +120,7 @@ def edge_pairs(
         device: of the points.
 
     Returns:
-        (2 count, 3) and the normals that point outward, (2 count, 2).
+        (2 count, 3); the normals that point outward, (2 count, 2); and -1 for points inside, 1 outside, (2 count,).
     """
     if isinstance(medium, Disc):
         t, turn = even(count, 2, generator, device).unbind(-1)
@@ -131,8 +131,9 @@ def edge_pairs(
         border, normals = draw_border(count, 1.0, generator, device)
         t, at = border[:, 0], medium.half_width * border[:, 1:]
     times = (until * t).unsqueeze(-1)
-    sides = [torch.cat([times, at + side * APART * normals], -1) for side in (-1, 1)]
-    return torch.cat(sides), normals.repeat(2, 1)
+    made = [torch.cat([times, at + side * APART * normals], -1) for side in (-1, 1)]
+    sides = torch.cat([-torch.ones_like(t), torch.ones_like(t)])
+    return torch.cat(made), normals.repeat(2, 1), sides
 
 
 def edge_region(where: str, medium: Medium, width: float) -> Region:
@@ -147,4 +148,8 @@ def edge_region(where: str, medium: Medium, width: float) -> Region:
         return Ring(medium.centre, medium.radius, width)
     if isinstance(medium, Square):
         return Frame(medium.half_width, width)
-    raise RecipeError(where, f"a medium of type {type(medium).__name__.lower()} has no edge.", "Give edges: 0.")
+    raise RecipeError(
+        where,
+        f"a medium of type {type(medium).__name__.lower()} has no edge.",
+        "Choose a disc or a square, or leave it out.",
+    )

@@ -27,8 +27,8 @@ class WaveDataset(Dataset):
 
     Coordinate 0 is the time. The point set `interior` has the `slowness` (1, points, 1), `initial` (t = 0) the
     `values` that the wave starts with, `boundary` (for borders `dirichlet` and `neumann`) the outward `normals`
-    (1, points, 2), and so has `interface`, whose points come in pairs. Each point has its `weight`, so that means are
-    taken over the volume (area, length) of the set.
+    (1, points, 2), and so has `interface`, whose points come in pairs and have their `sides`, -1 or 1. Each point has
+    its `weight`, so that means are taken over the volume (area, length) of the set.
 
     Args:
         medium: `uniform`, `disc` or `square`; a mapping such as {name: disc, inside: 2, radius: 0.1}; a picture as
@@ -136,6 +136,11 @@ class WaveDataset(Dataset):
         if interface:
             check_count("data: wave: interface", interface, A_FEW)
             edge_region("data: wave: interface", self.problem.medium, 1.0)
+            whole = torch.Generator().manual_seed(0)
+            at = edge_pairs(self.problem.medium, 256, duration, whole, torch.device("cpu"))[0]
+            if not bool((at[:, 1:].abs() < 1).all(-1).any()):
+                found = "the edge of the medium lies outside [-1, 1]²."
+                raise RecipeError("data: wave: interface", found, "Make the medium smaller, or leave it out.")
             self.counts["interface"] = interface
         self.arrival = travel(self.problem.medium, self.problem.centre, duration)
 
@@ -192,8 +197,10 @@ class WaveDataset(Dataset):
             coords, normals = draw_border(self.counts["boundary"], until, generator, place)
             sets["boundary"] = self._points(coords, torch.ones_like(coords[:, 0]), {"normals": normals})
         if "interface" in self.counts:
-            coords, normals = edge_pairs(problem.medium, self.counts["interface"], until, generator, place)
-            sets["interface"] = self._points(coords, torch.ones_like(coords[:, 0]), {"normals": normals})
+            coords, normals, sides = edge_pairs(problem.medium, self.counts["interface"], until, generator, place)
+            inside = whole.density(coords) > 0
+            both = inside.view(2, -1).all(0).repeat(2).to(coords)
+            sets["interface"] = self._points(coords, both, {"normals": normals, "sides": sides.unsqueeze(-1)})
         return Batch(Context.empty(items, self.domain), sets)
 
     def _points(self, coords: Tensor, weight: Tensor, known: dict[str, Tensor]) -> Points:

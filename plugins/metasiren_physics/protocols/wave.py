@@ -159,7 +159,7 @@ def wave_truth(problem: WaveProblem, times: Real, nodes: int) -> tuple[Real, str
     if isinstance(problem.medium, Uniform):
         return transform_wave(problem, times, nodes).values, "exact transforms"
     if is_radial(problem):
-        return radial_wave(problem, times, nodes), "finite volumes of the distance"
+        return radial_wave(problem, times, nodes), "finite volumes in the distance from the centre"
     fine = leapfrog_wave(problem, times, 2 * nodes - 1)
     return fine.values[:, ::2, ::2], f"leapfrog of order four on {2 * nodes - 1} x {2 * nodes - 1}"
 

@@ -16,7 +16,7 @@ from metasiren import RecipeError
 from metasiren_physics.arrays import Real
 from metasiren_physics.media import check_medium
 from metasiren_physics.problems import WaveProblem
-from metasiren_physics.reference.wave_exact import Movie, check_pulse
+from metasiren_physics.reference.wave_exact import Movie, check_pulse, check_times
 
 STENCILS = {2: (-2.0, 1.0), 4: (-5 / 2, 4 / 3, -1 / 12)}
 """Second differences of order two and four: weight of the centre, of its neighbours, of theirs."""
@@ -47,8 +47,7 @@ def leapfrog_wave(
     most = 0.7 if order == 2 else 0.85
     if not 0 < courant <= most:
         raise RecipeError("leapfrog: courant", f"{courant}.", f"Steps are stable for 0 < courant <= {most}.")
-    if len(times) == 0 or times[0] < 0 or (np.diff(times) <= 0).any():
-        raise RecipeError("leapfrog: times", f"{times}.", "Give ascending times, the first not below 0.")
+    check_times("leapfrog", times)
     fastest = check_medium(problem.medium)[1]
     h = 2 / (nodes - 1)
     beyond = math.ceil(fastest * times[-1] / 2 / h) + 2 * order if problem.border == "open" else 0

@@ -15,6 +15,7 @@ from metasiren_physics.arrays import Real
 from metasiren_physics.media import Disc
 from metasiren_physics.problems import WaveProblem
 from metasiren_physics.reference.helmholtz_grid import grid_points
+from metasiren_physics.reference.wave_exact import check_times
 
 
 def is_radial(problem: WaveProblem) -> bool:
@@ -30,19 +31,24 @@ def radial_wave(problem: WaveProblem, times: Real, nodes: int = 257, *, cells: i
         problem: a disc with the start in its middle, and an open border.
         times: (times,), ascending, from 0 or later.
         nodes: points along each axis.
-        cells: rings to a standard deviation of the shortest pulse, of which a disc's radius has a whole number.
+        cells: rings per standard deviation of the shortest pulse; rounded up, so that the radius of the disc is a whole
+            number of rings.
         courant: fastest speed times step over width of a ring; below 1.
 
     Raises:
-        RecipeError: another medium, start or border.
+        RecipeError: another medium, start or border; times that do not ascend from 0 or later; a number out of range.
     """
     if not is_radial(problem):
         found = f"medium {type(problem.medium).__name__.lower()}, centre {problem.centre}, border {problem.border}."
         raise RecipeError("radial", found, "It takes a disc, the start in its middle, border: open. Use leapfrog.")
+    check_times("radial", times)
+    if not (0 < courant < 1 and cells >= 1):
+        found = f"cells {cells}, courant {courant}."
+        raise RecipeError("radial", found, "Give one cell or more, and a courant number between 0 and 1.")
     disc = problem.medium
     assert isinstance(disc, Disc)
     fastest = max(disc.inside, disc.background)
-    width = math.sqrt(problem.variance) * min(1.0, disc.background / disc.inside)
+    width = math.sqrt(problem.variance) * min(disc.inside, disc.background) / fastest
     h = disc.radius / max(math.ceil(disc.radius * cells / width), 8)
     reached = disc.radius + fastest * float(times[-1]) + 8 * math.sqrt(problem.variance)
     r = h * (np.arange(math.ceil(reached / h)) + 0.5)

@@ -61,6 +61,16 @@ def check_pulse(where: str, problem: WaveProblem, nodes: int) -> None:
         raise DataError(where, found, f"Take at least {least} points per axis, better {2 * least}.")
 
 
+def check_times(where: str, times: Real) -> None:
+    """Refuse times that a solver cannot reach in turn.
+
+    Raises:
+        RecipeError: none, one below 0, or times that do not ascend.
+    """
+    if len(times) == 0 or times[0] < 0 or (np.diff(times) <= 0).any():
+        raise RecipeError(f"{where}: times", f"{times}.", "Give ascending times, the first not below 0.")
+
+
 def transform_wave(problem: WaveProblem, times: Real, nodes: int = 257) -> Movie:
     """The exact wave of the sampled start, in a medium of one speed, for every kind of border.
 
