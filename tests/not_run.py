@@ -73,6 +73,7 @@ NOT_RUN: dict[str, list[str]] = {
         "python benchmarks/learned_starts.py --train FOLDER --test OTHER --size 64 --items 3 --meta-steps 150",
         "python benchmarks/rivals.py --authors --files PICTURE...",
         "python benchmarks/rivals.py --published --files PICTURE...",
+        "python benchmarks/rivals.py --published --only sine --only finer --files PICTURE...",
         "python benchmarks/rivals.py --steps 200 --rates RATES.json --seeds 3 --files PICTURE...",
         "python benchmarks/starts.py --pictures FOLDER --size 32 --steps 200",
     ],
