@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from metasiren_shapes.mesh import Effort, Floats, Integers, Mesh
 from metasiren_shapes.probe import Probe
 from metasiren_shapes.triangles import triangle_mesh, unit
 from metasiren_shapes.weld import Patch, triangulate, weld
+
+MOST_TRIANGLES = 20_000_000
+"""Of one mesh. A rough field, whose surface filled the cube at 512, took 23 GB until the system ended the process."""
 
 
 class EmptyLevelSetError(MetasirenError):
@@ -49,7 +52,7 @@ def extract(
     Raises:
         EmptyLevelSetError: the field does not pass the level.
         BrokenFieldError: values that are not finite, or more than one channel.
-        RecipeError: a resolution, block, level or bounds that make no sense.
+        RecipeError: a resolution, block, level or bounds that make no sense; more than `MOST_TRIANGLES`.
     """
     lattice = Lattice(resolution, *bounds)
     if not 4 <= block <= 512:
@@ -61,7 +64,7 @@ def extract(
     while True:
         try:
             with progress_bar(f"meshing at {resolution}", resolution**3) as advance:
-                patches = list(_patches(probe, lattice, level, block, bound, advance))
+                patches = _few_enough(_patches(probe, lattice, level, block, bound, advance), resolution)
             break
         except BoundRefutedError as refuted:
             bound, restarts = max(2 * bound, refuted.gradient), restarts + 1
@@ -80,7 +83,7 @@ def extract(
 
 def _patches(
     probe: Probe, lattice: Lattice, level: float, block: int, bound: float, advance: Callable[[int], object]
-) -> list[Patch]:
+) -> Iterator[Patch]:
     """The surface in each block that holds some of it."""
     # One stream for all draws, in the order of the blocks: the same points are checked each time.
     random = np.random.default_rng(0)
@@ -88,7 +91,7 @@ def _patches(
     count = len(axis) - 1
     signs = np.zeros((count,) * 3, dtype=np.int8)
     settle(signs, (axis, axis, axis), probe, lattice, level, bound, random)
-    borders, patches = Borders(), []
+    borders = Borders()
     for x, y, z in np.ndindex(count, count, count):
         here = (x, y, z)
         cuts: Cuts = (axis[x : x + 2], axis[y : y + 2], axis[z : z + 2])
@@ -102,9 +105,25 @@ def _patches(
             corner = np.array([c[0] for c in cuts])
             patch = triangulate(values, corner, lattice, bound * lattice.spacing)
             if patch is not None:
-                patches.append(patch)
+                yield patch
         borders.leave(here, values)
         advance(int(np.prod([c[1] - c[0] for c in cuts])))
+
+
+def _few_enough(found: Iterator[Patch], resolution: int) -> list[Patch]:
+    """All patches, unless they have too many triangles for the memory of most machines.
+
+    Raises:
+        RecipeError: they have; before they fill the memory, in which case the system would end the process.
+    """
+    patches, triangles = [], 0
+    for patch in found:
+        patches.append(patch)
+        triangles += len(patch.faces)
+        if triangles > MOST_TRIANGLES:
+            found_so_far = f"{resolution}, at which the surface has more than {MOST_TRIANGLES:,} triangles."
+            advice = f"Train longer if the surface is rough, or mesh at {max(resolution // 2, 2)}."
+            raise RecipeError("mesh: resolution", found_so_far, advice)
     return patches
 
 

@@ -14,6 +14,7 @@ from shapes_meshing.analytic import Analytic, ball, balls, gyroid, rough, shell,
 
 from metasiren import RecipeError, Siren
 from metasiren.contracts import Field
+from metasiren_shapes import meshing
 from metasiren_shapes.bound import BoundRefutedError
 from metasiren_shapes.frame import Frame
 from metasiren_shapes.lattice import Lattice
@@ -204,6 +205,13 @@ def test_a_trained_network_is_meshed_in_its_own_precision() -> None:
     mesh = extract(Field(siren, params), resolution=24, level=float(values.median()))
     assert len(mesh.faces) > 0
     assert np.isfinite(mesh.normals).all()
+
+
+def test_a_surface_that_would_fill_the_memory_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = len(extract(ball(0.6), resolution=32, block=8, **EXACT).faces)
+    monkeypatch.setattr(meshing, "MOST_TRIANGLES", whole - 1)
+    with pytest.raises(RecipeError, match=r"(?s)32, at which the surface has more than .* mesh at 16"):
+        extract(ball(0.6), resolution=32, block=8, **EXACT)
 
 
 def test_an_empty_level_set_is_an_error_that_names_the_range_found() -> None:
