@@ -298,7 +298,8 @@ def test_a_step_is_the_damped_least_squares_step(jacobian: Any, momentum: float,
     optimizer.step_on(task)
     torch.testing.assert_close(flat(task.model) - middle, steps[1], rtol=1e-7, atol=1e-9)
     assert reached <= 1.5 * without
-    assert (steps[0] == steps[1]).all() == (not momentum)
+    # Two solutions of one system may differ in their last bits.
+    assert torch.allclose(steps[0], steps[1], rtol=1e-9, atol=1e-12) == (not momentum)
 
 
 @pytest.mark.parametrize("solve", ["dual", "primal", "nystrom"])
