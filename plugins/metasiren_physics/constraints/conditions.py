@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from metasiren import Jet, Points
-from metasiren_physics.constraints.wave import BoundaryResidual
+from metasiren_physics.constraints.wave import BoundaryResidual, across
 
 
 class Prescribed(BoundaryResidual):
@@ -45,6 +45,5 @@ class PrescribedFlux(BoundaryResidual):
 
     def residual(self, jet: Jet, points: Points) -> Tensor:
         """∂u/∂n - flux."""
-        assert jet.gradient is not None
-        across = (jet.gradient * self.target(points, "normals").unsqueeze(-2)).sum(-1)
-        return across - points.targets["flux"] if "flux" in points.targets else across
+        slope = across(self, jet, points)
+        return slope - points.targets["flux"] if "flux" in points.targets else slope

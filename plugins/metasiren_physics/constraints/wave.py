@@ -250,7 +250,7 @@ class ContinuousSlope(InterfaceResidual):
 
 
 def across(constraint: Residual, jet: Jet, points: Points) -> Tensor:
-    """∂u/∂n (batch, points, channels), the normals being those of space."""
+    """∂u/∂n (batch, points, channels); normals of fewer components than coordinates belong to the last ones, space."""
     assert jet.gradient is not None
     normals = constraint.target(points, "normals").unsqueeze(-2)
-    return (jet.gradient[..., 1:] * normals).sum(-1)
+    return (jet.gradient[..., -normals.shape[-1] :] * normals).sum(-1)

@@ -136,8 +136,8 @@ class WaveDataset(Dataset):
         if interface:
             check_count("data: wave: interface", interface, A_FEW)
             edge_region("data: wave: interface", self.problem.medium, 1.0)
-            whole = torch.Generator().manual_seed(0)
-            at = edge_pairs(self.problem.medium, 256, duration, whole, torch.device("cpu"))[0]
+            fixed = torch.Generator().manual_seed(0)
+            at = edge_pairs(self.problem.medium, 256, duration, fixed, torch.device("cpu"))[0]
             if not bool((at[:, 1:].abs() < 1).all(-1).any()):
                 found = "the edge of the medium lies outside [-1, 1]²."
                 raise RecipeError("data: wave: interface", found, "Make the medium smaller, or leave it out.")
