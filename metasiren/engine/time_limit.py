@@ -80,7 +80,7 @@ class TimeLimit:
         if passed < self.seconds:
             return None
         if self._measures:
-            self._keep("the first steps took all of it")
+            self._keep(too_few(0))
         return TIME_IS_UP
 
     @property
@@ -121,7 +121,7 @@ class TimeLimit:
         elif len(self._each) == len(stages):
             self._decide(passed, seconds)
         elif (fitting := int(MARGIN * (seconds - passed) / max(self._each))) < LEAST * self._done:
-            self._keep(f"only about {max(0, fitting):,} steps would fit")
+            self._keep(too_few(fitting))
         elif len(self._each) + 1 == len(stages) and stages[-1].stop - stages[-1].start == 1:
             self.begins_anew = True
             self._each.append(self._each[-1])
@@ -143,7 +143,7 @@ class TimeLimit:
         room = MARGIN * (seconds - passed - self._lost)
         fitting = [int(room * steps / needed) for steps in lengths]
         if sum(fitting) < LEAST * self._done:
-            self._keep(f"only about {max(0, sum(fitting)):,} steps would fit")
+            self._keep(too_few(sum(fitting)))
             return
         self.steps = [max(1, each) for each in fitting]
         self._measures, self.begins_anew = False, True
@@ -206,6 +206,11 @@ def depends_on_length(trainer: Trainer) -> bool:
     return schedules or trainer.experiment.dataset.has_curriculum
 
 
+def too_few(steps: int) -> str:
+    """Why the length of a training is not fitted where so few steps fit into the rest of the time."""
+    return f"only about {steps:,} steps would fit" if steps > 0 else "the first steps took all of it"
+
+
 def why_not(trainer: Trainer) -> str:
     """Why the length of a training cannot be fitted to the time; empty where it can."""
     if trainer.ranks.count > 1:
@@ -230,8 +235,12 @@ def what_was_cut(limit: TimeLimit) -> str:
     step, steps = trainer.step, trainer.experiment.steps
     words = [f"stopped after step {step:,} of {steps:,}"]
     schedule, within = trainer.stage.schedule, step - trainer.stage.start
-    if schedule.name != "constant":
-        rate = learning_rate(schedule, within, trainer.stage.stop - trainer.stage.start)
+    rate = learning_rate(schedule, within, trainer.stage.stop - trainer.stage.start)
+    if within < schedule.warmup:
+        words.append(
+            f"the learning rate had risen to {100 * rate:.0f} % of its peak (its warm-up has {schedule.warmup:,} steps)"
+        )
+    elif schedule.name != "constant":
         words.append(
             f"the learning rate was still {100 * rate:.0f} % of its peak (the schedule ends at {schedule.final:.0%})"
         )

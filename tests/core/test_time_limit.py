@@ -17,6 +17,7 @@ from torch import Tensor
 import metasiren as ms
 from metasiren import BatchOptimizer, Dataset, Problem
 from metasiren.engine import running
+from metasiren.engine.time_limit import too_few
 from metasiren.recipe import validate
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 
@@ -417,6 +418,22 @@ def test_where_the_length_cannot_be_fitted_the_run_says_what_was_cut(
     assert words in found["cut"]
     assert made.recipe == recipe(**train)
     assert 10 - 1e-6 <= each * (found["steps"] + 4) < 10 + each + 1e-6 or found["steps"] == 1
+
+
+def test_a_training_that_stops_in_its_warm_up_says_how_far_the_learning_rate_had_risen(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    CLOCK.each = 0.5
+    schedule = {"name": "cosine", "warmup": 200}
+    made = running.run(recipe(schedule=schedule), tmp_path / "run", device="cpu", max_time=10, catalogue=catalogue)
+    found = training(made)
+    rise = 100 * (found["steps"] + 1) / 200
+    assert f"the learning rate had risen to {rise:.0f} % of its peak (its warm-up has 200 steps)" in found["cut"]
+
+
+def test_a_time_that_is_over_when_the_steps_are_timed_has_room_for_no_number_of_steps() -> None:
+    assert too_few(4) == "only about 4 steps would fit"
+    assert too_few(0) == too_few(-3) == "the first steps took all of it"
 
 
 def test_steps_that_become_slower_stop_at_the_time(tmp_path: Path, catalogue: Catalogue) -> None:
