@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from metasiren import Points, RecipeError, grid
 from metasiren_images.measured.picture import MeasuredPicture
@@ -77,6 +76,8 @@ class NoisyPicture(MeasuredPicture):
 
     def others(self) -> Mapping[str, Array]:
         """Total variation (Chambolle) of weight `sigma`, and non-local means with the true `sigma`, by scikit-image."""
+        from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
+
         tv = denoise_tv_chambolle(self._noisy, weight=self.sigma, channel_axis=-1)  # type: ignore[no-untyped-call]
         means = denoise_nl_means(
             self._noisy, patch_size=5, patch_distance=6, h=0.8 * self.sigma, sigma=self.sigma, channel_axis=-1

@@ -7,8 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 from PIL import UnidentifiedImageError
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional
 
 from metasiren import opened_picture, plain_picture
 
@@ -31,6 +29,10 @@ def decode(data: bytes, *, size: int, resize: str, expected: tuple[int, int] | N
     Raises:
         Exception: whatever Pillow raises on broken bytes; ValueError for another size.
     """
+    # Imported here: with it comes torch's compiler, which takes as long to import as torch itself.
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.v2 import functional
+
     try:
         file = opened_picture(io.BytesIO(data))
     except UnidentifiedImageError:
