@@ -45,7 +45,8 @@ def evaluate(
 ) -> None:
     """Write the metric table of RUN anew: results/table.json, .csv, .md and .tex.
 
-    With --data the table is about your own pictures, and goes to results/on-NAME.
+    The earlier table moves to results/earlier-1, or to the next free number. With --data the table is about your own
+    pictures, and goes to results/on-NAME.
     """
     from metasiren.engine import evaluation
     from metasiren.engine.progress import Shown

@@ -58,7 +58,8 @@ def write_table(
             raise RecipeError(f"evaluate: --{name}", found, "Leave it out.")
     (progress or Silent()).say(f"evaluating {made.label} on {dataset.title}")
     results = _folder(made, into)
-    _keep_earlier(results)
+    if earlier := _keep_earlier(results):
+        (progress or Silent()).say(f"the earlier table and its pictures are now in {earlier}")
     given = vars(options) if former else {"options": options}
     table: pd.DataFrame = protocol.evaluate(
         model.eval(), dataset, results, name=_name(made, step), device=device, **given
@@ -135,16 +136,18 @@ def write_scores(
     return pd.DataFrame(numbers, index=[made.label])
 
 
-def _keep_earlier(results: Path) -> None:
+def _keep_earlier(results: Path) -> Path | None:
+    """Move an earlier table and its pictures; returns their new folder, or None where there are none."""
     tables = [p for p in results.iterdir() if p.is_file() and p.name.startswith(("table.", "figure"))]
     if not (results / "table.json").is_file():
-        return
+        return None
     number = 1
     while (folder := results / f"earlier-{number}").exists():
         number += 1
     folder.mkdir()
     for path in tables:
         path.replace(folder / path.name)
+    return folder
 
 
 def evaluate(
@@ -201,6 +204,10 @@ def evaluate(
                 progress=progress, step=checkpoint.step, into=into,
             )  # fmt: skip
         write_evaluated(into or made.results, made, checkpoint.step, checkpoint.passed_over)
+        report = made.results / "report.html"
+        if into is None and report.is_file():
+            words = f"{report} shows the earlier results; metasiren report {made.path} -o FILE writes a page of these"
+            (progress or Silent()).say(words)
     return numbers
 
 

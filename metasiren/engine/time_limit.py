@@ -208,7 +208,9 @@ def depends_on_length(trainer: Trainer) -> bool:
 
 def too_few(steps: int) -> str:
     """Why the length of a training is not fitted where so few steps fit into the rest of the time."""
-    return f"only about {steps:,} steps would fit" if steps > 0 else "the first steps took all of it"
+    if steps < 1:
+        return "the first steps took all of it"
+    return "only about 1 step would fit" if steps == 1 else f"only about {steps:,} steps would fit"
 
 
 def why_not(trainer: Trainer) -> str:

@@ -432,7 +432,7 @@ def test_a_training_that_stops_in_its_warm_up_says_how_far_the_learning_rate_had
 
 
 def test_a_time_that_is_over_when_the_steps_are_timed_has_room_for_no_number_of_steps() -> None:
-    assert too_few(4) == "only about 4 steps would fit"
+    assert (too_few(4), too_few(1)) == ("only about 4 steps would fit", "only about 1 step would fit")
     assert too_few(0) == too_few(-3) == "the first steps took all of it"
 
 

@@ -49,6 +49,17 @@ def test_evaluate_with_data_gives_a_table_over_a_person_s_pictures(typed: Typed,
     assert limited.exit_code == 0
     assert ms.read_table(folder).images == 2
     assert (folder / "earlier-1" / "table.json").is_file()
+    assert f"the earlier table and its pictures are now in {folder}/earlier-1" in " ".join(limited.stderr.split())
+    assert "report.html" not in limited.stderr
+
+
+def test_evaluate_says_where_the_earlier_table_is_and_that_the_report_shows_it(typed: Typed, prior: str) -> None:
+    (Path(prior) / "results" / "report.html").touch()
+    again = " ".join(typed(f"metasiren evaluate {prior} --limit 2").stderr.split())
+    assert f"the earlier table and its pictures are now in {prior}/results/earlier-1" in again
+    assert (Path(prior) / "results" / "earlier-1" / "figure6.png").is_file()
+    words = f"{prior}/results/report.html shows the earlier results; metasiren report {prior} -o FILE writes a page"
+    assert words in again
 
 
 def test_evaluate_takes_one_picture_or_an_archive(typed: Typed, tmp_path: Path, prior: str) -> None:
