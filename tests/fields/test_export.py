@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import metasiren as ms
 from metasiren.cli.commands import cli
 from metasiren_fields.export import formats, program, read_folder
 from metasiren_fields.export.hub import write_folder
+from metasiren_physics.datasets.exact_sides import Exact, ExactSides
 
 from .conftest import small_field
 
@@ -62,6 +64,29 @@ def test_torch_export_is_read_back(tmp_path: Path) -> None:
     for count in ONNX_COUNTS:
         coords = random_coords(count, 3)
         torch.testing.assert_close(loaded(coords), u(coords)[0], rtol=0, atol=1e-5)
+
+
+def test_programs_of_a_field_that_meets_conditions_exactly_have_its_values(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="NO ONNX: onnxscript is not installed")
+    sides = ExactSides(Exact({"t": "start", "x": "both"}, "-sin(pi*x)"), {"t": (0.0, 1.0), "x": (-1.0, 1.0)}, 1)
+    siren = replace(small_field().siren, exact=sides)
+    u = ms.Field(siren, siren.init(generator=torch.Generator().manual_seed(0)))
+    for name in ("u.onnx", "u.pt2"):
+        program.save(u, tmp_path / name)
+    loaded = torch.export.load(tmp_path / "u.pt2").module()
+    for count in ONNX_COUNTS:
+        coords = random_coords(count, 2)
+        torch.testing.assert_close(loaded(coords), u(coords)[0], rtol=0, atol=1e-5)
+        np.testing.assert_allclose(onnx_values(tmp_path / "u.onnx", coords), u(coords)[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("out", ["u.glsl", "hub/"])
+def test_formats_of_layers_alone_refuse_conditions(out: str, tmp_path: Path) -> None:
+    overrides = {"siren.hidden_features": 4, "train.stages": None, "train.steps": 0, "evaluate": {"protocol": None}}
+    made = ms.run(ms.load_recipe("burgers", preset="quick", overrides=overrides), tmp_path / "run", device="cpu")
+    with pytest.raises(ms.RunError, match=r"meets conditions exactly[\s\S]*ends in \.onnx or \.pt2"):
+        formats.write(made.path, f"{tmp_path}/{out}")
+    assert not (tmp_path / out).exists()
 
 
 def test_a_folder_is_read_back_to_the_bit(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ def write(
         what was written.
 
     Raises:
-        RunError: a run of many signals, an unknown suffix, an output that exists, or a folder that does not.
+        RunError: a run of many signals, an unknown suffix, an output that exists, a folder that does not, or a format
+            without the conditions that the field meets exactly.
         PluginError: a package of the extra `export` is missing.
     """
     path, made = Path(out), open_run(run)
@@ -47,6 +48,9 @@ def write(
     if not path.absolute().parent.is_dir():
         raise RunError(where, f"there is no folder {path.parent}.", "Make it first.")
     field = single(made)
+    if field.siren.exact is not None and (folder or path.suffix.lower() == ".glsl"):
+        found = "the field meets conditions exactly, and this format holds the network's layers alone."
+        raise RunError(where, found, "Write a file that ends in .onnx or .pt2.")
     if folder:
         hub.write_folder(field, path, label=made.label, metadata=hub.metadata_of(made), card=hub.card_of(made))
     elif path.suffix.lower() == ".glsl":

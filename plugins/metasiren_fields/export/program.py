@@ -5,19 +5,40 @@ from __future__ import annotations
 import io
 import warnings
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-from metasiren import Field, as_module, load_extra
+from metasiren import ExactConditions, Field, as_module, load_extra
 
 POINTS = "points"
 
 
+class WithConditions(nn.Module):
+    """A network whose values meet conditions exactly.
+
+    Args:
+        layers: the network, coords (points, in) -> values (points, out).
+        exact: the conditions.
+    """
+
+    def __init__(self, layers: nn.Module, exact: ExactConditions) -> None:
+        super().__init__()
+        self.layers, self.exact = layers, exact
+
+    def forward(self, coords: Tensor) -> Tensor:
+        """Values (points, out) at coords (points, in)."""
+        return self.exact.values(coords, self.layers(coords))
+
+
 def trace(field: Field) -> torch.export.ExportedProgram:
     """The field as a `torch.export` program: coords (points, in) -> values (points, out), for any number of points."""
-    module = as_module(field, fold=True).eval().requires_grad_(False)
+    exact = field.siren.exact
+    layers = as_module(Field(replace(field.siren, exact=None), field.params), fold=True)
+    module = (layers if exact is None else WithConditions(layers, exact)).eval().requires_grad_(False)
     weight = field.params["0.weight"]
     example = torch.zeros(5, field.siren.in_features, dtype=weight.dtype, device=weight.device)
     return torch.export.export(module, (example,), dynamic_shapes=({0: torch.export.Dim(POINTS)},))
