@@ -16,17 +16,17 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from types import FrameType
 from typing import Any
 
 import torch
 from devices.captures import Capture
+from devices.leaves import leaves, mapped
 from devices.ledger import DeviceRuleError, Ledger, site
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 CUDA = torch.device("cuda", 0)
 LEDGER = Ledger()
@@ -167,7 +167,7 @@ class FunctionMode(TorchFunctionMode):
             if isinstance(args[1], EmulatedTensor):
                 return args[0].to(CUDA, args[1].dtype)
         before = FunctionMode.inside
-        FunctionMode.inside = any(isinstance(x, EmulatedTensor) for x in tree_leaves((args, kwargs)))
+        FunctionMode.inside = any(isinstance(x, EmulatedTensor) for x in leaves((args, kwargs)))
         try:
             return func(*map(indexed, args), **{name: indexed(value) for name, value in kwargs.items()})
         finally:
@@ -195,8 +195,8 @@ def upload() -> None:
 
 def dispatch(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Check one operation against the device's rules, count it, and compute it on the CPU."""
-    name = func._schema.name.split("::")[-1]
-    flat = tree_leaves((args, kwargs))
+    name = _name(func)
+    flat = list(leaves((args, kwargs)))
     tensors = [x for x in flat if isinstance(x, Tensor)]
     there = [x for x in tensors if isinstance(x, EmulatedTensor)]
     on_device = _lands_on_device(name, args, kwargs, tensors, there)
@@ -209,7 +209,7 @@ def dispatch(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if on_device and Capture.current is not None and not Capture.current.knows(generator):
             raise DeviceRuleError(f"a generator that the captured graph does not know draws, at {site()}")
     _count(name, func, args, kwargs, there, on_device)
-    args, kwargs = tree_map_only(EmulatedTensor, lambda x: x.host, (args, kwargs))
+    args, kwargs = mapped(EmulatedTensor, lambda x: x.host, (args, kwargs))
     if kwargs.get("device") is not None:
         kwargs["device"] = torch.device("cpu")
     kwargs.pop("pin_memory", None)
@@ -220,7 +220,7 @@ def dispatch(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if capture is not None:
         # A number of the host stays as it is now, whatever becomes of it there.
         numbers = {id(x): x.clone() for x in tensors if not isinstance(x, EmulatedTensor) and not x.dim()}
-        args, kwargs = tree_map_only(Tensor, lambda x: numbers.get(id(x), x), (args, kwargs))
+        args, kwargs = mapped(Tensor, lambda x: numbers.get(id(x), x), (args, kwargs))
         capture.record(partial(_computed, func, name), args, kwargs, out)
     if name in _RESHAPES and isinstance(tensors[0], EmulatedTensor):
         with torch._C._DisableTorchDispatch():
@@ -228,12 +228,18 @@ def dispatch(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if not on_device and name != "copy_":
         return out
     known = {id(x.host if isinstance(x, EmulatedTensor) else x): x for x in tensors}
-    return tree_map_only(Tensor, lambda o: known.get(id(o)) if id(o) in known else EmulatedTensor(o), out)
+    return mapped(Tensor, lambda o: known.get(id(o)) if id(o) in known else EmulatedTensor(o), out)
 
 
 _RESHAPES = ("squeeze_", "unsqueeze_", "transpose_", "t_", "as_strided_", "swapaxes_", "swapdims_")
 
 
+@cache
+def _name(func: Any) -> str:
+    return str(func._schema.name.split("::")[-1])
+
+
+@cache
 def _is_view(func: Any) -> bool:
     return any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns)
 
