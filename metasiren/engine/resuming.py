@@ -27,7 +27,7 @@ def checkpoint_to_resume(made: Run, steps: int, say: Callable[[str], None]) -> C
 
     Args:
         made: the run.
-        steps: of its whole training; `say` tells where the checkpoint has them all.
+        steps: of its whole training; `say` tells how many of them the checkpoint has.
         say: takes a line for the person.
 
     Raises:
@@ -50,6 +50,8 @@ def checkpoint_to_resume(made: Run, steps: int, say: Callable[[str], None]) -> C
             f"training had ended at step {checkpoint.step:,}: only the evaluation is repeated. For more steps, "
             f"run {made.path / 'recipe.yaml'} anew with another --out and --set train.steps=NUMBER"
         )
+    elif checkpoint is not None:
+        say(f"{made.label} goes on after step {checkpoint.step:,} of {steps:,}")
     return checkpoint
 
 

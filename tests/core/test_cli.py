@@ -107,6 +107,16 @@ def test_a_misspelt_file_is_compared_with_those_beside_it(call: Any, recipe: Pat
     assert "Did you mean 'toy.yaml'" in done.err
 
 
+def test_resuming_says_after_which_step_training_goes_on(call: Any, recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    options = ("--set", "train.steps=100000", "--set", "evaluate.protocol=null", "--no-fit", "--out", out)
+    assert call("run", recipe, "--preset", "quick", *options, "--max-time", "1s").code == 0
+    step = json.loads((out / "status.json").read_text())["step"]
+    done = call("run", "--resume", out, "--max-time", "1s")
+    assert done.code == 0, done.err
+    assert f"goes on after step {step:,} of 100,000" in " ".join(done.err.split())
+
+
 def test_resuming_a_finished_run_says_that_training_had_ended(call: Any, recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert call("run", recipe, "--preset", "quick", "--out", out).code == 0
