@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 from metasiren_report.app.building import launch
 
@@ -28,6 +27,10 @@ MARGIN, MOST_BYTES, PATIENCE = 14, 150_000, 300_000
 
 
 def main(image: Path, faces: Path) -> None:
+    try:
+        from playwright.sync_api import sync_playwright
+    except ModuleNotFoundError:
+        sys.exit("screenshots: the package playwright is not installed.\n  python -m pip install playwright")
     found = os.environ.get("METASIREN_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     address = launch([], wait=False)
     with sync_playwright() as driver:

@@ -31,6 +31,7 @@ NOT_RUN: dict[str, list[str]] = {
     ],
     CELEBA: ["metasiren data celeba --root DIR"],
     OWN: [
+        "python benchmarks/screenshots.py runs/image-quick-1 runs/celeba_gaussian-quick-1",
         "pip install .",
         "python -m pip install .",
         "python -m pip install '.[all]'",
