@@ -42,7 +42,8 @@ def draw_montage(runs: Mapping[str, Path], path: Path) -> bool:
     if not stems or list(columns) == [TRUTH]:
         return False
     rows = [[_tile(pictures[stem]) if stem in pictures else None for pictures in columns.values()] for stem in stems]
-    picture_sheet(rows, [stem.replace("_", " ").replace("laplacian", "Laplacian") for stem in stems], list(columns), letters=LETTERS).save(path)
+    names = [stem.replace("_", " ").replace("laplacian", "Laplacian") for stem in stems]
+    picture_sheet(rows, names, list(columns), letters=LETTERS).save(path)
     return True
 
 
