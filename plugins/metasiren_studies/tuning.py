@@ -87,11 +87,15 @@ class Tuning:
         """For the comparison's table."""
         if not self.chosen:
             return "nothing to tune"
-        words = ", ".join(f"{key.rpartition('.')[2]} {value:g}" for key, value in self.chosen.items())
         edge = (
             f"; {', '.join(key.rpartition('.')[2] for key in self.edge)} at the edge of the grid" if self.edge else ""
         )
-        return f"tuned: {words} ({len(self.trials)} trainings, {sum(t.steps for t in self.trials):,} steps{edge})"
+        return f"tuned: {in_words(self.chosen)} ({len(self.trials)} trainings, {sum(t.steps for t in self.trials):,} steps{edge})"
+
+
+def in_words(options: Options) -> str:
+    """Such as `lr 0.001, first_omega 30`."""
+    return ", ".join(f"{key.rpartition('.')[2]} {value:g}" for key, value in options.items())
 
 
 def tune(
@@ -138,7 +142,8 @@ def tune(
     for number, (count, steps) in enumerate(rungs(len(left), search.steps or 2 * whole, whole), 1):
         scored: list[tuple[float, Options]] = []
         for options in left[:count]:
-            progress.say(f"{title}: round {number}, {steps} steps, {json.dumps(options)}")
+            length = f"{steps:,} step{'' if steps == 1 else 's'}"
+            progress.say(f"{title}, round {number}, {length}: {in_words(options)}")
             trial = _try(recipe, options, steps, by, seed, folder, catalogue, device)
             tuning.trials.append(trial)
             record(tuning)
@@ -222,6 +227,7 @@ def tune_all(
 
     Raises:
         RecipeError: a variant that cannot be tuned, or that is not among the known ones.
+        InterruptedRunError: a signal.
     """
     if search.known is not None:
         known = read_tunings(search.known)
@@ -240,10 +246,17 @@ def tune_all(
             made[title] = tuning
             write_tunings(folder / FILE, made, search.by)
 
-        made[variant.title] = tune(
-            variant.title, recipe, variant.choices, search=search, seed=recipe.train.seed if seed is None else seed,
-            folder=folder, catalogue=catalogue, progress=progress, device=device, record=record,
-        )  # fmt: skip
+        try:
+            made[variant.title] = tune(
+                variant.title, recipe, variant.choices, search=search, seed=recipe.train.seed if seed is None else seed,
+                folder=folder, catalogue=catalogue, progress=progress, device=device, record=record,
+            )  # fmt: skip
+        except InterruptedRunError as stopped:
+            ended = sum(len(tuning.trials) for tuning in made.values())
+            found = f"{stopped.found.rstrip('.')} of a training of {variant.title}; {ended} trainings had ended."
+            kept = f" {FILE} contains what was tried." if ended else ""
+            advice = f"A search cannot be resumed: give the command again.{kept}"
+            raise InterruptedRunError(str(folder), found, advice) from None
     write_tunings(folder / FILE, made, search.by)
     return made
 

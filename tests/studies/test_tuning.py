@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner
+from rich.console import Console
 
 import metasiren as ms
 from metasiren.engine import running
+from metasiren.engine.progress import Shown
 from metasiren.errors import InterruptedRunError, RecipeError, RunError
 from metasiren.recipe import Recipe, changed
 from metasiren.registry.catalogue import Catalogue, load_catalogue
@@ -157,15 +159,35 @@ def test_a_candidate_that_fails_or_has_no_finite_metric_goes_last(
     assert tuning.chosen != first.options
 
 
-def test_an_interruption_ends_the_search(
-    recipe: Path, catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("ended", [0, 2])
+def test_an_interruption_ends_the_search_and_says_what_is_left(
+    ended: int, recipe: Path, catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    begun: list[Path] = []
+
     def run(recipe: Recipe, path: Path, **options: Any) -> ms.Run:
-        raise InterruptedRunError(str(path), "stopped by SIGINT.")
+        begun.append(path)
+        if len(begun) > ended:
+            found = "stopped by SIGINT after step 1."
+            raise InterruptedRunError(str(path), found, f"Go on with: metasiren run --resume {path}")
+        return running.run(recipe, path, **options)
 
     monkeypatch.setattr("metasiren_studies.tuning.run", run)
-    with pytest.raises(InterruptedRunError):
+    with pytest.raises(InterruptedRunError) as caught:
         compare(recipe, ["lr=1e-3"], tmp_path / "tuned", search=Search(3), catalogue=catalogue)
+    words = f"tuned: stopped by SIGINT after step 1 of a training of lr=0.001; {ended} trainings had ended."
+    assert words in str(caught.value)
+    assert "--resume" not in str(caught.value), "trainings of a search are deleted"
+    assert ("tuning.json contains what was tried" in str(caught.value)) == (tmp_path / "tuned/tuning.json").is_file()
+    assert not (tmp_path / "tuned" / "trial").exists()
+
+
+def test_a_search_says_in_words_what_it_tries(
+    recipe: Path, catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = Shown(Console(width=200, stderr=True))
+    compare(recipe, ["lr=1e-3"], tmp_path / "tuned", search=Search(3), catalogue=catalogue, progress=shown)
+    assert "lr=0.001, round 1, 1 step: first_omega 15\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
