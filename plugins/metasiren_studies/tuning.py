@@ -90,7 +90,8 @@ class Tuning:
         edge = (
             f"; {', '.join(key.rpartition('.')[2] for key in self.edge)} at the edge of the grid" if self.edge else ""
         )
-        return f"tuned: {in_words(self.chosen)} ({len(self.trials)} trainings, {sum(t.steps for t in self.trials):,} steps{edge})"
+        steps = sum(trial.steps for trial in self.trials)
+        return f"tuned: {in_words(self.chosen)} ({len(self.trials)} trainings, {steps:,} steps{edge})"
 
 
 def in_words(options: Options) -> str:
