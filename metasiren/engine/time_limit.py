@@ -243,11 +243,10 @@ def what_was_cut(limit: TimeLimit) -> str:
             f"the learning rate had risen to {100 * rate:.0f} % of its peak (its warm-up has {schedule.warmup:,} steps)"
         )
     elif schedule.name != "constant":
-        words.append(
-            f"the learning rate was still {100 * rate:.0f} % of its peak (the schedule ends at {schedule.final:.0%})"
-        )
+        end = f"{100 * schedule.final:g} %"
+        words.append(f"the learning rate was still {100 * rate:.0f} % of its peak (the schedule ends at {end})")
     if trainer.experiment.dataset.has_curriculum:
-        words.append(f"the data's curriculum was at {step / max(1, steps):.0%}")
+        words.append(f"the data's curriculum was at {100 * step / max(1, steps):.0f} %")
     if limit.why_not:
         words.append(f"the number of steps was not fitted to the time, because {limit.why_not}")
     if each is None:
