@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from metasiren.nn.derivatives.orders import Jet, SecondSums, UpTo
     from metasiren.nn.encodings import Expansion, InputLayer
     from metasiren.nn.grids import grid
-    from metasiren.nn.initial import Normal, Uniform
+    from metasiren.nn.initial import Distribution, Normal, Uniform
     from metasiren.nn.layers import Layer, Params
     from metasiren.nn.siren import Siren
     from metasiren.recipe import Recipe, read_overrides
@@ -113,7 +113,7 @@ _HOMES = {
     "nn.derivatives.orders": "Jet SecondSums UpTo",
     "nn.encodings": "Expansion InputLayer",
     "nn.grids": "grid",
-    "nn.initial": "Normal Uniform",
+    "nn.initial": "Distribution Normal Uniform",
     "nn.layers": "Layer Params",
     "nn.siren": "Siren",
     "recipe": "Recipe read_overrides",
@@ -141,6 +141,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "Decoder",
+    "Distribution",
     "Domain",
     "Encoder",
     "EvaluationOptions",

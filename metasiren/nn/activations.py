@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from metasiren.nn.by_value import ByValue
-from metasiren.nn.initial import Normal, Uniform
+from metasiren.nn.initial import Distribution, Normal, Uniform
 from metasiren.nn.layers import Layer, plain_wanted
 
 Derivatives = tuple[Tensor, ...]
@@ -48,7 +48,7 @@ class Activation(ByValue, ABC):
         """f(z)."""
         return self.derivatives(z, 0)[0]
 
-    def initial_weights(self, layer: Layer, hidden_omega: float) -> Normal | Uniform:
+    def initial_weights(self, layer: Layer, hidden_omega: float) -> Distribution:
         """The distribution of a layer's initial weights; the default is Xavier's normal one.
 
         Args:
@@ -58,7 +58,7 @@ class Activation(ByValue, ABC):
         """
         return Normal(sqrt(2 / (layer.in_features + layer.out_features)))
 
-    def initial_biases(self, layer: Layer) -> Normal | Uniform:
+    def initial_biases(self, layer: Layer) -> Distribution:
         """The distribution of a layer's initial biases: U(-1/sqrt(n), 1/sqrt(n)), n being the fan-in."""
         return Uniform(1 / sqrt(layer.in_features))
 
@@ -81,7 +81,7 @@ class Sine(Activation):
             return s, c
         return (s, c, -s) if order == 2 else (s, c, -s, -c)
 
-    def initial_weights(self, layer: Layer, hidden_omega: float) -> Uniform:
+    def initial_weights(self, layer: Layer, hidden_omega: float) -> Distribution:
         """U(-1/n, 1/n) in the first layer, U(-sqrt(6/n)/omega, sqrt(6/n)/omega) in the others, n being the fan-in."""
         # 1/n, not sqrt(6/n)/omega: the first layer sees coordinates, not sines.
         n = layer.in_features

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+
+
+@runtime_checkable
+class Distribution(Protocol):
+    """How a weight or a bias is drawn at the start; the mean over its entries is zero."""
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the entries."""
+
+    def fill(self, parameter: Tensor, generator: torch.Generator | None = None) -> None:
+        """Draw every entry of `parameter`, in place: weights are (instances, out, in), biases (instances, out)."""
 
 
 @dataclass(frozen=True)

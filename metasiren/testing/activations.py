@@ -7,7 +7,7 @@ from torch import Tensor
 
 from metasiren.nn.activations import Activation
 from metasiren.nn.derivatives.jets import jet
-from metasiren.nn.initial import Normal, Uniform
+from metasiren.nn.initial import Distribution
 from metasiren.nn.siren import Siren
 from metasiren.testing import common
 from metasiren.testing.common import compare, finite
@@ -106,8 +106,8 @@ def initialisation(part: Part) -> None:
             ("initial_weights", siren.activation.initial_weights(layer, siren.hidden_omega)),
             ("initial_biases", siren.activation.initial_biases(layer)),
         ):
-            given = isinstance(stated, Normal | Uniform)
-            demand(given, f"{what} gives {type(stated).__name__}.", "Return metasiren.Normal or metasiren.Uniform.")
+            given = isinstance(stated, Distribution)
+            demand(given, f"{what} gives {type(stated).__name__}.", "Return a metasiren.Distribution.")
             demand(stated.std >= 0, f"{what}: the standard deviation is {stated.std}.", "Give zero or more.")
     with seeded(2):
         params = siren.init(20)

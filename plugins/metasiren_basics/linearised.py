@@ -209,8 +209,13 @@ def output_rows(siren: Siren, params: Params, blocks: Sequence[ResidualBlock]) -
         r (rows,), and (rows, out * (in + 1)): for each channel the weights, then the bias.
     """
     weights = {name: value.detach()[0] for name, value in params.items()}
-    found = [_capture(siren, weights, block, first=len(siren.layers) - 1) for block in blocks]
-    return torch.cat([r.flatten() for r, _ in found]), torch.cat([layers[0].rows() for _, layers in found])
+    residuals, rows = [], []
+    for block in blocks:
+        # What a block needs beside its rows is as large as they, and is given back before the next.
+        residual, (layer,) = _capture(siren, weights, block, first=len(siren.layers) - 1)
+        residuals.append(residual.flatten())
+        rows.append(layer.rows())
+    return torch.cat(residuals), torch.cat(rows)
 
 
 def _capture(

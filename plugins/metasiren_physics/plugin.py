@@ -24,6 +24,12 @@ def metasiren_datasets() -> Mapping[str, str]:
 
 
 @hookimpl
+def metasiren_activations() -> Mapping[str, str]:
+    """Sines that solve an equation."""
+    return {"plane_waves": "metasiren_physics.plane_waves:PlaneWaves"}
+
+
+@hookimpl
 def metasiren_input_encodings() -> Mapping[str, str]:
     """Mapped coordinates, whose former name is `magnifier`, and those with periodic or free sides."""
     mapped = "metasiren_physics.mapped_coordinates:MappedCoordinates"

@@ -7,7 +7,7 @@ from math import factorial, sqrt
 import torch
 from torch import Tensor
 
-from metasiren import Activation, Layer, Normal, RecipeError, Uniform
+from metasiren import Activation, Distribution, Layer, RecipeError, Uniform
 from metasiren_rivals.chain import Derivatives, compose
 
 TERMS = 10
@@ -67,7 +67,7 @@ class Finer(Activation):
         """U(-1/n, 1/n) in the first layer, U(-sqrt(6/n)/omega, sqrt(6/n)/omega) in the others."""
         return Uniform(1 / layer.in_features if layer.first else sqrt(6 / layer.in_features) / self.omega)
 
-    def initial_biases(self, layer: Layer) -> Normal | Uniform:
+    def initial_biases(self, layer: Layer) -> Distribution:
         """U(-bias, bias) in the first layer."""
         return Uniform(self.bias) if layer.first and self.bias is not None else super().initial_biases(layer)
 
