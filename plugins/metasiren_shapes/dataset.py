@@ -12,7 +12,7 @@ from torch import Tensor
 
 from metasiren import Batch, Context, DataError, Dataset, Domain, Points, progress_bar, why_no_file
 from metasiren_shapes.frame import Frame, Scheme
-from metasiren_shapes.reading import CLOUDS, MESHES, SUFFIXES
+from metasiren_shapes.reading import SUFFIXES, is_mesh
 from metasiren_shapes.solids import NAMES, SolidName
 from metasiren_shapes.surface import Reading, Surface, surface_of_file, surface_of_solid
 from metasiren_shapes.triangles import Array
@@ -193,12 +193,13 @@ class Shape(Dataset):
 
     @classmethod
     def unused(cls, *, path: Path | str | None = None, solid: str | None = None, **options: Any) -> Mapping[str, str]:
-        """Clouds have points and normals, meshes and solids all their points. A .ply file may be either."""
-        if str(path).lower().endswith(CLOUDS):
-            return {"samples": "path", "normals": "path"}
-        if str(path).lower().endswith(MESHES):
-            return {"most": "path"}
-        return {"most": "solid", "normals": "solid"} if solid is not None and path is None else {}
+        """Clouds have points and normals, meshes and solids all their points; a .ply file's header says which it is."""
+        if path is None:
+            return {} if solid is None else {"most": "solid", "normals": "solid"}
+        mesh = is_mesh(Path(str(path)).expanduser())
+        if mesh is None:
+            return {}
+        return {"most": "path"} if mesh else {"samples": "path", "normals": "path"}
 
     @classmethod
     def missing(cls, *, path: Path | str | None = None, solid: str | None = None, **options: Any) -> str | None:

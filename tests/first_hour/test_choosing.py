@@ -239,6 +239,30 @@ def test_an_option_without_effect_beside_a_person_s_file_is_refused(
     assert not (files / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "faces", "option", "refused"),
+    [
+        ("scan.ply", 0, "samples=9", True),
+        ("scan.ply", 0, "normals=vertex", True),
+        ("scan.PLY", 4, "most=9", True),
+        ("scan.ply", 4, "samples=9", False),
+        ("scan.ply", 0, "most=9", False),
+    ],
+)
+def test_the_header_of_a_ply_file_says_which_options_it_takes(
+    typed: Typed, files: Path, name: str, faces: int, option: str, refused: bool
+) -> None:
+    vertices = "element vertex 4\n" + "".join(f"property float {c}\n" for c in ("x", "y", "z", "nx", "ny", "nz"))
+    lists = f"element face {faces}\nproperty list uchar int vertex_indices\n"
+    header = f"ply\nformat binary_little_endian 1.0\n{vertices}{lists}end_header\n"
+    (files / name).write_bytes(header.encode() + bytes(96 + 13 * faces))
+    result = typed(f"metasiren run sdf --set data.path={name} --set data.{option}")
+    key, value = option.split("=")
+    assert (f"{key} is {value}, which has no effect beside path {name}." in str(result.exception)) is refused
+    assert isinstance(result.exception, ms.RecipeError if refused else ms.DataError)
+    assert not list((files / "runs").glob("*/results/*"))
+
+
 def test_a_person_s_volume_displaces_the_size_of_the_recipe(typed: Typed, files: Path) -> None:
     np.save(files / "volume.npy", np.random.default_rng(0).random((6, 7, 8)))
     run = run_of(typed("metasiren run volume --preset quick --set data.path=volume.npy", *small()))

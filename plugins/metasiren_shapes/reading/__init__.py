@@ -16,6 +16,21 @@ CLOUDS = (".xyz", ".npz", ".npy")
 SUFFIXES = (".ply", *MESHES, *CLOUDS)
 
 
+def is_mesh(path: Path) -> bool | None:
+    """Whether a file is a mesh, not a cloud, by its suffix or the header of a .ply; None where neither says so."""
+    suffix = path.suffix.lower()
+    if suffix in (*MESHES, *CLOUDS):
+        return suffix in MESHES
+    if suffix != ".ply" or not path.is_file():
+        return None
+    from metasiren_shapes.reading.ply import read_header
+
+    try:
+        return read_header(path).is_mesh
+    except (DataError, OSError):
+        return None  # reading it will say what is wrong
+
+
 def read_surface(path: Path, *, most: int, seed: int) -> Trimesh | Cloud:
     """The surface in a file, as it stands there.
 

@@ -47,6 +47,11 @@ class Header:
     size: int
     lines: int
 
+    @property
+    def is_mesh(self) -> bool:
+        """Whether it declares faces; a file without any is a cloud of points."""
+        return any(each.count > 0 for each in self.elements if each.name in ("face", "tristrips"))
+
 
 def read_header(path: Path) -> Header:
     """Parse a PLY header.
@@ -118,8 +123,7 @@ def read_ply_cloud(path: Path, *, most: int, seed: int) -> Cloud | None:
         DataError: no vertices, no normals, or fewer bytes than declared.
     """
     where, header = str(path), read_header(path)
-    counts = {element.name: element.count for element in header.elements}
-    if counts.get("face", 0) or counts.get("tristrips", 0):
+    if header.is_mesh:
         return None
     vertex = next((e for e in header.elements if e.name == "vertex"), None)
     if vertex is None or vertex.count == 0:
