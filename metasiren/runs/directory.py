@@ -265,5 +265,6 @@ def open_run(path: str | Path) -> Run:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value) if isinstance(value, dict | list) else str(value)
+    # As a recipe has it: null, true.
+    text = str(value) if isinstance(value, str | float) else json.dumps(value)
     return text if len(text) <= 24 else text[:23] + "…"

@@ -58,7 +58,7 @@ def test_run_audio_with_a_person_s_sound_trains_on_it(typed: Typed, files: Path)
     [
         ("metasiren run audio_bach --preset quick --set data.path=sound.wav", ("data.points=256",), ""),
         ("metasiren run sdf --preset quick --set data.path=knot.ply", SDF, ""),
-        ("metasiren run image --preset quick --set data.points=null", ("data.size=16",), "points=None"),
+        ("metasiren run image --preset quick --set data.points=null", ("data.size=16",), "points=null"),
     ],
 )
 def test_what_a_person_s_file_displaces_is_no_part_of_the_run_s_name(

@@ -11,7 +11,7 @@ from torch import Tensor
 from metasiren import RecipeError
 from metasiren_priors.data.sketch_faces import SketchFaces
 from metasiren_priors.encoders.kept_apart import PARTS, RUN, kept_apart
-from metasiren_priors.encoders.mixture_encoder import MixtureEncoder
+from metasiren_priors.encoders.mixture_encoder import MixtureEncoder, UnusedRegressionWarning
 from metasiren_priors.mixture.clusters import Clusters, maximise, total_covariance
 from metasiren_priors.mixture.kinds import KINDS, kind_of, masks_of_all_kinds, precision_and_variances
 from metasiren_priors.mixture.mixture import Mixture
@@ -232,14 +232,24 @@ def test_the_encoder_keeps_its_signals_and_a_state_brings_them_back() -> None:
         assert torch.equal(with_neighbours.mean(), without.mean())
 
 
-def test_without_signals_to_measure_on_it_does_not_count() -> None:
+def test_without_signals_to_measure_on_it_does_not_count_and_says_so() -> None:
     generator = torch.Generator().manual_seed(0)
     assert len(kept_apart(144, generator)[1]) == FEWEST
     faces = SketchFaces(train=143, val=4, test=0, size=8)
     made = _make(faces, neighbours=10)
-    made.fit(faces)
+    with pytest.warns(
+        UnusedRegressionWarning, match="neighbours: the regression needs 144 training signals, and there"
+    ):
+        made.fit(faces)
     assert made.mixture.neighbours is not None
     assert not made.mixture.neighbours.shares.any()
+
+
+def test_where_no_share_is_found_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("metasiren_priors.encoders.mixture_encoder.measure", lambda *_: torch.zeros(KINDS))
+    faces = SketchFaces(train=144, val=4, test=0, size=8)
+    with pytest.warns(UnusedRegressionWarning, match="does not lower the error of training signals that were kept"):
+        _make(faces, neighbours=10).fit(faces)
 
 
 @pytest.mark.parametrize(

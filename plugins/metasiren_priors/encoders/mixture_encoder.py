@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
 import torch
 from torch import Tensor
 
-from metasiren import Context, DataError, Dataset, Decoder, Domain, Encoder, RecipeError, RunError
+from metasiren import Context, DataError, Dataset, Decoder, Domain, Encoder, RecipeError, RunError, RunWarning
 from metasiren_priors.data.imageset import ImageSet
 from metasiren_priors.encoders.gaussian import signals, training_vectors
-from metasiren_priors.encoders.kept_apart import kept_apart
+from metasiren_priors.encoders.kept_apart import PARTS, kept_apart
 from metasiren_priors.mixture.kinds import KINDS, masks_of_all_kinds
 from metasiren_priors.mixture.mixture import Mixture
 from metasiren_priors.mixture.neighbours import Neighbours
 from metasiren_priors.mixture.posterior import Posterior
 from metasiren_priors.mixture.shares import FEWEST, MASKS, MOST, measure
+
+
+class UnusedRegressionWarning(RunWarning):
+    """The regression on the nearest training signals was asked for, and has no share in any mean."""
 
 
 class MixtureEncoder(Encoder):
@@ -123,7 +128,11 @@ class MixtureEncoder(Encoder):
         stream = training_vectors(dataset, device=self.mixture.basis.device, mirror=mirror)
         self.mixture.fit(stream)
         if self.mixture.neighbours is not None:
-            self.mixture.neighbours.shares.copy_(self._measured(dataset, mirror))
+            shares = self._measured(dataset, mirror)
+            if not shares.any():
+                words = f"encoder.neighbours: {_why_unused(dataset.splits['train'])}: means are the mixture's"
+                warnings.warn(UnusedRegressionWarning(words), stacklevel=2)
+            self.mixture.neighbours.shares.copy_(shares)
             self.mixture.neighbours.remember(stream)
         self.fitted.fill_(True)
 
@@ -213,6 +222,13 @@ class MixtureEncoder(Encoder):
     def whole_points(seen: Tensor, channels: int) -> Tensor:
         """(batch, points) -> (batch, points * channels): a point is observed in all its channels."""
         return seen.repeat_interleave(channels, dim=1)
+
+
+def _why_unused(count: int) -> str:
+    """Why the regression has no share in any mean, of so many training signals."""
+    if count < FEWEST * PARTS:
+        return f"the regression needs {FEWEST * PARTS} training signals, and there are {count}"
+    return "the regression does not lower the error of training signals that were kept apart"
 
 
 def _demand_at_least(least: int, options: Mapping[str, float]) -> None:
