@@ -123,9 +123,12 @@ def _read_file(path: Path) -> dict[str, Any]:
     return tree
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=128)
 def _parsed(text: str, where: str) -> Any:
-    """The text as plain data: choosing a preset and loading it read the same file several times."""
+    """The text as plain data: choosing a preset and loading it read the same file several times.
+
+    All shipped recipes are kept, for what goes through them, such as `describe`.
+    """
     return parse_yaml(text, where)
 
 
