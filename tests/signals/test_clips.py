@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from metasiren import DataError, PluginError, RecipeError, grid
+from metasiren import DataError, PluginError, RecipeError, grid, load_recipe
 from metasiren_signals.clips import cache, dataset, reading
 from metasiren_signals.clips.dataset import Video
 from metasiren_signals.clips.selection import Selection
@@ -119,6 +119,31 @@ def test_resizing_averages_and_says_so(tmp_path: Path) -> None:
     blocks = DRIFT[:, :, :48].reshape(24, 24, 2, 24, 2, 3).mean((2, 4))
     assert float(np.abs(frames(video) - blocks).mean()) < 4
     assert video.provenance["filter"] == "bilinear"
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "words"),
+    [
+        ({"size": 24}, (18, 24), ""),
+        ({"size": 12}, (9, 12), "; 24 x 18 pixels, shrunk to 12 x 9"),
+        ({"size": 48}, (36, 48), "; 24 x 18 pixels, enlarged to 48 x 36"),
+        ({"size": (10, 10)}, (10, 10), "; 24 x 18 pixels, stretched to 10 x 10"),
+        ({"crop": "square"}, (18, 18), "; 24 x 18 pixels, cropped to 18 x 18"),
+        ({"crop": "square", "size": 6}, (6, 6), "; 24 x 18 pixels, cropped to 18 x 18, shrunk to 6 x 6"),
+    ],
+)
+def test_a_clip_says_how_its_pictures_were_changed(
+    lossless: Path, options: dict[str, Any], shape: tuple[int, int], words: str
+) -> None:
+    video = Video(path=lossless, **options)
+    assert video.shape == (12, *shape)
+    assert video.provenance["shape"] == f"12 frames of {shape[1]} x {shape[0]} pixels{words}"
+
+
+def test_the_recipe_s_size_keeps_the_proportions_of_any_clip() -> None:
+    selection = Selection(size=load_recipe("video_bikes", preset="cpu").data.options["size"])
+    assert selection.shape(272, 640, "bikes") == (90, 212)
+    assert selection.shape(1920, 1080, "a telephone's") == (212, 119)
 
 
 def test_a_clip_is_decoded_once(
@@ -246,6 +271,7 @@ def test_bad_options_are_refused() -> None:
         ({"source": "drift", "start": -1}, "below 0"),
         ({"source": "drift", "frames": 0}, "below 1"),
         ({"source": "drift", "size": (0, 4)}, "4 x 0 pixels"),
+        ({"source": "drift", "size": 0}, "size: 0 pixels"),
         ({"source": "drift", "size": (10**6, 4)}, "4 x 1000000 pixels"),
     ):
         with pytest.raises(RecipeError, match=match):

@@ -42,7 +42,8 @@ class Video(Dataset):
         frames: how many are taken; all that follow by default.
         stride: every how many-th frame.
         crop: [top, left, rows, columns] in pixels, or `square` for the largest square in the middle.
-        size: [rows, columns] after cropping and resizing; as cropped by default.
+        size: pixels of the longer side after cropping, which keeps the proportions; or [rows, columns]; as cropped by
+            default.
         resize: the filter: `nearest`, or with antialiasing `bilinear`, `bicubic`, `lanczos`.
         points: voxels drawn for each step: a whole number, or a share of the clip as a fraction, such as the paper's
             38e-4 (165,376 of its bikes).
@@ -68,7 +69,7 @@ class Video(Dataset):
         frames: int | None = None,
         stride: int = 1,
         crop: Crop | None = None,
-        size: tuple[int, int] | None = None,
+        size: int | tuple[int, int] | None = None,
         resize: Filter = "bilinear",
         points: int | float = 38e-4,
         cache: Path | None = None,
@@ -86,16 +87,21 @@ class Video(Dataset):
             self._array, temporary = decoded(path, selection, cache.expanduser() if cache else None)
             if temporary is not None:
                 weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
-            fps, name = read_header(path).fps, path.stem
+            header = read_header(path)
+            fps, name = header.fps, path.stem
+            changed = selection.words(header.rows, header.columns, str(path))
+            changed = f"{width_by_height((header.rows, header.columns))} pixels, {changed}" if changed else ""
         else:
             self._array, fps, name = _made(str(source), selection), FPS, f"{source} (synthetic)"
+            changed = ""
         shape = self._array.shape[:3]
         self.title = title or name
         self.points = int(points) if whole else max(1, round(points * int(np.prod(shape))))
         self.splits = {"train": 1, "test": 1}
         self.domain = Domain(d_in=3, d_out=3, grid=shape)
         words = f"{shape[0]} frame{'s' * (shape[0] != 1)} of {width_by_height(shape[1:])} pixels"
-        self.provenance = {"clip": f"{words}, {_which_frames(start, stride)}", "shape": words}
+        self.provenance = {"clip": f"{words}, {_which_frames(start, stride)}"}
+        self.provenance["shape"] = "; ".join(filter(None, [words, changed]))
         if size is not None:
             self.provenance["filter"] = resize
         self.metadata = {"title": self.title, "fps": fps / stride, "frames": shape[0]}
