@@ -12,7 +12,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from importlib import import_module, metadata
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ import pluggy
 
 from metasiren.errors import MetasirenError, PluginError, RecipeError, did_you_mean
 from metasiren.registry import hookspecs
+from metasiren.registry.installed import installed
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -262,8 +263,7 @@ def load_catalogue(*, without: Sequence[str] = (), extra: Iterable[ModuleType | 
     manager.add_hookspecs(hookspecs)
     plugins: dict[str, Plugin] = {}
     selection = os.environ.get(SELECTION)
-    found = [(e.name, e.value, e.dist.name if e.dist else "?", e.dist.version if e.dist else "?", e.load)
-             for e in metadata.entry_points(group=GROUP)]  # fmt: skip
+    found = installed(GROUP)
     given = "given in Python"
     found += [(getattr(m, "__name__", repr(m)), given, given, "-", partial(_itself, m)) for m in extra]
     known = {name for name, *_ in found} | {distribution for _, _, distribution, *_ in found}

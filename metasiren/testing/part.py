@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ class Part:
         """Kind and name, such as `encoder cnn`."""
         return f"{self.kind} {self.name}"
 
-    @property
+    @cached_property
     def loaded(self) -> Callable[..., Any]:
         """The factory itself.
 
