@@ -12,7 +12,6 @@ import pytest
 from torch import nn
 
 from metasiren import PluginError, RecipeError, hookimpl
-from metasiren.registry import catalogue
 from metasiren.registry.catalogue import load_catalogue
 
 
@@ -133,7 +132,7 @@ class _Broken:
 
 def test_an_import_that_fails_breaks_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     real = metadata.entry_points(group="metasiren")
-    monkeypatch.setattr(catalogue.metadata, "entry_points", lambda group: [_Broken(), *real])
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [_Broken(), *real])
     loaded = load_catalogue()
     assert "cnn" in loaded.names("encoder")
     with pytest.raises(PluginError, match=r"libacme.so is missing"):
