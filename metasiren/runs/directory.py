@@ -31,7 +31,10 @@ from metasiren.runs import checkpoints
 from metasiren.runs.checkpoints import Checkpoint
 
 MODEL = ("data", "siren", "encoder", "decoder")
-UNNAMED = ("data.path", "data.title", "evaluate", "train.log_every", "train.checkpoint_every", "train.pictures_every")
+UNNAMED = (
+    "data.path", "data.second_path", "data.title", "evaluate", "train.log_every", "train.checkpoint_every",
+    "train.pictures_every",
+)  # fmt: skip
 """Changes that a run's name leaves out: they do not change the model, or the table's title states them."""
 MOST_NAMED = 4
 EVERYTHING = (*MODEL, "constraints", "train", "evaluate")

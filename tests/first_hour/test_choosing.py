@@ -118,6 +118,14 @@ def test_two_signals_given_by_a_person_are_refused_with_the_word_to_drop(
 PHOTO = ("data.size=16", "data.points=64")
 
 
+def test_a_person_s_second_picture_is_no_part_of_the_run_s_name(typed: Typed, files: Path) -> None:
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(files / "me.png")
+    command = "metasiren run image_editing --preset quick --set data.second_path=me.png"
+    second = run_of(typed(command, *small("data.size=64", "data.points=64")))
+    assert second.recipe.data.options["second_path"] == "me.png"
+    assert "me.png" not in second.label
+
+
 def test_a_person_s_photograph_or_path_displaces_that_of_the_preset(typed: Typed, files: Path) -> None:
     Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(files / "me.png")
     own = run_of(typed("metasiren run image --preset quick --set data.path=me.png", *small(*PHOTO)))
