@@ -13,6 +13,9 @@ from metasiren import load_extra
 COLOURS = 10  # of matplotlib's own cycle, C0 to C9; further curves change their dashes
 STYLES = ("-", "--", ":", "-.")
 PANEL_INCHES = (5.4, 4.0)
+MOST_COLUMNS = 4
+KEY_INCHES, LETTER_INCHES = 0.8, 0.09
+"""Of a legend's column: the key with its spaces, and a letter of its longest title."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def draw_curves(curves: Sequence[Curve], path: Path, *, psnr: bool) -> None:
     if not drawn:
         return
     width, height = PANEL_INCHES
-    columns = min(4, len(drawn))
+    columns = legend_columns([curve.title for curve in drawn], 2 * width)
     rows = -(-len(drawn) // columns)
     figure = plotting().Figure(figsize=(2 * width, height + 0.28 * rows), dpi=120, layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
@@ -77,6 +80,18 @@ def draw_curves(curves: Sequence[Curve], path: Path, *, psnr: bool) -> None:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=10)
     figure.savefig(path)
+
+
+def legend_columns(titles: Sequence[str], width: float) -> int:
+    """The most columns, up to `MOST_COLUMNS`, of a legend of these titles that is no wider than `width` inches."""
+    for columns in range(min(MOST_COLUMNS, len(titles)), 1, -1):
+        # A legend is filled column by column; the first ones have one title more where they cannot be equal.
+        sizes = [len(titles) // columns + (nth < len(titles) % columns) for nth in range(columns)]
+        ends = [sum(sizes[: nth + 1]) for nth in range(columns)]
+        longest = [max(map(len, titles[end - size : end])) for end, size in zip(ends, sizes, strict=True)]
+        if columns * KEY_INCHES + LETTER_INCHES * sum(longest) <= width:
+            return columns
+    return 1
 
 
 def _points(history: Sequence[Mapping[str, float]], across: str, psnr: bool) -> Iterator[tuple[float, float]]:

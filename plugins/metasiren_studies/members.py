@@ -88,7 +88,7 @@ def write(folder: Path, members: Mapping[str, Sequence[Member]], notes: Mapping[
     curves = [Curve(title, [m.history for m in each if m.history]) for title, each in members.items()]
     draw_curves(curves, folder / "curves.png", psnr=_of_pictures(members))
     first = {title: each[0].path / "results" for title, each in members.items() if each and each[0].error is None}
-    draw_montage(first, folder / "figure.png")
+    draw_montage(first, folder / "figure.png", truth=len(_signals(_opened(members))) <= 1)
     return comparison
 
 
@@ -127,7 +127,12 @@ def _title(folder: Path, members: Mapping[str, Sequence[Member]]) -> str:
     first = made[0].environment
     recipe = " ".join(filter(None, [first["recipe"], first["preset"] and f"({first['preset']})"]))
     devices = ", ".join(dict.fromkeys(str(r.environment["device"]) for r in made))
-    return f"{first['dataset']['title']}: {recipe}; {words}; on {devices}"
+    return f"{' / '.join(_signals(made))}: {recipe}; {words}; on {devices}"
+
+
+def _signals(made: Sequence[Run]) -> list[str]:
+    """The titles of the runs' data, each once."""
+    return list(dict.fromkeys(r.environment["dataset"]["title"] for r in made))
 
 
 def _of_pictures(members: Mapping[str, Sequence[Member]]) -> bool:

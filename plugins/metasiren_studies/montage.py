@@ -18,7 +18,7 @@ MOST_PIXELS = 320
 LETTERS = 18
 
 
-def draw_montage(runs: Mapping[str, Path], path: Path) -> bool:
+def draw_montage(runs: Mapping[str, Path], path: Path, *, truth: bool = True) -> bool:
     """Lay out each picture X.png of the runs for which some run has truth_X.png, beside that.
 
     Rows are in the order in which the truths were written. Pictures that are missing leave a gap;
@@ -27,6 +27,7 @@ def draw_montage(runs: Mapping[str, Path], path: Path) -> bool:
     Args:
         runs: title of each column -> the folder that holds its pictures.
         path: of the picture.
+        truth: draw the column of the truth, which all runs must share.
 
     Returns:
         whether there was anything to draw.
@@ -35,11 +36,11 @@ def draw_montage(runs: Mapping[str, Path], path: Path) -> bool:
     for path_of_truth in (each for folder in runs.values() for each in sorted(folder.glob(f"{PREFIX}*.png"))):
         truths.setdefault(path_of_truth.stem.removeprefix(PREFIX), path_of_truth)
     stems = sorted(truths, key=lambda stem: truths[stem].stat().st_mtime_ns)
-    columns = {TRUTH: truths}
+    columns = {TRUTH: truths} if truth else {}
     for title, folder in runs.items():
         columns[title] = {stem: folder / f"{stem}.png" for stem in stems if (folder / f"{stem}.png").is_file()}
     columns = {title: pictures for title, pictures in columns.items() if pictures}
-    if not stems or list(columns) == [TRUTH]:
+    if not stems or list(columns) in ([TRUTH], []):
         return False
     rows = [[_tile(pictures[stem]) if stem in pictures else None for pictures in columns.values()] for stem in stems]
     names = [stem.replace("_", " ").replace("laplacian", "Laplacian") for stem in stems]

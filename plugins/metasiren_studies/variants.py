@@ -196,6 +196,12 @@ def _words(key: str, value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        rest = [_words(option, each) for option, each in value.items() if option != "name"]
+        rest = [_option(option, each) for option, each in value.items() if option != "name"]
         return ", ".join([str(value["name"]), *rest] if "name" in value else rest)
     return f"{key.rpartition('.')[2]}={'none' if value is None else json.dumps(value)}"
+
+
+def _option(option: str, value: Any) -> str:
+    """An option of a part in few words; one that holds options without a name keeps its own: `tv (weight=0.001)`."""
+    words = _words(option, value)
+    return f"{option} ({words})" if isinstance(value, Mapping) and "name" not in value else words

@@ -19,7 +19,8 @@ from metasiren.errors import PluginError, RecipeError, RunError
 from metasiren.registry.catalogue import Catalogue
 from metasiren_studies import commands as cli_studies
 from metasiren_studies.comparing import compare, variants
-from metasiren_studies.curves import Curve, draw_curves
+from metasiren_studies.curves import Curve, draw_curves, legend_columns
+from metasiren_studies.members import Member, write
 from metasiren_studies.montage import draw_montage
 
 
@@ -60,6 +61,34 @@ def test_pictures_and_curves_are_drawn(recipe: Path, catalogue: Catalogue, tmp_p
     with Image.open(out / "figure.png") as figure, Image.open(out / "curves.png") as curves:
         assert figure.width > figure.height  # truth, sine and relu in one row
         assert all(ImageStat.Stat(each.convert("L")).stddev[0] > 10 for each in (figure, curves))
+
+
+def test_different_data_have_no_common_title_and_no_common_truth(
+    recipe: Path, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    out, comparison = compare(recipe, ["nonlinearity=sine,relu"], tmp_path / "rivals", catalogue=catalogue)
+    assert comparison.title.startswith("ripples: ")
+    with Image.open(out / "figure.png") as figure:
+        wide = figure.width
+    environment = json.loads((out / "relu" / "environment.json").read_text())
+    environment["dataset"]["title"] = "other ripples"
+    (out / "relu" / "environment.json").write_text(json.dumps(environment))
+    again = write(out, {name: [Member(out / name)] for name in ("sine", "relu")})
+    assert again.title.startswith("ripples / other ripples: ")
+    with Image.open(out / "figure.png") as figure:
+        assert figure.width < 0.8 * wide, "two columns in place of three"
+
+
+@pytest.mark.parametrize(
+    ("titles", "columns"),
+    [
+        (["sine", "relu", "tanh", "relu_pe", "rbf"], 4),
+        (["brick, a long title of a variant, weight=0.001", "grass", "a title as long as the first, and some more"], 2),
+        (["word " * 20, "word " * 20], 1),
+    ],
+)
+def test_a_legend_has_as_many_columns_as_fit(titles: list[str], columns: int) -> None:
+    assert legend_columns(titles, 10.8) == columns
 
 
 def test_one_failure_is_reported_and_the_others_go_on(recipe: Path, catalogue: Catalogue, tmp_path: Path) -> None:

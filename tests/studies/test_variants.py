@@ -78,6 +78,14 @@ def test_a_word_names_a_part_and_a_mapping_gives_its_options() -> None:
     assert given_options.title == "adam, lr=0.1"
 
 
+def test_options_of_parts_without_a_name_keep_their_part_s_key() -> None:
+    without, tv, hessian = cross(
+        [Axis("constraints", ({"tv": None}, {"tv": {"weight": 1e-3}}, {"hessian": {"at": "free", "weight": 2}}))]
+    )
+    assert [v.title for v in (without, tv, hessian)] == ["tv=none", "tv (weight=0.001)", "hessian (free, weight=2)"]
+    assert [v.name for v in (tv, hessian)] == ["tv_weight=0.001", "hessian_free_weight=2"]
+
+
 values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
 
 
