@@ -83,6 +83,14 @@ def test_a_deep_image_prior_is_seeded_and_leaves_the_generator_alone() -> None:
     assert np.abs(other - QUICK_DIP.fill(picture, seen)).max() > 0
 
 
+def test_a_deep_image_prior_says_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("metasiren.engine.bar.EVERY_SECONDS", 0.0)
+    QUICK_DIP.fill(*scene())
+    assert "Deep Image Prior: 67%" in capsys.readouterr().err
+
+
 def test_a_deep_image_prior_learns_a_flat_picture() -> None:
     picture = np.full((16, 16, 1), 0.2)
     filled = DeepImagePrior(steps=60, features=8, scales=2).fill(picture, scene()[1][:, :16])

@@ -8,7 +8,7 @@ from math import floor, log2
 import numpy as np
 import torch
 
-from metasiren import DataError, RecipeError, width_by_height
+from metasiren import DataError, RecipeError, progress_bar, width_by_height
 from metasiren_images.restoration.classical import Mask, Pixels
 from metasiren_images.restoration.hourglass import Hourglass
 
@@ -72,7 +72,7 @@ class DeepImagePrior:
             noise = LOUDNESS * torch.rand(1, INPUTS, rows, columns, device=device)
             optimizer = torch.optim.Adam(net.parameters(), lr=self.lr)
             average = torch.zeros_like(target)
-            with torch.enable_grad():
+            with torch.enable_grad(), progress_bar("Deep Image Prior", self.steps) as advance:
                 for _ in range(self.steps):
                     made = net(noise + JITTER * torch.randn_like(noise))
                     loss = (mask * (made - target)).square().sum() / mask.sum() / channels
@@ -80,6 +80,7 @@ class DeepImagePrior:
                     loss.backward()
                     optimizer.step()
                     average.lerp_(made.detach(), 1 - MEMORY)
+                    advance(1)
         # The average began at zero.
         filled = (average / (1 - MEMORY**self.steps))[0].permute(1, 2, 0).double().cpu().numpy()
         return np.where(seen[..., None], picture, filled).clip(0, 1)
