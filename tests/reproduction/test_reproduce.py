@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import browser
 from click.testing import CliRunner
 
 import metasiren as ms
@@ -118,6 +119,16 @@ def test_every_link_of_the_page_leads_somewhere(tmp_path: Path) -> None:
     assert "#tiny" in places
     for place in places:
         assert place == "data:," or f'id="{place[1:]}"' in page or (tmp_path / place).is_file(), place
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_the_table_of_all_results_fits_a_telephone(tmp_path: Path, width: int) -> None:
+    page = write_page(plan((), 0.5, {}), tmp_path)
+    with browser() as opened:
+        tab = opened.new_page(viewport={"width": width, "height": 800})
+        tab.goto(page.as_uri())
+        assert tab.evaluate("[...document.querySelectorAll('.scroll')].every(e => e.scrollWidth <= e.clientWidth)")
+        assert tab.locator(".results td.n").first.is_visible()
 
 
 def test_a_run_with_a_checkpoint_goes_on(tmp_path: Path) -> None:
