@@ -95,4 +95,5 @@ def test_a_prior_of_few_pictures_is_warned_of_and_its_own_pictures_are_named(typ
 
 
 def test_a_prior_of_pictures_that_it_draws_itself_is_not_warned_of(typed: Typed) -> None:
-    path_of(typed("metasiren run celeba_gaussian --preset quick", *faces()))
+    smaller = ("--set", "data.size=16", "--set", "evaluate.contexts=[10, half]")
+    path_of(typed("metasiren run celeba_gaussian --preset quick", *faces(), *smaller))
