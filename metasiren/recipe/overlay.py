@@ -10,11 +10,17 @@ from metasiren.errors import RecipeError
 from metasiren.recipe.yaml_text import parse_yaml
 
 
-def merge(base: Any, change: Any) -> Any:
+def merge(base: Any, change: Any, where: str = "") -> Any:
     """Overlay `change` on `base`: mappings merge, all else is replaced, and null removes a constraint or option.
 
     A part whose `name` changes (or is given as a word) is replaced whole: options of one part are not those of another.
+    A mapping from numbers changes these entries of a list, counted from 0: {"0": {"steps": 70}}.
+
+    Raises:
+        RecipeError: a list has no entry of this number; the message names `where` the list is.
     """
+    if isinstance(base, list) and isinstance(change, Mapping) and change and all(map(_number, change)):
+        return _merged_entries(base, change, where)
     if not isinstance(change, Mapping) or not isinstance(base, Mapping):
         return deepcopy(change)
     if "name" in change and base.get("name", change["name"]) != change["name"]:
@@ -24,7 +30,21 @@ def merge(base: Any, change: Any) -> Any:
         below = merged.get(key)
         if isinstance(below, str) and isinstance(value, Mapping) and "name" not in value:
             below = {"name": below}
-        merged[key] = merge(below, value)
+        merged[key] = merge(below, value, f"{where}.{key}".lstrip("."))
+    return merged
+
+
+def _number(key: Any) -> bool:
+    return isinstance(key, str) and key.isascii() and key.isdecimal()
+
+
+def _merged_entries(entries: list[Any], change: Mapping[str, Any], where: str) -> list[Any]:
+    merged = list(entries)
+    for key, value in change.items():
+        if int(key) >= len(merged):
+            found = f"the list {where} has {len(merged)} entries."
+            raise RecipeError(f"{where}.{key}", found, "Entries are counted from 0; to add one, give the whole list.")
+        merged[int(key)] = merge(merged[int(key)], value, f"{where}.{key}")
     return merged
 
 

@@ -96,6 +96,27 @@ def test_merging_nothing_changes_nothing() -> None:
     assert merge(tree, tree) == tree
 
 
+def test_entries_of_a_list_are_changed_by_number() -> None:
+    tree = {"stages": [{"name": "a", "steps": 4}, {"name": "b", "steps": 5, "optimizer": "adam"}], "sizes": [1, 2]}
+    change = nested({"stages.1.steps": 7, "stages.1.optimizer.lr": 0.1, "stages.0": {"name": "c"}, "sizes.0": 9})
+    stages = [{"name": "c"}, {"name": "b", "steps": 7, "optimizer": {"name": "adam", "lr": 0.1}}]
+    before = json.dumps(tree)
+    assert merge(tree, change) == {"stages": stages, "sizes": [9, 2]}
+    assert json.dumps(tree) == before
+    assert merge([1, 2], {"0": 3, "x": 4}) == {"0": 3, "x": 4}
+
+
+@pytest.mark.parametrize("key", ["train.stages.2.steps", "train.stages.99999999999999999999"])
+def test_an_entry_that_a_list_lacks_is_named(key: str) -> None:
+    with pytest.raises(ms.RecipeError, match=rf"{key.removesuffix('.steps')}: the list train.stages has 2 entries"):
+        ms.load_recipe("burgers", preset="cpu", overrides={key: 3})
+
+
+def test_a_stage_of_a_recipe_is_changed_by_number() -> None:
+    stages = ms.load_recipe("burgers", preset="cpu", overrides={"train.stages.0.steps": 70}).train.stages
+    assert [stage.steps for stage in stages or ()] == [70, 250]
+
+
 def test_dotted_keys_nest() -> None:
     assert nested({"train.optimizer.lr": 1, "train.batch": 2}) == {"train": {"optimizer": {"lr": 1}, "batch": 2}}
 
