@@ -44,7 +44,10 @@ def files(tmp_path: Path) -> Path:
         ("run video_bikes --preset quick --set data.path=me.jpg", "me.jpg: a picture, not a clip."),
         ("run video_bikes --preset quick --set data.path=me.jpg", "metasiren run image --set data.path=me.jpg"),
         ("run video_bikes --preset quick --set data.path=eleven", "eleven: is a folder, not a file."),
-        ("run video_bikes --preset quick --set data.path=clip.mp4 --set data.size=0", "size: expected [int, int]."),
+        (
+            "run video_bikes --preset quick --set data.path=clip.mp4 --set data.size=0",
+            "size: 0 pixels. Give pixels of the longer side, or [rows, columns]",
+        ),
         ("run image --preset quick --set data.size=abc", "size: expected int or [int, int]. Found 'abc'."),
         ("run image --preset quick --set data.size=32x32", "size: expected int or [int, int]. Found '32x32'."),
         ("run image --preset quick --set data.size=[32]", "size: expected int or [int, int]. Found [32]."),
