@@ -66,7 +66,10 @@ def test_the_picture_of_the_speed_names_one_number_where_it_is_one(medium: str, 
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_quick_run_learns_and_writes_its_results(tmp_path: Path, name: str) -> None:
+def test_a_quick_run_learns_and_writes_its_results(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("metasiren.engine.bar.EVERY_SECONDS", 0.0)
     overrides = {
         "train.steps": 4,
         "train.log_every": 1,
@@ -84,6 +87,7 @@ def test_a_quick_run_learns_and_writes_its_results(tmp_path: Path, name: str) ->
     assert rows[0]["metrics"] == numbers
     kinds = {row["kind"] for row in rows[1:]}
     assert kinds == (set() if name == "helmholtz_rivals" else {"baseline"})
+    assert ("ADMM: 50%" in capsys.readouterr().err) == (name == "fwi")
     with Image.open(results / "figure.png") as page:
         assert np.asarray(page).std() > 20
         assert page.width > 2 * SIDE

@@ -21,6 +21,7 @@ from metasiren import (
     Model,
     Protocol,
     RecipeError,
+    progress_bar,
     save_picture,
     write_metrics,
 )
@@ -149,8 +150,10 @@ class InversionProtocol(Protocol):
         from metasiren_physics.reference.receivers import receiver_data
 
         began = time.perf_counter()
-        found = invert(problem, receiver_data(problem), nodes=self.admm_nodes, iterations=self.admm,
-                       smoothness=self.admm_smoothness, speeds=problem.speeds)  # fmt: skip
+        with progress_bar("ADMM", self.admm) as advance:
+            found = invert(problem, receiver_data(problem), nodes=self.admm_nodes, iterations=self.admm,
+                           smoothness=self.admm_smoothness, speeds=problem.speeds,
+                           watch=lambda *_: advance(1))  # fmt: skip
         axis = np.linspace(-1, 1, self.admm_nodes)
 
         def between(values: Real) -> Real:
