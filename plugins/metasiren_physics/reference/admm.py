@@ -60,7 +60,7 @@ def invert(
     penalty: float = 1e-2,
     smoothness: float = 1e-2,
     speeds: tuple[float, float] = (0.7, 2.5),
-    watch: Callable[[int, float], None] | None = None,
+    watch: Callable[[int, float], object] | None = None,
 ) -> Inversion:
     """Find the medium from the receiver data.
 
