@@ -4,7 +4,8 @@ batch -> encoder(context) -> latent -> decoder(latent) -> field -> constraints -
 """
 
 from metasiren.contracts.data import Batch, Context, Dataset, Points
-from metasiren.contracts.model import Decoder, Encoder, Field, Model
+from metasiren.contracts.field import Field
+from metasiren.contracts.model import Decoder, Encoder, Model
 from metasiren.contracts.objective import Constraint, Fit, Metric, Prediction
 from metasiren.contracts.optimizer import BatchOptimizer, Losses, Problem, Weighted
 from metasiren.contracts.output import FULL_EVALUATION, EvaluationOptions, Protocol, Renderer

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from metasiren.contracts.model import Field
+from metasiren.contracts.field import Field
 from metasiren.contracts.perceptron import Elementwise, Sine
 from metasiren.errors import RecipeError
 from metasiren.nn.activations import Activation

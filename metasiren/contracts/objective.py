@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 from torch import Tensor
 
 from metasiren.contracts.data import Batch, Dataset
-from metasiren.contracts.model import Field
+from metasiren.contracts.field import Field
 from metasiren.nn.derivatives.orders import Jet, Order
 
 

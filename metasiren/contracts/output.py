@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from metasiren.contracts.data import Dataset
-from metasiren.contracts.model import Field, Model
+from metasiren.contracts.field import Field
+from metasiren.contracts.model import Model
 from metasiren.nn.domain import Domain
 
 if TYPE_CHECKING:

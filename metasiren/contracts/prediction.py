@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from metasiren.contracts.data import Batch
-from metasiren.contracts.model import Field
+from metasiren.contracts.field import Field
 from metasiren.contracts.objective import Constraint, Metric, Prediction
 from metasiren.errors import RecipeError
 from metasiren.nn.derivatives.orders import Jet, Order, highest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from pydantic import BaseModel, ValidationError
@@ -20,6 +20,7 @@ def explain(
     prefix: str = "",
     *,
     types: Mapping[str, str] = MappingProxyType({}),
+    overrides: Collection[str] = (),
 ) -> RecipeError:
     """A pydantic error as one that names keys and what would work.
 
@@ -30,7 +31,10 @@ def explain(
         prefix: before every key.
         types: of options that may be of several types or have several entries, as `int | tuple[int, int]`; pydantic
             has an error of its own for each of them.
+        overrides: keys that the caller gave, such as train.steps. Where all errors are of these, the error names the
+            key as --set takes it, not `where`.
     """
+    keys: list[str] = []
     found: list[str] = []
     advice: list[str] = []
     items = error.errors(include_url=False)
@@ -44,6 +48,7 @@ def explain(
             found.append(f"{option}: expected {_expected(kind)}. Found {value!r}.")
             continue
         key = ".".join([prefix, *map(str, item["loc"])] if prefix else map(str, item["loc"]))
+        keys.append(key)
         if item["type"] == "extra_forbidden":
             known = _fields_at(model, item["loc"][:-1])
             word = str(item["loc"][-1])
@@ -57,7 +62,16 @@ def explain(
         else:
             shown = "" if isinstance(item["input"], dict) else f" Found {item['input']!r}."
             found.append(f"{key or 'recipe'}: {item['msg'].removeprefix('Value error, ')}.{shown}")
-    return RecipeError(where, "\n  ".join(dict.fromkeys(found)), "\n".join(dict.fromkeys(advice)))
+    found = list(dict.fromkeys(found))
+    if keys and all(any(_overlap(key, each) for each in overrides) for key in keys):
+        where = f"--set {keys[0]}"
+        found = [found[0].removeprefix(f"{keys[0]}: "), *found[1:]]
+    return RecipeError(where, "\n  ".join(found), "\n".join(dict.fromkeys(advice)))
+
+
+def _overlap(key: str, other: str) -> bool:
+    """Whether two dotted keys are equal, or one lies below the other."""
+    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
 
 
 def _is_of_wrong_type(item: ErrorDetails, kind: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -165,20 +165,28 @@ def load_recipe(recipe: str | Path, *, preset: str | None = None, overrides: Map
     where = str(path)
     if preset is not None and (preset != BASE or BASE in presets):
         if preset not in presets:
-            advice = f"{did_you_mean(preset, presets)}\npresets: {', '.join([BASE, *presets])}".strip()
+            present = [name for name, change in presets.items() if not isinstance(change, str)]
+            advice = f"{did_you_mean(preset, presets)}\npresets: {', '.join([BASE, *present])}".strip()
             raise RecipeError(f"{where}: presets", f"no preset is called {preset!r}.", advice)
         preset = presets[preset] if isinstance(presets[preset], str) else preset
         change = {key: value for key, value in (presets[preset] or {}).items() if key not in ABOUT}
         tree = overlay(tree, change)
     if overrides:
         tree = overlay(tree, nested(overrides))
-    recipe_ = validate(tree, where, name=path.stem, preset=preset)
+    recipe_ = validate(tree, where, name=path.stem, preset=preset, overrides=overrides or ())
     recipe_._changes = dict(overrides or {})
     return recipe_
 
 
-def validate(tree: Mapping[str, Any], where: str, *, name: str = "recipe", preset: str | None = None) -> Recipe:
-    """A mapping as a Recipe.
+def validate(
+    tree: Mapping[str, Any],
+    where: str,
+    *,
+    name: str = "recipe",
+    preset: str | None = None,
+    overrides: Collection[str] = (),
+) -> Recipe:
+    """A mapping as a Recipe; errors of keys in `overrides` alone name these in place of `where`.
 
     Raises:
         RecipeError: naming every key that is wrong.
@@ -186,7 +194,7 @@ def validate(tree: Mapping[str, Any], where: str, *, name: str = "recipe", prese
     try:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
-        wrong = explain(error, where, Recipe)
+        wrong = explain(error, where, Recipe, overrides=overrides)
         wrong.tree = tree
         raise wrong from None
     recipe._name, recipe._preset = name, preset

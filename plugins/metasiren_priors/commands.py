@@ -91,6 +91,7 @@ def inpaint(
     from metasiren import DataError, demand_new, open_run
     from metasiren_priors.inpaint import inpaint as reconstruct
     from metasiren_priors.inpainted import demand_place, files, write, written_words
+    from metasiren_priors.observed import drawn_words
     from metasiren_priors.photograph import brought_words, parse_box, parse_size, stretched, transparency_words
 
     if mask is not None and pixels is not None:
@@ -106,6 +107,8 @@ def inpaint(
         samples=samples, deviation=std, seed=seed, device=device,
     )  # fmt: skip
     click.echo(f"{picture}: {brought_words(found.photo_shape, frame, opened.domain.grid or (1, 1))}", err=True)
+    if mask is None and pixels is None and frame is None:
+        click.echo(f"{picture}: {drawn_words(opened.domain.grid or (1, 1))}", err=True)
     for words in (transparency_words(picture, masked=mask is not None), *stretched(opened.domain.grid, frame, shape)):
         if words:
             click.echo(words, err=True)

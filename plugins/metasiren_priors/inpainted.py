@@ -105,11 +105,12 @@ def written_words(found: Inpainted, out: Path, *, composite: bool = False, panel
     if found.photo is not None:
         size = width_by_height(found.photo.shape[1:])
         return f"{out}: {size} pixels, the photograph with its hidden pixels reconstructed"
+    own = "" if found.made.shape != found.original.shape else larger
     if panel:
-        return f"{out}: what was seen, the reconstruction, the composite and the original; {larger}"
+        words = f"{out}: what was seen, the reconstruction, the composite and the original"
+        return f"{words}; {own}" if own else words
     size, made = width_by_height(found.made.shape[1:]), "composite" if composite else "reconstruction"
-    own = found.made.shape == found.original.shape
-    return f"{out}: the {made}, {size} pixels" + (f", the size of the prior; {larger}" if own else "")
+    return f"{out}: the {made}, {size} pixels" + (f", the size of the prior; {own}" if own else "")
 
 
 def _save(picture: Tensor, out: Path) -> None:

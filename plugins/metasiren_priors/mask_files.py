@@ -29,8 +29,9 @@ def read_mask(path: Path, photo: Image.Image, box: Box | None, polarity: Polarit
     """Which pixels of a box are known, by a mask: (height, width) bool.
 
     Args:
-        path: a picture: of the photograph's size or of the box's. Without a box its centre square is taken, and may
-            have any size. Transparent parts are the hole, if there are any; its colours then mean nothing.
+        path: a picture: of the photograph's size or of the box's. Without a box it may have any size in the
+            photograph's proportions, or be a square, for its centre square. Transparent parts are the hole, if there
+            are any; its colours then mean nothing.
         photo: that the mask belongs to.
         box: in the photograph; None for its centre square.
         polarity: `white_hidden` (also None) or `white_seen`. None warns of a mask that hides more than half. If given,
@@ -42,14 +43,15 @@ def read_mask(path: Path, photo: Image.Image, box: Box | None, polarity: Polarit
     """
     mask, frame = open_picture(path, 4), box or centre_square(photo.size)
     if box is None:
+        if mask.width != mask.height and not same_proportions(mask.size, photo.size):
+            raise _of_another_size(path, mask, photo, "its proportions, or a square for its centre square")
         place = centre_square(mask.size)
     elif mask.size == photo.size:
         place = box
     elif mask.size == (box.width, box.height):
         place = Box(0, 0, box.width, box.height)
     else:
-        found = f"the mask has {mask.width} x {mask.height} pixels, the photograph {photo.width} x {photo.height}."
-        raise DataError(str(path), found, f"Give a mask of that size, or of the box's {box.width} x {box.height}.")
+        raise _of_another_size(path, mask, photo, f"that size, or of the box's {box.width} x {box.height}")
     square = mask.crop(place.edges).resize((frame.width, frame.height), Image.Resampling.NEAREST)
     erased = polarity is None and int(np.array(mask.getchannel("A")).min()) < 128
     if not erased:
@@ -72,6 +74,11 @@ def read_mask(path: Path, photo: Image.Image, box: Box | None, polarity: Polarit
         words += "what is seen, give --mask-polarity white_seen; white_hidden confirms the mask."
         warnings.warn(TurnedMaskWarning(words), stacklevel=2)
     return known
+
+
+def _of_another_size(path: Path, mask: Image.Image, photo: Image.Image, wanted: str) -> DataError:
+    found = f"the mask has {mask.width} x {mask.height} pixels, the photograph {photo.width} x {photo.height}."
+    return DataError(str(path), found, f"Give a mask of {wanted}.")
 
 
 def _known(mask: Image.Image, erased: bool, polarity: Polarity | None) -> Tensor:

@@ -71,7 +71,7 @@ def observe_photograph(
         if box is not None:
             found = "all of its pixels are known."
             raise DataError("--box", found, "Hide some by --mask or --pixels, or let the box reach beyond the picture.")
-        pixels = torch.Size(shape).numel() // 10
+        pixels = tenth(shape)
     values, seen = shrink(crop, known, shape)
     if pixels is not None:
         chosen = _chosen(torch.Size(shape).numel(), pixels, seed)
@@ -82,6 +82,17 @@ def observe_photograph(
         raise DataError(str(mask or picture), found, "Hide less, or give a box around more known pixels.")
     original = shrink(crop, torch.ones_like(known), shape)[0]
     return Observed(photo, frame, crop, known, values, seen, original)
+
+
+def tenth(shape: tuple[int, ...]) -> int:
+    """The number of cells that are drawn where nothing says which are seen."""
+    return torch.Size(shape).numel() // 10
+
+
+def drawn_words(shape: tuple[int, ...]) -> str:
+    """What a command says where nothing says which pixels are seen."""
+    kept = f"{tenth(shape):,} random pixels of {torch.Size(shape).numel():,} are kept and the others hidden"
+    return f"{kept}, as neither --mask nor --pixels says what is seen"
 
 
 def enlarged(picture: Tensor, size: tuple[int, int]) -> Tensor:

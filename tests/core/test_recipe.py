@@ -146,6 +146,38 @@ def test_a_broken_recipe_is_refused_with_the_place(tmp_path: Path, text: str, ex
     assert "r.yaml" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "place"),
+    [
+        ({"siren.hiden_features": 3}, "--set siren.hiden_features: unknown key."),
+        ({"train.steps": "abc"}, "--set train.steps: Input should be a valid integer"),
+        ({"train.optimizer": 3}, "--set train.optimizer"),
+        ({"siren": {"hiden_features": 3}}, "--set siren.hiden_features: unknown key."),
+        ({"siren.hiden_features": 3, "train.steps": "abc"}, "--set siren.hiden_features: unknown key.\n  train.steps:"),
+    ],
+)
+def test_a_wrong_override_is_named_as_it_was_given(recipe: Path, overrides: dict[str, Any], place: str) -> None:
+    with pytest.raises(ms.RecipeError) as caught:
+        ms.load_recipe(recipe, overrides=overrides)
+    assert str(caught.value).startswith(place)
+    assert "minimal.yaml" not in str(caught.value)
+
+
+def test_an_unknown_preset_is_answered_with_the_present_ones() -> None:
+    with pytest.raises(ms.RecipeError, match="no preset is called 'quik'") as caught:
+        ms.load_recipe("wave", preset="quik")
+    assert "Did you mean 'quick'?" in str(caught.value)
+    assert "cpu_border" in str(caught.value)
+    assert "fast" not in str(caught.value)
+
+
+def test_a_fault_of_the_file_is_the_file_s_beside_a_wrong_override(tmp_path: Path) -> None:
+    path = write(tmp_path, "data: toy\nconstraints: {mse: 1}\ntrain: {steps: many}")
+    with pytest.raises(ms.RecipeError, match=r"r\.yaml: siren\.hiden_features: unknown key") as caught:
+        ms.load_recipe(path, overrides={"siren.hiden_features": 3})
+    assert "train.steps: Input should be a valid integer" in str(caught.value)
+
+
 def test_not_text(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_bytes(b"\xff\xfe\x00")

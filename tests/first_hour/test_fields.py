@@ -108,6 +108,35 @@ def test_its_weights_go_into_a_parameter_dict_and_back(field: ms.Field) -> None:
     assert all(torch.equal(after[name], value + 1) for name, value in field.state_dict().items())
 
 
+@pytest.mark.parametrize("wanted", [False, True])
+def test_saved_weights_are_loaded_into_another_field_and_its_module(field: ms.Field, wanted: bool) -> None:
+    saved = {name: value.clone() for name, value in field.state_dict().items()}
+    siren, coords = field.siren, ms.grid((4, 4))
+    other = ms.Field(siren, siren.init(generator=torch.Generator().manual_seed(1))).requires_grad_(wanted)
+    module, inside = other.module(), nn.ModuleDict({"a": other.module(), "b": other.module()})
+    assert not torch.equal(other(coords), field(coords))
+    assert other.load_state_dict(saved) is other
+    assert torch.equal(other(coords), field(coords))
+    module.load_state_dict(saved)
+    assert torch.equal(module(coords), field(coords)[0])
+    inside.load_state_dict({f"{key}.{name}": value for key in "ab" for name, value in saved.items()})
+    assert torch.equal(inside["b"](coords), field(coords)[0])
+    module.load_state_dict(module.state_dict())
+    with pytest.raises(RuntimeError, match="Missing key"):
+        module.load_state_dict(dict(list(saved.items())[1:]))
+
+
+def test_weights_that_do_not_fit_are_refused_and_none_is_copied(field: ms.Field) -> None:
+    before = {name: value.clone() for name, value in field.state_dict().items()}
+    state = {name: value + 1 for name, value in before.items()}
+    with pytest.raises(ValueError, match=r"the names 0\.weight, 0_weight are in one of field and state alone"):
+        field.load_state_dict({**{k: v for k, v in state.items() if k != "0_weight"}, "0.weight": state["0_weight"]})
+    last = list(state)[-1]
+    with pytest.raises(ValueError, match=rf"{last} is \(7,\); expected"):
+        field.load_state_dict({**state, last: torch.zeros(7)})
+    assert all(torch.equal(before[name], value) for name, value in field.state_dict().items())
+
+
 def test_reprs_fit_a_line(field: ms.Field) -> None:
     assert repr(field) == "Field(2 -> 1, 1 hidden layers of 16, 1 x 337 weights, torch.float32, cpu)"
 

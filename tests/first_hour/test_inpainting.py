@@ -124,6 +124,39 @@ def test_inpaint_says_how_a_photograph_is_shrunk_and_how_large_the_result_is(
     assert "the box of 30 x 40 pixels is stretched to 32 x 32 (width x height)" in words_of(boxed)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [("", True), ("--size 40x40", True), ("--pixels 102", False), ("--box=-8,0,48,48", False)],
+)
+def test_what_is_seen_is_said_where_nothing_says_it(
+    typed: Typed, photo: Path, prior: str, options: str, said: bool
+) -> None:
+    words = words_of(typed(f"metasiren inpaint {prior} photo.jpg {options} -o out.png"))
+    line = "photo.jpg: 102 random pixels of 1,024 are kept and the others hidden, as neither --mask nor --pixels says"
+    assert (line in words) is said
+
+
+@pytest.mark.parametrize(("size", "larger"), [("", True), ("--size 40x40", False)])
+def test_a_larger_size_is_advised_where_none_is_given(
+    typed: Typed, photo: Path, prior: str, size: str, larger: bool
+) -> None:
+    words = words_of(typed(f"metasiren inpaint {prior} photo.jpg --pixels 9 --panel {size} -o row.png"))
+    assert "the composite and the original" in words
+    assert ("--size 512x512 draws it larger" in words) is larger
+
+
+def test_a_mask_of_other_proportions_is_refused(typed: Typed, photo: Path, prior: str) -> None:
+    mask = np.zeros((45, 50), np.uint8)
+    mask[10:20] = 255
+    Image.fromarray(mask).save("small.png")
+    result = typed(f"metasiren inpaint {prior} photo.jpg --mask small.png -o out.png")
+    assert isinstance(result.exception, ms.DataError)
+    said = str(result.exception)
+    assert "small.png: the mask has 50 x 45 pixels, the photograph" in said
+    assert "Give a mask of its proportions, or a square for its centre square." in said
+    assert not Path("out.png").exists()
+
+
 def test_a_composite_is_the_photograph_at_its_own_size(typed: Typed, photo: Path, prior: str) -> None:
     made = typed(f"metasiren inpaint {prior} photo.jpg --mask hole.png --composite -o out.png")
     assert "out.png: 64 x 48 pixels, the photograph with its hidden pixels reconstructed" in words_of(made)
