@@ -186,6 +186,9 @@ def main() -> None:
     parser.add_argument("--page", action="append", help="a page's file name; may be given again")
     parser.add_argument("--work", type=Path, help="where the pages' folders are made")
     given = parser.parse_args()
+    names = [page.name for page in PAGES]
+    if unknown := [name for name in given.page or () if name not in names]:
+        parser.error(f"no page is called {', '.join(unknown)}; there are {', '.join(names)}")
     work, counts = given.work or Path(tempfile.mkdtemp(prefix="pages-")), {"passed": 0, "failed": 0, "skipped": 0}
     for page in PAGES:
         if given.page and page.name not in given.page:

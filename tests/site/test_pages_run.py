@@ -13,7 +13,7 @@ import pytest
 from environments import Environment, build_wheel, make_environment
 from not_run import NOT_RUN, REASONS
 from page_commands import PAGES, ROOT, Command, commands
-from run_pages import chosen, completed, run_page, starts_app, suitable, wanted
+from run_pages import chosen, completed, main, run_page, starts_app, suitable, wanted
 
 LIMIT = "20s"
 ALL = [command for page in PAGES for command in commands(page)]
@@ -150,3 +150,13 @@ def test_blocks_lines_tables_and_sentences_are_read(tmp_path: Path) -> None:
         (9, "block", "metasiren run fwi --seed 1"),
         (12, "sentence", "metasiren run kdv --seed 2"),
     ]
+
+
+def test_a_page_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["run_pages.py", "ENVIRONMENT", "--page", "docs/priors.md"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert "no page is called docs/priors.md; there are README.md, " in said
+    assert " priors.md," in said
