@@ -107,6 +107,9 @@ def inpaint(
         samples=samples, deviation=std, seed=seed, device=device,
     )  # fmt: skip
     click.echo(f"{picture}: {brought_words(found.photo_shape, frame, opened.domain.grid or (1, 1))}", err=True)
+    if opened.recipe.data.name == "sketch_faces":
+        words = "a prior of drawn faces (sketch_faces), so that what it fills in looks drawn; one of your own pictures:"
+        click.echo(f"{opened.label}: {words} metasiren run celeba_mixture --set data.path=FOLDER", err=True)
     if mask is None and pixels is None and frame is None:
         click.echo(f"{picture}: {drawn_words(opened.domain.grid or (1, 1))}", err=True)
     for words in (transparency_words(picture, masked=mask is not None), *stretched(opened.domain.grid, frame, shape)):

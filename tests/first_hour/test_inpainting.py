@@ -136,6 +136,18 @@ def test_what_is_seen_is_said_where_nothing_says_it(
     assert (line in words) is said
 
 
+def test_a_prior_of_drawings_says_so(typed: Typed, photo: Path, prior: str) -> None:
+    words = words_of(typed(f"metasiren inpaint {prior} photo.jpg --pixels 9 -o out.png"))
+    assert "celeba_pconv (quick" in words
+    assert "a prior of drawn faces (sketch_faces), so that what it fills in looks drawn" in words
+    drawn = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), np.uint8)
+    np.savez("mine.npz", images=drawn)
+    few = small("encoder.latent_dim=4", "evaluate.protocol=null", "train.steps=1", "siren.hidden_features=8")
+    made = typed("metasiren run celeba_gaussian --preset cpu --set data.path=mine.npz", *few)
+    other = words_of(typed(f"metasiren inpaint {path_of(made)} photo.jpg --pixels 9 -o other.png"))
+    assert "drawn faces" not in other
+
+
 @pytest.mark.parametrize(("size", "larger"), [("", True), ("--size 40x40", False)])
 def test_a_larger_size_is_advised_where_none_is_given(
     typed: Typed, photo: Path, prior: str, size: str, larger: bool
