@@ -35,7 +35,7 @@ def merge(base: Any, change: Any, where: str = "") -> Any:
 
 
 def _number(key: Any) -> bool:
-    return isinstance(key, str) and key.isascii() and key.isdecimal()
+    return isinstance(key, str) and key.isascii() and key.isdecimal() and len(key) < 100
 
 
 def _merged_entries(entries: list[Any], change: Mapping[str, Any], where: str) -> list[Any]:
