@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from metasiren.cli.options import catalogue_of, console
 from metasiren.cli.options import device as device_option
+from metasiren.cli.terminal import show_markdown
 from metasiren.errors import RecipeError, RunError
 
 
@@ -18,7 +19,7 @@ def show_results(results: Path) -> None:
     """Print the table that a folder of results holds, or else its numbers."""
     for name in ("table.md", "comparison.md"):
         if (results / name).is_file():
-            click.echo((results / name).read_text("utf-8"))
+            show_markdown((results / name).read_text("utf-8"))
             return
     if (results / "metrics.json").is_file():
         click.echo((results / "metrics.json").read_text("utf-8"))
@@ -65,23 +66,27 @@ def evaluate(
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(["markdown", "latex", "csv", "json"]), default="markdown")
 def table(runs: tuple[Path, ...], form: str) -> None:
-    """Put RUNS side by side in one table."""
+    """Put RUNS side by side in one table.
+
+    On a terminal, Markdown is fitted to the width: a wide table becomes several, each with the names of the rows.
+    """
     from metasiren.results.comparison import is_single, join_comparisons, read_comparison
     from metasiren.results.table import distinct, join_tables, read_table, render_table
 
     for path in runs:
         if not path.is_dir():
             raise RunError(str(path), "there is no such folder.", "Give the path that metasiren run printed last.")
+    show = show_markdown if form == "markdown" else click.echo
     single = [p for p in runs if is_single(p)]
     if len(single) == len(runs):
-        click.echo(join_comparisons([(path.name, read_comparison(path)) for path in runs]).render(form))
+        show(join_comparisons([(path.name, read_comparison(path)) for path in runs]).render(form))
         return
     if single:
         names = ", ".join(map(str, single))
         found = f"tables of many signals do not fit beside single signals; single: {names}."
         raise RunError("table", found, "Name runs of one kind.")
     named = [(path.name, read_table(path)) for path in runs]
-    click.echo(render_table(join_tables(distinct(named)), form))
+    show(render_table(join_tables(distinct(named)), form))
 
 
 @click.command()

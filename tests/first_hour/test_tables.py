@@ -12,6 +12,7 @@ from click.testing import Result
 from small_runs import faces, path_of, small
 
 import metasiren as ms
+from metasiren.cli.terminal import fitted, terminal_width
 
 Typed = Callable[..., Result]
 
@@ -56,6 +57,52 @@ def test_a_run_fitted_to_the_clock_is_a_finished_one(typed: Typed, monkeypatch: 
     assert steps in (171, 172)  # nine tenths of two seconds less the timed steps, by rounding
     assert f"fitted to 2 s: {steps:,} of 1,000,000 steps" in " ".join(done.stderr.split())
     assert f"steps={steps}" in typed(f"metasiren table {run}").stdout
+
+
+def test_tables_fit_the_terminal(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "metasiren run celeba_pconv --preset quick"
+    first = path_of(typed(line, *FACES))
+    piped = typed(f"metasiren table {first}").stdout
+    assert piped.rstrip("\n") == (Path(first) / "results" / "table.md").read_text("utf-8").rstrip("\n")
+    assert max(map(len, piped.splitlines())) > 120
+    for width in (60, 80, 100):
+        monkeypatch.setattr("metasiren.cli.terminal.terminal_width", lambda width=width: width)
+        ended = typed(line, *FACES) if width == 80 else None
+        for shown in filter(None, [typed(f"metasiren table {first}").stdout, ended and ended.stdout]):
+            lines = [row for row in shown.splitlines() if row.startswith("| ")]
+            assert max(map(len, lines)) <= width
+            assert sum("celeba_pconv" in row for row in lines) > 3
+            text = " ".join(shown.split())
+            assert all(f" {number} " in text for number in piped.split() if number.startswith("0."))
+    assert typed(f"metasiren table {first} --format csv").stdout.count(",") > 10
+
+
+def test_every_block_of_columns_repeats_the_names_of_the_rows() -> None:
+    text = "Numbers:\n\n|  | first | note |\n| --- | ---: | ---: |\n| a \\| b |  | of some words |\n| c | 2 |  |\n"
+    assert fitted(text, 26).splitlines() == [
+        "Numbers:",
+        "",
+        "|        | first |",
+        "| ------ | ----: |",
+        "| a \\| b |       |",
+        "| c      |     2 |",
+        "",
+        "|        |          note |",
+        "| ------ | ------------: |",
+        "| a \\| b | of some words |",
+        "| c      |               |",
+    ]
+    narrow = fitted(text, 20).splitlines()
+    assert max(map(len, narrow)) <= 20
+    assert fitted("- (a) one two three four\n", 16) == "- (a) one two\n  three four\n"
+    assert fitted(text, 200).count("| c ") == 1
+
+
+def test_only_a_terminal_has_a_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "72")
+    for is_terminal in (True, False):
+        monkeypatch.setattr("sys.stdout.isatty", lambda answer=is_terminal: answer)
+        assert terminal_width() == (72 if is_terminal else None)
 
 
 def test_every_run_has_a_status(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
