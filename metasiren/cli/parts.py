@@ -9,9 +9,13 @@ from typing import Any
 import click
 
 from metasiren.cli.options import catalogue_of
+from metasiren.cli.terminal import shorten_line, terminal_width
 from metasiren.errors import PluginError, RecipeError, demand_new, did_you_mean
 from metasiren.registry.catalogue import SUPPLIED, Catalogue
 from metasiren.registry.scaffold import ALIASES, KINDS, part_kind, scaffold
+
+SHORT_WIDTH = 100
+"""Columns of `recipes --short` where no terminal says how many it has."""
 
 
 @click.command()
@@ -58,23 +62,40 @@ def _check(catalogue: Catalogue, name: str) -> None:
 
 
 @click.command()
+@click.argument("word", required=False)
+@click.option("--short", is_flag=True, help="One line a recipe: its name and what it is.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def recipes(as_json: bool) -> None:
-    """List the shipped recipes with their presets: what each needs, costs and gives."""
+def recipes(word: str | None, short: bool, as_json: bool) -> None:
+    """List the shipped recipes with their presets: what each needs, costs and gives.
+
+    With WORD, only those whose names contain it: metasiren recipes celeba.
+    """
     from dataclasses import asdict
 
-    from metasiren.registry.recipes import all_recipes
+    from metasiren.registry.recipes import recipes_named
 
-    found = all_recipes()
+    found = recipes_named(word or "")
     if as_json:
         click.echo(
             json.dumps([asdict(each) | {"path": str(each.path), "title": each.title} for each in found], indent=2)
         )
         return
+    if short:
+        longest = max(len(each.name) for each in found)
+        for each in found:
+            line = f"{each.name:<{longest}}  {' '.join(each.title.split())}"
+            click.echo(shorten_line(line, terminal_width() or SHORT_WIDTH))
+        click.echo("More about one: metasiren describe recipe NAME", err=True)
+        return
     for each in found:
         click.echo(f"{each.name}: {each.title}")
         for preset in each.presets:
             click.echo(f"  {preset}")
+    if word is None:
+        hint = (
+            "One line a recipe: metasiren recipes --short. Those with a word in their names: metasiren recipes celeba"
+        )
+        click.echo(hint, err=True)
 
 
 class _Kind(click.Choice):  # type: ignore[type-arg]  # click before 8.2 takes no type

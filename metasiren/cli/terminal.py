@@ -1,4 +1,4 @@
-"""Tables on a terminal: aligned, and in blocks of columns that fit its width. Files and pipes get plain Markdown."""
+"""Text on a terminal: lines and tables that fit its width. Files and pipes get tables as plain Markdown."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ def show_markdown(text: str) -> None:
     """Print Markdown with tables: fitted to a terminal, unchanged to anything else."""
     width = terminal_width()
     click.echo(text if width is None else fitted(text, width))
+
+
+def shorten_line(line: str, width: int) -> str:
+    """A line of at most `width` characters: cut after a word, with a sign of the cut, where it is longer."""
+    if len(line) <= width:
+        return line
+    return f"{line[: width - 1].rpartition(' ')[0].rstrip(' ,;:(')} …"
 
 
 def fitted(text: str, width: int) -> str:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from metasiren.errors import RecipeError, did_you_mean
 from metasiren.recipe import aliases_of, find_recipe, presets_of, shipped_recipes
 
 
@@ -84,6 +85,15 @@ def recipe_info(recipe: str | Path) -> RecipeInfo:
     return RecipeInfo(path.stem, path, comment, tuple(presets))
 
 
-def all_recipes() -> list[RecipeInfo]:
-    """The shipped recipes in words."""
-    return [recipe_info(path) for path in shipped_recipes()]
+def recipes_named(word: str = "") -> list[RecipeInfo]:
+    """The shipped recipes whose names contain a word, in words.
+
+    Raises:
+        RecipeError: no name contains it.
+    """
+    names = [path.stem for path in shipped_recipes()]
+    found = [path for path in shipped_recipes() if word.lower() in path.stem.lower()]
+    if not found:
+        advice = f"{did_you_mean(word, names)}\nrecipes: {', '.join(names)}".strip()
+        raise RecipeError(f"recipes {word}", f"no recipe's name contains {word!r}.", advice)
+    return [recipe_info(path) for path in found]

@@ -168,6 +168,34 @@ def test_metasiren_recipes_lists_presets_with_needs_costs_and_gives(typed: Calla
     assert {each["name"] for each in listed} == set(RECIPES)
 
 
+def test_the_short_list_is_one_line_a_recipe(typed: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, short = typed("metasiren recipes"), typed("metasiren recipes --short")
+    assert whole.stderr.startswith("Shorter: metasiren recipes --short")
+    assert "metasiren describe recipe NAME" in short.stderr
+    lines = short.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == RECIPES
+    assert max(map(len, lines)) <= 100
+    assert any(line.endswith("as a SIREN, with its gradient and Laplacian") for line in lines)
+    monkeypatch.setattr("metasiren.cli.parts.terminal_width", lambda: 60)
+    narrow = typed("metasiren recipes --short").stdout.splitlines()
+    assert max(map(len, narrow)) <= 60
+    assert all(line.endswith(" …") for line, full in zip(narrow, lines, strict=True) if len(full) > 60)
+
+
+def test_a_word_chooses_among_the_recipes(typed: Callable[..., Result]) -> None:
+    celeba = [name for name in RECIPES if "celeba" in name]
+    heads = [line.partition(":")[0] for line in typed("metasiren recipes celeba").stdout.splitlines()]
+    assert [head for head in heads if not head.startswith(" ")] == celeba
+    assert [line.split()[0] for line in typed("metasiren recipes CelebA --short").stdout.splitlines()] == celeba
+    assert [each["name"] for each in json.loads(typed("metasiren recipes celeba --json").stdout)] == celeba
+    unknown = typed("metasiren recipes celbea_cnn")
+    assert unknown.exit_code != 0
+    said = str(unknown.exception)
+    assert said.startswith("recipes celbea_cnn: no recipe's name contains 'celbea_cnn'.")
+    assert "Did you mean 'celeba_cnn'" in said
+    assert "recipes: allen_cahn" in said
+
+
 def test_describe_recipe_shows_its_comment_and_presets(typed: Callable[..., Result]) -> None:
     shown = typed("metasiren describe recipe celeba_cnn").stdout
     assert "supplementary Table 4" in shown
