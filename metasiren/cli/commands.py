@@ -93,7 +93,8 @@ def cli(ctx: click.Context, without: tuple[str, ...]) -> None:
     "--max-time",
     callback=as_seconds,
     metavar="5m",
-    help="Train for at most this long: the recipe's steps, or as many as fit, with a complete schedule.",
+    help="Train for at most this long: the recipe's steps, or as many as fit, with a complete schedule. A step is not "
+    "cut: one that takes longer, as of a least-squares solver, passes the limit.",
 )
 @click.option("--no-fit", is_flag=True, help="With --max-time: keep the number of steps, and stop when the time is up.")
 @click.option("--no-report", is_flag=True, help="Write no results/report.html at the end.")

@@ -92,10 +92,7 @@ def recipes(word: str | None, short: bool, as_json: bool) -> None:
         for preset in each.presets:
             click.echo(f"  {preset}")
     if word is None:
-        hint = (
-            "One line a recipe: metasiren recipes --short. Those with a word in their names: metasiren recipes celeba"
-        )
-        click.echo(hint, err=True)
+        click.echo("Shorter: metasiren recipes --short, or a part of the names: metasiren recipes celeba", err=True)
 
 
 class _Kind(click.Choice):  # type: ignore[type-arg]  # click before 8.2 takes no type

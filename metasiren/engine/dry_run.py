@@ -69,9 +69,12 @@ class DryRun:
                 f"{duration(total)}"
             )
             if self.limit is not None and self.limit < total:
-                share = f"about {int(self.limit / self.step_seconds):,} of these steps fit"
+                fits = f"about {int(self.limit / self.step_seconds):,} of these steps fit"
+                long = "less than one of these steps, which are not cut: training ends after the first"
+                share = fits if self.step_seconds <= self.limit else long
                 lines.append(f"--max-time is {duration(self.limit)}: {share}")
-            lines.append(f"begun now, training ends {_moment(now or datetime.now(), min(total, self.limit or total))}")
+            ends = min(total, max(self.limit or total, self.step_seconds))
+            lines.append(f"begun now, training ends {_moment(now or datetime.now(), ends)}")
         lines += _words_of_cost(self.cost, self.free, self.device)
         lines.append("Nothing was written. The resolved recipe, which runs as it stands:")
         return "\n".join([*(f"# {line}" for line in lines), self.recipe.to_yaml().rstrip()])

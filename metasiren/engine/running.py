@@ -188,9 +188,10 @@ def _train(
     if signalled:
         raise interrupted(made, f"stopped by {signalled[0]} after step {outcome.step}.")
     cut = what_was_cut(time_limit) if outcome.stopped else ""
-    _write_summary(made, outcome, trainer, cut, unrepeatable)
-    if cut:
-        progress.say(cut)
+    said = {"cut": cut, "overrun": time_limit.overrun}
+    _write_summary(made, outcome, trainer, said, unrepeatable)
+    for line in filter(None, said.values()):
+        progress.say(line)
     status.write("evaluating")
     with evaluation_may_end(made, outcome.step):
         demand_finite_values(made, trainer.best_model, dataset, device=device)
@@ -232,9 +233,13 @@ def _steps(
                 demand_held(made.path)
                 logger.saved(checkpoints.save(made.checkpoints, checkpoint))
 
+        def watch(step: int, losses: dict[str, float], seconds: float, images_per_second: float) -> None:
+            limit.ended()
+            logger.step(step, losses, seconds, images_per_second)
+
         try:
             return trainer.train(
-                watch=logger.step,
+                watch=watch,
                 save=save,
                 preview=logger.preview(experiment, experiment.dataset, trainer.device),
                 stop=stop,
@@ -270,11 +275,12 @@ def begin(trainer: Trainer, checkpoint: checkpoints.Checkpoint | None) -> None:
         trainer.restore(checkpoint)
 
 
-def _write_summary(made: Run, outcome: Outcome, trainer: Trainer, cut: str, unrepeatable: list[str]) -> None:
+def _write_summary(
+    made: Run, outcome: Outcome, trainer: Trainer, said: dict[str, str], unrepeatable: list[str]
+) -> None:
     seen = outcome.step * min(trainer.experiment.recipe.train.batch, trainer.experiment.dataset.splits["train"])
     summary: dict[str, Any] = {"steps": outcome.step, "seconds": round(outcome.seconds, 3), "stopped": outcome.stopped}
-    if cut:
-        summary["cut"] = cut
+    summary |= {key: line for key, line in said.items() if line}
     if fitted := fitted_words(made.environment):
         summary["fitted"] = fitted
     summary["steps_per_second"] = round(outcome.step / outcome.seconds, 3) if outcome.seconds else None

@@ -31,6 +31,8 @@ SHARE, MOST = 0.03, 0.5
 """Of the time, at least and at most, is spent on the steps that are timed."""
 MARGIN = 0.9
 """Of the time that is left is planned; pictures, checkpoints and slower steps take the rest."""
+OVERRUN = 0.2
+"""Of the time, by which a step may pass the limit without a word: a step is never cut."""
 LEAST = 10
 """Times as many steps as were timed must fit: fewer are no schedule."""
 TIME_IS_UP, ANEW = "the time is up", "training begins anew"
@@ -65,12 +67,15 @@ class TimeLimit:
         self._lost = 0.0
         # The step from which on all take about as long, and when it was reached.
         self._begun, self._early = trainer.step, (trainer.step, 0.0)
+        # The step after which time was last read, and when, up to the one that passed the limit; when that one began.
+        self._read, self._step_began = (trainer.step, 0.0), 0.0
 
     def reason(self) -> str | None:
         """Why training stops before its next step: `TIME_IS_UP`, `ANEW`, or None where it goes on."""
         if self.seconds is None:
             return None
         passed = monotonic() - self.began
+        self._note(passed, self.seconds)
         if self.trainer.step <= self._begun + UNTIMED:
             self._early = self.trainer.step, passed
         if self._measures and self.trainer.step:
@@ -82,6 +87,26 @@ class TimeLimit:
         if self._measures:
             self._keep(too_few(0))
         return TIME_IS_UP
+
+    def ended(self) -> None:
+        """Note the time at the end of the last step, after which nothing asks for a reason."""
+        if self.seconds is not None and self.trainer.step == self.trainer.experiment.steps:
+            self._note(monotonic() - self.began, self.seconds)
+
+    def _note(self, passed: float, seconds: float) -> None:
+        step, earlier = self._read
+        if self.trainer.step != step and earlier < seconds:
+            self._read, self._step_began = (self.trainer.step, passed), earlier
+
+    @property
+    def overrun(self) -> str:
+        """By how much a step passed the limit, in words; empty where none did, or by no more than `OVERRUN`."""
+        _, passed = self._read
+        if self.seconds is None or passed <= (1 + OVERRUN) * self.seconds:
+            return ""
+        steps = "one step" if self.trainer.ranks.count == 1 else "ten steps"  # as often as processes agree to stop
+        over = f"the limit of {duration(self.seconds)} was passed by {duration(passed - self.seconds)}"
+        return f"{steps} took {duration(passed - self._step_began)}; {over}"
 
     @property
     def seconds_per_step(self) -> float | None:

@@ -420,6 +420,23 @@ def test_where_the_length_cannot_be_fitted_the_run_says_what_was_cut(
     assert 10 - 1e-6 <= each * (found["steps"] + 4) < 10 + each + 1e-6 or found["steps"] == 1
 
 
+@pytest.mark.parametrize(
+    ("each", "steps", "limit", "words"),
+    [
+        (8, 1, 5, "one step took 40 s; the limit of 5 s was passed by 35 s"),  # the last step of the recipe
+        (8, 1000, 30, "one step took 40 s; the limit of 30 s was passed by 10 s"),
+        (8, 1000, 35, ""),  # by less than a fifth
+        (8, 2, 41, ""),
+    ],
+)
+def test_a_step_that_passes_the_limit_is_named_with_the_time_it_took(
+    each: float, steps: int, limit: float, words: str, tmp_path: Path, catalogue: Catalogue
+) -> None:
+    CLOCK.each = each
+    made = running.run(recipe(steps=steps), tmp_path / "run", device="cpu", max_time=limit, catalogue=catalogue)
+    assert training(made).get("overrun", "") == words
+
+
 def test_a_training_that_stops_in_its_warm_up_says_how_far_the_learning_rate_had_risen(
     tmp_path: Path, catalogue: Catalogue
 ) -> None:

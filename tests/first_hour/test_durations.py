@@ -41,8 +41,16 @@ def test_common_spellings_are_understood() -> None:
 
 def test_a_dry_run_says_how_many_steps_fit_into_the_time(typed: Typed) -> None:
     run = ("data.size=16", "data.points=null")
-    done = typed("metasiren run image --preset quick --dry-run --max-time 0.001s", *small(*run, steps=100_000))
+    done = typed("metasiren run image --preset quick --dry-run --max-time 1s", *small(*run, steps=10_000_000))
     assert done.exit_code == 0, done.exception
-    assert "# --max-time is 0.001 s: about " in done.output
+    assert "# --max-time is 1 s: about " in done.output
     assert " of these steps fit\n" in done.output
     assert "--max-time" not in typed("metasiren run image --preset quick --dry-run", *small(*run)).output
+
+
+def test_a_step_that_is_longer_than_the_time_is_announced(typed: Typed) -> None:
+    line = "metasiren run image --preset quick --dry-run --max-time 0.0000001s"
+    done = typed(line, *small("data.size=16", "data.points=null"))
+    assert "less than one of these steps, which are not cut: training ends after the first" in done.output
+    helped = " ".join(typed("metasiren run --help").output.split())
+    assert "A step is not cut: one that takes longer" in helped
