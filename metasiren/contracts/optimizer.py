@@ -57,3 +57,11 @@ class BatchOptimizer(torch.optim.Optimizer):
     @abstractmethod
     def step_on(self, problem: Problem) -> Losses:
         """Change the parameters; return the losses as they were before."""
+
+    def drop_state(self) -> bool:
+        """Drop state that only further steps need; called after the last step of a training, before its checkpoint.
+
+        Returns:
+            whether state was dropped: this training cannot go on beyond its last step then.
+        """
+        return False

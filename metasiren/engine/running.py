@@ -272,6 +272,7 @@ def begin(trainer: Trainer, checkpoint: checkpoints.Checkpoint | None) -> None:
         trainer.experiment.model.encoder.fit(trainer.experiment.dataset)
     else:
         checkpoints.demand_same_types(checkpoint, trainer.experiment.model.state_dict())
+        checkpoints.demand_state_for(trainer.experiment.steps, checkpoint)
         trainer.restore(checkpoint)
 
 

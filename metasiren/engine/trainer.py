@@ -61,10 +61,8 @@ class Trainer:
         train = self.experiment.recipe.train
         model = self.experiment.model
         self.generator = torch.Generator(self.device).manual_seed(train.seed)
-        self.average: MovingAverage | None = None
+        self.average = MovingAverage(model, train.ema) if train.ema is not None else None
         self.recovery = Recovery(train.on_nonfinite)
-        if train.ema is not None:
-            self.average = MovingAverage(model, train.ema)
         self._enter(0)
 
     def _enter(self, number: int) -> None:
@@ -177,6 +175,8 @@ class Trainer:
         if self.average is not None:
             self.average.count() if captured else self.average.update_parameters(self.experiment.model)
         self.step += 1
+        if last and isinstance(self.optimizer, BatchOptimizer):
+            self.metadata["dropped_state"] = self.optimizer.drop_state()
         return losses
 
     def _draw(self, items: Tensor) -> Batch:

@@ -200,6 +200,16 @@ def demand_same_types(checkpoint: Checkpoint, state: Mapping[str, Tensor]) -> No
             raise ValueError(f"{name} is of {state[name].dtype} in the first and of {stored.dtype} in the second")
 
 
+def demand_state_for(steps: int, checkpoint: Checkpoint) -> None:
+    """Demand that a training of so many steps can go on from a checkpoint.
+
+    Raises:
+        ValueError: the training was complete, and its optimiser then dropped what further steps need.
+    """
+    if checkpoint.metadata.get("dropped_state") and checkpoint.step < steps:
+        raise ValueError(f"the training was complete, and its optimiser kept nothing for more steps, up to {steps}")
+
+
 OF_THE_DEVICE = ("fused", "foreach", "capturable")
 """Settings of torch's optimisers that the device decides, not the run."""
 

@@ -78,6 +78,12 @@ class LeastSquares(BatchOptimizer):
         self._check(problem, losses, float((residual + matrix @ step).square().sum()))
         return losses
 
+    def drop_state(self) -> bool:
+        """Drop the normal equations, a matrix of the size of the output layer squared; true where there were any."""
+        had = bool(self.state)
+        self.state.clear()
+        return had
+
     def _equations(self, at: nn.Parameter, matrix: Tensor, moment: Tensor) -> tuple[Tensor, Tensor]:
         state = self.state[at]
         gram = matrix.mT @ matrix

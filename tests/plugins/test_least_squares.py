@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from resuming import check_resumed_equals_uninterrupted
 from torch import Tensor
 
+import metasiren as ms
 from metasiren import (
     Batch,
     Constraint,
@@ -19,11 +23,14 @@ from metasiren import (
     Prediction,
     Problem,
     RecipeError,
+    RunError,
     Siren,
     TrainingError,
 )
 from metasiren.contracts.optimizer import Weighted
+from metasiren.engine import running
 from metasiren.engine.trainer import Objective
+from metasiren.runs import checkpoints
 from metasiren_basics.fixed import FixedEncoder
 from metasiren_basics.free import FreeDecoder
 from metasiren_basics.least_squares import LeastSquares
@@ -219,3 +226,30 @@ def test_options_have_ranges(option: str, value: float) -> None:
     options: dict[str, Any] = {option: value}
     with pytest.raises(RecipeError, match=f"least_squares: {option}"):
         LeastSquares(problem(Values()).model.parameters(), **options)
+
+
+def wave(**changes: Any) -> ms.Recipe:
+    """The preset whose checkpoint was largest, in small: a few plane waves, solved for in four steps."""
+    small = {"data.points": 20, "data.initial": 30, "data.boundary": 30, "siren.hidden_features": 40}
+    steps = {"train.steps": 4, "train.checkpoint_every": 2, "evaluate.protocol": None, "siren.first_omega": 8}
+    return ms.load_recipe("wave", preset="cpu_border", overrides={**small, **steps, **changes})
+
+
+def test_a_finished_run_keeps_no_equations_and_an_unfinished_one_all_that_it_needs(tmp_path: Path) -> None:
+    made = check_resumed_equals_uninterrupted(wave(), tmp_path)
+    middle, last = map(checkpoints.load, checkpoints.found(made.checkpoints))
+    assert {key.rpartition(".")[2]: value.numel() for key, value in middle.part("optimizer").items()} == {
+        "gram": 41**2,
+        "moment": 41,
+    }
+    assert not last.part("optimizer")
+    text = (made.path / "recipe.yaml").read_text("utf-8")
+    (made.path / "recipe.yaml").write_text(text.replace("steps: 4", "steps: 6"), "utf-8")
+    words = "the training was complete, and its optimiser kept nothing for more steps, up to 6"
+    with pytest.raises(RunError, match=words):
+        running.resume(made.path, device="cpu")
+    # Earlier versions kept the equations at the end, too: such a run goes on.
+    checkpoints.save(
+        made.checkpoints, replace(last, tensors={**middle.tensors, **last.tensors}, metadata=middle.metadata)
+    )
+    assert running.resume(made.path, device="cpu").checkpoint().step == 6
