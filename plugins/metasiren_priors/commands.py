@@ -88,20 +88,24 @@ def inpaint(
     reconstruction has the prior's size. With --composite or --box it is rendered at the resolution of IMAGE and put
     into it, beside its known pixels. A box that reaches beyond IMAGE extends it.
     """
-    from metasiren import DataError, demand_new, open_run
+    from metasiren import DataError, demand_new
+    from metasiren_priors.places import demand_place, files
+
+    demand_place(out)
+    whole = composite and not size and not box
+    places = files(out, samples=samples, deviation=std, panel=panel and (whole or bool(box)))
+    demand_new(*places, where=f"inpaint -o {out}", overwrite=overwrite)
+    # Only then what takes seconds to import.
+    from metasiren import open_run
     from metasiren_priors.inpaint import inpaint as reconstruct
-    from metasiren_priors.inpainted import demand_place, files, write, written_words
+    from metasiren_priors.inpainted import write, written_words
     from metasiren_priors.observed import drawn_words
     from metasiren_priors.photograph import brought_words, parse_box, parse_size, stretched, transparency_words
 
     if mask is not None and pixels is not None:
         raise DataError("inpaint", "both --mask and --pixels.", "Give one of them.")
-    demand_place(out)
     shape, frame = parse_size(size) if size else None, parse_box(box) if box else None
     opened = open_run(run)
-    whole = composite and shape is None and frame is None
-    places = files(out, samples=samples, deviation=std, panel=panel and (whole or frame is not None))
-    demand_new(*places, where=f"inpaint -o {out}", overwrite=overwrite)
     found = reconstruct(
         opened, picture, mask=mask, pixels=pixels, polarity=mask_polarity, size=shape, box=frame, whole=whole,
         samples=samples, deviation=std, seed=seed, device=device,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from PIL import Image
 
 import metasiren as ms
 from metasiren.cli.commands import cli
-from metasiren_priors.inpainted import files
+from metasiren_priors.places import files
 
 COMMANDS = {
     "render": ["render", "RUN", "-o", "out.png"],
@@ -76,6 +78,18 @@ def test_inpaint_looks_at_all_of_its_files_before_it_works(tmp_path: Path, monke
     assert not Path("new.png").exists()
     assert typed(*words, "new.png", "--overwrite").exit_code == 0
     assert Path("new_std.png").stat().st_size > 4
+
+
+def test_inpaint_refuses_a_file_that_exists_before_it_imports_torch(tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(b"mine")
+    code = (
+        "import sys; sys.argv = ['metasiren', 'inpaint', 'run', 'photo.png', '--pixels', '9', '-o', 'photo.png']\n"
+        "from metasiren.cli.commands import main\n"
+        "try:\n    main()\nfinally:\n    print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout.strip()) == (1, "False")
+    assert "photo.png exists already" in done.stderr
 
 
 def test_files_of_inpainting_are_named_in_the_order_that_they_are_written() -> None:
