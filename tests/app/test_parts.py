@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 
 import metasiren as ms
@@ -18,6 +19,8 @@ from metasiren_report.app.fitting import COMPARED, Options, fit, values_of
 from metasiren_report.app.inpaint_tab import complete, mask_of
 from metasiren_report.app.latents_tab import between
 from metasiren_report.app.packed_mixture import pack, read_mixture
+from metasiren_report.app.packing import pack as pack_gaussian
+from metasiren_report.app.packing_command import packing_command
 from metasiren_report.app.prior import ModelPrior, SmallPrior, prior_of_run
 from metasiren_report.app.runs_tab import table_of
 from metasiren_report.app.uploads import MOST_BYTES, read_picture, read_sound
@@ -152,6 +155,25 @@ def test_a_packed_run_completes_as_the_run_does(tiny_run: ms.Run, faces: list[np
     assert one.sigma is not None
     assert other.sigma is not None
     np.testing.assert_allclose(one.sigma, other.sigma, atol=0.03)
+
+
+def test_a_packed_file_is_replaced_only_where_that_is_asked_for(tiny_run: ms.Run, tmp_path: Path) -> None:
+    for module, write in (("packed_mixture", pack), ("packing", pack_gaussian)):
+        file = tmp_path / module
+        file.write_bytes(b"mine")
+        command, words = packing_command(write, module), [str(tiny_run.path), str(file)]
+        refused = CliRunner().invoke(command, words)
+        assert refused.exit_code == 1
+        assert f"{module} {file}: {file} exists already." in refused.output
+        assert "--overwrite" in refused.output
+        assert file.read_bytes() == b"mine"
+    done = CliRunner().invoke(
+        packing_command(pack, "packed_mixture"), [*words[:1], str(tmp_path / "packed_mixture"), "--overwrite"]
+    )
+    assert done.exit_code == 0
+    assert (tmp_path / "packed_mixture").stat().st_size > 1000
+    other = CliRunner().invoke(packing_command(pack_gaussian, "packing"), [*words, "--overwrite"])
+    assert "not a run of celeba_gaussian" in other.output
 
 
 def test_a_run_of_another_kind_is_not_packed(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from importlib import resources
 from pathlib import Path
 
@@ -16,7 +15,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from metasiren import Domain, MetasirenError, Model, Run, RunError, Siren, load_catalogue, open_run
+from metasiren import Domain, MetasirenError, Model, Run, RunError, Siren, load_catalogue
+from metasiren_report.app.packing_command import packing_command
 from metasiren_report.app.prior import ModelPrior
 
 # The factors of the Gaussian and the mixture's basis are the same matrix.
@@ -88,4 +88,4 @@ def make_model(side: int, notes: dict[str, str]) -> Model:
 
 
 if __name__ == "__main__":
-    print(pack(open_run(sys.argv[1]), Path(sys.argv[2])))
+    packing_command(pack, "packed_mixture")()

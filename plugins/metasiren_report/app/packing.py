@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +15,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from metasiren import Decoder, Run, RunError, Siren, load_catalogue, open_run
+from metasiren import Decoder, Run, RunError, Siren, load_catalogue
+from metasiren_report.app.packing_command import packing_command
 
 
 def pack(run: Run, file: Path) -> Path:
@@ -68,4 +68,4 @@ def make_decoder(notes: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Dec
 
 
 if __name__ == "__main__":
-    print(pack(open_run(sys.argv[1]), Path(sys.argv[2])))
+    packing_command(pack, "packing")()
