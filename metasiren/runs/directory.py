@@ -11,7 +11,6 @@ events.out.*       TensorBoard curves
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -29,14 +28,9 @@ from metasiren.recipe import Recipe, parse_yaml, validate
 from metasiren.registry.catalogue import Catalogue, load_catalogue
 from metasiren.runs import checkpoints
 from metasiren.runs.checkpoints import Checkpoint
+from metasiren.runs.naming import label_of
 
 MODEL = ("data", "siren", "encoder", "decoder")
-UNNAMED = (
-    "data.path", "data.second_path", "data.title", "evaluate", "train.log_every", "train.checkpoint_every",
-    "train.pictures_every",
-)  # fmt: skip
-"""Changes that a run's name leaves out: they do not change the model, or the table's title states them."""
-MOST_NAMED = 4
 EVERYTHING = (*MODEL, "constraints", "train", "evaluate")
 
 
@@ -73,14 +67,7 @@ class Run:
     @property
     def label(self) -> str:
         """The run's name in tables: recipe, preset and what was changed, such as `celeba_cnn (quick, features=48)`."""
-        displaced = self.environment.get("displaced", ())
-        changes = self.environment.get("changes") or {}
-        changes = {k: v for k, v in changes.items() if not k.startswith(UNNAMED) and k not in displaced}
-        words = [f"{key.rpartition('.')[2]}={_short(value)}" for key, value in changes.items()]
-        if len(words) > MOST_NAMED:
-            words = [*words[:MOST_NAMED], f"{len(words) - MOST_NAMED} more"]
-        inside = ", ".join(filter(None, [self.environment.get("preset"), *words]))
-        return f"{self.environment['recipe']} ({inside})" if inside else str(self.environment["recipe"])
+        return label_of(self.environment)
 
     @property
     def status(self) -> Mapping[str, Any]:
@@ -265,9 +252,3 @@ def open_run(path: str | Path) -> Run:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(str(environment_file), f"damaged: {error!r}.", "Restore the file, or train again.") from None
     return Run(path, validate(tree, str(recipe_file), name=name, preset=preset), environment)
-
-
-def _short(value: Any) -> str:
-    # As a recipe has it: null, true.
-    text = str(value) if isinstance(value, str | float) else json.dumps(value)
-    return text if len(text) <= 24 else text[:23] + "…"

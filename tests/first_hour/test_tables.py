@@ -59,6 +59,27 @@ def test_a_run_fitted_to_the_clock_is_a_finished_one(typed: Typed, monkeypatch: 
     assert f"steps={steps}" in typed(f"metasiren table {run}").stdout
 
 
+def test_changes_that_are_mappings_have_short_names_that_differ(typed: Typed) -> None:
+    layers = [
+        "{name: positional_encoding, frequencies: 3}",
+        "{name: positional_encoding, frequencies: 4}",
+        "{name: mapped_coordinates, axes: [0, 1], places: [{centre: [0, 0], width: 0.1}]}",
+        "{name: mapped_coordinates, axes: [0, 1], places: [{centre: [0, 0], width: 0.2}]}",
+    ]
+    runs = [
+        path_of(typed("metasiren run image --preset quick", *small("data.size=16"), f"--set=siren.input_layer={layer}"))
+        for layer in layers
+    ]
+    printed = typed(f"metasiren table {' '.join(runs)}").stdout
+    names = [ms.open_run(run).label for run in runs]
+    assert "input_layer=positional_encoding frequencies=3" in names[0]
+    assert "input_layer=mapped_coordinates axes=[0 1]" in names[2]
+    assert len(set(names)) == 4
+    for name in names:
+        assert not set(name) & set('\\/:*?"<>|{}')
+    assert Path(runs[0]).name in printed
+
+
 def test_tables_fit_the_terminal(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     line = "metasiren run celeba_pconv --preset quick"
     first = path_of(typed(line, *FACES))
