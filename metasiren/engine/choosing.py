@@ -13,6 +13,16 @@ from metasiren.recipe import load_recipe as load_preset
 from metasiren.recipe.displacing import displaced_options
 from metasiren.registry.catalogue import Catalogue, load_catalogue, options_model
 
+WITHOUT_COST = (
+    "train.seed",
+    "train.log_every",
+    "train.checkpoint_every",
+    "train.pictures_every",
+    "evaluate",
+    "data.title",
+)
+"""Changes that hardly alter what a training takes."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -22,7 +32,7 @@ class Choice:
         recipe: with that preset and the overrides.
         preset: its name; None where the recipe has no presets.
         overrides: the changes that were asked for, and what follows from them.
-        cost: what it takes, in words; empty where the recipe does not say.
+        cost: what the preset takes, in words, and which changes it does not count; empty where the recipe says nothing.
         missing: preset passed over -> what it lacks here.
         without_gpu: whether the preset was asked for, is made for a GPU, and there is none.
     """
@@ -61,7 +71,8 @@ def choose_preset(
             _demand_takes_files(recipe, loaded, presets, asked, catalogue)
         entry = presets.get(str(loaded.preset)) or {}
         without_gpu = "gpu" in (entry.get("needs") or []) and not _has_gpu()
-        return Choice(loaded, loaded.preset, changes, str(entry.get("cost", "")), without_gpu=without_gpu)
+        cost = _cost(recipe, loaded, asked, entry)
+        return Choice(loaded, loaded.preset, changes, cost, without_gpu=without_gpu)
     missing: dict[str, list[str]] = {}
     of_data: list[str] = []
     for name, entry in presets.items():
@@ -80,13 +91,30 @@ def choose_preset(
                 known = "known: data, gpu"
                 raise RecipeError(f"{recipe}: presets.{name}.needs", f"{need!r} is not a known need.", known)
         if not lacking:
-            return Choice(loaded, name, changes, str(entry.get("cost", "")), missing)
+            return Choice(loaded, name, changes, _cost(recipe, loaded, asked, entry), missing)
         missing[name] = lacking
     if given and of_data:
         found, _, advice = of_data[0].partition("\n")
         raise RecipeError(f"{recipe}: data", found, advice)
     why_not = "\n".join(f"{name}: {'; '.join(why)}" for name, why in missing.items())
     raise RecipeError(str(recipe), "no preset can run here.", f"{why_not}\nWithout any preset: --preset {BASE}.")
+
+
+def _cost(recipe: str | Path, loaded: Recipe, asked: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    """The stated cost of a preset; where a person's changes may alter it, it says so and names them."""
+    cost = str(entry.get("cost", ""))
+    counted = [key for key in asked if not key.startswith(WITHOUT_COST)]
+    if not cost or not counted:
+        return cost
+    plain, own = (each.model_dump() for each in (load_preset(recipe, preset=loaded.preset), loaded))
+    differing = [key for key in counted if _at(plain, key) != _at(own, key)]
+    return f"{cost}, as the preset stands; yours differs in {', '.join(differing)}" if differing else cost
+
+
+def _at(tree: Any, key: str) -> Any:
+    for word in key.split("."):
+        tree = tree.get(word) if isinstance(tree, Mapping) else None
+    return tree
 
 
 def load_recipe(recipe: str | Path, *, preset: str | None = None, overrides: Mapping[str, Any] | None = None) -> Recipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,6 +77,20 @@ def test_a_run_by_python_m_keeps_its_command_as_a_person_types_it(
     monkeypatch.setattr("sys.argv", ["/packages/metasiren/__main__.py", "run", "image"])
     run = run_of(typed("metasiren run image --preset quick", *small("data.size=8", "data.points=9")))
     assert run.environment["command"] == ["metasiren", "run", "image"]
+
+
+def test_the_cost_of_a_preset_names_the_changes_that_it_does_not_count(typed: Typed) -> None:
+    plain = typed("metasiren run image --preset quick --dry-run --set train.seed=3", "--set", "train.log_every=7")
+    assert "yours differs" not in plain.output
+    same = ms.load_recipe("image", preset="quick").train.steps
+    done = typed(
+        "metasiren run image --preset quick --dry-run", "--set", f"train.steps={same}", "--set", "data.size=16"
+    )
+    cost = "as the preset stands; yours differs in data.size\n"
+    assert re.search(rf"# image, preset quick; its stated cost: .*, {cost}# data", done.stdout)
+    assert "as the preset stands; yours differs in data.size)" in " ".join(done.stderr.split())
+    wider = typed("metasiren run image --dry-run --preset quick", *small("data.size=16"), "--device", "cpu")
+    assert "yours differs in siren.hidden_features, train.steps, data.size" in " ".join(wider.output.split())
 
 
 def test_the_choice_is_one_line_with_its_cost(typed: Typed) -> None:
