@@ -13,6 +13,7 @@ from metasiren.assembly.first_omega import resolved
 from metasiren.assembly.parts import (
     check_evaluation,
     check_options,
+    demand_points_used,
     make_constraints,
     make_dataset,
     make_metrics,
@@ -107,6 +108,7 @@ def assemble(
     # Options are checked before any data is read, which may take a minute.
     check_options(recipe, catalogue)
     constraints = make_constraints(recipe, catalogue)
+    demand_points_used(recipe, catalogue, constraints)
     protocol, metrics = make_protocol(recipe, catalogue), make_metrics(recipe, catalogue)
     path = recipe.data.options.get("path")
     with named(f"making the data set {recipe.data.name}" + (f" from {path}" if path else "")):

@@ -176,6 +176,22 @@ def _wrong_parts(parts: Iterable[NamedPart], catalogue: Catalogue, name: str) ->
     return wrong
 
 
+def demand_points_used(recipe: Recipe, catalogue: Catalogue, constraints: Iterable[Weighted]) -> None:
+    """Demand a constraint at the point sets that a person's changes fill: `Dataset.points_of`.
+
+    Raises:
+        RecipeError: there is none, so that the change has no effect.
+    """
+    factory = catalogue.factory("dataset", recipe.data.name, f"{recipe.name}: data")
+    used = {each.constraint.at for each in constraints}
+    for option, points in getattr(factory, "points_of", {}).items():
+        value = recipe.data.options.get(option)
+        if value and f"data.{option}" in recipe.changes and points not in used:
+            found = f"{option} is {value}, which has no effect without a constraint at these points."
+            advice = f"Leave out data.{option}, or add one: metasiren describe dataset {recipe.data.name} names them."
+            raise RecipeError(f"{recipe.name}: data.{option}", found, advice)
+
+
 def make_optimizer(
     recipe: Recipe, catalogue: Catalogue, parameters: Any, part: Part | None = None
 ) -> torch.optim.Optimizer:

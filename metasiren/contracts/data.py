@@ -129,6 +129,8 @@ class Dataset(ABC):
         renderer: name of the renderer that `metasiren render` takes for such fields, or None.
         instead_of: pairs of options of which the data set takes one, such as {"path": "source"}: what a person sets
             takes the place of what a preset sets. Both set by a person are an error.
+        points_of: options that only fill a point set, and its name, such as {"interface": "interface"}: one that a
+            person sets is an error where no constraint is evaluated there.
     """
 
     title: str
@@ -138,6 +140,7 @@ class Dataset(ABC):
     metadata: Mapping[str, Any] = {}
     renderer: str | None = None
     instead_of: ClassVar[Mapping[str, str]] = {}
+    points_of: ClassVar[Mapping[str, str]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Data sets written for the former name `facts` of `metadata` keep working."""

@@ -58,8 +58,9 @@ def displaced_options(
         if given.get(other) is not None and not each.mutual:
             beside = f"without {option}" if value is None else f"beside {option} {value}"
             found = f"{other} is {given[other]}, which has no effect {beside}."
-            raise RecipeError(f"{where}: data.{other}", found, f"Leave out data.{other}.")
-        if value is None:
+            advice = f"Leave out data.{other}." + ("" if value else f" To use it, set data.{option}.")
+            raise RecipeError(f"{where}: data.{other}", found, advice)
+        if value is None or (not value and not each.mutual):  # such as a share of 0, beside which a width may stay
             continue
         if given.get(other) is not None:
             found = f"{option} is {value} and {other} is {given[other]}; give one of them."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from metasiren import Batch, Context, Domain, Points
 from metasiren_physics.datasets.edges import edge_region
+from metasiren_physics.datasets.sampling import unused_widths
 from metasiren_physics.datasets.sourced import SourcedWaves
 from metasiren_physics.media import Uniform
 from metasiren_physics.problems import helmholtz_problem
@@ -95,6 +96,11 @@ class HelmholtzDataset(SourcedWaves):
             "physics": self.problem.pml.start,
             "axes": {"x": [-1.0, 1.0], "y": [-1.0, 1.0]},
         }
+
+    @classmethod
+    def unused(cls, *, near: float = 0.2, edges: float = 0.0, **options: Any) -> Mapping[str, str]:
+        """The widths of shares that are zero."""
+        return unused_widths(near=near, edges=edges)
 
     def batch(
         self,

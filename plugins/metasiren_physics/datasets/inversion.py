@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from metasiren import Batch, Context, Domain, Points, RecipeError
 from metasiren_physics.arrays import Complex
 from metasiren_physics.datasets.helmholtz import equation_points
+from metasiren_physics.datasets.sampling import unused_widths
 from metasiren_physics.datasets.sourced import SourcedWaves
 from metasiren_physics.media import Uniform
 from metasiren_physics.problems import InversionProblem, fwi_problem
@@ -116,6 +118,11 @@ class InversionDataset(SourcedWaves):
         }
         self.received = torch.from_numpy(_channels(receiver_data_with_noise(self.problem, noise)))
         self.start_medium, self.redraw = Uniform(start), redraw
+
+    @classmethod
+    def unused(cls, *, near: float = 0.4, **options: Any) -> Mapping[str, str]:
+        """The width of a share that is zero."""
+        return unused_widths(near=near)
 
     def batch(
         self,

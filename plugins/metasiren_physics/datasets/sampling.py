@@ -120,6 +120,15 @@ def draw_mixture(
     return points, domain.density(points) / q
 
 
+WIDTHS = {"front": "front_width", "edges": "edge_width", "around": "around_radius", "near": "near_radius"}
+"""The option that says how far the points of a share lie from where the solution is hard."""
+
+
+def unused_widths(**shares: object) -> dict[str, str]:
+    """For `Dataset.unused`: the widths of shares that are zero, and these shares."""
+    return {WIDTHS[name]: name for name, share in shares.items() if not share}
+
+
 def check_shares(where: str, **shares: float) -> float:
     """One minus the sum of the shares.
 

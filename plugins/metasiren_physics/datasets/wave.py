@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from metasiren_physics.datasets.curriculum import check_curriculum, share
 from metasiren_physics.datasets.edges import Lasting, draw_border, edge_pairs, edge_region
 from metasiren_physics.datasets.front import Front, travel
 from metasiren_physics.datasets.held_border import HeldBorder
-from metasiren_physics.datasets.sampling import Box, Region, check_shares, draw_mixture, even, polar
+from metasiren_physics.datasets.sampling import Box, Region, check_shares, draw_mixture, even, polar, unused_widths
 from metasiren_physics.datasets.sourced import A_FEW, check_count
 from metasiren_physics.media import Uniform
 from metasiren_physics.problems import Border, wave_problem
@@ -65,6 +66,7 @@ class WaveDataset(Dataset):
     """
 
     renderer = "equation"
+    points_of: ClassVar[Mapping[str, str]] = {"interface": "interface"}
 
     def __init__(
         self,
@@ -143,6 +145,13 @@ class WaveDataset(Dataset):
                 raise RecipeError("data: wave: interface", found, "Make the medium smaller, or leave it out.")
             self.counts["interface"] = interface
         self.arrival = travel(self.problem.medium, self.problem.centre, duration)
+
+    @classmethod
+    def unused(
+        cls, *, front: float = 0.5, near: float = 0.5, edges: float = 0.0, around: float = 0.0, **options: Any
+    ) -> Mapping[str, str]:
+        """The widths of shares that are zero."""
+        return unused_widths(front=front, near=near, edges=edges, around=around)
 
     @classmethod
     def exact_conditions(cls, **options: Any) -> ExactConditions | None:
