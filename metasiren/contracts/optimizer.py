@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -52,7 +53,12 @@ class BatchOptimizer(torch.optim.Optimizer):
     """An optimiser that receives the whole problem of a step: it may evaluate losses repeatedly, or compute residuals.
 
     The trainer calls `step_on` instead of `backward` and `step`, and multiplies each group's `lr` by the schedule.
+
+    Attributes:
+        output_alone: whether it linearises residuals by the output layer's weights alone; estimates of memory use it.
     """
+
+    output_alone: ClassVar[bool] = False
 
     @abstractmethod
     def step_on(self, problem: Problem) -> Losses:

@@ -266,13 +266,20 @@ def _emitted(model: Model, part: Batch) -> int:
 
 
 def _jacobian(solver: torch.optim.Optimizer, objective: Objective, batch: Batch, weights: int) -> int:
-    """The dense Jacobian of the residuals by the weights in float64, and the matrix that is factored, twice."""
+    """The dense Jacobian of the residuals by the weights in float64, and the matrix that is factored, twice.
+
+    By the output layer's weights alone, where the optimiser solves for them; their equations are kept for later steps.
+    """
     if not isinstance(solver, BatchOptimizer):
         return 0
-    rows = 0
+    rows, siren = 0, objective.model.decoder.siren
     for each in objective.constraints:
-        if isinstance(each.constraint, Residual) and each.constraint.norm == "l2":
-            rows += batch.points[each.constraint.at].coords.shape[1] * objective.model.decoder.siren.out_features
+        c = each.constraint
+        if isinstance(c, Residual) and c.norm == "l2":
+            rows += batch.points[c.at].coords.shape[1] // (2 if c.pairs else 1) * siren.out_features
+    if solver.output_alone:
+        weights = siren.out_features * (siren.layers[-1].in_features + 1)
+        return 8 * (rows * weights + 3 * weights**2)
     return 8 * (rows * weights + 2 * min(rows, weights) ** 2)
 
 

@@ -40,6 +40,8 @@ class LeastSquares(BatchOptimizer):
         RecipeError: an option outside its range.
     """
 
+    output_alone = True
+
     def __init__(
         self, parameters: Iterable[nn.Parameter], *, lr: float = 1.0, ridge: float = 1e-14, memory: float = 1.0
     ) -> None:

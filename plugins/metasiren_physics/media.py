@@ -82,6 +82,15 @@ class Square(Medium):
         found: A = self.background + (self.inside - self.background) * within * ones(points[..., 0])
         return found
 
+    def averaged(self, points: Real, cell: tuple[float, float], parts: int = 8) -> Real:
+        """See `Medium.averaged`; exact, by the part of each cell that lies inside."""
+        size, half = np.asarray(cell), self.half_width
+        overlap = np.minimum(points + size / 2, half) - np.maximum(points - size / 2, -half)
+        inside = (overlap / size).clip(0, 1).prod(-1)
+        outer, inner = self.background**-2.0, self.inside**-2.0
+        found: Real = outer + (inner - outer) * inside
+        return found
+
 
 @dataclass(frozen=True)
 class Disc(Medium):

@@ -10,7 +10,9 @@ formulation", Numerische Mathematik 138).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from math import isfinite, pi, sqrt
 
 import torch
@@ -46,34 +48,90 @@ class Cone:
         parameter[..., :1] = self.speed * torch.where(later, size, -size)
 
 
+@dataclass(frozen=True)
+class Cones:
+    """Rows with the phase and the `Cone` of one piece in its block (1, t, space), and zeros in the other blocks.
+
+    All pieces have the same largest frequency: |k| goes up to 1 where waves are slowest, and to slowest / c elsewhere.
+    The number of rows of a piece is proportional to 1/c, because shorter waves need more.
+
+    Args:
+        speeds: c in each piece.
+        space: number of coordinates of space.
+        omega: the layer's factor; phases are uniform in ±π / omega.
+    """
+
+    speeds: Sequence[float]
+    space: int
+    omega: float
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of all entries."""
+        d, least = self.space, min(self.speeds)
+        squares = [(pi / self.omega) ** 2 / 3 + (1 + c**2) * (least / c) ** 2 * d / (d + 2) for c in self.speeds]
+        mean = sum(part * square for part, square in zip(self._shares, squares, strict=True))
+        return sqrt(mean / (len(self.speeds) * (d + 2)))
+
+    def fill(self, parameter: Tensor, generator: torch.Generator | None = None) -> None:
+        """See `metasiren.Distribution.fill`; the number of inputs is `space` + 2 for each piece."""
+        parameter.zero_()
+        ends = [round(part * parameter.shape[-2]) for part in accumulate(self._shares, initial=0.0)]
+        for piece, (begin, end) in enumerate(pairwise(ends)):
+            at, c = piece * (self.space + 2), self.speeds[piece]
+            block = parameter[..., begin:end, at : at + self.space + 2]
+            block[..., :1].uniform_(-pi / self.omega, pi / self.omega, generator=generator)
+            Cone(c, self.space).fill(block[..., 1:], generator)
+            block[..., 1:] *= min(self.speeds) / c
+
+    @property
+    def _shares(self) -> list[float]:
+        """How much of the rows each piece has; their sum is 1."""
+        return [1 / c / sum(1 / other for other in self.speeds) for c in self.speeds]
+
+
 class PlaneWaves(Sine):
     """sin(z), with a first layer of plane waves: coordinate 0 is the time, the others are space.
 
     `first_omega` is the largest wavenumber, up to which wave vectors are uniform in a disc (ball). Phases are uniform.
     Other layers start as those of a SIREN. The waves solve the equation as long as there is no hidden layer
-    (`hidden_layers: 0`), no input layer, and the first layer stays as it was drawn (`least_squares`).
+    (`hidden_layers: 0`), no input layer other than `convex_pieces`, and the first layer stays as it was drawn
+    (`least_squares`).
 
     Args:
-        speed: c, one for the whole medium.
+        speed: c, one for the whole medium; or a list, one for each piece of the input layer `convex_pieces`. Then
+            `first_omega` is the largest wavenumber where waves are slowest; frequencies are the same in all pieces.
 
     Raises:
-        RecipeError: a speed that is not positive, or a network whose only coordinate is the time.
+        RecipeError: a speed that is not positive, a network whose only coordinate is the time, or inputs that are not
+            those of as many pieces as there are speeds.
     """
 
-    def __init__(self, *, speed: float = 1.0) -> None:
-        if not (speed > 0 and isfinite(speed)):
-            raise RecipeError("siren: nonlinearity: plane_waves: speed", f"{speed}.", "Give a positive number.")
+    def __init__(self, *, speed: float | tuple[float, ...] = 1.0) -> None:
+        every = [speed] if isinstance(speed, (int, float)) else list(speed)
+        if not every or not all(c > 0 and isfinite(c) for c in every):
+            advice = "Give a positive number, or a list of them."
+            raise RecipeError("siren: nonlinearity: plane_waves: speed", f"{speed}.", advice)
         self.speed = speed
 
     def initial_weights(self, layer: Layer, hidden_omega: float) -> Distribution:
         """Wave vectors on the cone |w₀| = c |w| in the first layer."""
         if not layer.first:
             return super().initial_weights(layer, hidden_omega)
-        if layer.in_features < 2:
-            found = "its input is one number, the time."
-            raise RecipeError("siren: nonlinearity: plane_waves", found, "Give coordinates of time and space.")
-        return Cone(self.speed, layer.in_features - 1)
+        if isinstance(self.speed, (int, float)):
+            if layer.in_features < 2:
+                found = "its input is one number, the time."
+                raise RecipeError("siren: nonlinearity: plane_waves", found, "Give coordinates of time and space.")
+            return Cone(self.speed, layer.in_features - 1)
+        each, rest = divmod(layer.in_features, len(self.speed))
+        if rest or each < 3:
+            found = f"{len(self.speed)} speeds for {layer.in_features} inputs, which are not (1, t, space) for each."
+            advice = "Take the input layer convex_pieces, which has five pieces, or one speed."
+            raise RecipeError("siren: nonlinearity: plane_waves: speed", found, advice)
+        return Cones(self.speed, each - 2, layer.omega)
 
     def initial_biases(self, layer: Layer) -> Distribution:
-        """All phases in the first layer."""
-        return Uniform(pi / layer.omega) if layer.first else super().initial_biases(layer)
+        """All phases in the first layer; none in pieces, whose blocks have them."""
+        if not layer.first:
+            return super().initial_biases(layer)
+        return Uniform(pi / layer.omega if isinstance(self.speed, (int, float)) else 0.0)

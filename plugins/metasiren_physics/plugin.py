@@ -31,13 +31,14 @@ def metasiren_activations() -> Mapping[str, str]:
 
 @hookimpl
 def metasiren_input_encodings() -> Mapping[str, str]:
-    """Mapped coordinates, whose former name is `magnifier`, and those with periodic or free sides."""
+    """Mapped coordinates, formerly `magnifier`, those with periodic or free sides, and those of convex pieces."""
     mapped = "metasiren_physics.mapped_coordinates:MappedCoordinates"
     return {
         "mapped_coordinates": mapped,
         "magnifier": mapped,
         "periodic": "metasiren_physics.periodic:Periodic",
         "mirrored": "metasiren_physics.mirrored:Mirrored",
+        "convex_pieces": "metasiren_physics.convex_pieces:ConvexPieces",
     }
 
 

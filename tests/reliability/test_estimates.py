@@ -30,9 +30,9 @@ FACES: dict[str, Any] = {
 MANY = {"data.train": 40, "train.batch": 40, "data.size": 16, "decoder.hidden_features": 4}
 
 
-def of(name: str, device: torch.device = CPU, **changes: Any) -> Estimate:
+def of(name: str, device: torch.device = CPU, *, preset: str = "quick", **changes: Any) -> Estimate:
     catalogue = load_catalogue()
-    recipe = ms.load_recipe(name, preset="quick", overrides=changes)
+    recipe = ms.load_recipe(name, preset=preset, overrides=changes)
     return Estimate.of(assemble(recipe, catalogue), catalogue, device)
 
 
@@ -99,6 +99,15 @@ def test_gauss_newton_counts_its_jacobian() -> None:
     weights = sum(cost.trained.values())
     residuals = 40 + 2 * 20
     assert cost.jacobian == 8 * (residuals * weights + 2 * residuals**2)
+
+
+def test_least_squares_count_the_rows_of_the_output_layer_alone() -> None:
+    """A pair of points has one row for each constraint; the equations of 12 + 1 unknowns count three times."""
+    changes = {"data.points": 40, "data.initial": 20, "data.interface": 16, "siren.hidden_features": 12}
+    cost = of("wave", preset="cpu_disc", **changes).cost()
+    assert cost is not None
+    residuals = 40 + 2 * 20 + 2 * 16
+    assert cost.jacobian == 8 * (residuals * 13 + 3 * 13**2)
 
 
 def test_a_width_that_no_machine_holds_is_refused_with_a_width_that_fits(tmp_path: Path) -> None:

@@ -108,7 +108,13 @@ APART = 1e-6
 
 
 def edge_pairs(
-    medium: Medium, count: int, until: float, generator: torch.Generator | None, device: torch.device
+    medium: Medium,
+    count: int,
+    until: float,
+    generator: torch.Generator | None,
+    device: torch.device,
+    *,
+    diagonals: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Points of an edge at times in [0, until]: each just inside, then each again just outside.
 
@@ -118,6 +124,7 @@ def edge_pairs(
         until: the last time.
         generator: of the draw.
         device: of the points.
+        diagonals: whether the diagonals of [-1, 1]² outside a square belong to its edge. Points are even along it.
 
     Returns:
         (2 count, 3); the normals that point outward, (2 count, 2); and -1 for points inside, 1 outside, (2 count,).
@@ -128,12 +135,29 @@ def edge_pairs(
         at = constant(medium.centre, turn) + medium.radius * normals
     else:
         assert isinstance(medium, Square)
-        border, normals = draw_border(count, 1.0, generator, device)
-        t, at = border[:, 0], medium.half_width * border[:, 1:]
+        half = medium.half_width
+        length = 8 * half, 4 * math.sqrt(2) * max(1 - half, 0.0)
+        beyond = round(count * length[1] / sum(length)) if diagonals else 0
+        border, normals = draw_border(count - beyond, 1.0, generator, device)
+        t, at = border[:, 0], half * border[:, 1:]
+        if beyond:
+            more, along, across = _diagonal_points(half, beyond, generator, device)
+            t, at, normals = torch.cat([t, more]), torch.cat([at, along]), torch.cat([normals, across])
     times = (until * t).unsqueeze(-1)
     made = [torch.cat([times, at + side * APART * normals], -1) for side in (-1, 1)]
     sides = torch.cat([-torch.ones_like(t), torch.ones_like(t)])
     return torch.cat(made), normals.repeat(2, 1), sides
+
+
+def _diagonal_points(
+    half: float, count: int, generator: torch.Generator | None, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Times in [0, 1] (count,), points (count, 2) of the diagonals outside |x_i| < half, and normals (count, 2)."""
+    t, along = even(count, 2, generator, device).unbind(-1)
+    turns = torch.arange(count, device=device) % 4
+    signs = torch.stack([1 - 2 * (turns % 2), 1 - 2 * (turns // 2)], -1).to(t)
+    normals = torch.stack([signs[:, 1], -signs[:, 0]], -1) / math.sqrt(2)
+    return t, (half + (1 - half) * along).unsqueeze(-1) * signs, normals
 
 
 def edge_region(where: str, medium: Medium, width: float) -> Region:

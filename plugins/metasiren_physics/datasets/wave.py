@@ -19,7 +19,7 @@ from metasiren_physics.datasets.front import Front, travel
 from metasiren_physics.datasets.held_border import HeldBorder
 from metasiren_physics.datasets.sampling import Box, Region, check_shares, draw_mixture, even, polar, unused_widths
 from metasiren_physics.datasets.sourced import A_FEW, check_count
-from metasiren_physics.media import Uniform
+from metasiren_physics.media import Square, Uniform
 from metasiren_physics.problems import Border, wave_problem
 
 
@@ -53,6 +53,8 @@ class WaveDataset(Dataset):
         around_radius: the greatest of these distances.
         interface: points on the edge of a disc or square medium, each taken twice, just inside and just outside: the
             set `interface` of the constraints `continuous_value` and `continuous_slope`.
+        diagonals: whether the interface of a square contains the diagonals outside it, where the input layer
+            `convex_pieces` lets a field jump, too.
         near: share of the initial points that is drawn in a disc about the centre.
         near_radius: the disc's radius, in the Gaussian's standard deviations.
         weighted: weigh points by the volume that they stand for; if not, each inside the domain counts as
@@ -87,6 +89,7 @@ class WaveDataset(Dataset):
         around: float = 0.0,
         around_radius: float = 0.6,
         interface: int = 0,
+        diagonals: bool = False,
         near: float = 0.5,
         near_radius: float = 5.0,
         weighted: bool = True,
@@ -135,6 +138,11 @@ class WaveDataset(Dataset):
         self.until = self._until(0.0)
         self.around = (around, Around(self.problem.centre, around_radius)) if around else None
         self.along = (edges, edge_region("data: wave: edges", self.problem.medium, edge_width)) if edges else None
+        if diagonals and not (interface and isinstance(self.problem.medium, Square)):
+            found = f"the interface has {interface} points, the medium is {type(self.problem.medium).__name__.lower()}."
+            advice = "They belong to the interface of a square; give it points, or leave them out."
+            raise RecipeError("data: wave: diagonals", found, advice)
+        self.diagonals = diagonals
         if interface:
             check_count("data: wave: interface", interface, A_FEW)
             edge_region("data: wave: interface", self.problem.medium, 1.0)
@@ -206,7 +214,8 @@ class WaveDataset(Dataset):
             coords, normals = draw_border(self.counts["boundary"], until, generator, place)
             sets["boundary"] = self._points(coords, torch.ones_like(coords[:, 0]), {"normals": normals})
         if "interface" in self.counts:
-            coords, normals, sides = edge_pairs(problem.medium, self.counts["interface"], until, generator, place)
+            count, diagonals = self.counts["interface"], self.diagonals
+            coords, normals, sides = edge_pairs(problem.medium, count, until, generator, place, diagonals=diagonals)
             inside = whole.density(coords) > 0
             both = inside.view(2, -1).all(0).repeat(2).to(coords)
             sets["interface"] = self._points(coords, both, {"normals": normals, "sides": sides.unsqueeze(-1)})
