@@ -43,7 +43,7 @@ def main() -> None:
     arguments = parser.parse_args()
     run = ms.open_run(arguments.run)
     dataset = make_dataset(run.recipe, ms.load_catalogue())
-    model, items = run.model(), torch.arange(arguments.images)
+    model, items = run.model(), torch.arange(min(arguments.images, dataset.splits.get("val", 0)))
     encoder, grid = model.encoder, dataset.domain.grid
     if not isinstance(encoder, MixtureEncoder) or grid is None:
         raise SystemExit(f"{arguments.run} is no run of celeba_mixture")

@@ -5,7 +5,7 @@
 ENVIRONMENT is a virtual environment with metasiren in it (a wheel, not this checkout). Files that readers bring are
 small stand-ins. `RUN` is the last run of the page that the command can look at (`RUN RUN` the last two), and `DIR` the
 folder of all of them; where a page has none, a small one is made. Without `--limit` a command takes the time that it
-takes; with it, trainings stop after that time and are evaluated.
+takes; with it, trainings stop after that time and are evaluated, and priors over drawn faces see a few of them.
 
 What `not_run.py` names is left out, and so are sentences that repeat a command of a block or a table.
 """
@@ -38,6 +38,9 @@ PRIORS = re.compile(
     r"metasiren inpaint|evaluate .*--(?:data|limit|refine|protocol)|on-holiday|mixture.py|packing|packed_"
 )
 """Commands that look at a prior over pictures."""
+
+FEW_FACES = " --set data.train=256 --set data.val=32 --set data.test=0"
+"""Drawn faces under a time limit: their tables have no limit."""
 
 SMALL = {
     False: "metasiren run image --preset quick --set data.size=32 --set train.steps=20",
@@ -144,6 +147,8 @@ def completed(text: str, runs: list[str], limit: str | None) -> str:
         text = re.sub(rf"metasiren ({'|'.join(TIMED)})\b", rf"metasiren \1 --max-time {limit}", text)
         if text.startswith("metasiren compare") and "--tune-steps" not in text:
             text = re.sub(r" --tune(?= |$)", " --tune --tune-steps 64", text)
+        if re.match(r"metasiren run\b.* celeba_", text) and "data." not in text:
+            text += FEW_FACES
         text = re.sub(r"metasiren reproduce\b", f"metasiren reproduce --time {limit}", text)
     return text
 

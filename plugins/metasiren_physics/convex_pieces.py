@@ -33,16 +33,17 @@ class ConvexPieces(InputLayer):
     Args:
         domain: of the signals.
         half_width: half the side of the square, whose middle is the origin.
-        axes: the two coordinates of the plane, counted from 0. (Of (t, x, y), space is [1, 2].)
+        axes: the two coordinates of the plane, counted from 0; by default the last two.
 
     Raises:
         RecipeError: a width that is not positive, or axes that are not two coordinates.
     """
 
-    def __init__(self, domain: Domain, *, half_width: float = 0.3, axes: tuple[int, int] = (1, 2)) -> None:
+    def __init__(self, domain: Domain, *, half_width: float = 0.3, axes: tuple[int, int] | None = None) -> None:
         super().__init__(domain)
         if not (half_width > 0 and isfinite(half_width)):
             raise RecipeError(f"{WHERE}: half_width", f"{half_width}.", "Give a positive length.")
+        axes = (domain.d_in - 2, domain.d_in - 1) if axes is None else axes
         if len(set(axes)) != 2 or len(axes) != 2 or not all(0 <= a < domain.d_in for a in axes):
             found = f"{list(axes)} of {domain.d_in} coordinates."
             raise RecipeError(f"{WHERE}: axes", found, "Name the two coordinates of the plane, counted from 0.")

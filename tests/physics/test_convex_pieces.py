@@ -86,7 +86,7 @@ def test_the_standard_deviation_is_that_of_the_rows() -> None:
     [
         (lambda: ConvexPieces(DOMAIN, half_width=0.0), "half_width"),
         (lambda: ConvexPieces(DOMAIN, axes=(1, 1)), "axes.*two coordinates"),
-        (lambda: ConvexPieces(Domain(2, 1)), "axes.*two coordinates"),
+        (lambda: ConvexPieces(Domain(1, 1)), "axes.*two coordinates"),
         (lambda: PlaneWaves(speed=(1.0, -1.0)), "plane_waves: speed"),
         (lambda: PlaneWaves(speed=()), "plane_waves: speed"),
         (

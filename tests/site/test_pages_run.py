@@ -87,6 +87,10 @@ def test_blanks_are_filled_and_times_are_limited() -> None:
     assert completed("metasiren compare image --tune", [], "5s") == (
         "metasiren compare --max-time 5s image --tune --tune-steps 64"
     )
+    few = " --set data.train=256 --set data.val=32 --set data.test=0"
+    assert completed("metasiren run celeba_cnp", [], "5s") == f"metasiren run --max-time 5s celeba_cnp{few}"
+    own = "metasiren run celeba_cnp --set data.path=faces.npz"
+    assert completed(own, [], "5s") == own.replace("run", "run --max-time 5s")
     assert completed("python benchmarks/optimizers.py --tune 2", [], "5s") == "python benchmarks/optimizers.py --tune 2"
 
 
