@@ -113,8 +113,11 @@ def test_inpaint_says_how_a_photograph_is_shrunk_and_how_large_the_result_is(
     assert pixels_of(path_of(plain)).shape == (32, 32, 3)
     assert (
         "photo.jpg: 64 x 48 pixels (width x height); its centre square of 48 x 48 is shrunk to 32 x 32, the size of "
-        "this prior out.png: the reconstruction, 32 x 32 pixels, the size of the prior; --composite puts it into the "
-        "photograph at its own size" in words_of(plain)
+        "this prior" in words_of(plain)
+    )
+    assert (
+        "out.png: the reconstruction, 32 x 32 pixels, the size of the prior; --composite puts it into the photograph at "
+        "its own size" in words_of(plain)
     )
     wide = typed(f"metasiren inpaint {prior} photo.jpg --mask hole.png --size 40x80 -o wide.png")
     assert pixels_of(path_of(wide)).shape == (40, 80, 3)
