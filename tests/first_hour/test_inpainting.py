@@ -116,8 +116,8 @@ def test_inpaint_says_how_a_photograph_is_shrunk_and_how_large_the_result_is(
         "this prior" in words_of(plain)
     )
     assert (
-        "out.png: the reconstruction, 32 x 32 pixels, the size of the prior; --composite puts it into the photograph at "
-        "its own size" in words_of(plain)
+        "out.png: the reconstruction, 32 x 32 pixels, the size of the prior; --composite puts it into the photograph "
+        "at its own size" in words_of(plain)
     )
     wide = typed(f"metasiren inpaint {prior} photo.jpg --mask hole.png --size 40x80 -o wide.png")
     assert pixels_of(path_of(wide)).shape == (40, 80, 3)
