@@ -79,7 +79,10 @@ class DeepXde:
 
     def __init__(self, seed: int) -> None:
         os.environ["DDE_BACKEND"] = "pytorch"
-        import deepxde as dde
+        try:
+            import deepxde as dde
+        except ImportError:
+            raise SystemExit("--deepxde needs DeepXDE: pip install deepxde") from None
 
         dde.config.set_random_seed(seed)
         self.dde, self.iterations = dde, 0

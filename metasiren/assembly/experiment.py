@@ -108,8 +108,8 @@ def assemble(
     # Options are checked before any data is read, which may take a minute.
     check_options(recipe, catalogue)
     constraints = make_constraints(recipe, catalogue)
-    demand_points_used(recipe, catalogue, constraints)
     protocol, metrics = make_protocol(recipe, catalogue), make_metrics(recipe, catalogue)
+    demand_points_used(recipe, catalogue, [*(each.constraint for each in constraints), *metrics.values()])
     path = recipe.data.options.get("path")
     with named(f"making the data set {recipe.data.name}" + (f" from {path}" if path else "")):
         dataset = make_dataset(recipe, catalogue)
@@ -120,6 +120,8 @@ def assemble(
     torch.manual_seed(recipe.train.seed if seed is None else seed)
     with named(f"making the encoder {recipe.encoder.name} and the decoder {recipe.decoder.name}"):
         model = make_model(recipe, catalogue, dataset.domain)
+    if (encoding := model.decoder.siren.encoding) is not None:
+        encoding.check(dataset)
     if not any(True for _ in model.parameters()) and recipe.train.steps != 0:
         raise RecipeError(recipe.name, "nothing to train: no part has parameters.", "Name a decoder with weights.")
     return Experiment(recipe, dataset, model, constraints, protocol, metrics)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from metasiren.contracts import Dataset, Domain, Metric, Model, Protocol
+from metasiren.contracts import Constraint, Dataset, Domain, Metric, Model, Protocol
 from metasiren.contracts.optimizer import Weighted
 from metasiren.errors import RecipeError, all_of
 from metasiren.nn.derivatives.exact import ExactConditions
@@ -176,14 +176,14 @@ def _wrong_parts(parts: Iterable[NamedPart], catalogue: Catalogue, name: str) ->
     return wrong
 
 
-def demand_points_used(recipe: Recipe, catalogue: Catalogue, constraints: Iterable[Weighted]) -> None:
-    """Demand a constraint at the point sets that a person's changes fill: `Dataset.points_of`.
+def demand_points_used(recipe: Recipe, catalogue: Catalogue, parts: Iterable[Constraint | Metric]) -> None:
+    """Demand a constraint or a metric at the point sets that a person's changes fill: `Dataset.points_of`.
 
     Raises:
         RecipeError: there is none, so that the change has no effect.
     """
     factory = catalogue.factory("dataset", recipe.data.name, f"{recipe.name}: data")
-    used = {each.constraint.at for each in constraints}
+    used = {getattr(part, "at", None) for part in parts}
     for option, points in getattr(factory, "points_of", {}).items():
         value = recipe.data.options.get(option)
         if value and f"data.{option}" in recipe.changes and points not in used:

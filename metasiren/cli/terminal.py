@@ -27,7 +27,8 @@ def shorten_line(line: str, width: int) -> str:
     """A line of at most `width` characters: cut after a word, with a sign of the cut, where it is longer."""
     if len(line) <= width:
         return line
-    return f"{line[: width - 1].rpartition(' ')[0].rstrip(' ,;:(')} …"
+    words = line[: width - 1].rpartition(" ")[0].rstrip(" ,;:(")
+    return f"{words} …" if words else f"{line[: width - 1]}…"
 
 
 def fitted(text: str, width: int) -> str:
@@ -72,7 +73,7 @@ def _table(lines: Sequence[Sequence[str]], width: int) -> str:
 
 
 def _wrapped(cell: str, width: int) -> list[str]:
-    return wrap(cell, width, subsequent_indent="  ") or [""]
+    return wrap(cell, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _longest(cell: Sequence[str] | str) -> int:
@@ -80,7 +81,7 @@ def _longest(cell: Sequence[str] | str) -> int:
 
 
 def _width(columns: Sequence[Sequence[Sequence[str] | str]]) -> int:
-    return sum(3 + max(map(_longest, column)) for column in columns) + 1
+    return sum(3 + max(3, *map(_longest, column)) for column in columns) + 1
 
 
 def _drawn(columns: Sequence[Sequence[Sequence[str]]]) -> str:

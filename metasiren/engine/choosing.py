@@ -18,10 +18,9 @@ WITHOUT_COST = (
     "train.log_every",
     "train.checkpoint_every",
     "train.pictures_every",
-    "evaluate",
     "data.title",
 )
-"""Changes that hardly alter what a training takes."""
+"""Changes that hardly alter what a run takes."""
 
 
 @dataclass(frozen=True)

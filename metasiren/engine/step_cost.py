@@ -27,6 +27,7 @@ from metasiren.engine.averaging import MovingAverage
 from metasiren.engine.counting import OperationCount, size_of
 from metasiren.engine.objective import Objective
 from metasiren.engine.sharding import Factors, part_of
+from metasiren.nn.derivatives import Order, highest, jet_columns, order_for
 from metasiren.recipe import Part, Recipe
 from metasiren.registry.catalogue import Catalogue
 
@@ -268,19 +269,26 @@ def _emitted(model: Model, part: Batch) -> int:
 def _jacobian(solver: torch.optim.Optimizer, objective: Objective, batch: Batch, weights: int) -> int:
     """The dense Jacobian of the residuals by the weights in float64, and the matrix that is factored, twice.
 
-    By the output layer's weights alone, where the optimiser solves for them; their equations are kept for later steps.
+    By the output layer's weights alone, where the optimiser solves for them. The rows of all points are then joined
+    (twice), after the derivatives of the features at one point set, their pulls and a working copy (three times). The
+    equations are kept for later steps (three times).
     """
     if not isinstance(solver, BatchOptimizer):
         return 0
     rows, siren = 0, objective.model.decoder.siren
+    orders: dict[str, list[Order]] = {}
     for each in objective.constraints:
         c = each.constraint
         if isinstance(c, Residual) and c.norm == "l2":
             rows += batch.points[c.at].coords.shape[1] // (2 if c.pairs else 1) * siren.out_features
-    if solver.output_alone:
-        weights = siren.out_features * (siren.layers[-1].in_features + 1)
-        return 8 * (rows * weights + 3 * weights**2)
-    return 8 * (rows * weights + 2 * min(rows, weights) ** 2)
+            orders.setdefault(c.at, []).append(c.order)
+    if not solver.output_alone:
+        return 8 * (rows * weights + 2 * min(rows, weights) ** 2)
+    width, ones = siren.layers[-1].in_features + 1, (1.0,) * siren.in_features
+    weights = siren.out_features * width
+    columns = {at: jet_columns(order_for(siren, highest(each)), ones).count for at, each in orders.items()}
+    largest = max((batch.points[at].coords.shape[1] * count for at, count in columns.items()), default=0)
+    return 8 * (2 * rows * weights + 3 * largest * width + 3 * weights**2)
 
 
 def _numbers(model: Model, *, trained: bool) -> dict[str, int]:

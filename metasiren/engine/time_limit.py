@@ -106,7 +106,7 @@ class TimeLimit:
             return ""
         steps = "one step" if self.trainer.ranks.count == 1 else "ten steps"  # as often as processes agree to stop
         over = f"the limit of {duration(self.seconds)} was passed by {duration(passed - self.seconds)}"
-        return f"{steps} took {duration(passed - self._step_began)}; {over}"
+        return f"{steps}, with what was saved after it, took {duration(passed - self._step_began)}; {over}"
 
     @property
     def seconds_per_step(self) -> float | None:

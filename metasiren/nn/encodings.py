@@ -72,6 +72,13 @@ class InputLayer(ByValue, ABC):
                 names that `shapes` gives.
         """
 
+    def check(self, dataset: object) -> None:
+        """Check before training that the layer fits the data set; by default, any fits.
+
+        Raises:
+            RecipeError: the fields of this layer cannot represent the signals.
+        """
+
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every learnable parameter, without the leading instance dimension; none by default.

@@ -1,4 +1,4 @@
-"""The names of runs in tables: recipe, preset, and what was changed in few words, other words for other changes."""
+"""The names of runs in tables: recipe, preset and changes in few words, which need not tell all runs apart."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def value_words(value: Any) -> str:
         text = UNSAFE.sub("_", text)
     if len(text) <= LONGEST and text == whole:
         return text
-    digest = sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:4]
+    digest = sha256(json.dumps(value, default=str).encode()).hexdigest()[:4]
     return f"{text[: LONGEST - 5].rstrip()}…{digest}"
 
 

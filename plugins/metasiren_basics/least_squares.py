@@ -82,7 +82,7 @@ class LeastSquares(BatchOptimizer):
 
     def drop_state(self) -> bool:
         """Drop the normal equations, a matrix of the size of the output layer squared; true where there were any."""
-        had = bool(self.state)
+        had = any(self.state.values())
         self.state.clear()
         return had
 

@@ -17,6 +17,8 @@ from torch import Tensor
 
 from metasiren import Domain, Expansion, InputLayer, RecipeError
 from metasiren.nn.constants import constant
+from metasiren_physics.datasets.wave import WaveDataset
+from metasiren_physics.media import Square
 
 WHERE = "siren: input_layer: convex_pieces"
 
@@ -67,6 +69,22 @@ class ConvexPieces(InputLayer):
 
         value = blocks(torch.cat([torch.ones_like(x[..., :1]), x], -1))
         return Expansion(value, first, lambda i, j: torch.zeros_like(value))
+
+    def check(self, dataset: object) -> None:
+        """See `InputLayer.check`; waves have the square as their medium, and points where the pieces meet.
+
+        Raises:
+            RecipeError: another medium, another half-width, or diagonals without points.
+        """
+        if not isinstance(dataset, WaveDataset):
+            return
+        medium = dataset.problem.medium
+        if not isinstance(medium, Square) or medium.half_width != self.half_width:
+            found = f"{self.half_width}, and the medium of the data is {medium}."
+            raise RecipeError(f"{WHERE}: half_width", found, "Take the square of data.medium, and its half_width.")
+        if not dataset.diagonals:
+            found = "no points join its pieces outside the square."
+            raise RecipeError(WHERE, found, "Set data.diagonals=true, and data.interface to a number of points.")
 
     def _pieces(self, x: Tensor) -> Tensor:
         """Which piece each point is in, (..., PIECES): one 1 and zeros."""

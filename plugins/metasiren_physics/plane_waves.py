@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from metasiren import Distribution, Layer, RecipeError, Sine, Uniform
+from metasiren_physics.convex_pieces import PIECES
 
 
 @dataclass(frozen=True)
@@ -99,12 +100,12 @@ class PlaneWaves(Sine):
     (`least_squares`).
 
     Args:
-        speed: c, one for the whole medium; or a list, one for each piece of the input layer `convex_pieces`. Then
-            `first_omega` is the largest wavenumber where waves are slowest; frequencies are the same in all pieces.
+        speed: c, one for the whole medium; or a list of five, one for each piece of the input layer `convex_pieces`.
+            Then `first_omega` is the largest wavenumber where waves are slowest; pieces have the same frequencies.
 
     Raises:
-        RecipeError: a speed that is not positive, a network whose only coordinate is the time, or inputs that are not
-            those of as many pieces as there are speeds.
+        RecipeError: a speed that is not positive; inputs that are not time and space, for one speed, or five blocks
+            of them, for a list.
     """
 
     def __init__(self, *, speed: float | tuple[float, ...] = 1.0) -> None:
@@ -122,11 +123,15 @@ class PlaneWaves(Sine):
             if layer.in_features < 2:
                 found = "its input is one number, the time."
                 raise RecipeError("siren: nonlinearity: plane_waves", found, "Give coordinates of time and space.")
+            if layer.in_features > 4:
+                found = f"{self.speed} for {layer.in_features} inputs, which are not time and space."
+                advice = "With the input layer convex_pieces, give a list of five speeds."
+                raise RecipeError("siren: nonlinearity: plane_waves: speed", found, advice)
             return Cone(self.speed, layer.in_features - 1)
-        each, rest = divmod(layer.in_features, len(self.speed))
-        if rest or each < 3:
-            found = f"{len(self.speed)} speeds for {layer.in_features} inputs, which are not (1, t, space) for each."
-            advice = "Take the input layer convex_pieces, which has five pieces, or one speed."
+        each, rest = divmod(layer.in_features, PIECES)
+        if len(self.speed) != PIECES or rest or each not in (4, 5):
+            found = f"{len(self.speed)} speeds for {layer.in_features} inputs."
+            advice = "A list has five speeds, for the blocks (1, t, space) of the input layer convex_pieces."
             raise RecipeError("siren: nonlinearity: plane_waves: speed", found, advice)
         return Cones(self.speed, each - 2, layer.omega)
 

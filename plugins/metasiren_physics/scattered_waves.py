@@ -40,8 +40,6 @@ class ScatteredWaves(BatchOptimizer):
         RecipeError: an option outside its range.
     """
 
-    output_alone = True
-
     def __init__(self, parameters: Iterable[nn.Parameter], *, lr: float = 1.0, ridge: float = 1e-14) -> None:
         for option, value, fits, advice in (
             ("lr", lr, 0 < lr <= 1, "1 is a full step."),

@@ -62,8 +62,6 @@ class WaveformInversion(BatchOptimizer):
         RecipeError: an option outside its range.
     """
 
-    output_alone = True
-
     def __init__(
         self,
         parameters: Iterable[nn.Parameter],

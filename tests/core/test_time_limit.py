@@ -423,8 +423,13 @@ def test_where_the_length_cannot_be_fitted_the_run_says_what_was_cut(
 @pytest.mark.parametrize(
     ("each", "steps", "limit", "words"),
     [
-        (8, 1, 5, "one step took 40 s; the limit of 5 s was passed by 35 s"),  # the last step of the recipe
-        (8, 1000, 30, "one step took 40 s; the limit of 30 s was passed by 10 s"),
+        (
+            8,
+            1,
+            5,
+            "one step, with what was saved after it, took 40 s; the limit of 5 s was passed by 35 s",
+        ),  # the last step of the recipe
+        (8, 1000, 30, "one step, with what was saved after it, took 40 s; the limit of 30 s was passed by 10 s"),
         (8, 1000, 35, ""),  # by less than a fifth
         (8, 2, 41, ""),
     ],

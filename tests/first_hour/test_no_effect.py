@@ -49,6 +49,12 @@ def test_points_that_no_constraint_uses_are_refused(typed: Typed) -> None:
     assert "metasiren describe dataset wave names them" in said
     described = " ".join(typed("metasiren describe dataset wave").stdout.split())
     assert "`continuous_value`" in described
+    metric = ("--set", "evaluate.metrics={mse: {at: interface}}")
+    few = ("--set", "data.points=20", "--set", "data.initial=20")
+    measured = str(typed("metasiren run wave --preset cpu --dry-run", *medium, *metric, *few, *small()).exception)
+    assert "no effect" not in measured
+    border = str(typed("metasiren run wave --preset cpu --dry-run --set data.boundary=50").exception)
+    assert "boundary is 50, which has no effect" in border
     fitting = (
         "--set",
         "constraints.continuous_value.weight=0.1",

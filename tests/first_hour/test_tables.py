@@ -12,7 +12,7 @@ from click.testing import Result
 from small_runs import faces, path_of, small
 
 import metasiren as ms
-from metasiren.cli.terminal import fitted, terminal_width
+from metasiren.cli.terminal import fitted, shorten_line, terminal_width
 
 Typed = Callable[..., Result]
 
@@ -117,6 +117,21 @@ def test_every_block_of_columns_repeats_the_names_of_the_rows() -> None:
     assert max(map(len, narrow)) <= 20
     assert fitted("- (a) one two three four\n", 16) == "- (a) one two\n  three four\n"
     assert fitted(text, 200).count("| c ") == 1
+
+
+def test_columns_of_digits_fit_with_their_rules() -> None:
+    """A rule has three signs at least, so that a column of single digits is as wide as that."""
+    cells = [f"| name | {' | '.join('1' for _ in range(20))} |", f"| --- | {' | '.join(['---:'] * 20)} |"]
+    made = fitted("\n".join([*cells, cells[0]]), 60)
+    assert max(map(len, made.splitlines())) <= 60
+    assert made.count(" 1 |") == 40
+
+
+def test_words_and_paths_are_not_cut() -> None:
+    path = "runs/celeba-mixture-quick-with-a-long-name/results/figure.png"
+    assert path in fitted(f"|  | note |\n| --- | ---: |\n| a | see {path} |\n", 40)
+    assert shorten_line("helmholtz_family  waves", 10) == "helmholtz…"
+    assert shorten_line("wave  of two speeds", 12) == "wave  of …"
 
 
 def test_only_a_terminal_has_a_width(monkeypatch: pytest.MonkeyPatch) -> None:

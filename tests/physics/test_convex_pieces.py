@@ -9,7 +9,9 @@ import pytest
 import torch
 from solved_waves import worst_error
 
+import metasiren as ms
 from metasiren import Domain, RecipeError, SecondSums, Siren
+from metasiren.assembly.experiment import Experiment, assemble
 from metasiren_physics.convex_pieces import PIECES, ConvexPieces
 from metasiren_physics.datasets.wave import WaveDataset
 from metasiren_physics.media import Square
@@ -29,6 +31,17 @@ def pieces(**options: Any) -> Siren:
         in_features=3, out_features=1, hidden_features=400, hidden_layers=0, first_omega=12.0,
         nonlinearity=PlaneWaves(speed=SPEEDS), input_layer=ConvexPieces(DOMAIN), **options,
     )  # fmt: skip
+
+
+def in_pieces(nonlinearity: PlaneWaves) -> Siren:
+    return Siren(
+        in_features=3, out_features=1, hidden_features=8, nonlinearity=nonlinearity, input_layer=ConvexPieces(DOMAIN)
+    )
+
+
+def square(**changes: Any) -> Experiment:
+    """The preset assembled with changes."""
+    return assemble(ms.load_recipe("wave", preset="cpu_square", overrides=changes), ms.load_catalogue())
 
 
 def test_only_the_block_of_a_points_own_piece_is_not_zero() -> None:
@@ -91,6 +104,11 @@ def test_the_standard_deviation_is_that_of_the_rows() -> None:
             ).init(),
             "2 speeds for 3 inputs",
         ),
+        (lambda: in_pieces(PlaneWaves()).init(), "1.0 for 20 inputs.*list of five"),
+        (lambda: in_pieces(PlaneWaves(speed=(2.0, 1.0, 1.0, 1.0))).init(), "4 speeds for 20 inputs"),
+        (lambda: square(**{"data.diagonals": False}), "no points join.*data.diagonals=true"),
+        (lambda: square(**{"siren.input_layer.half_width": 0.4}), "0.4.*half_width=0.3"),
+        (lambda: square(**{"data.medium": "disc", "data.diagonals": False}), "Disc.*square of data.medium"),
         (lambda: WaveDataset(medium="square", diagonals=True), "diagonals.*0 points"),
         (lambda: WaveDataset(medium="disc", interface=50, diagonals=True), "diagonals.*disc"),
     ],

@@ -166,6 +166,15 @@ def test_batches_add_up() -> None:
         torch.testing.assert_close(found, answer, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("memory", [0.0, 1.0])
+def test_only_equations_that_were_kept_are_dropped(memory: float) -> None:
+    one = problem(Values())
+    solver = LeastSquares(one.model.parameters(), memory=memory)
+    solver.step_on(one)
+    assert solver.drop_state() == (memory > 0)
+    assert not solver.drop_state()
+
+
 def test_it_does_not_depend_on_where_it_began() -> None:
     one, other = problem(Values()), problem(Values())
     with torch.no_grad():

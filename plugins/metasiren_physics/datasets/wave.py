@@ -68,7 +68,7 @@ class WaveDataset(Dataset):
     """
 
     renderer = "equation"
-    points_of: ClassVar[Mapping[str, str]] = {"interface": "interface"}
+    points_of: ClassVar[Mapping[str, str]] = {"interface": "interface", "boundary": "boundary"}
 
     def __init__(
         self,
