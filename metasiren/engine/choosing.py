@@ -11,6 +11,8 @@ from metasiren.errors import RecipeError
 from metasiren.recipe import BASE, Recipe, nested, presets_of
 from metasiren.recipe import load_recipe as load_preset
 from metasiren.recipe.displacing import displaced_options
+from metasiren.recipe.loading import preset_tree
+from metasiren.recipe.overlay import overlay
 from metasiren.registry.catalogue import Catalogue, load_catalogue, options_model
 
 WITHOUT_COST = (
@@ -105,14 +107,18 @@ def _cost(recipe: str | Path, loaded: Recipe, asked: Mapping[str, Any], entry: M
     counted = [key for key in asked if not key.startswith(WITHOUT_COST)]
     if not cost or not counted:
         return cost
-    plain, own = (each.model_dump() for each in (load_preset(recipe, preset=loaded.preset), loaded))
+    plain, _ = preset_tree(recipe, loaded.preset)
+    own = overlay(plain, nested(asked))
     differing = [key for key in counted if _at(plain, key) != _at(own, key)]
     return f"{cost}, as the preset stands; yours differs in {', '.join(differing)}" if differing else cost
 
 
 def _at(tree: Any, key: str) -> Any:
     for word in key.split("."):
-        tree = tree.get(word) if isinstance(tree, Mapping) else None
+        if isinstance(tree, list):
+            tree = tree[int(word)] if word.isdigit() and int(word) < len(tree) else None
+        else:
+            tree = tree.get(word) if isinstance(tree, Mapping) else None
     return tree
 
 

@@ -22,12 +22,11 @@ from torch.utils._pytree import tree_leaves
 from metasiren.assembly.parts import make_model, make_optimizer
 from metasiren.contracts import Batch, Domain, Model
 from metasiren.contracts.optimizer import BatchOptimizer, Weighted
-from metasiren.contracts.residual import Residual
 from metasiren.engine.averaging import MovingAverage
 from metasiren.engine.counting import OperationCount, size_of
+from metasiren.engine.jacobian import jacobian_bytes
 from metasiren.engine.objective import Objective
 from metasiren.engine.sharding import Factors, part_of
-from metasiren.nn.derivatives import Order, highest, jet_columns, order_for
 from metasiren.recipe import Part, Recipe
 from metasiren.registry.catalogue import Catalogue
 
@@ -139,7 +138,7 @@ def step_cost(
         batch=sum(map(size_of, {id(t): t for t in batch.tensors()}.values())),
         emitted=emitted,
         activations=max(forward.peak - size, after.peak, 0),
-        jacobian=_jacobian(step.optimizer, step.objective, batch, sum(p.numel() for p in step.trained)),
+        jacobian=jacobian_bytes(step.optimizer, step.objective, batch, sum(p.numel() for p in step.trained)),
         kernels=forward.kernels * pieces + after.kernels,
         flops=flops() * pieces + flops_after(),
         traffic=forward.traffic * pieces + after.traffic,
@@ -264,31 +263,6 @@ def _emitted(model: Model, part: Batch) -> int:
     with torch.no_grad():
         latent = model.encoder(part.context, model.decoder)
         return sum(size_of(p) for p in model.decoder.field(latent).params.values() if p.untyped_storage() not in held)
-
-
-def _jacobian(solver: torch.optim.Optimizer, objective: Objective, batch: Batch, weights: int) -> int:
-    """The dense Jacobian of the residuals by the weights in float64, and the matrix that is factored, twice.
-
-    By the output layer's weights alone, where the optimiser solves for them. The rows of all points are then joined
-    (twice), after the derivatives of the features at one point set, their pulls and a working copy (three times). The
-    equations are kept for later steps (three times).
-    """
-    if not isinstance(solver, BatchOptimizer):
-        return 0
-    rows, siren = 0, objective.model.decoder.siren
-    orders: dict[str, list[Order]] = {}
-    for each in objective.constraints:
-        c = each.constraint
-        if isinstance(c, Residual) and c.norm == "l2":
-            rows += batch.points[c.at].coords.shape[1] // (2 if c.pairs else 1) * siren.out_features
-            orders.setdefault(c.at, []).append(c.order)
-    if not solver.output_alone:
-        return 8 * (rows * weights + 2 * min(rows, weights) ** 2)
-    width, ones = siren.layers[-1].in_features + 1, (1.0,) * siren.in_features
-    weights = siren.out_features * width
-    columns = {at: jet_columns(order_for(siren, highest(each)), ones).count for at, each in orders.items()}
-    largest = max((batch.points[at].coords.shape[1] * count for at, count in columns.items()), default=0)
-    return 8 * (2 * rows * weights + 3 * largest * width + 3 * weights**2)
 
 
 def _numbers(model: Model, *, trained: bool) -> dict[str, int]:

@@ -160,22 +160,32 @@ def load_recipe(recipe: str | Path, *, preset: str | None = None, overrides: Map
         RecipeError: a missing file, broken YAML, an unknown key or preset, or a value of the wrong type.
     """
     path = find_recipe(recipe)
+    tree, preset = preset_tree(path, preset)
+    if overrides:
+        tree = overlay(tree, nested(overrides))
+    recipe_ = validate(tree, str(path), name=path.stem, preset=preset, overrides=overrides or ())
+    recipe_._changes = dict(overrides or {})
+    return recipe_
+
+
+def preset_tree(recipe: str | Path, preset: str | None) -> tuple[dict[str, Any], str | None]:
+    """A recipe under a preset, read and not validated, and the preset's own name, where an old one was given.
+
+    Raises:
+        RecipeError: a missing file, broken YAML, or an unknown preset.
+    """
+    path = find_recipe(recipe)
     tree = read_recipe(path)
     presets = tree.pop("presets", None) or {}
-    where = str(path)
     if preset is not None and (preset != BASE or BASE in presets):
         if preset not in presets:
             present = [name for name, change in presets.items() if not isinstance(change, str)]
             advice = f"{did_you_mean(preset, presets)}\npresets: {', '.join([BASE, *present])}".strip()
-            raise RecipeError(f"{where}: presets", f"no preset is called {preset!r}.", advice)
+            raise RecipeError(f"{path}: presets", f"no preset is called {preset!r}.", advice)
         preset = presets[preset] if isinstance(presets[preset], str) else preset
         change = {key: value for key, value in (presets[preset] or {}).items() if key not in ABOUT}
         tree = overlay(tree, change)
-    if overrides:
-        tree = overlay(tree, nested(overrides))
-    recipe_ = validate(tree, where, name=path.stem, preset=preset, overrides=overrides or ())
-    recipe_._changes = dict(overrides or {})
-    return recipe_
+    return tree, preset
 
 
 def validate(

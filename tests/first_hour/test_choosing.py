@@ -91,6 +91,8 @@ def test_the_cost_of_a_preset_names_the_changes_that_it_does_not_count(typed: Ty
     assert "as the preset stands; yours differs in data.size)" in " ".join(done.stderr.split())
     wider = typed("metasiren run image --dry-run --preset quick", *small("data.size=16"), "--device", "cpu")
     assert "yours differs in siren.hidden_features, train.steps, data.size" in " ".join(wider.output.split())
+    stage = typed("metasiren run burgers --preset quick --dry-run --set train.stages.0.steps=7")
+    assert "yours differs in train.stages.0.steps" in " ".join(stage.output.split())
 
 
 def test_the_choice_is_one_line_with_its_cost(typed: Typed) -> None:
