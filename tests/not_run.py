@@ -50,7 +50,9 @@ NOT_RUN: dict[str, list[str]] = {
         " --variant 'plain=train.optimizer.momentum=0' --variant"
         " 'broyden=data.points.interior=2000;train.optimizer={name: self_scaled};train.ema=null' --variant"
         " 'bfgs=data.points.interior=2000;train.optimizer={name: self_scaled, method: bfgs};train.ema=null'",
-        "python benchmarks/equations.py burgers --seconds 3600 --share 60 --variant",
+        "python benchmarks/equations.py burgers --seconds 3600 --share 60 --variant"
+        " 'hour=siren.hidden_features=36;data.points.interior=2000;data.settle.after=0.6;"
+        "train.stages.0.steps=1500;train.stages.1.steps=1000'",
         "python benchmarks/equations.py burgers --seconds 900 --share 60 --variant"
         " 'long=train.stages.0.steps=7000;train.stages.1.steps=1750'",
         "python benchmarks/optimizers.py --signal picture",
