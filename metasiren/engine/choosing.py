@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from metasiren.errors import RecipeError
-from metasiren.recipe import BASE, Recipe, nested, presets_of
+from metasiren.recipe import BASE, Recipe, find_recipe, nested, presets_of
 from metasiren.recipe import load_recipe as load_preset
 from metasiren.recipe.displacing import displaced_options
 from metasiren.recipe.loading import preset_tree
@@ -33,7 +33,7 @@ class Choice:
         recipe: with that preset and the overrides.
         preset: its name; None where the recipe has no presets.
         overrides: the changes that were asked for, and what follows from them.
-        cost: what the preset takes, in words, and which changes it does not count; empty where the recipe says nothing.
+        cost: the preset's stated cost, and the changes that it does not cover; empty where none is stated.
         missing: preset passed over -> what it lacks here.
         without_gpu: whether the preset was asked for, is made for a GPU, and there is none.
     """
@@ -107,7 +107,7 @@ def _cost(recipe: str | Path, loaded: Recipe, asked: Mapping[str, Any], entry: M
     counted = [key for key in asked if not key.startswith(WITHOUT_COST)]
     if not cost or not counted:
         return cost
-    plain, _ = preset_tree(recipe, loaded.preset)
+    plain, _ = preset_tree(find_recipe(recipe), loaded.preset)
     own = overlay(plain, nested(asked))
     differing = [key for key in counted if _at(plain, key) != _at(own, key)]
     return f"{cost}, as the preset stands; yours differs in {', '.join(differing)}" if differing else cost

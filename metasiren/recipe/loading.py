@@ -168,13 +168,12 @@ def load_recipe(recipe: str | Path, *, preset: str | None = None, overrides: Map
     return recipe_
 
 
-def preset_tree(recipe: str | Path, preset: str | None) -> tuple[dict[str, Any], str | None]:
-    """A recipe under a preset, read and not validated, and the preset's own name, where an old one was given.
+def preset_tree(path: Path, preset: str | None) -> tuple[dict[str, Any], str | None]:
+    """A file's recipe under a preset, not validated, and the preset's own name, where a former one was given.
 
     Raises:
         RecipeError: a missing file, broken YAML, or an unknown preset.
     """
-    path = find_recipe(recipe)
     tree = read_recipe(path)
     presets = tree.pop("presets", None) or {}
     if preset is not None and (preset != BASE or BASE in presets):
